@@ -1,0 +1,175 @@
+package main
+
+// #define RETRO_NO_PROTOTYPES
+// #include <string.h>
+// #include "retroattn.h"
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"retroattn/retro"
+)
+
+// Limits of retroattn.h that must hold before an array is even looked at.
+const (
+	maxCells   = 1 << 27
+	maxRows    = 4096
+	maxThreads = 1024
+	maxOptions = 1 << 16
+	maxEngines = 1024
+)
+
+var (
+	errHandle   = errors.New("no engine has this handle: it was never opened or is closed")
+	errInternal = errors.New("defect in libretroattn")
+)
+
+func argument(text string) error { return fmt.Errorf("%w: %s", retro.ErrArgument, text) }
+
+// status is the code of an error.
+func status(err error) C.int32_t {
+	switch {
+	case err == nil:
+		return C.RETRO_OK
+	case errors.Is(err, retro.ErrArgument):
+		return C.RETRO_ERR_ARGUMENT
+	case errors.Is(err, retro.ErrState), err == errHandle:
+		return C.RETRO_ERR_STATE
+	case errors.Is(err, retro.ErrUnsupported):
+		return C.RETRO_ERR_UNSUPPORTED
+	}
+	return C.RETRO_ERR_INTERNAL
+}
+
+// slot holds an engine. Lookups take no lock, since every thread of a host does
+// one per layer; a handle carries the slot's generation so that a stale one
+// cannot reach a newer engine.
+type slot struct {
+	engine     *retro.Engine
+	generation uint32
+	failed     atomic.Pointer[string]
+}
+
+var (
+	slots       [maxEngines]atomic.Pointer[slot]
+	registry    sync.Mutex
+	generations [maxEngines]uint32
+	lastError   atomic.Pointer[string] // of calls without an engine
+)
+
+func register(e *retro.Engine) (uint64, error) {
+	registry.Lock()
+	defer registry.Unlock()
+	for i := range slots {
+		if slots[i].Load() == nil {
+			generations[i]++
+			slots[i].Store(&slot{engine: e, generation: generations[i]})
+			return uint64(generations[i])<<16 | uint64(i+1), nil
+		}
+	}
+	return 0, fmt.Errorf("%w: %d engines are open already, close one", retro.ErrState, maxEngines)
+}
+
+func unregister(handle uint64) error {
+	registry.Lock()
+	defer registry.Unlock()
+	if lookup(handle) == nil {
+		return errHandle
+	}
+	slots[handle&0xffff-1].Store(nil)
+	return nil
+}
+
+func lookup(handle uint64) *slot {
+	i := handle&0xffff - 1
+	if i >= maxEngines {
+		return nil
+	}
+	s := slots[i].Load()
+	if s == nil || uint64(s.generation) != handle>>16 {
+		return nil
+	}
+	return s
+}
+
+// keep remembers an error for retro_error.
+func keep(s *slot, err error) {
+	text := err.Error()
+	if s != nil {
+		s.failed.Store(&text)
+	} else {
+		lastError.Store(&text)
+	}
+}
+
+func fail(s *slot, err error) C.int32_t {
+	keep(s, err)
+	return status(err)
+}
+
+func errorText(handle uint64) string {
+	p := &lastError
+	if s := lookup(handle); s != nil {
+		p = &s.failed
+	}
+	if text := p.Load(); text != nil {
+		return *text
+	}
+	return ""
+}
+
+// rescue turns a panic into RETRO_ERR_INTERNAL.
+func rescue(code *C.int32_t, report func(error)) {
+	if r := recover(); r != nil {
+		*code = C.RETRO_ERR_INTERNAL
+		if report != nil {
+			report(fmt.Errorf("%w: %v", errInternal, r))
+		}
+	}
+}
+
+// call runs f on the engine, guarded.
+func call(engine C.uint64_t, f func(*retro.Engine) error) C.int32_t {
+	return value(engine, func(e *retro.Engine) (int, error) { return 0, f(e) })
+}
+
+// value is call for functions that return a number >= 0.
+func value(engine C.uint64_t, f func(*retro.Engine) (int, error)) (code C.int32_t) {
+	s := lookup(uint64(engine))
+	defer rescue(&code, func(err error) { keep(s, err) })
+	if s == nil {
+		return fail(nil, errHandle)
+	}
+	n, err := f(s.engine)
+	if err != nil {
+		return fail(s, err)
+	}
+	return C.int32_t(min(n, math.MaxInt32))
+}
+
+// optionText reads a C string of bounded length; NULL is "".
+func optionText(p *C.char) (string, error) {
+	if p == nil {
+		return "", nil
+	}
+	n := C.strnlen(p, maxOptions)
+	if n == maxOptions {
+		return "", argument("the options string is longer than 65535 bytes")
+	}
+	return C.GoStringN(p, C.int(n)), nil
+}
+
+// write copies text to buf, NUL-terminated and cut at size; it returns the whole length.
+func write(buf *C.char, size C.uint32_t, text string) int {
+	if buf != nil && size > 0 {
+		dst := unsafe.Slice((*byte)(unsafe.Pointer(buf)), size)
+		dst[copy(dst[:size-1], text)] = 0
+	}
+	return len(text)
+}

@@ -1,0 +1,217 @@
+// Command capi is libretroattn: the C interface (retroattn.h) of package retro,
+// built with -buildmode=c-shared. It translates and guards and decides nothing:
+// sizes are checked before anything is read, and no panic leaves an export.
+package main
+
+// #define RETRO_NO_PROTOTYPES
+// #include <string.h>
+// #include "retroattn.h"
+import "C"
+
+import (
+	"runtime"
+	"runtime/debug"
+	"unsafe"
+
+	"retroattn/kernels"
+	"retroattn/retro"
+)
+
+const version = "0.1.0"
+
+func main() {}
+
+// versionText outlives every caller.
+var versionText = C.CString(version + " (" + kernels.ISA() + ")")
+
+//export retro_version
+func retro_version() *C.char { return versionText }
+
+//export retro_check_options
+func retro_check_options(options *C.char, msg *C.char, cap C.uint32_t) (code C.int32_t) {
+	defer rescue(&code, func(err error) { write(msg, cap, err.Error()) })
+	text, err := optionText(options)
+	if err == nil {
+		_, err = retro.ParseOptions(text)
+	}
+	if err != nil {
+		write(msg, cap, err.Error())
+	}
+	return status(err)
+}
+
+//export retro_open
+func retro_open(config *C.struct_retro_config, options *C.char, engine *C.uint64_t, msg *C.char, cap C.uint32_t) (code C.int32_t) {
+	defer rescue(&code, func(err error) { write(msg, cap, err.Error()) })
+	handle, err := open(config, options, engine != nil)
+	if err != nil {
+		write(msg, cap, err.Error())
+		return status(err)
+	}
+	*engine = C.uint64_t(handle)
+	return C.RETRO_OK
+}
+
+func open(config *C.struct_retro_config, options *C.char, out bool) (uint64, error) {
+	if config == nil || !out {
+		return 0, argument("retro_open: config and engine must not be NULL")
+	}
+	if config.struct_size < C.uint32_t(unsafe.Sizeof(*config)) || config.abi_version != C.RETRO_ABI_VERSION {
+		return 0, argument("retro_open: the caller was built for another version of retroattn.h; rebuild it with the header of this library")
+	}
+	text, err := optionText(options)
+	if err != nil {
+		return 0, err
+	}
+	opt, err := retro.ParseOptions(text)
+	if err != nil {
+		return 0, err
+	}
+	e, err := retro.Open(retro.Config{
+		Layers: int(config.n_layer), Seqs: int(config.n_seq), Cells: int(config.n_cell),
+		Rows: int(config.n_row), Threads: int(config.n_thread),
+	}, opt)
+	if err != nil {
+		return 0, err
+	}
+	// Fewer processors than callers would make them queue for one another.
+	if want := int(config.n_thread) + 2; runtime.GOMAXPROCS(0) < want {
+		runtime.GOMAXPROCS(want)
+	}
+	return register(e)
+}
+
+//export retro_close
+func retro_close(engine C.uint64_t) (code C.int32_t) {
+	defer rescue(&code, nil)
+	return status(unregister(uint64(engine)))
+}
+
+//export retro_add_layer
+func retro_add_layer(engine C.uint64_t, layer *C.struct_retro_layer) (code C.int32_t) {
+	return call(engine, func(e *retro.Engine) error {
+		if layer == nil || layer.struct_size < C.uint32_t(unsafe.Sizeof(*layer)) {
+			return argument("retro_add_layer: layer is NULL or its struct_size is too small")
+		}
+		return e.AddLayer(int(layer.layer), retro.Layer{
+			TypeK: retro.Type(layer.type_k), TypeV: retro.Type(layer.type_v),
+			Heads: int(layer.n_head), KVHeads: int(layer.n_head_kv),
+			DK: int(layer.d_k), DV: int(layer.d_v),
+			K: unsafe.Pointer(layer.k), V: unsafe.Pointer(layer.v),
+			KSize: uint64(layer.k_size), VSize: uint64(layer.v_size),
+			KRow: uint64(layer.k_row), VRow: uint64(layer.v_row),
+			KHead: uint64(layer.k_head), VHead: uint64(layer.v_head),
+		})
+	})
+}
+
+//export retro_max_window
+func retro_max_window(engine C.uint64_t) C.int32_t {
+	return value(engine, func(e *retro.Engine) (int, error) { return e.MaxWindow(), nil })
+}
+
+//export retro_seq_next
+func retro_seq_next(engine C.uint64_t, seq C.int32_t) C.int32_t {
+	return value(engine, func(e *retro.Engine) (int, error) {
+		next, err := e.SeqNext(int(seq))
+		return int(next), err
+	})
+}
+
+//export retro_seq_extend
+func retro_seq_extend(engine C.uint64_t, seq C.int32_t, n C.uint32_t, pos, cells *C.int32_t) C.int32_t {
+	return call(engine, func(e *retro.Engine) error {
+		if n == 0 {
+			return nil
+		}
+		if pos == nil || cells == nil || n > maxCells {
+			return argument("retro_seq_extend: pos and cells must not be NULL, and at most 2^27 entries")
+		}
+		return e.SeqExtend(int(seq), unsafe.Slice((*int32)(pos), n), unsafe.Slice((*int32)(cells), n))
+	})
+}
+
+//export retro_seq_truncate
+func retro_seq_truncate(engine C.uint64_t, seq, pos C.int32_t) C.int32_t {
+	return call(engine, func(e *retro.Engine) error { return e.SeqTruncate(int(seq), int32(pos)) })
+}
+
+//export retro_seq_window
+func retro_seq_window(engine C.uint64_t, seq, pos C.int32_t) C.int32_t {
+	return value(engine, func(e *retro.Engine) (int, error) { return e.SeqWindow(int(seq), int32(pos)) })
+}
+
+//export retro_step_begin
+func retro_step_begin(engine C.uint64_t, rows *C.struct_retro_row, n, threads C.uint32_t) C.int32_t {
+	return call(engine, func(e *retro.Engine) error {
+		if rows == nil || n > maxRows || threads > maxThreads {
+			return argument("retro_step_begin: rows must not be NULL, at most 4096 rows and 1024 threads")
+		}
+		return e.StepBegin(unsafe.Slice((*retro.Row)(unsafe.Pointer(rows)), n), int(threads))
+	})
+}
+
+//export retro_attend
+func retro_attend(engine C.uint64_t, attn *C.struct_retro_attn, ith, nth C.uint32_t) (code C.int32_t) {
+	// Written out, unlike the others: this one is called for every layer, and it
+	// reads memory that only the host vouches for, so a fault becomes a panic.
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	s := lookup(uint64(engine))
+	defer rescue(&code, func(err error) { keep(s, err) })
+	if s == nil {
+		return status(errHandle)
+	}
+	if attn == nil || attn.struct_size < C.uint32_t(unsafe.Sizeof(*attn)) || nth > maxThreads {
+		return fail(s, argument("retro_attend: attn is NULL, or its struct_size is too small, or too many threads"))
+	}
+	err := s.engine.Attend(&retro.Attn{
+		Layer: int(attn.layer), Rows: int(attn.n_row), Scale: float32(attn.scale),
+		Q: unsafe.Pointer(attn.q), Out: unsafe.Pointer(attn.out),
+		QRow: uint64(attn.q_row), QHead: uint64(attn.q_head), OutRow: uint64(attn.out_row),
+	}, int(ith), int(nth))
+	if err != nil {
+		return fail(s, err)
+	}
+	return C.RETRO_OK
+}
+
+//export retro_step_end
+func retro_step_end(engine C.uint64_t, ok C.int32_t) C.int32_t {
+	return call(engine, func(e *retro.Engine) error { return e.StepEnd(ok != 0) })
+}
+
+//export retro_get_stats
+func retro_get_stats(engine C.uint64_t, stats *C.struct_retro_stats) C.int32_t {
+	return call(engine, func(e *retro.Engine) error {
+		if stats == nil || stats.struct_size < C.uint32_t(unsafe.Sizeof(*stats)) {
+			return argument("retro_get_stats: stats is NULL or its struct_size is too small")
+		}
+		s := e.Stats()
+		*stats = C.struct_retro_stats{
+			struct_size: stats.struct_size, n_cell: C.uint32_t(e.Cells()),
+			tokens: u64(s.Tokens), sparse_tokens: u64(s.SparseTokens),
+			corrected_tokens: u64(s.CorrectedTokens), rewritten_tokens: u64(s.RewrittenTokens),
+			far_pages: u64(s.FarPages), selected_pages: u64(s.SelectedPages), supplement_pages: u64(s.SupplementPages),
+			retired_selected: u64(s.RetiredSelected), retired_seen: u64(s.RetiredSeen),
+			kv_bytes_read: u64(s.KVBytesRead), kv_bytes_full: u64(s.KVBytesFull), scan_bytes: u64(s.ScanBytes),
+			summary_bytes: u64(s.SummaryBytes), ring_bytes: u64(s.RingBytes), attend_ns: u64(s.AttendNS),
+		}
+		return nil
+	})
+}
+
+func u64(n uint64) C.uint64_t { return C.uint64_t(n) }
+
+//export retro_summary
+func retro_summary(engine C.uint64_t, buf *C.char, cap C.uint32_t) C.int32_t {
+	return value(engine, func(e *retro.Engine) (int, error) {
+		s := e.Stats()
+		return write(buf, cap, s.Summary()), nil
+	})
+}
+
+//export retro_error
+func retro_error(engine C.uint64_t, buf *C.char, cap C.uint32_t) (code C.int32_t) {
+	defer rescue(&code, nil)
+	return C.int32_t(write(buf, cap, errorText(uint64(engine))))
+}

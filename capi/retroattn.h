@@ -1,0 +1,167 @@
+/*
+ * retroattn.h - the C interface of libretroattn.
+ *
+ * An engine holds the page tables, summaries and output caches of one KV cache
+ * that lives in host memory and belongs to the caller. The caller registers the
+ * attention layers once, keeps the engine informed about the cells of each
+ * sequence, and calls retro_attend from every worker thread for every layer of a
+ * decode step:
+ *
+ *     retro_open, retro_add_layer ...
+ *     for each decode of one new token per sequence:
+ *         retro_seq_next / retro_seq_extend   bring the position -> cell table up to date
+ *         retro_seq_window                    how many past tokens to re-embed
+ *         retro_step_begin                    the rows of this step
+ *         retro_attend                        per layer, on each of nth threads
+ *         retro_step_end
+ *     retro_close
+ *
+ * Every function returns a status (>= 0 is success) and never raises; the text
+ * of the last error of the calling engine is read with retro_error. Only
+ * retro_attend may be called from several threads at once, and only between
+ * retro_step_begin and retro_step_end. A forked child must not call in.
+ */
+#ifndef RETROATTN_H
+#define RETROATTN_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Raised when a struct or the meaning of a call changes. */
+#define RETRO_ABI_VERSION 1
+
+enum retro_status {
+    RETRO_OK              =  0,
+    RETRO_ERR_ARGUMENT    = -1, /* null, out of range, or contradicting sizes */
+    RETRO_ERR_STATE       = -2, /* call out of order, or unknown engine       */
+    RETRO_ERR_UNSUPPORTED = -3, /* valid, but this library cannot do it       */
+    RETRO_ERR_INTERNAL    = -4  /* a defect in the library, caught            */
+};
+
+/* Element types of K and V, numbered as ggml_type. */
+enum retro_type {
+    RETRO_TYPE_F16 = 1
+};
+
+/* Shape of the KV cache. All sizes are checked by retro_open. */
+struct retro_config {
+    uint32_t struct_size; /* sizeof(struct retro_config)                      */
+    uint32_t abi_version; /* RETRO_ABI_VERSION                                */
+    uint32_t n_layer;     /* attention layers, 1..1024                        */
+    uint32_t n_seq;       /* sequence ids are 0..n_seq-1; 1..256              */
+    uint32_t n_cell;      /* KV cells over all streams; 1..2^27               */
+    uint32_t n_row;       /* most rows in one step; 1..4096                   */
+    uint32_t n_thread;    /* most threads that call retro_attend; 1..1024     */
+};
+
+/* One attention layer and where its keys and values lie.
+ * Row c of K begins at k + c*k_row; KV head h of it at + h*k_head. Same for V. */
+struct retro_layer {
+    uint32_t struct_size;
+    uint32_t layer;       /* 0..n_layer-1                                     */
+    uint32_t type_k, type_v;
+    uint32_t n_head;      /* query heads, a multiple of n_head_kv             */
+    uint32_t n_head_kv;
+    uint32_t d_k, d_v;    /* head sizes, multiples of 8, at most 1024         */
+    const void * k;
+    const void * v;
+    uint64_t k_size, v_size; /* bytes readable at k and v                     */
+    uint64_t k_row, v_row;   /* bytes between cells                           */
+    uint64_t k_head, v_head; /* bytes between KV heads of a cell              */
+};
+
+/* One row of a decode step. Rows of one sequence are adjacent, with rising
+ * positions; the last one is the sequence's newest token. */
+struct retro_row {
+    int32_t seq;
+    int32_t pos;
+    int32_t cell;
+};
+
+/* Query and output of one layer. Row r, query head h of q begins at
+ * q + r*q_row + h*q_head bytes; out is [rows][n_head*d_v] with out_row bytes
+ * between rows. Both float32. */
+struct retro_attn {
+    uint32_t struct_size;
+    uint32_t layer;
+    uint32_t n_row;
+    float    scale;       /* factor on q.k                                    */
+    const void * q;
+    void       * out;
+    uint64_t q_row, q_head;
+    uint64_t out_row;
+};
+
+/* Counters since retro_open. Page and row figures are summed over layers and KV heads. */
+struct retro_stats {
+    uint32_t struct_size;
+    uint32_t n_cell;            /* as configured                              */
+    uint64_t tokens;            /* new tokens decoded here                    */
+    uint64_t sparse_tokens;     /* of these, with pages left out              */
+    uint64_t corrected_tokens;  /* past tokens re-embedded with new pages     */
+    uint64_t rewritten_tokens;  /* all past tokens re-embedded                */
+    uint64_t far_pages;         /* far pages a sparse token could have read   */
+    uint64_t selected_pages;    /* far pages read for sparse tokens           */
+    uint64_t supplement_pages;  /* far pages added to past tokens             */
+    uint64_t retired_selected;  /* of tokens that left the window: selected   */
+    uint64_t retired_seen;      /*   ... and pages seen in the end            */
+    uint64_t kv_bytes_read;     /* K and V read                               */
+    uint64_t kv_bytes_full;     /* the same if every token attended to all    */
+    uint64_t scan_bytes;        /* page summaries read                        */
+    uint64_t summary_bytes;     /* memory held by page summaries              */
+    uint64_t ring_bytes;        /* memory held by the output cache            */
+    uint64_t attend_ns;         /* time in retro_attend on thread 0           */
+};
+
+/* The library's own build leaves the prototypes out: cgo writes them without const. */
+#ifndef RETRO_NO_PROTOTYPES
+
+/* Library version as text, e.g. "0.1.0 (avx2)". Never freed. */
+const char * retro_version(void);
+
+/* Checks an options string without an engine. 0, or an error; the sentence goes
+ * to msg (NUL-terminated, cut at cap). msg may be NULL. */
+int32_t retro_check_options(const char * options, char * msg, uint32_t cap);
+
+/* Opens an engine; its handle (> 0) goes to *engine. options: "key=value,...",
+ * NULL or "" for defaults. On error the sentence goes to msg as above. */
+int32_t retro_open(const struct retro_config * config, const char * options, uint64_t * engine, char * msg, uint32_t cap);
+int32_t retro_close(uint64_t engine);
+
+/* Registers a layer; all must be there before the first retro_step_begin. */
+int32_t retro_add_layer(uint64_t engine, const struct retro_layer * layer);
+
+/* The most past rows per sequence that a step can ask for (window - 1). */
+int32_t retro_max_window(uint64_t engine);
+
+/* First position whose cell the engine does not know (0: knows nothing). */
+int32_t retro_seq_next(uint64_t engine, int32_t seq);
+/* Appends n cells with strictly rising positions >= retro_seq_next. */
+int32_t retro_seq_extend(uint64_t engine, int32_t seq, uint32_t n, const int32_t * pos, const int32_t * cells);
+/* Forgets positions >= pos. seq = -1: every sequence. pos = 0: everything. */
+int32_t retro_seq_truncate(uint64_t engine, int32_t seq, int32_t pos);
+/* Past tokens to re-embed together with a new token at pos (0..window-1). */
+int32_t retro_seq_window(uint64_t engine, int32_t seq, int32_t pos);
+
+int32_t retro_step_begin(uint64_t engine, const struct retro_row * rows, uint32_t n_row, uint32_t n_thread);
+int32_t retro_attend(uint64_t engine, const struct retro_attn * attn, uint32_t ith, uint32_t nth);
+/* ok = 0: the step failed; the newest tokens are forgotten, the windows reset. */
+int32_t retro_step_end(uint64_t engine, int32_t ok);
+
+int32_t retro_get_stats(uint64_t engine, struct retro_stats * stats);
+/* One line for people, e.g. "64 of 64 tokens sparse, 9.1 % of KV read, ...".
+ * Returns its length without NUL; cut at cap. */
+int32_t retro_summary(uint64_t engine, char * buf, uint32_t cap);
+/* Text of the last error of this engine (0: of calls without one). */
+int32_t retro_error(uint64_t engine, char * buf, uint32_t cap);
+
+#endif /* RETRO_NO_PROTOTYPES */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,28 @@
+// Package retro is the engine: sparse decode attention over a KV cache that the
+// host owns, with retrospective correction of the last tokens (RetroAttention,
+// arXiv 2508.09001) on Quest-style page selection (arXiv 2406.10774).
+//
+// It owns the position -> cell table of each sequence, the page summaries, the
+// selection, the output cache (ring) and the statistics. It reads K and V where
+// the host keeps them and never writes there. It must not know of llama.cpp, of
+// cgo, or of instruction sets: numbers are crunched by package kernels.
+//
+// # One step
+//
+// A step decodes one new token of one or more sequences, optionally together
+// with up to window-1 older tokens of each, which the host embeds again:
+//
+//	StepBegin   appends the new tokens to the tables and decides, per sequence,
+//	            whether this step is exact or sparse and which rows see what
+//	Attend      per layer, from every worker thread; see attend.go
+//	StepEnd     commits the new tokens to the ring, or forgets them
+//
+// # Pages
+//
+// A page is a run of Page consecutive entries of a sequence's table, so it is
+// logical: its cells may lie anywhere. For a row at entry t the pages split into
+// the sink (page 0), the local pages that cover at least the newest Local
+// entries up to t, and the far pages between. Sink and local are always read;
+// of the far pages, the budget's worth with the best summary scores. A page
+// turns far when all its tokens are final, because Window <= Local.
+package retro

@@ -1,0 +1,211 @@
+package retro
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+
+	"retroattn/kernels"
+)
+
+func TestParseOptions(t *testing.T) {
+	o, err := ParseOptions(" budget=0.15, window=8,period=4,page=32,select=minmax,min_ctx=0,local=128,dense_layers=2,beta=1.5,always=1,")
+	require.NoError(t, err)
+	require.Equal(t, Options{Budget: 0.15, Window: 8, Period: 4, Page: 32, Select: MinMax, Local: 128, DenseLayers: 2, Beta: 1.5, Always: true}, o)
+	again, err := ParseOptions(o.String())
+	require.NoError(t, err)
+	require.Equal(t, o, again)
+	o, err = ParseOptions("")
+	require.NoError(t, err)
+	require.Equal(t, DefaultOptions(), o)
+}
+
+// Every refusal names the option, the value and what is allowed.
+func TestParseOptionsErrors(t *testing.T) {
+	for text, want := range map[string]string{
+		"budget=0":          "option budget=0: must be a whole number of tokens (1..134217728) or a share of the context (above 0, below 1)",
+		"budget=-1":         "option budget=-1:",
+		"budget=NaN":        "option budget=NaN:",
+		"budget=1.5":        "option budget=1.5:",
+		"budget=lots":       "option budget=lots: must be a number",
+		"window=17":         "option window=17: must be 1..16",
+		"window=0":          "option window=0: must be 1..16",
+		"window=2.5":        "option window=2.5: must be a whole number",
+		"window=4,period=5": "option period=5: must be 1..4",
+		"page=12":           "option page=12: must be 8, 16 or 32",
+		"select=quest":      "option select=quest: must be one of meanstd, mean, minmax, streaming",
+		"min_ctx=-1":        "option min_ctx=-1: must be 0..134217728",
+		"local=8":           "option local=8: must be 16..4096",
+		"dense_layers=2000": "option dense_layers=2000: must be 0..1024",
+		"beta=101":          "option beta=101: must be 0..100",
+		"always=yes":        "option always=yes: must be 0 or 1",
+		"bugdet=5":          "option bugdet=5 is not known: options are budget, window",
+		"budget":            `option "budget" has no value: write key=value`,
+	} {
+		_, err := ParseOptions(text)
+		require.ErrorIs(t, err, ErrArgument, text)
+		require.Contains(t, err.Error(), want)
+	}
+}
+
+func FuzzParseOptions(f *testing.F) {
+	f.Add("budget=512,window=2")
+	f.Add("budget=1e300,,=,select")
+	f.Fuzz(func(t *testing.T, text string) {
+		o, err := ParseOptions(text)
+		if err != nil {
+			return
+		}
+		again, err := ParseOptions(o.String())
+		require.NoError(t, err)
+		require.Equal(t, o, again)
+	})
+}
+
+func TestOpenAndAddLayerErrors(t *testing.T) {
+	good := Config{Layers: 1, Seqs: 1, Cells: 64, Rows: 2, Threads: 1}
+	for _, bad := range []func(*Config){
+		func(c *Config) { c.Layers = 0 }, func(c *Config) { c.Layers = 1025 }, func(c *Config) { c.Seqs = 257 },
+		func(c *Config) { c.Cells = 1<<27 + 1 }, func(c *Config) { c.Rows = 1 }, func(c *Config) { c.Threads = -1 },
+	} {
+		c := good
+		bad(&c)
+		_, err := Open(c, DefaultOptions())
+		require.ErrorIs(t, err, ErrArgument)
+	}
+	e, err := Open(good, DefaultOptions())
+	require.NoError(t, err)
+	mem := make([]uint16, 64*2*16)
+	layer := Layer{TypeK: F16, TypeV: F16, Heads: 4, KVHeads: 2, DK: 16, DV: 16, K: unsafe.Pointer(&mem[0]), V: unsafe.Pointer(&mem[0]),
+		KSize: 64 * 64, VSize: 64 * 64, KRow: 64, VRow: 64, KHead: 32, VHead: 32}
+	for _, c := range []struct {
+		kind error
+		bad  func(*Layer)
+	}{
+		{ErrUnsupported, func(l *Layer) { l.TypeK = 8 }}, {ErrUnsupported, func(l *Layer) { l.DK = 12 }},
+		{ErrUnsupported, func(l *Layer) { l.DV = 2048 }}, {ErrArgument, func(l *Layer) { l.Heads = 5 }},
+		{ErrArgument, func(l *Layer) { l.KVHeads = 0 }}, {ErrArgument, func(l *Layer) { l.K = nil }},
+		{ErrArgument, func(l *Layer) { l.KSize-- }}, {ErrArgument, func(l *Layer) { l.VRow = 1 << 60 }},
+		{ErrArgument, func(l *Layer) { l.VHead = 1 << 60 }}, {ErrArgument, func(l *Layer) { l.KRow = 32 }},
+	} {
+		l := layer
+		c.bad(&l)
+		require.ErrorIs(t, e.AddLayer(0, l), c.kind)
+	}
+	require.ErrorIs(t, e.AddLayer(1, layer), ErrArgument)
+	require.ErrorIs(t, e.StepBegin([]Row{{0, 0, 0}}, 1), ErrState, "layers are missing")
+	require.NoError(t, e.AddLayer(0, layer))
+
+	require.ErrorIs(t, e.SeqExtend(1, nil, nil), ErrArgument)
+	require.ErrorIs(t, e.SeqExtend(0, []int32{0, 0}, []int32{0, 1}), ErrArgument)
+	require.ErrorIs(t, e.SeqExtend(0, []int32{0}, []int32{64}), ErrArgument)
+	require.ErrorIs(t, e.SeqExtend(0, []int32{0}, nil), ErrArgument)
+	for _, rows := range [][]Row{nil, {{0, 0, 0}, {0, 1, 1}, {0, 2, 2}}, {{0, -1, 0}}, {{0, 0, 64}}, {{5, 0, 0}}, {{0, 0, 0}, {0, 1, 1}}} {
+		require.ErrorIs(t, e.StepBegin(rows, 1), ErrArgument)
+	}
+	require.ErrorIs(t, e.StepBegin([]Row{{0, 0, 0}}, 2), ErrArgument)
+	require.ErrorIs(t, e.StepEnd(true), ErrState)
+	require.ErrorIs(t, e.Attend(&Attn{}, 0, 1), ErrState)
+	require.NoError(t, e.StepBegin([]Row{{0, 0, 0}}, 1))
+	for _, a := range []Attn{{Layer: -1}, {Layer: 1}, {Rows: 2}, {Rows: 1}} {
+		require.ErrorIs(t, e.Attend(&a, 0, 1), ErrArgument)
+	}
+	require.ErrorIs(t, e.Attend(&Attn{}, 1, 1), ErrArgument)
+	require.ErrorIs(t, e.StepBegin([]Row{{0, 0, 0}}, 1), ErrState)
+	require.ErrorIs(t, e.SeqTruncate(0, 0), ErrState)
+	require.NoError(t, e.StepEnd(false))
+	next, err := e.SeqNext(0)
+	require.NoError(t, err)
+	require.Zero(t, next)
+}
+
+func TestTopPages(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 2000 {
+		end := 2 + rng.IntN(400)
+		k := 1 + rng.IntN(end-1)
+		w := worker{best: make([]float32, end), keys: make([]uint32, end), keys2: make([]uint32, end)}
+		for i := range w.best {
+			w.best[i] = float32(rng.IntN(50)) - 25 // many ties
+			switch rng.IntN(30) {
+			case 0:
+				w.best[i] = float32(math.NaN())
+			case 1:
+				w.best[i] = float32(math.Inf(1 - 2*rng.IntN(2)))
+			}
+		}
+		want := make([]int32, 0, end)
+		for p := 1; p < end; p++ {
+			want = append(want, int32(p))
+		}
+		slices.SortStableFunc(want, func(a, b int32) int {
+			x, y := sortKey(w.best[a]), sortKey(w.best[b])
+			switch {
+			case x > y:
+				return -1
+			case x < y:
+				return 1
+			}
+			return 0
+		})
+		want = want[:k]
+		slices.Sort(want)
+		got := make([]int32, k)
+		w.topPages(got, end, k)
+		require.Equal(t, want, got)
+	}
+}
+
+// Scores against their definition in float64.
+func TestScores(t *testing.T) {
+	for _, sel := range []Selector{MeanStd, Mean, MinMax} {
+		opt := testOptions()
+		opt.Select = sel
+		sh := shape{layers: 1, seqs: 1, cells: 1600, heads: 3, kv: 1, dk: 24, dv: 8}
+		h := newHost(t, sh, opt, 1, 4)
+		h.prefill(0, 1500)
+		h.decode([]int32{0}, func(int, []Row, []float32) {
+			q := h.vector(3, 0, 1500, 0, 3*24)
+			end := h.e.step.seqs[0].newest().local
+			require.Greater(t, end, 2*chunkPages/2)
+			for p := 1; p < end; p++ {
+				want := math.Inf(-1)
+				for r := range 3 {
+					want = max(want, h.definition(sel, p, q[r*24:(r+1)*24]))
+				}
+				require.InDelta(t, want, float64(h.e.workers[0].best[p]), 2e-3*(1+math.Abs(want)))
+			}
+		})
+	}
+}
+
+func (h *host) definition(sel Selector, p int, q []float32) float64 {
+	page := h.e.opt.Page
+	x := make([]float32, 24)
+	score, spread := 0.0, 0.0
+	for i := range q {
+		lo, hi, sum, sq := math.Inf(1), math.Inf(-1), 0.0, 0.0
+		for _, e := range h.table[0][p*page : (p+1)*page] {
+			kernels.FromF16(x, h.k[0][int(e.cell)*24:][:24])
+			v := float64(x[i])
+			lo, hi, sum, sq = min(lo, v), max(hi, v), sum+v, sq+v*v
+		}
+		qi := float64(q[i] * h.scale())
+		mean := sum / float64(page)
+		switch sel {
+		case MinMax:
+			score += max(qi*lo, qi*hi)
+		default:
+			score += qi * mean
+			spread += qi * qi * (sq/float64(page) - mean*mean)
+		}
+	}
+	if sel == MeanStd {
+		score += h.e.opt.Beta * math.Sqrt(spread)
+	}
+	return score
+}

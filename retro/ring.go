@@ -1,0 +1,122 @@
+package retro
+
+import "math"
+
+// ring is the output cache of one sequence: for the last Window tokens decoded
+// here, per layer, the query, the partial over the far pages read so far, and
+// which pages those were. It has one slot more than there are past rows, for the
+// token being decoded.
+type ring struct {
+	count int // tokens ever pushed; the next goes to slot count % len(slots)
+	n     int // of the newest pushed, how many are still valid and in order
+	slots []ringSlot
+}
+
+type ringSlot struct {
+	entry  int  // index in the sequence's table
+	sparse bool // decoded with pages left out; the data below is valid
+	// Pages selected at the token's own step and seen since, over layers and KV heads.
+	selected, seen counter
+
+	q, m, l, acc []float32 // all layers, see ringLayout
+	pages        []uint64  // bit set per KV head of all layers
+}
+
+// ringLayout is where a layer's part begins in the arrays of a slot.
+type ringLayout struct{ q, ml, acc, pages int }
+
+// layoutRings places the layers in the ring slots.
+func (e *Engine) layoutRings() {
+	var at ringLayout
+	for i := range e.layers {
+		l := &e.layers[i]
+		l.ring = at
+		at.q += l.Heads * l.DK
+		at.ml += l.Heads
+		at.acc += l.Heads * l.DV
+		at.pages += l.KVHeads * e.pageWords()
+	}
+}
+
+func (e *Engine) pageWords() int { return (e.maxPages + 63) / 64 }
+
+func (r *ring) allocate(e *Engine) {
+	if e.opt.Window == 1 {
+		return
+	}
+	var q, ml, acc int
+	for i := range e.layers {
+		l := &e.layers[i]
+		q, ml, acc = q+l.Heads*l.DK, ml+l.Heads, acc+l.Heads*l.DV
+	}
+	r.slots = make([]ringSlot, e.opt.Window)
+	for i := range r.slots {
+		r.slots[i].q = make([]float32, q)
+		r.slots[i].m = make([]float32, ml)
+		r.slots[i].l = make([]float32, ml)
+		r.slots[i].acc = make([]float32, acc)
+		r.slots[i].pages = make([]uint64, e.kvHeads*e.pageWords())
+	}
+}
+
+func (r *ring) bytes() uint64 {
+	total := 0
+	for i := range r.slots {
+		s := &r.slots[i]
+		total += 4*(len(s.q)+len(s.m)+len(s.l)+len(s.acc)) + 8*len(s.pages)
+	}
+	return uint64(total)
+}
+
+// back is the slot of the j-th newest token, j = 1 being the newest.
+func (r *ring) back(j int) *ringSlot { return &r.slots[(r.count-j)%len(r.slots)] }
+
+// usable counts the tokens right before entry t, at most Window-1, that can be
+// rows of a step: unbroken, and decoded sparsely if the step is.
+func (r *ring) usable(t int, sparse bool) int {
+	n := 0
+	for n < min(r.n, len(r.slots)-1) {
+		s := r.back(n + 1)
+		if s.entry != t-1-n || sparse && !s.sparse {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// truncate forgets tokens at entries >= keep.
+func (r *ring) truncate(keep int) {
+	for r.n > 0 && r.back(1).entry >= keep {
+		r.back(1).sparse = false
+		r.count--
+		r.n--
+	}
+}
+
+func (r *ring) reset() { r.truncate(0) }
+
+// take gives the slot for the token of this step. What is in it leaves the
+// window; its exposure goes to the statistics.
+func (r *ring) take(st *Stats) *ringSlot {
+	s := &r.slots[r.count%len(r.slots)]
+	if s.sparse {
+		st.RetiredSelected += s.selected.load()
+		st.RetiredSeen += s.seen.load()
+	}
+	s.sparse = false
+	s.selected.store(0)
+	s.seen.store(0)
+	r.n = min(r.n, len(r.slots)-1)
+	return s
+}
+
+// push commits the token whose slot was taken.
+func (r *ring) push(entry int, sparse bool) {
+	s := &r.slots[r.count%len(r.slots)]
+	s.entry, s.sparse = entry, sparse
+	r.count++
+	r.n = min(r.n+1, len(r.slots))
+}
+
+var negInf = float32(math.Inf(-1))

@@ -1,0 +1,176 @@
+package retro
+
+import "sort"
+
+// chunkPages is the number of pages whose summaries are allocated together.
+const chunkPages = 64
+
+// sequence is what the engine knows of one sequence: its entries in order of
+// position, the summaries of its far pages, and the output cache.
+type sequence struct {
+	pos  []int32 // position of each entry, strictly rising
+	cell []int32 // its KV cell
+
+	// chunks[c] holds the summaries of pages c*chunkPages.. of all layers:
+	// [layer][KV head][page][sumLen], F16.
+	chunks [][]uint16
+	// summed[layer head] is the number of leading pages whose summary is built.
+	summed []int32
+
+	ring  ring
+	since int // steps since the window was last embedded again
+}
+
+func (e *Engine) sequenceAt(id int) (*sequence, error) {
+	if id < 0 || id >= len(e.seqs) {
+		return nil, argumentf("sequence %d: must be 0..%d", id, len(e.seqs)-1)
+	}
+	return e.seqs[id], nil
+}
+
+// open returns the sequence, created when it is new.
+func (e *Engine) openSequence(id int) (*sequence, error) {
+	s, err := e.sequenceAt(id)
+	if err != nil || s != nil {
+		return s, err
+	}
+	if err := e.prepare(); err != nil {
+		return nil, err
+	}
+	s = &sequence{summed: make([]int32, e.kvHeads)}
+	s.ring.allocate(e)
+	e.seqs[id] = s
+	e.stats.RingBytes += s.ring.bytes()
+	return s, nil
+}
+
+// SeqNext is the first position of the sequence whose cell is not known.
+func (e *Engine) SeqNext(id int) (int32, error) {
+	s, err := e.sequenceAt(id)
+	if err != nil || s == nil || len(s.pos) == 0 {
+		return 0, err
+	}
+	return s.pos[len(s.pos)-1] + 1, nil
+}
+
+// SeqExtend appends entries that the host wrote outside of steps (prefill, state
+// load). Positions rise strictly from SeqNext on.
+func (e *Engine) SeqExtend(id int, pos, cell []int32) error {
+	if e.step.open {
+		return statef("sequence %d is extended inside a step", id)
+	}
+	if len(pos) != len(cell) {
+		return argumentf("%d positions but %d cells", len(pos), len(cell))
+	}
+	s, err := e.openSequence(id)
+	if err != nil {
+		return err
+	}
+	next := int32(0)
+	if n := len(s.pos); n > 0 {
+		next = s.pos[n-1] + 1
+	}
+	for i, p := range pos {
+		if p < next || p == 1<<31-1 {
+			return argumentf("sequence %d: position %d, where at least %d was due", id, p, next)
+		}
+		if cell[i] < 0 || int(cell[i]) >= e.cfg.Cells {
+			return argumentf("sequence %d: cell %d, must be 0..%d", id, cell[i], e.cfg.Cells-1)
+		}
+		next = p + 1
+	}
+	if len(s.pos)+len(pos) > e.cfg.Cells {
+		return argumentf("sequence %d: %d entries do not fit in %d cells", id, len(s.pos)+len(pos), e.cfg.Cells)
+	}
+	s.pos = append(s.pos, pos...)
+	s.cell = append(s.cell, cell...)
+	return nil
+}
+
+// SeqTruncate forgets entries at positions >= pos; id -1 means every sequence.
+func (e *Engine) SeqTruncate(id int, pos int32) error {
+	if e.step.open {
+		return statef("sequence %d is truncated inside a step", id)
+	}
+	if id == -1 {
+		for _, s := range e.seqs {
+			if s != nil {
+				e.truncate(s, pos)
+			}
+		}
+		return nil
+	}
+	s, err := e.sequenceAt(id)
+	if err == nil && s != nil {
+		e.truncate(s, pos)
+	}
+	return err
+}
+
+func (e *Engine) truncate(s *sequence, pos int32) {
+	keep := sort.Search(len(s.pos), func(i int) bool { return s.pos[i] >= pos })
+	if keep == len(s.pos) {
+		return
+	}
+	s.pos, s.cell = s.pos[:keep], s.cell[:keep]
+	whole := int32(keep / e.opt.Page)
+	for i, n := range s.summed {
+		s.summed[i] = min(n, whole)
+	}
+	s.ring.truncate(keep)
+	if s.ring.n == 0 {
+		s.since = 0
+	}
+}
+
+// SeqWindow is the number of past tokens, 0..Window-1, that the step of the new
+// token at pos wants embedded again. It also makes room for that token, so that
+// the step itself need not allocate.
+func (e *Engine) SeqWindow(id int, pos int32) (int, error) {
+	s, err := e.openSequence(id)
+	if err != nil {
+		return 0, err
+	}
+	n := len(s.pos)
+	if n > 0 && pos <= s.pos[n-1] {
+		return 0, argumentf("sequence %d: window asked for position %d, but %d is known", id, pos, s.pos[n-1])
+	}
+	v := e.viewAt(n)
+	e.reserve(s, v)
+	if e.opt.Window == 1 || s.since+1 < e.opt.Period || !v.sparse && !e.opt.Always {
+		return 0, nil
+	}
+	return s.ring.usable(n, v.sparse), nil
+}
+
+// reserve makes room for one more entry and, when sparse, for its far pages' summaries.
+func (e *Engine) reserve(s *sequence, v view) {
+	if len(s.pos) == cap(s.pos) {
+		room := min(e.cfg.Cells, len(s.pos)+len(s.pos)/4+1024)
+		s.pos = append(make([]int32, 0, room), s.pos...)
+		s.cell = append(make([]int32, 0, room), s.cell...)
+	}
+	if !v.sparse || e.sumChunk == 0 {
+		return
+	}
+	for len(s.chunks)*chunkPages < v.local {
+		s.chunks = append(s.chunks, make([]uint16, e.sumChunk))
+		e.stats.SummaryBytes += uint64(e.sumChunk) * 2
+	}
+}
+
+// view is how the row at one entry sees its context.
+type view struct {
+	entry  int
+	local  int  // first local page; far pages are 1..local-1
+	budget int  // far pages to select
+	sparse bool // some far page is left out
+}
+
+// viewAt is the view of a new token at entry t.
+func (e *Engine) viewAt(t int) view {
+	n := t + 1
+	v := view{entry: t, local: max(0, n-e.opt.Local) / e.opt.Page, budget: e.opt.budgetPages(n)}
+	v.sparse = n >= e.opt.MinCtx && v.local-1 > v.budget
+	return v
+}

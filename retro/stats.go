@@ -1,0 +1,85 @@
+package retro
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+)
+
+// Stats counts since Open. Page figures are summed over layers and KV heads.
+type Stats struct {
+	Tokens          uint64 // new tokens decoded here
+	SparseTokens    uint64 // of these, with pages left out
+	CorrectedTokens uint64 // past tokens embedded again that got new pages
+	RewrittenTokens uint64 // all past tokens embedded again
+	FarPages        uint64 // far pages a sparse token could have read
+	SelectedPages   uint64 // far pages read for sparse tokens
+	SupplementPages uint64 // far pages added to past tokens
+	RetiredSelected uint64 // of tokens that left the window: pages selected
+	RetiredSeen     uint64 // ... and pages seen in the end
+	KVBytesRead     uint64 // bytes of K and V read
+	KVBytesFull     uint64 // the same if every token attended to everything
+	ScanBytes       uint64 // bytes of summaries read
+	SummaryBytes    uint64 // memory held by summaries
+	RingBytes       uint64 // memory held by output caches
+	AttendNS        uint64 // time in Attend on thread 0
+}
+
+// add sums the counters that workers keep.
+func (s *Stats) add(o *Stats) {
+	s.FarPages += o.FarPages
+	s.SelectedPages += o.SelectedPages
+	s.SupplementPages += o.SupplementPages
+	s.KVBytesRead += o.KVBytesRead
+	s.KVBytesFull += o.KVBytesFull
+	s.ScanBytes += o.ScanBytes
+	s.AttendNS += o.AttendNS
+}
+
+// Stats returns the counters; between steps only.
+func (e *Engine) Stats() Stats { return e.stats }
+
+// KVShare is the part of the KV bytes read, summaries included; 1 before any token.
+func (s *Stats) KVShare() float64 {
+	if s.KVBytesFull == 0 {
+		return 1
+	}
+	return float64(s.KVBytesRead+s.ScanBytes) / float64(s.KVBytesFull)
+}
+
+// Exposure is pages seen in the end / pages selected, over tokens that have left
+// the window; 1 without correction.
+func (s *Stats) Exposure() float64 {
+	if s.RetiredSelected == 0 {
+		return 1
+	}
+	return float64(s.RetiredSeen) / float64(s.RetiredSelected)
+}
+
+// Summary is one line for people.
+func (s *Stats) Summary() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d of %d tokens sparse", s.SparseTokens, s.Tokens)
+	if s.SparseTokens > 0 {
+		fmt.Fprintf(&b, ", %.1f %% of KV read, %d corrections, exposure %.2f", 100*s.KVShare(), s.CorrectedTokens, s.Exposure())
+	}
+	return b.String()
+}
+
+// counter is added to by several threads in a step.
+type counter struct{ v atomic.Uint64 }
+
+func (c *counter) add(n uint64)   { c.v.Add(n) }
+func (c *counter) load() uint64   { return c.v.Load() }
+func (c *counter) store(n uint64) { c.v.Store(n) }
+
+// flag is raised by several threads in a step. It is not an atomic.Bool so that
+// its owner can be reset by assignment between steps.
+type flag struct{ v uint32 }
+
+func (f *flag) set() {
+	if atomic.LoadUint32(&f.v) == 0 {
+		atomic.StoreUint32(&f.v, 1)
+	}
+}
+func (f *flag) isSet() bool { return atomic.LoadUint32(&f.v) != 0 }

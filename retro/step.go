@@ -1,0 +1,189 @@
+package retro
+
+// Row is one token of a step. Rows of a sequence are adjacent with rising
+// positions; the last is the sequence's new token, the others are past tokens
+// that keep their cells.
+type Row struct{ Seq, Pos, Cell int32 }
+
+// step is what StepBegin decided.
+type step struct {
+	open bool
+	rows int
+	seqs []stepSeq
+}
+
+// stepSeq is one sequence in a step. Its virtual rows are past tokens, oldest
+// first, then the new token. On a step that embeds the window again the past
+// tokens are rows of the host's batch and get an output. On others they are ring
+// entries, whose stored queries take up the pages that are loaded anyway.
+type stepSeq struct {
+	id        int
+	s         *sequence
+	firstRow  int // row in the batch of virtual row emit
+	rows      int // virtual rows
+	emit      int // first virtual row that is in the batch
+	sparse    bool
+	budget    int
+	views     [maxWindow]view
+	slots     [maxWindow]*ringSlot // nil without ring
+	corrected [maxWindow]flag
+}
+
+func (q *stepSeq) newest() view { return q.views[q.rows-1] }
+
+// StepBegin starts a step: new tokens enter the tables, and each sequence's rows
+// get their views. threads is how many will call Attend for each layer.
+func (e *Engine) StepBegin(rows []Row, threads int) error {
+	if e.step.open {
+		return statef("a step is open already")
+	}
+	if len(rows) < 1 || len(rows) > e.cfg.Rows {
+		return argumentf("%d rows in a step: must be 1..%d", len(rows), e.cfg.Rows)
+	}
+	if threads < 1 || threads > e.cfg.Threads {
+		return argumentf("%d threads: must be 1..%d", threads, e.cfg.Threads)
+	}
+	if err := e.prepare(); err != nil {
+		return err
+	}
+	e.step.seqs = e.step.seqs[:0]
+	e.step.rows = len(rows)
+	for i := 0; i < len(rows); {
+		n := 1
+		for i+n < len(rows) && rows[i+n].Seq == rows[i].Seq {
+			n++
+		}
+		if err := e.beginSeq(rows[i:i+n], i); err != nil {
+			e.undo()
+			return err
+		}
+		i += n
+	}
+	for i := range e.layers {
+		j := &e.jobs[i]
+		j.next.Store(0)
+		for k := range j.claims[:len(e.step.seqs)*e.layers[i].KVHeads] {
+			c := &j.claims[k]
+			c.ready.Store(0)
+			c.next.Store(0)
+			c.left.Store(0)
+		}
+	}
+	e.step.open = true
+	return nil
+}
+
+// beginSeq plans one sequence and appends its new token.
+func (e *Engine) beginSeq(rows []Row, first int) error {
+	newest := rows[len(rows)-1]
+	id := int(newest.Seq)
+	s, err := e.openSequence(id)
+	if err != nil {
+		return err
+	}
+	for i := range e.step.seqs {
+		if e.step.seqs[i].s == s {
+			return argumentf("sequence %d: its rows are not adjacent", id)
+		}
+	}
+	t := len(s.pos)
+	past := len(rows) - 1
+	switch {
+	case past > e.opt.Window-1:
+		return argumentf("sequence %d: %d past rows, the window allows %d", id, past, e.opt.Window-1)
+	case newest.Cell < 0 || int(newest.Cell) >= e.cfg.Cells:
+		return argumentf("sequence %d: cell %d, must be 0..%d", id, newest.Cell, e.cfg.Cells-1)
+	case newest.Pos < 0 || newest.Pos == 1<<31-1 || t > 0 && newest.Pos <= s.pos[t-1]:
+		return argumentf("sequence %d: position %d does not follow what is known", id, newest.Pos)
+	case t >= e.cfg.Cells:
+		return argumentf("sequence %d: all %d cells are taken", id, e.cfg.Cells)
+	}
+	v := e.viewAt(t)
+	usable := 0
+	if e.opt.Window > 1 {
+		usable = s.ring.usable(t, v.sparse)
+	}
+	if past > usable {
+		return argumentf("sequence %d: %d past rows, only %d can be embedded again", id, past, usable)
+	}
+	for j, r := range rows[:past] {
+		if at := t - past + j; r.Pos != s.pos[at] || r.Cell != s.cell[at] {
+			return argumentf("sequence %d: past row at position %d cell %d, known is %d in %d", id, r.Pos, r.Cell, s.pos[at], s.cell[at])
+		}
+	}
+	e.reserve(s, v)
+	s.pos, s.cell = append(s.pos, newest.Pos), append(s.cell, newest.Cell)
+
+	e.step.seqs = e.step.seqs[:len(e.step.seqs)+1]
+	q := &e.step.seqs[len(e.step.seqs)-1]
+	*q = stepSeq{id: id, s: s, firstRow: first, sparse: v.sparse, budget: v.budget}
+	back := past // virtual past rows
+	if past == 0 && v.sparse {
+		back = usable
+		q.emit = back
+	}
+	q.rows = back + 1
+	for j := range back {
+		q.views[j] = e.viewAt(t - back + j)
+		q.slots[j] = s.ring.back(back - j)
+	}
+	q.views[back] = v
+	if e.opt.Window > 1 {
+		q.slots[back] = s.ring.take(&e.stats)
+	}
+	return nil
+}
+
+// undo forgets the new tokens of the step and resets the windows of its sequences.
+func (e *Engine) undo() {
+	for i := range e.step.seqs {
+		q := &e.step.seqs[i]
+		q.s.ring.reset()
+		e.truncate(q.s, q.s.pos[len(q.s.pos)-1])
+		q.s.since = 0
+	}
+	e.step.seqs = e.step.seqs[:0]
+}
+
+// StepEnd commits the step, or, when the host could not finish it, forgets its
+// new tokens. Past rows' cells hold valid keys and values either way.
+func (e *Engine) StepEnd(ok bool) error {
+	if !e.step.open {
+		return statef("no step is open")
+	}
+	e.step.open = false
+	if !ok {
+		for i := range e.workers {
+			e.workers[i].stats = Stats{}
+		}
+		e.undo()
+		return nil
+	}
+	st := &e.stats
+	for i := range e.workers {
+		st.add(&e.workers[i].stats)
+		e.workers[i].stats = Stats{}
+	}
+	for i := range e.step.seqs {
+		q := &e.step.seqs[i]
+		st.Tokens++
+		if q.sparse {
+			st.SparseTokens++
+		}
+		past := q.rows - 1 - q.emit
+		st.RewrittenTokens += uint64(past)
+		q.s.since++
+		if past > 0 {
+			q.s.since = 0
+		}
+		for r := q.emit; r < q.rows-1; r++ {
+			if q.corrected[r].isSet() {
+				st.CorrectedTokens++
+			}
+		}
+		if e.opt.Window > 1 {
+			q.s.ring.push(q.newest().entry, q.sparse)
+		}
+	}
+	return nil
+}
