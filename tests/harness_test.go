@@ -1,0 +1,323 @@
+// Package tests holds what is tested end to end: the C interface, and llama.cpp
+// built with our patches, on a real small model. `go run ./build test` prepares
+// what they need and names it in the environment; what is not there is skipped.
+package tests
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"retroattn/bridge"
+)
+
+// A process can hold one llama.cpp. This one holds the patched build; a run of
+// stock llama.cpp, or of the patched one in another environment, is this binary
+// started again with a job on standard input and logits on standard output.
+const childEnv = "RETRO_TESTS_CHILD"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) == "" {
+		os.Exit(m.Run())
+	}
+	if err := child(os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// job is a script and where to run it.
+type job struct {
+	Dir, Model string
+	Seqs       int
+	Unified    bool
+	Script     script
+}
+
+func child(in io.Reader, out io.Writer) error {
+	var j job
+	if err := json.NewDecoder(in).Decode(&j); err != nil {
+		return err
+	}
+	lib, err := bridge.Load(bridge.Paths{Dir: j.Dir})
+	if err != nil {
+		return err
+	}
+	model, err := lib.LoadModel(j.Model, bridge.ModelParams{})
+	if err != nil {
+		return err
+	}
+	ctx, err := model.NewContext(contextParams(j.Seqs, j.Unified))
+	if err != nil {
+		return err
+	}
+	logits, err := j.Script.play(ctx)
+	if err != nil {
+		return err
+	}
+	for _, row := range logits {
+		if err := binary.Write(out, binary.LittleEndian, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start runs a job in a process of its own and returns the rows of logits.
+func (j job) start(t *testing.T, env ...string) [][]float32 {
+	t.Helper()
+	in, err := json.Marshal(j)
+	require.NoError(t, err)
+	exe, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.Command(exe)
+	cmd.Env = append(append(os.Environ(), childEnv+"=1"), env...)
+	cmd.Stdin = bytes.NewReader(in)
+	var out, msg bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &msg
+	require.NoError(t, cmd.Run(), msg.String())
+	rows := make([][]float32, j.Script.rows())
+	for i := range rows {
+		rows[i] = make([]float32, out.Len()/4/(len(rows)-i))
+		require.NoError(t, binary.Read(&out, binary.LittleEndian, rows[i]))
+	}
+	require.Zero(t, out.Len())
+	return rows
+}
+
+func contextParams(seqs int, unified bool) bridge.ContextParams {
+	return bridge.ContextParams{Ctx: 2048 * seqs, Seqs: seqs, Unified: unified, Threads: 2, FlashAttn: bridge.FlashOn}
+}
+
+// setting is a value of the environment, without which the test is skipped.
+func setting(t *testing.T, name string) string {
+	t.Helper()
+	v := os.Getenv(name)
+	if v == "" {
+		t.Skipf("needs %s: run it by go run ./build test", name)
+	}
+	return v
+}
+
+var models = map[string]*bridge.Model{}
+
+// model is the patched llama.cpp with the model that the environment names.
+func model(t *testing.T, env string) *bridge.Model {
+	t.Helper()
+	path := setting(t, env)
+	lib, err := bridge.Load(bridge.Paths{Dir: setting(t, "RETRO_PATCHED_DIR"), Retro: setting(t, "RETRO_LIB")})
+	require.NoError(t, err)
+	require.True(t, lib.HasRetro(), "the build is not patched")
+	if models[path] == nil {
+		models[path], err = lib.LoadModel(path, bridge.ModelParams{})
+		require.NoError(t, err)
+	}
+	return models[path]
+}
+
+func newContext(t *testing.T, m *bridge.Model, p bridge.ContextParams) *bridge.Context {
+	t.Helper()
+	ctx, err := m.NewContext(p)
+	require.NoError(t, err)
+	t.Cleanup(func() { ctx.Close() })
+	return ctx
+}
+
+// op is one call: a batch of tokens, or the removal of a sequence's tail.
+type op struct {
+	Batch  []token `json:",omitempty"`
+	Remove *token  `json:",omitempty"`
+}
+
+type token struct {
+	Token    bridge.Token
+	Pos, Seq int
+	Logits   bool `json:",omitempty"`
+}
+
+// script drives a context: the same calls on any build.
+type script []op
+
+func (s script) rows() int {
+	n := 0
+	for _, o := range s {
+		for _, t := range o.Batch {
+			if t.Logits {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// play runs the script and returns a copy of the logits of each token that asked for them.
+func (s script) play(ctx *bridge.Context) ([][]float32, error) {
+	var rows [][]float32
+	for _, o := range s {
+		if o.Remove != nil {
+			if err := ctx.SeqRemove(o.Remove.Seq, o.Remove.Pos, -1); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		b := bridge.NewBatch(len(o.Batch))
+		for _, t := range o.Batch {
+			b.Add(t.Token, t.Pos, t.Seq, t.Logits)
+		}
+		if err := ctx.Decode(b); err != nil {
+			return nil, err
+		}
+		for i, t := range o.Batch {
+			if !t.Logits {
+				continue
+			}
+			x, err := ctx.Logits(i)
+			if err != nil {
+				return nil, err
+			}
+			rows = append(rows, append([]float32(nil), x...))
+		}
+	}
+	return rows, nil
+}
+
+// writer builds scripts: it knows how far each sequence is and takes tokens from a text.
+type writer struct {
+	text []bridge.Token
+	at   map[int]int
+	script
+}
+
+func newWriter(text []bridge.Token) *writer { return &writer{text: text, at: map[int]int{}} }
+
+func (w *writer) next(seq int, logits bool) token {
+	pos := w.at[seq]
+	w.at[seq]++
+	return token{Token: w.text[(pos+97*seq)%len(w.text)], Pos: pos, Seq: seq, Logits: logits}
+}
+
+// prefill is n tokens at once; the last one's logits are read.
+func (w *writer) prefill(seq, n int) {
+	var b []token
+	for i := range n {
+		b = append(b, w.next(seq, i == n-1))
+	}
+	w.script = append(w.script, op{Batch: b})
+}
+
+// decode is n steps of one token for each sequence.
+func (w *writer) decode(n int, seqs ...int) {
+	for range n {
+		var b []token
+		for _, s := range seqs {
+			b = append(b, w.next(s, true))
+		}
+		w.script = append(w.script, op{Batch: b})
+	}
+}
+
+func (w *writer) remove(seq, n int) {
+	w.at[seq] -= n
+	w.script = append(w.script, op{Remove: &token{Pos: w.at[seq], Seq: seq}})
+}
+
+// oneSequence and threeSequences are the scripts that most tests play.
+func oneSequence(text []bridge.Token) script {
+	w := newWriter(text)
+	w.prefill(0, 600)
+	w.decode(24, 0)
+	return w.script
+}
+
+// threeSequences start at different times; two lose their tails and go on.
+func threeSequences(text []bridge.Token) script {
+	w := newWriter(text)
+	w.prefill(0, 300)
+	w.decode(5, 0)
+	w.prefill(1, 200)
+	w.decode(6, 0, 1)
+	w.prefill(2, 40)
+	w.decode(8, 0, 1, 2)
+	w.remove(0, 3)
+	w.remove(1, 5)
+	w.decode(3, 0)
+	w.decode(9, 0, 1, 2)
+	return w.script
+}
+
+// source is text of the pinned llama.cpp tree: prose and code that never change.
+func source(t *testing.T, m *bridge.Model, n int, files ...string) []bridge.Token {
+	t.Helper()
+	dir := setting(t, "RETRO_SOURCE")
+	var b strings.Builder
+	for _, f := range files {
+		data, err := os.ReadFile(filepath.Join(dir, f))
+		require.NoError(t, err)
+		b.Write(data)
+	}
+	tokens, err := m.Tokenize(b.String(), true, false)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(tokens), n, "the text is too short")
+	return tokens[:n]
+}
+
+func prose(t *testing.T, m *bridge.Model, n int) []bridge.Token {
+	return source(t, m, n, "docs/build.md", "README.md")
+}
+
+// nmse is the squared error of got relative to the power of want, the worst row of all.
+func nmse(t *testing.T, want, got [][]float32) float64 {
+	t.Helper()
+	require.Len(t, got, len(want))
+	worst := 0.0
+	for i := range want {
+		num, den := 0.0, 0.0
+		require.Len(t, got[i], len(want[i]))
+		for j, x := range want[i] {
+			d := float64(got[i][j]) - float64(x)
+			num += d * d
+			den += float64(x) * float64(x)
+		}
+		require.False(t, math.IsNaN(num))
+		worst = max(worst, num/den)
+	}
+	return worst
+}
+
+// kl is the mean Kullback-Leibler divergence, in nats, of the distributions in got from those in want.
+func kl(want, got [][]float32) float64 {
+	total := 0.0
+	for i := range want {
+		p, q := logSoftmax(want[i]), logSoftmax(got[i])
+		for j := range p {
+			total += math.Exp(p[j]) * (p[j] - q[j])
+		}
+	}
+	return total / float64(len(want))
+}
+
+func logSoftmax(x []float32) []float64 {
+	m := math.Inf(-1)
+	for _, v := range x {
+		m = max(m, float64(v))
+	}
+	sum := 0.0
+	for _, v := range x {
+		sum += math.Exp(float64(v) - m)
+	}
+	out := make([]float64, len(x))
+	for i, v := range x {
+		out[i] = float64(v) - m - math.Log(sum)
+	}
+	return out
+}

@@ -1,0 +1,288 @@
+package tests
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"retroattn/bridge"
+)
+
+// cases are the scripts on each kind of KV cache.
+type scriptCase struct {
+	name    string
+	seqs    int
+	unified bool
+	script  func([]bridge.Token) script
+}
+
+var cases = []scriptCase{
+	{"one sequence", 1, false, oneSequence},
+	{"three sequences, unified", 3, true, threeSequences},
+	{"three sequences, streams", 3, false, threeSequences},
+}
+
+// With the feature off the patched build computes the bits of the stock one;
+// also when it was on before, and when it was asked for in a way that fails.
+func TestOffIsStock(t *testing.T) {
+	m := model(t, "RETRO_MODEL")
+	stockDir := setting(t, "RETRO_STOCK_DIR")
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			s := c.script(prose(t, m, 2000))
+			j := job{Dir: stockDir, Model: setting(t, "RETRO_MODEL"), Seqs: c.seqs, Unified: c.unified, Script: s}
+			stock := j.start(t)
+
+			ctx := newContext(t, m, contextParams(c.seqs, c.unified))
+			off, err := s.play(ctx)
+			require.NoError(t, err)
+			require.True(t, same(stock, off), "never on")
+
+			require.NoError(t, ctx.MemoryClear())
+			require.NoError(t, ctx.EnableRetro("budget=64,min_ctx=0"))
+			on, err := s.play(ctx)
+			require.NoError(t, err)
+			require.False(t, same(stock, on), "the feature did nothing")
+			require.NoError(t, ctx.DisableRetro())
+			require.NoError(t, ctx.MemoryClear())
+			off, err = s.play(ctx)
+			require.NoError(t, err)
+			require.True(t, same(stock, off), "on before")
+
+			j.Dir = setting(t, "RETRO_PATCHED_DIR")
+			require.True(t, same(stock, j.start(t, "LLAMA_RETRO_ATTN=budget=0")), "bad option in the environment")
+			require.True(t, same(stock, j.start(t, "LLAMA_RETRO_ATTN=", "LLAMA_RETRO_LIB=/nonexistent.so")), "missing library")
+			require.False(t, same(stock, j.start(t, "LLAMA_RETRO_ATTN=budget=64,min_ctx=0")), "the environment variable did nothing")
+		})
+	}
+}
+
+func same(a, b [][]float32) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if len(a[i]) != len(b[i]) {
+			return false
+		}
+		for j := range a[i] {
+			if a[i][j] != b[i][j] {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// A budget that covers the context is dense attention, within rounding, and the
+// statistics say that nothing was left out.
+func TestBudgetCoversContext(t *testing.T) {
+	for _, f := range []struct {
+		env   string
+		bound float64
+	}{{"RETRO_MODEL_F16", 1e-4}, {"RETRO_MODEL", 5e-3}} {
+		m := model(t, f.env)
+		for _, c := range cases {
+			t.Run(f.env+"/"+c.name, func(t *testing.T) {
+				s := c.script(prose(t, m, 2000))
+				stock := job{Dir: setting(t, "RETRO_STOCK_DIR"), Model: setting(t, f.env), Seqs: c.seqs, Unified: c.unified, Script: s}.start(t)
+				ctx := newContext(t, m, contextParams(c.seqs, c.unified))
+				require.NoError(t, ctx.EnableRetro("budget=100000,min_ctx=0"))
+				got, err := s.play(ctx)
+				require.NoError(t, err)
+				e := nmse(t, stock, got)
+				t.Logf("NMSE %.2g", e)
+				require.Less(t, e, f.bound)
+				st, err := ctx.RetroStats()
+				require.NoError(t, err)
+				require.Zero(t, st.SparseTokens)
+				require.Equal(t, st.KVBytesFull, st.KVBytesRead)
+				require.GreaterOrEqual(t, int(st.Tokens), 24)
+			})
+		}
+	}
+}
+
+// Embedding the window again into its own cells changes nothing as long as
+// attention is exact.
+func TestWindowInPlace(t *testing.T) {
+	m := model(t, "RETRO_MODEL_F16")
+	for _, c := range cases {
+		s := c.script(prose(t, m, 2000))
+		play := func(t *testing.T, window int) ([][]float32, bridge.Stats) {
+			ctx := newContext(t, m, contextParams(c.seqs, c.unified))
+			require.NoError(t, ctx.EnableRetro(fmt.Sprintf("budget=100000,min_ctx=0,always=1,window=%d", window)))
+			rows, err := s.play(ctx)
+			require.NoError(t, err)
+			st, err := ctx.RetroStats()
+			require.NoError(t, err)
+			return rows, st
+		}
+		var want [][]float32
+		for _, w := range []int{1, 2, 4, 8} {
+			t.Run(fmt.Sprintf("%s/window %d", c.name, w), func(t *testing.T) {
+				rows, st := play(t, w)
+				if w == 1 {
+					want = rows
+					require.Zero(t, st.RewrittenTokens)
+					return
+				}
+				require.Greater(t, st.RewrittenTokens, st.Tokens/2, "the window was not embedded again")
+				e := nmse(t, want, rows)
+				t.Logf("NMSE %.2g, %d tokens, %d embedded again", e, st.Tokens, st.RewrittenTokens)
+				require.Less(t, e, 1e-4)
+			})
+		}
+	}
+}
+
+// Sparse sequences in company decode as they do alone, within the rounding of
+// the dense layers, whose products depend on the number of rows.
+func TestSparseInCompany(t *testing.T) {
+	m := model(t, "RETRO_MODEL_F16")
+	text := prose(t, m, 2000)
+	const options = "budget=128,min_ctx=0,window=2"
+	for _, unified := range []bool{true, false} {
+		t.Run(fmt.Sprintf("unified %v", unified), func(t *testing.T) {
+			w := newWriter(text)
+			for s := range 3 {
+				w.prefill(s, 500+60*s)
+			}
+			w.decode(20, 0, 1, 2)
+			together := newContext(t, m, contextParams(3, unified))
+			require.NoError(t, together.EnableRetro(options))
+			rows, err := w.script.play(together)
+			require.NoError(t, err)
+			st, err := together.RetroStats()
+			require.NoError(t, err)
+			require.EqualValues(t, 60, st.SparseTokens)
+			require.EqualValues(t, 57, st.CorrectedTokens)
+
+			for s := range 3 {
+				w := newWriter(text)
+				w.at[s] = 0
+				w.prefill(s, 500+60*s)
+				w.decode(20, s)
+				alone := newContext(t, m, contextParams(3, unified))
+				require.NoError(t, alone.EnableRetro(options))
+				got, err := w.script.play(alone)
+				require.NoError(t, err)
+				want := [][]float32{rows[s]}
+				for i := range 20 {
+					want = append(want, rows[3+3*i+s])
+				}
+				e := kl(want, got)
+				t.Logf("sequence %d: KL %.2g", s, e)
+				require.Less(t, e, 2e-3)
+			}
+		})
+	}
+}
+
+// A sequence that is saved and loaded in the middle of sparse decoding goes on:
+// with the same bits without correction; with it, once its window is full again,
+// as close as a window more or less makes it.
+func TestStateContinues(t *testing.T) {
+	m := model(t, "RETRO_MODEL_F16")
+	text := prose(t, m, 2000)
+	for _, c := range []struct {
+		window int
+		bound  float64
+	}{{1, 0}, {2, 1e-2}} {
+		t.Run(fmt.Sprintf("window %d", c.window), func(t *testing.T) {
+			options := fmt.Sprintf("budget=128,min_ctx=0,window=%d", c.window)
+			w := newWriter(text)
+			w.prefill(0, 700)
+			w.decode(10, 0)
+			first := w.script
+			w.script = nil
+			w.decode(10, 0)
+
+			ctx := newContext(t, m, contextParams(1, false))
+			require.NoError(t, ctx.EnableRetro(options))
+			_, err := first.play(ctx)
+			require.NoError(t, err)
+			data, err := ctx.SeqStateData(0)
+			require.NoError(t, err)
+			path := filepath.Join(t.TempDir(), "state")
+			require.NoError(t, ctx.StateSave(path, nil))
+			want, err := w.script.play(ctx)
+			require.NoError(t, err)
+
+			check := func(what string, other *bridge.Context) {
+				got, err := w.script.play(other)
+				require.NoError(t, err)
+				e := kl(want, got)
+				t.Logf("%s: KL %.2g", what, e)
+				if c.bound == 0 {
+					require.True(t, same(want, got), what)
+				}
+				require.LessOrEqual(t, e, max(c.bound, 1e-12))
+				st, err := other.RetroStats()
+				require.NoError(t, err)
+				require.EqualValues(t, 10, st.SparseTokens)
+			}
+			bySeq := newContext(t, m, contextParams(1, false))
+			require.NoError(t, bySeq.EnableRetro(options))
+			require.NoError(t, bySeq.SetSeqStateData(0, data))
+			check("sequence state", bySeq)
+
+			whole := newContext(t, m, contextParams(1, false))
+			require.NoError(t, whole.EnableRetro(options))
+			_, err = whole.StateLoad(path)
+			require.NoError(t, err)
+			check("context state", whole)
+		})
+	}
+}
+
+// When the library fails in the middle, the host goes on with stock attention
+// and the caller's tokens are not lost.
+func TestLibraryFailsMidway(t *testing.T) {
+	m := model(t, "RETRO_MODEL")
+	cc := compiler(t)
+	stub := filepath.Join(t.TempDir(), "libretroattn.so.1")
+	run(t, cc, "-shared", "-fPIC", "-I../capi", "-o", stub, "testdata/stub.c")
+	for _, c := range cases {
+		s := c.script(prose(t, m, 2000))
+		j := job{Dir: setting(t, "RETRO_STOCK_DIR"), Model: setting(t, "RETRO_MODEL"), Seqs: c.seqs, Unified: c.unified, Script: s}
+		stock := j.start(t)
+		j.Dir = setting(t, "RETRO_PATCHED_DIR")
+		for _, where := range []string{"open", "seq_window", "step_begin", "attend", "step_end"} {
+			t.Run(c.name+"/"+where, func(t *testing.T) {
+				got := j.start(t, "LLAMA_RETRO_ATTN=", "LLAMA_RETRO_LIB="+stub, "STUB_FAILS="+where)
+				require.True(t, same(stock, got))
+			})
+		}
+	}
+}
+
+func TestEnableRefuses(t *testing.T) {
+	m := model(t, "RETRO_MODEL")
+	for _, c := range []struct {
+		params  bridge.ContextParams
+		options string
+		want    string
+	}{
+		{bridge.ContextParams{Ctx: 512}, "budget=0", "option budget=0: must be"},
+		{bridge.ContextParams{Ctx: 512}, "window=17", "option window=17: must be 1..16"},
+		{bridge.ContextParams{Ctx: 512}, "colour=red", "option colour=red is not known"},
+		{bridge.ContextParams{Ctx: 512, FlashAttn: bridge.FlashOff}, "", "flash attention is disabled"},
+		{bridge.ContextParams{Ctx: 512, TypeK: "q8_0", TypeV: "q8_0", FlashAttn: bridge.FlashOn}, "", "only f16"},
+	} {
+		ctx := newContext(t, m, c.params)
+		err := ctx.EnableRetro(c.options)
+		require.ErrorContains(t, err, c.want)
+		_, err = newWriterScript(prose(t, m, 100)).play(ctx) // and it still works
+		require.NoError(t, err)
+	}
+}
+
+func newWriterScript(text []bridge.Token) script {
+	w := newWriter(text)
+	w.prefill(0, 50)
+	w.decode(3, 0)
+	return w.script
+}

@@ -1,0 +1,272 @@
+/* Calls every export of libretroattn: first rightly, on a KV cache of its own,
+ * then with garbage, which must come back as a code and a sentence. */
+#include "retroattn.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHECK(cond) do { if (!(cond)) { printf("line %d: %s\n", __LINE__, #cond); failures++; } } while (0)
+
+enum { N_CELL = 1024, N_HEAD = 4, N_KV = 2, D = 16, N_THREAD = 2, N_PROMPT = 700 };
+
+static int failures;
+
+static uint16_t cache_k[N_CELL][N_KV][D], cache_v[N_CELL][N_KV][D];
+static float q[2][N_HEAD][D], out[2][N_HEAD][D];
+
+/* small integers and halves, exact in F16 */
+static uint16_t f16(float x) {
+    uint32_t b;
+    memcpy(&b, &x, 4);
+    if ((b & 0x7fffffff) == 0) return 0;
+    return (uint16_t) ((b >> 16 & 0x8000) | (((b >> 23 & 0xff) - 112) << 10) | (b >> 13 & 0x3ff));
+}
+
+static float f32(uint16_t h) {
+    if ((h & 0x7fff) == 0) return 0;
+    uint32_t b = (uint32_t) (h & 0x8000) << 16 | ((h >> 10 & 0x1f) + 112u) << 23 | (h & 0x3ffu) << 13;
+    float x;
+    memcpy(&x, &b, 4);
+    return x;
+}
+
+static uint32_t seed = 1;
+static float number(void) {
+    seed = seed*1664525 + 1013904223;
+    return ((int) (seed >> 24) - 128)/64.0f;
+}
+
+static uint64_t engine;
+static struct retro_attn attn;
+
+static void * worker(void * arg) {
+    return (void *) (intptr_t) retro_attend(engine, &attn, (uint32_t) (intptr_t) arg, N_THREAD);
+}
+
+static void attend(void) {
+    pthread_t t[N_THREAD];
+    for (intptr_t i = 0; i < N_THREAD; i++) pthread_create(&t[i], NULL, worker, (void *) i);
+    for (int i = 0; i < N_THREAD; i++) {
+        void * code;
+        pthread_join(t[i], &code);
+        CHECK((intptr_t) code == RETRO_OK);
+    }
+}
+
+static struct retro_config good_config(void) {
+    struct retro_config c = { sizeof(c), RETRO_ABI_VERSION, 1, 2, N_CELL, 4, N_THREAD };
+    return c;
+}
+
+static struct retro_layer good_layer(void) {
+    struct retro_layer l = { sizeof(l), 0, RETRO_TYPE_F16, RETRO_TYPE_F16, N_HEAD, N_KV, D, D, cache_k, cache_v,
+        sizeof(cache_k), sizeof(cache_v), sizeof(cache_k[0]), sizeof(cache_v[0]), sizeof(cache_k[0][0]), sizeof(cache_v[0][0]) };
+    return l;
+}
+
+static float exact(int row, int head, int dim, int n) {
+    double m = -INFINITY, l = 0, acc = 0;
+    for (int c = 0; c < n; c++) {
+        double x = 0;
+        for (int i = 0; i < D; i++) x += q[row][head][i]*f32(cache_k[c][head/(N_HEAD/N_KV)][i]);
+        x *= attn.scale;
+        if (x > m) { acc *= exp(m - x); l *= exp(m - x); m = x; }
+        l   += exp(x - m);
+        acc += exp(x - m)*f32(cache_v[c][head/(N_HEAD/N_KV)][dim]);
+    }
+    return acc/l;
+}
+
+static void use(const char * options, int sparse) {
+    char msg[256] = "";
+    struct retro_config config = good_config();
+    struct retro_layer  layer  = good_layer();
+    CHECK(retro_open(&config, options, &engine, msg, sizeof(msg)) == RETRO_OK);
+    CHECK(retro_add_layer(engine, &layer) == RETRO_OK);
+    CHECK(retro_max_window(engine) == 1);
+    CHECK(retro_seq_next(engine, 0) == 0);
+
+    int32_t pos[N_PROMPT], cells[N_PROMPT];
+    for (int i = 0; i < N_PROMPT; i++) pos[i] = cells[i] = i;
+    CHECK(retro_seq_extend(engine, 0, N_PROMPT, pos, cells) == RETRO_OK);
+    CHECK(retro_seq_next(engine, 0) == N_PROMPT);
+
+    for (int step = 0; step < 4; step++) {
+        int32_t at   = N_PROMPT + step;
+        int32_t past = retro_seq_window(engine, 0, at);
+        CHECK(past == (sparse && step > 0));
+        struct retro_row rows[2] = { { 0, at - 1, at - 1 }, { 0, at, at } };
+        int n = past + 1;
+        CHECK(retro_step_begin(engine, rows + 1 - past, n, N_THREAD) == RETRO_OK);
+        attn = (struct retro_attn) { sizeof(attn), 0, n, 0.25f, q, out, sizeof(q[0]), sizeof(q[0][0]), sizeof(out[0]) };
+        attend();
+        CHECK(retro_step_end(engine, 1) == RETRO_OK);
+        for (int h = 0; h < N_HEAD && !sparse; h++)
+            for (int i = 0; i < D; i++) CHECK(fabsf(out[0][h][i] - exact(0, h, i, at + 1)) < 1e-4f);
+    }
+    struct retro_stats stats = { .struct_size = sizeof(stats) };
+    CHECK(retro_get_stats(engine, &stats) == RETRO_OK);
+    CHECK(stats.n_cell == N_CELL && stats.tokens == 4 && stats.sparse_tokens == (sparse ? 4 : 0));
+    CHECK(stats.corrected_tokens == 0 || sparse);
+    CHECK(sparse ? stats.kv_bytes_read < stats.kv_bytes_full : stats.kv_bytes_read == stats.kv_bytes_full);
+    CHECK(retro_summary(engine, msg, sizeof(msg)) == (int32_t) strlen(msg) && strncmp(msg, sparse ? "4 of 4" : "0 of 4", 6) == 0);
+    CHECK(retro_summary(engine, msg, 4) > 4 && strlen(msg) == 3);
+    CHECK(retro_seq_truncate(engine, 0, 100) == RETRO_OK && retro_seq_next(engine, 0) == 100);
+    CHECK(retro_close(engine) == RETRO_OK);
+}
+
+/* code is an error, and there is a sentence for it */
+static void refused(int32_t code, uint64_t e, int line) {
+    char msg[512] = "";
+    if (code >= 0 || retro_error(e, msg, sizeof(msg)) <= 0 || !msg[0]) {
+        printf("line %d: code %d, message '%s'\n", line, code, msg);
+        failures++;
+    }
+}
+#define REFUSED(call) refused(call, engine, __LINE__)
+
+static void garbage(void) {
+    char msg[512];
+    char * longer = malloc(1 << 20);
+    memset(longer, 'x', 1 << 20);
+    longer[(1 << 20) - 1] = 0;
+    CHECK(retro_check_options(NULL, NULL, 0) == RETRO_OK);
+    CHECK(retro_check_options("budget=-3", msg, sizeof(msg)) == RETRO_ERR_ARGUMENT && strstr(msg, "budget=-3"));
+    CHECK(retro_check_options("budget=-3", NULL, 100) == RETRO_ERR_ARGUMENT);
+    CHECK(retro_check_options("budget=-3", msg, 0) == RETRO_ERR_ARGUMENT);
+    CHECK(retro_check_options(longer, msg, sizeof(msg)) == RETRO_ERR_ARGUMENT);
+    CHECK(retro_check_options("\xff\xfe=\x01", msg, sizeof(msg)) == RETRO_ERR_ARGUMENT);
+    free(longer);
+
+    struct retro_config config = good_config(), bad;
+    CHECK(retro_open(NULL, NULL, &engine, msg, sizeof(msg)) == RETRO_ERR_ARGUMENT);
+    CHECK(retro_open(&config, NULL, NULL, msg, sizeof(msg)) == RETRO_ERR_ARGUMENT);
+    CHECK(retro_open(NULL, NULL, NULL, NULL, 0) == RETRO_ERR_ARGUMENT);
+    for (size_t i = 0; i < sizeof(config)/4; i++) {
+        uint32_t values[] = { 0, 0xffffffff, 0x7fffffff, 0x80000000 };
+        for (int v = 0; v < 4; v++) {
+            if (i == 0 && v > 0) continue; /* a larger struct is a newer caller's */
+            bad = config;
+            ((uint32_t *) &bad)[i] = values[v];
+            CHECK(retro_open(&bad, NULL, &engine, msg, sizeof(msg)) == RETRO_ERR_ARGUMENT && msg[0]);
+        }
+    }
+
+    /* handles that are none */
+    uint64_t handles[] = { 0, 1, 0xffff, 0x10400, ~0ull, 0x7fffffffffffffff };
+    struct retro_layer layer = good_layer();
+    struct retro_row   row   = { 0, 0, 0 };
+    struct retro_stats stats = { .struct_size = sizeof(stats) };
+    attn = (struct retro_attn) { sizeof(attn), 0, 1, 1, q, out, sizeof(q[0]), sizeof(q[0][0]), sizeof(out[0]) };
+    int32_t zero = 0;
+    for (int i = 0; i < 6; i++) {
+        uint64_t e = handles[i];
+        CHECK(retro_close(e) == RETRO_ERR_STATE);
+        CHECK(retro_add_layer(e, &layer) == RETRO_ERR_STATE);
+        CHECK(retro_max_window(e) == RETRO_ERR_STATE);
+        CHECK(retro_seq_next(e, 0) == RETRO_ERR_STATE);
+        CHECK(retro_seq_extend(e, 0, 1, &zero, &zero) == RETRO_ERR_STATE);
+        CHECK(retro_seq_truncate(e, 0, 0) == RETRO_ERR_STATE);
+        CHECK(retro_seq_window(e, 0, 0) == RETRO_ERR_STATE);
+        CHECK(retro_step_begin(e, &row, 1, 1) == RETRO_ERR_STATE);
+        CHECK(retro_attend(e, &attn, 0, 1) == RETRO_ERR_STATE);
+        CHECK(retro_step_end(e, 1) == RETRO_ERR_STATE);
+        CHECK(retro_get_stats(e, &stats) == RETRO_ERR_STATE);
+        CHECK(retro_summary(e, msg, sizeof(msg)) == RETRO_ERR_STATE);
+        CHECK(retro_error(e, NULL, 0) >= 0);
+    }
+
+    CHECK(retro_open(&config, "", &engine, NULL, 0) == RETRO_OK);
+    REFUSED(retro_step_begin(engine, &row, 1, 1)); /* no layers */
+    REFUSED(retro_add_layer(engine, NULL));
+#define BAD_LAYER(field, value) do { struct retro_layer l = good_layer(); l.field = value; REFUSED(retro_add_layer(engine, &l)); } while (0)
+    BAD_LAYER(struct_size, 8);
+    BAD_LAYER(layer, 1);
+    BAD_LAYER(layer, 0xffffffff);
+    BAD_LAYER(type_k, 0);
+    BAD_LAYER(type_v, 0xffffffff);
+    BAD_LAYER(n_head, 0);
+    BAD_LAYER(n_head, 3);
+    BAD_LAYER(n_head, 0xfffffffe);
+    BAD_LAYER(n_head_kv, 0);
+    BAD_LAYER(n_head_kv, 0xffffffff);
+    BAD_LAYER(d_k, 0);
+    BAD_LAYER(d_k, 12);
+    BAD_LAYER(d_v, 0xfffffff8);
+    BAD_LAYER(k, NULL);
+    BAD_LAYER(v, NULL);
+    BAD_LAYER(k_size, sizeof(cache_k) - 1);
+    BAD_LAYER(v_size, 0);
+    BAD_LAYER(k_row, 0);
+    BAD_LAYER(k_row, ~0ull);
+    BAD_LAYER(v_row, ~0ull/N_CELL);
+    BAD_LAYER(k_head, ~0ull);
+    BAD_LAYER(v_head, 1ull << 63);
+    CHECK(retro_add_layer(engine, &layer) == RETRO_OK);
+
+    REFUSED(retro_seq_next(engine, -1));
+    REFUSED(retro_seq_next(engine, 2));
+    REFUSED(retro_seq_extend(engine, 0, 1, NULL, &zero));
+    REFUSED(retro_seq_extend(engine, 0, 1, &zero, NULL));
+    REFUSED(retro_seq_extend(engine, 0, 0xffffffff, &zero, &zero));
+    REFUSED(retro_seq_extend(engine, 7, 1, &zero, &zero));
+    int32_t beyond = N_CELL, below = -5;
+    REFUSED(retro_seq_extend(engine, 0, 1, &zero, &beyond));
+    REFUSED(retro_seq_extend(engine, 0, 1, &below, &zero));
+    REFUSED(retro_seq_truncate(engine, -2, 0));
+    REFUSED(retro_seq_window(engine, 99, 0));
+    REFUSED(retro_step_begin(engine, NULL, 1, 1));
+    REFUSED(retro_step_begin(engine, &row, 0, 1));
+    REFUSED(retro_step_begin(engine, &row, 0xffffffff, 1));
+    REFUSED(retro_step_begin(engine, &row, 1, 0));
+    REFUSED(retro_step_begin(engine, &row, 1, 0xffffffff));
+    REFUSED(retro_attend(engine, &attn, 0, 1)); /* no step */
+    REFUSED(retro_step_end(engine, 1));
+    CHECK(retro_step_begin(engine, &row, 1, N_THREAD) == RETRO_OK);
+    REFUSED(retro_step_begin(engine, &row, 1, 1));
+    REFUSED(retro_seq_truncate(engine, 0, 0));
+    REFUSED(retro_attend(engine, NULL, 0, 1));
+    REFUSED(retro_attend(engine, &attn, 1, 1));
+    REFUSED(retro_attend(engine, &attn, 0, 0));
+    REFUSED(retro_attend(engine, &attn, 0xffffffff, 0xffffffff));
+#define BAD_ATTN(field, value) do { struct retro_attn a = attn; a.field = value; REFUSED(retro_attend(engine, &a, 0, 1)); } while (0)
+    BAD_ATTN(struct_size, 4);
+    BAD_ATTN(layer, 1);
+    BAD_ATTN(layer, 0xffffffff);
+    BAD_ATTN(n_row, 0);
+    BAD_ATTN(n_row, 2);
+    BAD_ATTN(n_row, 0xffffffff);
+    BAD_ATTN(q, NULL);
+    BAD_ATTN(out, NULL);
+    BAD_ATTN(q_row, ~0ull);
+    BAD_ATTN(q_head, ~0ull);
+    BAD_ATTN(q_head, 4);
+    BAD_ATTN(out_row, 4);
+    BAD_ATTN(out_row, ~0ull);
+    BAD_ATTN(q, (void *) 0x10); /* a fault of the library's, not of the process */
+    CHECK(retro_step_end(engine, 0) == RETRO_OK);
+    REFUSED(retro_get_stats(engine, NULL));
+    stats.struct_size = 8;
+    REFUSED(retro_get_stats(engine, &stats));
+    CHECK(retro_summary(engine, NULL, 100) > 0);
+    CHECK(retro_close(engine) == RETRO_OK);
+    CHECK(retro_close(engine) == RETRO_ERR_STATE);
+}
+
+int main(void) {
+    for (int c = 0; c < N_CELL; c++)
+        for (int h = 0; h < N_KV; h++)
+            for (int i = 0; i < D; i++) { cache_k[c][h][i] = f16(number()); cache_v[c][h][i] = f16(number()); }
+    for (int h = 0; h < N_HEAD; h++)
+        for (int i = 0; i < D; i++) q[0][h][i] = q[1][h][i] = number();
+    CHECK(strlen(retro_version()) > 0);
+    use("", 0);
+    use("budget=64,min_ctx=0", 1);
+    garbage();
+    for (int i = 0; i < 2000; i++) use(i % 2 ? "budget=64,min_ctx=0" : NULL, i % 2); /* opens and closes */
+    printf(failures ? "%d failures\n" : "ok\n", failures);
+    return failures != 0;
+}
