@@ -144,7 +144,26 @@ func fromF16(dst []float32, src []uint16) {
 // is n of scaleAVX2, toF16AVX2 and fromF16AVX2.
 
 // dotF16AVX2 prefetches ahead tokens ahead, as long as there are so many.
-//
+func maxInto(dst, x []float32) {
+	n := len(dst) &^ 7
+	if !hasAVX2 || n == 0 {
+		n = 0
+	} else {
+		maxIntoAVX2(&dst[0], &x[0], n)
+	}
+	maxIntoGeneric(dst[n:], x[n:])
+}
+
+func maxAddSqrt(dst, a []float32, beta float32, b []float32) {
+	n := len(dst) &^ 7
+	if !hasAVX2 || n == 0 {
+		n = 0
+	} else {
+		maxAddSqrtAVX2(&dst[0], &a[0], &b[0], n, beta)
+	}
+	maxAddSqrtGeneric(dst[n:], a[n:], beta, b[n:])
+}
+
 //go:noescape
 func dotF16AVX2(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, n, ahead int)
 
@@ -178,3 +197,9 @@ func fromF16AVX2(dst *float32, src *uint16, n int)
 
 //go:noescape
 func prefetchT1(k unsafe.Pointer, stride uintptr, bytes, n int)
+
+//go:noescape
+func maxIntoAVX2(dst, x *float32, n int)
+
+//go:noescape
+func maxAddSqrtAVX2(dst, a, b *float32, n int, beta float32)

@@ -38,3 +38,7 @@ func toF16(dst []uint16, src []float32) { toF16Generic(dst, src) }
 func fromF16(dst []float32, src []uint16) { fromF16Generic(dst, src) }
 
 func prefetch(unsafe.Pointer, uintptr, int, int) {}
+
+func maxInto(dst, x []float32) { maxIntoGeneric(dst, x) }
+
+func maxAddSqrt(dst, a []float32, beta float32, b []float32) { maxAddSqrtGeneric(dst, a, beta, b) }

@@ -24,6 +24,8 @@ func TestNoAllocation(t *testing.T) {
 		"SumSqF16":   func() { SumSqF16(x, y, p, 2*d, d, n) },
 		"MinMaxF16":  func() { MinMaxF16(x, y, p, 2*d, d, n) },
 		"Prefetch":   func() { Prefetch(p, 2*d, d, n) },
+		"MaxInto":    func() { MaxInto(x, y) },
+		"MaxAddSqrt": func() { MaxAddSqrt(x, y, 2, y) },
 		"ToF16":      func() { ToF16(h, x[:d]) },
 		"FromF16":    func() { FromF16(x, h) },
 		"generic": func() {

@@ -149,6 +149,21 @@ func (w *worker) append(c *chunkState, a, b, r0, r1 int) {
 	}
 }
 
+// ahead is the number of runs that are fetched before they are needed.
+const ahead = 2
+
+func (w *worker) prefetchKeys(c *chunkState, i int) {
+	if i < len(w.runs) {
+		kernels.Prefetch(w.runs[i].k, uintptr(c.l.KRow), c.l.DK, w.runs[i].n)
+	}
+}
+
+func (w *worker) prefetchValues(c *chunkState, i int) {
+	if i < len(w.runs) {
+		kernels.Prefetch(w.runs[i].v, uintptr(c.l.VRow), c.l.DV, w.runs[i].n)
+	}
+}
+
 // flush attends to the gathered block: logits of all rows, one softmax update
 // each, then the values.
 func (w *worker) flush(c *chunkState) {
@@ -173,7 +188,14 @@ func (w *worker) flush(c *chunkState) {
 			}
 		}
 	}
+	// Pages lie apart and the hardware does not see the next one coming. The values
+	// of the first runs are fetched while the last keys are being used.
+	w.prefetchKeys(c, 0)
+	w.prefetchKeys(c, 1)
 	for i := range w.runs {
+		if w.prefetchKeys(c, i+ahead); i+ahead >= len(w.runs) {
+			w.prefetchValues(c, i+ahead-len(w.runs))
+		}
 		t := &w.runs[i]
 		kernels.DotF16(w.logits[t.r0*g*blockCols+t.col:], blockCols, c.q[t.r0*g*l.DK:], (t.r1-t.r0)*g, l.DK, t.k, uintptr(l.KRow), t.n)
 	}
@@ -193,6 +215,7 @@ func (w *worker) flush(c *chunkState) {
 		}
 	}
 	for i := range w.runs {
+		w.prefetchValues(c, i+ahead)
 		t := &w.runs[i]
 		kernels.AccF16(c.acc[t.r0*g*l.DV:], l.DV, w.logits[t.r0*g*blockCols+t.col:], blockCols, (t.r1-t.r0)*g, l.DV, t.v, uintptr(l.VRow), t.n)
 	}
