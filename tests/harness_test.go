@@ -275,23 +275,24 @@ func prose(t *testing.T, m *bridge.Model, n int) []bridge.Token {
 	return source(t, m, n, "docs/build.md", "README.md")
 }
 
-// nmse is the squared error of got relative to the power of want, the worst row of all.
-func nmse(t *testing.T, want, got [][]float32) float64 {
+// nmse is the squared error of got relative to the power of want over all rows,
+// and that of the worst row.
+func nmse(t *testing.T, want, got [][]float32) (all, worst float64) {
 	t.Helper()
 	require.Len(t, got, len(want))
-	worst := 0.0
+	var errs, power float64
 	for i := range want {
-		num, den := 0.0, 0.0
+		var e, p float64
 		require.Len(t, got[i], len(want[i]))
 		for j, x := range want[i] {
 			d := float64(got[i][j]) - float64(x)
-			num += d * d
-			den += float64(x) * float64(x)
+			e += d * d
+			p += float64(x) * float64(x)
 		}
-		require.False(t, math.IsNaN(num))
-		worst = max(worst, num/den)
+		require.False(t, math.IsNaN(e))
+		errs, power, worst = errs+e, power+p, max(worst, e/p)
 	}
-	return worst
+	return errs / power, worst
 }
 
 // kl is the mean Kullback-Leibler divergence, in nats, of the distributions in got from those in want.

@@ -1,0 +1,185 @@
+package tests
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// longPrompt writes about 1500 tokens of prose and returns the file's path.
+func longPrompt(t *testing.T) string {
+	data, err := os.ReadFile(filepath.Join(setting(t, "RETRO_SOURCE"), "docs/build.md"))
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "prompt.txt")
+	require.NoError(t, os.WriteFile(path, data[:5000], 0o644))
+	return path
+}
+
+// program runs a program of the patched build to its end.
+func program(t *testing.T, env []string, name string, args ...string) (string, error) {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(setting(t, "RETRO_PATCHED_DIR"), name), append(args, "-m", setting(t, "RETRO_MODEL"), "-t", "2")...)
+	cmd.Env = append(os.Environ(), env...)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+var sparseLine = regexp.MustCompile(`(\d+) of (\d+) tokens sparse, ([\d.]+) % of KV read, (\d+) corrections, exposure ([\d.]+)`)
+
+// The flags and the environment variable switch the feature on, and each
+// program says what it did where people look.
+func TestProgramsReport(t *testing.T) {
+	prompt := longPrompt(t)
+	common := []string{"-f", prompt, "-n", "24", "--temp", "0", "-c", "4096"}
+	flags := []string{"--retro-attn", "--retro-budget", "128", "--retro-window", "2", "--retro-period", "1", "--retro-page", "16",
+		"--retro-select", "meanstd", "--retro-min-ctx", "256", "--retro-opts", "local=64,dense_layers=1"}
+	for _, c := range []struct {
+		name, program string
+		args, env     []string
+	}{
+		{"llama-cli", "llama-cli", append([]string{"-st"}, flags...), nil},
+		{"llama-completion", "llama-completion", append([]string{"-no-cnv", "-st"}, flags...), nil},
+		{"environment", "llama-completion", []string{"-no-cnv", "-st"}, []string{"LLAMA_RETRO_ATTN=budget=128,min_ctx=256"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			out, err := program(t, c.env, c.program, append(c.args, common...)...)
+			require.NoError(t, err, out)
+			m := sparseLine.FindStringSubmatch(out)
+			require.NotNil(t, m, out)
+			require.Equal(t, m[1], m[2], "all tokens are sparse")
+			require.NotEqual(t, "0", m[1])
+			require.NotEqual(t, "0", m[4])
+		})
+	}
+}
+
+// What a flag asks for and cannot have stops the program with one sentence; from
+// the environment it is a warning, and the program goes on.
+func TestProgramsRefuse(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--retro-budget", "0"}, "option budget=0: must be a whole number of tokens"},
+		{[]string{"--retro-window", "17"}, "option window=17: must be 1..16"},
+		{[]string{"--retro-page", "20"}, "option page=20: must be 8, 16 or 32"},
+		{[]string{"--retro-select", "best"}, "option select=best: must be one of meanstd, mean, minmax, streaming"},
+		{[]string{"--retro-opts", "colour=red"}, "option colour=red is not known"},
+		{[]string{"--retro-attn", "-ctk", "q8_0"}, "only f16 (1) is supported"},
+		{[]string{"--retro-lib", "/nonexistent/libretroattn.so.1"}, "/nonexistent/libretroattn.so.1 cannot be loaded"},
+	} {
+		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
+			out, err := program(t, nil, "llama-completion", append(c.args, "-p", "Hello", "-n", "4", "-no-cnv", "-st", "-c", "512")...)
+			require.Error(t, err, out)
+			require.Contains(t, out, c.want)
+		})
+	}
+	out, err := program(t, []string{"LLAMA_RETRO_ATTN=window=17"}, "llama-completion", "-p", "Hello", "-n", "4", "-no-cnv", "-st", "-c", "512")
+	require.NoError(t, err, out)
+	require.Contains(t, out, "option window=17: must be 1..16")
+}
+
+// serve starts llama-server with the feature on and returns its address.
+func serve(t *testing.T, slots int) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	address := l.Addr().String()
+	l.Close()
+	_, port, _ := net.SplitHostPort(address)
+	var log bytes.Buffer
+	cmd := exec.Command(filepath.Join(setting(t, "RETRO_PATCHED_DIR"), "llama-server"), "-m", setting(t, "RETRO_MODEL"), "--host", "127.0.0.1", "--port", port,
+		"-t", "2", "-np", fmt.Sprint(slots), "-c", fmt.Sprint(4096*slots), "--retro-attn", "--retro-budget", "128", "--retro-min-ctx", "256")
+	cmd.Stdout, cmd.Stderr = &log, &log
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+		if t.Failed() {
+			t.Log(log.String())
+		}
+	})
+	require.Eventually(t, func() bool {
+		r, err := http.Get("http://" + address + "/health")
+		if err != nil {
+			return false
+		}
+		r.Body.Close()
+		return r.StatusCode == http.StatusOK
+	}, 2*time.Minute, 200*time.Millisecond, "the server does not start")
+	return "http://" + address
+}
+
+type completion struct {
+	Content string
+	Timings struct {
+		RetroAttn string `json:"retro_attn"`
+	}
+}
+
+func complete(url, prompt string, slot int) (c completion, err error) {
+	body, err := json.Marshal(map[string]any{"prompt": prompt, "n_predict": 24, "temperature": 0, "id_slot": slot, "cache_prompt": false, "ignore_eos": true})
+	if err != nil {
+		return c, err
+	}
+	r, err := http.Post(url+"/completion", "application/json", bytes.NewReader(body))
+	if err != nil {
+		return c, err
+	}
+	defer r.Body.Close()
+	data, err := io.ReadAll(r.Body)
+	if err == nil && r.StatusCode != http.StatusOK {
+		err = fmt.Errorf("status %d: %s", r.StatusCode, data)
+	}
+	if err != nil {
+		return c, err
+	}
+	return c, json.Unmarshal(data, &c)
+}
+
+// The server decodes sparsely, alone and with parallel slots, tells so in the
+// timings, and answers the same when asked again.
+func TestServer(t *testing.T) {
+	data, err := os.ReadFile(longPrompt(t))
+	require.NoError(t, err)
+	url := serve(t, 2)
+	prompt := string(data)
+	ask := func(slot int) completion {
+		c, err := complete(url, prompt, slot)
+		require.NoError(t, err)
+		return c
+	}
+	alone := ask(0)
+	m := sparseLine.FindStringSubmatch(alone.Timings.RetroAttn)
+	require.NotNil(t, m, alone.Timings.RetroAttn)
+	require.Equal(t, m[1], m[2])
+	require.NotEmpty(t, alone.Content)
+
+	require.Equal(t, alone.Content, ask(0).Content)
+	require.Equal(t, alone.Content, ask(1).Content)
+
+	var wg sync.WaitGroup
+	var both [2]completion
+	var errs [2]error
+	for i := range both {
+		wg.Go(func() { both[i], errs[i] = complete(url, prompt[i*100:], i) })
+	}
+	wg.Wait()
+	for i, c := range both {
+		require.NoError(t, errs[i])
+		require.NotEmpty(t, c.Content)
+		require.Regexp(t, sparseLine, c.Timings.RetroAttn)
+	}
+}
