@@ -252,8 +252,10 @@ func TestLibraryFailsMidway(t *testing.T) {
 		j.Dir = setting(t, "RETRO_PATCHED_DIR")
 		for _, where := range []string{"open", "seq_window", "step_begin", "attend", "step_end"} {
 			t.Run(c.name+"/"+where, func(t *testing.T) {
-				got := j.start(t, "LLAMA_RETRO_ATTN=", "LLAMA_RETRO_LIB="+stub, "STUB_FAILS="+where)
+				mark := filepath.Join(t.TempDir(), "mark")
+				got := j.start(t, "LLAMA_RETRO_ATTN=", "LLAMA_RETRO_LIB="+stub, "STUB_FAILS="+where, "STUB_MARK="+mark)
 				require.True(t, same(stock, got))
+				require.FileExists(t, mark, "the failure did not happen")
 			})
 		}
 	}

@@ -8,9 +8,13 @@
 
 static int next_pos[256];
 
+/* Leaves a mark, by which the test knows that it came to this. */
 static int fails(const char * where) {
     const char * at = getenv("STUB_FAILS");
-    return at && !strcmp(at, where);
+    if (!at || strcmp(at, where)) return 0;
+    FILE * f = fopen(getenv("STUB_MARK"), "w");
+    if (f) fclose(f);
+    return 1;
 }
 
 const char * retro_version(void) { return "stub"; }
