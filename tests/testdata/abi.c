@@ -266,7 +266,7 @@ int main(void) {
     use("", 0);
     use("budget=64,min_ctx=0", 1);
     garbage();
-    for (int i = 0; i < 2000; i++) use(i % 2 ? "budget=64,min_ctx=0" : NULL, i % 2); /* opens and closes */
+    for (int i = 0; i < 200; i++) use(i % 2 ? "budget=64,min_ctx=0" : NULL, i % 2); /* opens and closes */
     printf(failures ? "%d failures\n" : "ok\n", failures);
     return failures != 0;
 }

@@ -1,0 +1,220 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"time"
+)
+
+type testCmd struct {
+	Short bool `help:"Pass -short to the tests, which leave out the slow ones."`
+}
+
+// group is one line of the report.
+type group struct {
+	name string
+	run  func(a *app, t *tally) error // an error is a failure that is no test's
+	skip string                       // why it is not run, if it is not
+	must bool                         // running no test at all is a failure
+}
+
+// errTests needs no words of its own: the summary is the last line.
+var errTests = errors.New("tests failed")
+
+// totals sums the groups up.
+type totals struct {
+	passed, failed, skipped int
+	notRun                  []string
+}
+
+func (cmd testCmd) Run(a *app) error {
+	var sum totals
+	for _, g := range cmd.groups() {
+		if g.skip != "" {
+			a.say("NOT RUN  %s: %s", g.name, g.skip)
+			sum.notRun = append(sum.notRun, g.name+": "+g.skip)
+			continue
+		}
+		a.runGroup(g, &sum)
+		if a.ctx.Err() != nil {
+			return a.ctx.Err()
+		}
+	}
+	a.say("\n%s", sum)
+	if sum.failed > 0 {
+		return errTests
+	}
+	return nil
+}
+
+func (s totals) String() string {
+	text := fmt.Sprintf("tests: %d passed, %d failed, %d skipped", s.passed, s.failed, s.skipped)
+	switch len(s.notRun) {
+	case 0:
+		return text
+	case 1:
+		return fmt.Sprintf("%s, 1 group not run (%s)", text, s.notRun[0])
+	}
+	return fmt.Sprintf("%s, %d groups not run (%s)", text, len(s.notRun), strings.Join(s.notRun, "; "))
+}
+
+func (a *app) runGroup(g group, sum *totals) {
+	begun := time.Now()
+	t := newTally()
+	if err := g.run(a, t); err != nil {
+		t.fail(g.name, err.Error())
+	}
+	if g.must && t.ran() == 0 {
+		t.fail(g.name, "no test was run, where there must be some")
+	}
+	sum.passed, sum.failed, sum.skipped = sum.passed+t.passed, sum.failed+t.failed, sum.skipped+t.skipped
+	verdict := "ok"
+	if t.failed > 0 {
+		verdict = "FAILED"
+	}
+	a.say("%-8s %s: %d passed, %d failed, %d skipped in %s", verdict, g.name, t.passed, t.failed, t.skipped, seconds(time.Since(begun)))
+	for _, reason := range t.reasons {
+		a.say("         skipped (%s): %s", reason, strings.Join(t.skips[reason], ", "))
+	}
+	for _, failure := range t.failures {
+		a.say("%s", failure)
+	}
+}
+
+func (cmd testCmd) groups() []group {
+	all := []group{
+		{name: "vet", run: vet},
+		{name: "unit tests", run: cmd.unit, must: true},
+		{name: "noasm", run: cmd.goTest("noasm", nil, "-tags", "noasm", "./kernels/...", "./retro/..."), must: true},
+		{name: "race", run: cmd.goTest("race", []string{"CGO_ENABLED=1"}, "-race", "./kernels/...", "./retro/..."), must: true},
+	}
+	return append(append(all, cmd.arm64()...), group{name: "llama.cpp", run: cmd.integration, must: true})
+}
+
+// arm64 runs the pure Go and assembly packages on an emulated processor with every extension, and on one without the
+// dot product instructions, where a missing check shows as an illegal instruction.
+func (cmd testCmd) arm64() []group {
+	if runtime.GOARCH == "arm64" {
+		return nil // the unit tests were that
+	}
+	qemu := ""
+	for _, name := range []string{"qemu-aarch64-static", "qemu-aarch64"} {
+		if path, err := exec.LookPath(name); err == nil && qemu == "" {
+			qemu = path
+		}
+	}
+	if runtime.GOOS != "linux" {
+		return []group{{name: "arm64", skip: "needs Linux"}}
+	}
+	if qemu == "" {
+		return []group{{name: "arm64", skip: "install qemu-user-static"}}
+	}
+	var groups []group
+	for _, cpu := range []string{"max", "cortex-a72"} {
+		env := []string{"GOARCH=arm64", "CGO_ENABLED=0", "QEMU_CPU=" + cpu}
+		groups = append(groups, group{name: "arm64 " + cpu, must: true, run: cmd.goTest("arm64 "+cpu, env, "-exec", qemu, "./kernels/...", "./retro/...")})
+	}
+	return groups
+}
+
+func vet(a *app, t *tally) error {
+	var text bytes.Buffer
+	cmd := command(a.ctx, a.root, "go", "vet", "./...")
+	cmd.Stdout, cmd.Stderr = &text, &text
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("go vet: %w\n%s", err, text.String())
+	}
+	return nil
+}
+
+// unit tests every package but those that need a built llama.cpp and are tested with it later.
+func (cmd testCmd) unit(a *app, t *tally) error {
+	list, err := output(command(a.ctx, a.root, "go", "list", "./..."))
+	if err != nil {
+		return err
+	}
+	var packages []string
+	for _, p := range strings.Fields(list) {
+		if !strings.HasPrefix(p+"/", "retroattn/tests/") && !strings.HasPrefix(p+"/", "retroattn/bridge/") {
+			packages = append(packages, p)
+		}
+	}
+	return cmd.goTest("unit tests", nil, packages...)(a, t)
+}
+
+// integration builds everything and tests it together. Of the binding's tests most need a llama.cpp, too; they run
+// with the race detector, and once more on the patched build from within.
+func (cmd testCmd) integration(a *app, t *tally) error {
+	env, err := a.testEnvironment()
+	if err != nil {
+		return err
+	}
+	if err := cmd.goTest("tests", env, "-count=1", "-timeout", "60m", "./tests/...")(a, t); err != nil {
+		return err
+	}
+	if t.ran() == 0 {
+		return errors.New("no test of tests/ was run")
+	}
+	return cmd.goTest("bridge", append(env, "CGO_ENABLED=1"), "-race", "-count=1", "-timeout", "20m", "./bridge/...")(a, t)
+}
+
+// testEnvironment tells the tests where everything is, having built it.
+func (a *app) testEnvironment() ([]string, error) {
+	tools, err := a.toolchain()
+	if err != nil {
+		return nil, err
+	}
+	library, err := a.library(tools)
+	if err != nil {
+		return nil, err
+	}
+	patched, err := a.patched(tools)
+	if err != nil {
+		return nil, err
+	}
+	stock, err := a.stock(tools)
+	if err != nil {
+		return nil, err
+	}
+	model, err := a.defaultModel()
+	if err != nil {
+		return nil, err
+	}
+	f16, err := a.f16Model(model, patched.bin("llama-quantize"))
+	return []string{"RETRO_PATCHED_DIR=" + patched.bin(), "RETRO_STOCK_DIR=" + stock.bin(), "RETRO_LIB=" + library,
+		"RETRO_SOURCE=" + stock.source, "RETRO_MODEL=" + model, "RETRO_MODEL_F16=" + f16}, err
+}
+
+// goTest makes a group of one "go test".
+func (cmd testCmd) goTest(name string, env []string, args ...string) func(*app, *tally) error {
+	if cmd.Short {
+		args = append([]string{"-short"}, args...)
+	}
+	return func(a *app, t *tally) error {
+		test := command(a.ctx, a.root, "go", append([]string{"test", "-json"}, args...)...)
+		test.Env = append(os.Environ(), env...)
+		p := newProgress(a.out, "Running "+name, 0)
+		defer p.end()
+		verdicts := 0
+		lines := &lineWriter{line: func(line string) {
+			t.line(line)
+			if strings.Contains(line, `"Action":"pass"`) || strings.Contains(line, `"Action":"fail"`) {
+				verdicts++
+				p.note(fmt.Sprintf("Running %s: %d tests done, now %s", name, verdicts, t.running))
+			}
+		}}
+		var complaint bytes.Buffer
+		test.Stdout, test.Stderr = lines, &complaint
+		if a.verbose {
+			test.Stdout, test.Stderr = io.MultiWriter(lines, a.out), io.MultiWriter(&complaint, os.Stderr)
+		}
+		t.finish(test.Run(), complaint.String())
+		return nil
+	}
+}

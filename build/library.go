@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+)
+
+type libCmd struct{}
+
+func (libCmd) Run(a *app) error {
+	t, err := a.toolchain()
+	if err != nil {
+		return err
+	}
+	file, err := a.library(t)
+	if err != nil {
+		return err
+	}
+	a.say("libretroattn: %s", file)
+	return nil
+}
+
+type allCmd struct{}
+
+func (allCmd) Run(a *app) error {
+	patched, library, err := a.everything()
+	if err != nil {
+		return err
+	}
+	a.say("llama.cpp programs: %s\nlibretroattn: %s\nTry: %s --retro-attn -m MODEL", patched.bin(), library, patched.bin("llama-cli"))
+	return nil
+}
+
+// everything builds what a user needs: the library first, since it is quick to fail.
+func (a *app) everything() (native, string, error) {
+	t, err := a.toolchain()
+	if err != nil {
+		return native{}, "", err
+	}
+	library, err := a.library(t)
+	if err != nil {
+		return native{}, "", err
+	}
+	patched, err := a.patched(t)
+	return patched, library, err
+}
+
+// library builds libretroattn and puts it beside the programs, where they look for it. Go's own build cache makes a
+// rebuild cheap; an unchanged library is left alone.
+func (a *app) library(t toolchain) (string, error) {
+	temp, err := os.MkdirTemp("", "retroattn-lib-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(temp)
+	name, links := libraryNames(runtime.GOOS)
+	built := filepath.Join(temp, name)
+	build := command(a.ctx, a.root, "go", "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false",
+		"-ldflags", linkFlags(runtime.GOOS, a.root), "-o", built, "./capi")
+	build.Env = append(os.Environ(), "CGO_ENABLED=1")
+	if text, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building libretroattn failed: %w\n%s", err, text)
+	}
+	hash, err := fileSHA256(built)
+	if err != nil {
+		return "", err
+	}
+	file := a.cache.path("builds", t.key, "patched", "bin", name)
+	return file, a.cache.ensure(product{
+		name: "library", made: hash, files: []string{file},
+		make: func() error { return install(built, file, links) },
+	})
+}
+
+func install(built, file string, links []string) error {
+	if err := copyFile(built, file); err != nil {
+		return err
+	}
+	for _, link := range links {
+		path := filepath.Join(filepath.Dir(file), link)
+		if err := os.RemoveAll(path); err != nil {
+			return err
+		}
+		if err := os.Symlink(filepath.Base(file), path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func libraryNames(system string) (name string, links []string) {
+	if system == "darwin" {
+		return "libretroattn.dylib", nil
+	}
+	return "libretroattn.so.1", []string{"libretroattn.so"}
+}
+
+// linkFlags leaves no symbols but ours in the library, and no trace of the folder it was built in.
+func linkFlags(system, root string) string {
+	// The inner quotes let the checkout lie in a folder with spaces.
+	external := "-Wl,-install_name,@rpath/libretroattn.dylib" // not tried: no such machine at hand
+	if system != "darwin" {
+		external = "'-Wl,--version-script=" + filepath.Join(root, "capi", "retroattn.map") + "' -Wl,-soname,libretroattn.so.1"
+	}
+	return `-s -w -buildid= -extldflags "` + external + `"`
+}

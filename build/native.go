@@ -1,0 +1,204 @@
+package main
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"time"
+)
+
+var cmakeFlags = []string{"-DCMAKE_BUILD_TYPE=Release", "-DLLAMA_CURL=OFF", "-DLLAMA_OPENSSL=OFF",
+	"-DLLAMA_BUILD_UI=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF"}
+
+var (
+	patchedTargets = []string{"llama-cli", "llama-completion", "llama-bench", "llama-perplexity", "llama-server",
+		"llama-batched-bench", "llama-quantize"}
+	stockTargets = []string{"llama", "llama-bench"}
+)
+
+// toolchain is what two builds must share to be the same.
+type toolchain struct {
+	flags []string // for cmake, generator included
+	key   string   // hash of everything that goes into a build but the source
+}
+
+// toolchain checks the tools before anything is fetched.
+func (a *app) toolchain() (toolchain, error) {
+	cc, cxx := firstOf(os.Getenv("CC"), "cc"), firstOf(os.Getenv("CXX"), "c++")
+	missing := errors.Join(need("git"), need("cmake"), needCompiler("cc", cc), needCompiler("c++", cxx))
+	flags := cmakeFlags
+	if _, err := exec.LookPath("ninja"); err == nil {
+		flags = append([]string{"-G", "Ninja"}, flags...)
+	} else {
+		missing = errors.Join(missing, need("make"))
+	}
+	if missing != nil {
+		return toolchain{}, missing
+	}
+	hash := sha256.New()
+	fmt.Fprintln(hash, a.pins.Llama.Tree, flags, runtime.GOOS, runtime.GOARCH, cc, cxx, os.Getenv("CFLAGS"), os.Getenv("CXXFLAGS"))
+	for _, compiler := range []string{cc, cxx} {
+		version, err := output(compilerCommand(a, compiler))
+		if err != nil {
+			return toolchain{}, fmt.Errorf("%s --version: %w", compiler, err)
+		}
+		fmt.Fprintln(hash, version)
+	}
+	// llama.cpp compiles for the processor at hand.
+	fmt.Fprintln(hash, processor(a))
+	return toolchain{flags: flags, key: fmt.Sprintf("%x", hash.Sum(nil))[:12]}, nil
+}
+
+func firstOf(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// needCompiler looks for the program in a value such as "ccache g++".
+func needCompiler(kind, value string) error {
+	program := strings.Fields(value)[0]
+	if _, err := exec.LookPath(program); err != nil {
+		return fmt.Errorf("%s was not found on PATH: %s", program, remedies[kind])
+	}
+	return nil
+}
+
+func compilerCommand(a *app, value string) *exec.Cmd {
+	words := strings.Fields(value)
+	return command(a.ctx, "", words[0], append(words[1:], "--version")...)
+}
+
+var cpuLine = regexp.MustCompile(`(?m)^(model name|flags|Features|CPU part)\s*:.*$`)
+
+// processor describes the instruction set; where that cannot be told, builds of different machines must not share a cache.
+func processor(a *app) string {
+	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		first, _, _ := strings.Cut(string(text), "\n\n")
+		return strings.Join(cpuLine.FindAllString(first, -1), "\n")
+	}
+	name, _ := output(command(a.ctx, "", "sysctl", "-n", "machdep.cpu.brand_string"))
+	return name
+}
+
+// native is a built llama.cpp.
+type native struct {
+	source string // the tree it is built from
+	dir    string // the build folder
+}
+
+func (n native) bin(elements ...string) string {
+	return filepath.Join(append([]string{n.dir, "bin"}, elements...)...)
+}
+
+// patched builds llama.cpp with the patch series.
+func (a *app) patched(t toolchain) (native, error) {
+	pristine, err := a.source()
+	if err != nil {
+		return native{}, err
+	}
+	s, err := loadSeries(a.root)
+	if err != nil {
+		return native{}, err
+	}
+	n := native{a.cache.path("builds", t.key, "source"), a.cache.path("builds", t.key, "patched")}
+	return n, a.cache.ensure(product{
+		name: "patched", made: s.hash + "\n" + strings.Join(patchedTargets, " "), files: programs(n, patchedTargets),
+		make: func() error {
+			temp, err := a.cache.temp()
+			if err != nil {
+				return err
+			}
+			defer os.RemoveAll(temp)
+			if err := s.refresh(a.ctx, pristine, n.source, temp); err != nil {
+				return err
+			}
+			return a.compile(t, n, fmt.Sprintf("Building llama.cpp with %d patches", len(s.patches)), patchedTargets)
+		},
+	})
+}
+
+// stock builds the pristine llama.cpp, which the tests compare with.
+func (a *app) stock(t toolchain) (native, error) {
+	pristine, err := a.source()
+	if err != nil {
+		return native{}, err
+	}
+	n := native{pristine, a.cache.path("builds", t.key, "stock")}
+	return n, a.cache.ensure(product{
+		name: "stock", made: strings.Join(stockTargets, " "), files: programs(n, stockTargets[1:]),
+		make: func() error { return a.compile(t, n, "Building stock llama.cpp", stockTargets) },
+	})
+}
+
+func programs(n native, targets []string) []string {
+	var files []string
+	for _, target := range targets {
+		files = append(files, n.bin(target))
+	}
+	return files
+}
+
+func (a *app) compile(t toolchain, n native, text string, targets []string) error {
+	log, err := createLog(n.dir + ".log")
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	begun := time.Now()
+	configure := append([]string{"-S", n.source, "-B", n.dir}, t.flags...)
+	if err := a.logged(log, nil, "cmake", configure...); err != nil {
+		return fmt.Errorf("configuring llama.cpp failed: %w", err)
+	}
+	p := newProgress(a.out, text, 100)
+	build := append([]string{"--build", n.dir, "-j", fmt.Sprint(runtime.NumCPU()), "--target"}, targets...)
+	err = a.logged(log, func(line string) {
+		if done, total, ok := buildStep(line); ok {
+			p.set(done, total)
+		}
+	}, "cmake", build...)
+	p.end()
+	if err != nil {
+		return fmt.Errorf("building llama.cpp failed: %w", err)
+	}
+	a.say("%s took %s.", text, seconds(time.Since(begun)))
+	return nil
+}
+
+func createLog(name string) (*os.File, error) {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return nil, err
+	}
+	return os.Create(name)
+}
+
+// logged runs a command into a log; an error carries the end of the log and where it is.
+func (a *app) logged(log *os.File, line func(string), name string, args ...string) error {
+	start, err := log.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	writers := []io.Writer{log}
+	if a.verbose {
+		writers = append(writers, a.out)
+	}
+	if line != nil {
+		writers = append(writers, &lineWriter{line: line})
+	}
+	cmd := command(a.ctx, a.root, name, args...)
+	cmd.Stdout = io.MultiWriter(writers...)
+	cmd.Stderr = cmd.Stdout
+	if err := cmd.Run(); err != nil {
+		text, _ := os.ReadFile(log.Name())
+		return fmt.Errorf("%w; the log is %s and ends with:\n%s", err, log.Name(), lastLines(string(text[start:]), 25))
+	}
+	return nil
+}
