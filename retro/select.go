@@ -19,9 +19,12 @@ func summaryLen(s Selector, dk int) int {
 	return 0
 }
 
-// summary returns where page p's summary of KV head h begins, in a chunk and an offset in it.
-func (l *layer) summary(s *sequence, h, p int) ([]uint16, int) {
-	return s.chunks[p/chunkPages], l.sumOff + (h*chunkPages+p%chunkPages)*l.sumLen
+// A chunk holds, for each KV head of a layer, a plane of chunkPages rows, or for
+// MeanStd two, means then variances: each plane is scanned by a dot product of
+// its own. plane returns that of KV head h which contains page p.
+func (l *layer) plane(s *sequence, h, p int) []uint16 {
+	n := chunkPages * l.sumLen
+	return s.chunks[p/chunkPages][l.sumOff+h*n:][:n]
 }
 
 // summarise builds the summaries of the pages of KV head h that have become far,
@@ -32,13 +35,12 @@ func (e *Engine) summarise(w *worker, s *sequence, l *layer, h, end int) {
 	}
 	built := &s.summed[l.headOff+h]
 	for p := max(1, int(*built)); p < end; p++ {
-		chunk, at := l.summary(s, h, p)
-		e.buildSummary(w, s, l, h, p, chunk[at:at+l.sumLen])
+		e.buildSummary(w, s, l, h, p)
 	}
 	*built = max(*built, int32(end))
 }
 
-func (e *Engine) buildSummary(w *worker, s *sequence, l *layer, h, p int, dst []uint16) {
+func (e *Engine) buildSummary(w *worker, s *sequence, l *layer, h, p int) {
 	a, b := w.tmp[:l.DK], w.tmp2[:l.DK]
 	if e.opt.Select == MinMax {
 		for i := range a {
@@ -67,9 +69,16 @@ func (e *Engine) buildSummary(w *worker, s *sequence, l *layer, h, p int, dst []
 			b[i] = max(0, b[i]*inv-a[i]*a[i])
 		}
 	}
-	kernels.ToF16(dst[:l.DK], a)
-	if len(dst) > l.DK {
-		kernels.ToF16(dst[l.DK:], b)
+	plane, row := l.plane(s, h, p), p%chunkPages
+	switch e.opt.Select {
+	case Mean:
+		kernels.ToF16(plane[row*l.DK:], a)
+	case MeanStd:
+		kernels.ToF16(plane[row*l.DK:], a)
+		kernels.ToF16(plane[(chunkPages+row)*l.DK:], b)
+	case MinMax:
+		kernels.ToF16(plane[2*row*l.DK:], a)
+		kernels.ToF16(plane[(2*row+1)*l.DK:], b)
 	}
 }
 
@@ -108,11 +117,10 @@ func (e *Engine) score(w *worker, s *sequence, l *layer, h, end int, q []float32
 	}
 	for p := 1; p < end; {
 		n := min(end, (p/chunkPages+1)*chunkPages) - p
-		chunk, at := l.summary(s, h, p)
-		base, stride := unsafe.Pointer(&chunk[at]), uintptr(l.sumLen)*2
-		kernels.DotF16(w.dots, chunkPages, q, g, dim, base, stride, n)
+		plane, row := l.plane(s, h, p), p%chunkPages
+		kernels.DotF16(w.dots, chunkPages, q, g, dim, unsafe.Pointer(&plane[row*dim]), uintptr(dim)*2, n)
 		if e.opt.Select == MeanStd {
-			kernels.DotF16(w.dots2, chunkPages, w.q2, g, dk, unsafe.Add(base, dk*2), stride, n)
+			kernels.DotF16(w.dots2, chunkPages, w.q2, g, dk, unsafe.Pointer(&plane[(chunkPages+row)*dk]), uintptr(dk)*2, n)
 		}
 		for r := range g {
 			at := r * chunkPages

@@ -11,8 +11,8 @@ type sequence struct {
 	pos  []int32 // position of each entry, strictly rising
 	cell []int32 // its KV cell
 
-	// chunks[c] holds the summaries of pages c*chunkPages.. of all layers:
-	// [layer][KV head][page][sumLen], F16.
+	// chunks[c] holds the summaries, in F16, of pages c*chunkPages.. of all layers
+	// and KV heads; see plane.
 	chunks [][]uint16
 	// summed[layer head] is the number of leading pages whose summary is built.
 	summed []int32
