@@ -28,10 +28,9 @@ type Attn struct {
 // How an item is cut into chunks depends only on its own tokens, never on
 // threads or other sequences, so results are the same bits in any company.
 const (
-	maxChunks  = 8
-	blockCols  = 256 // tokens whose logits are held at once
-	maxRuns    = 512
-	colsPerRun = 256
+	maxChunks = 8
+	blockCols = 256 // tokens whose logits are held at once
+	maxRuns   = 512 // stretches of neighbouring cells in them
 )
 
 // Attend computes this thread's part of one layer of the open step. ith is below

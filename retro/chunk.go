@@ -93,8 +93,8 @@ func (e *Engine) addLocal(w *worker, c *chunkState, q *stepSeq) {
 // addNear adds entries a..b-1 for the rows in the batch, each up to itself.
 func (e *Engine) addNear(w *worker, c *chunkState, q *stepSeq, a, b int) {
 	all := min(b, q.views[q.emit].entry+1)
-	for at := a; at < all; at += colsPerRun {
-		w.add(c, at, min(all, at+colsPerRun), q.emit, q.rows)
+	for at := a; at < all; at += blockCols {
+		w.add(c, at, min(all, at+blockCols), q.emit, q.rows)
 	}
 	r := q.emit
 	for at := max(a, all); at < b; at++ {

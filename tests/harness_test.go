@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -133,10 +134,12 @@ func newContext(t *testing.T, m *bridge.Model, p bridge.ContextParams) *bridge.C
 	return ctx
 }
 
-// op is one call: a batch of tokens, or the removal of a sequence's tail.
+// op is one call: a batch of tokens, or a change to positions P0..P1-1 (-1: to
+// the end) of a sequence.
 type op struct {
-	Batch  []token `json:",omitempty"`
-	Remove *token  `json:",omitempty"`
+	Batch                  []token `json:",omitempty"`
+	Change                 string  `json:",omitempty"` // "remove", "copy" (to To), "add" (Delta)
+	Seq, P0, P1, To, Delta int
 }
 
 type token struct {
@@ -162,12 +165,25 @@ func (s script) rows() int {
 
 // play runs the script and returns a copy of the logits of each token that asked for them.
 func (s script) play(ctx *bridge.Context) ([][]float32, error) {
+	// OpenMP keeps threads for each thread that calls; one that changed between
+	// calls would leave pools of them behind, spinning.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	var rows [][]float32
 	for _, o := range s {
-		if o.Remove != nil {
-			if err := ctx.SeqRemove(o.Remove.Seq, o.Remove.Pos, -1); err != nil {
-				return nil, err
-			}
+		var err error
+		switch o.Change {
+		case "remove":
+			err = ctx.SeqRemove(o.Seq, o.P0, o.P1)
+		case "copy":
+			err = ctx.SeqCopy(o.Seq, o.To, o.P0, o.P1)
+		case "add":
+			err = ctx.SeqAdd(o.Seq, o.P0, o.P1, o.Delta)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if o.Change != "" {
 			continue
 		}
 		b := bridge.NewBatch(len(o.Batch))
@@ -228,7 +244,20 @@ func (w *writer) decode(n int, seqs ...int) {
 
 func (w *writer) remove(seq, n int) {
 	w.at[seq] -= n
-	w.script = append(w.script, op{Remove: &token{Pos: w.at[seq], Seq: seq}})
+	w.script = append(w.script, op{Change: "remove", Seq: seq, P0: w.at[seq], P1: -1})
+}
+
+// copy makes a sequence equal to another.
+func (w *writer) copy(from, to int) {
+	w.at[to] = w.at[from]
+	w.script = append(w.script, op{Change: "copy", Seq: from, To: to, P0: -1, P1: -1})
+}
+
+// shift takes n tokens from position p on out of a sequence and closes the gap.
+func (w *writer) shift(seq, p, n int) {
+	w.at[seq] -= n
+	w.script = append(w.script, op{Change: "remove", Seq: seq, P0: p, P1: p + n},
+		op{Change: "add", Seq: seq, P0: p + n, P1: -1, Delta: -n})
 }
 
 // oneSequence and threeSequences are the scripts that most tests play.
@@ -252,6 +281,25 @@ func threeSequences(text []bridge.Token) script {
 	w.remove(1, 5)
 	w.decode(3, 0)
 	w.decode(9, 0, 1, 2)
+	return w.script
+}
+
+// editedSequences share a prefix, part in the middle of decoding, and lose tokens
+// in the middle of their contexts; in the end even shared ones, which in a
+// unified cache leaves several cells with one position.
+func editedSequences(text []bridge.Token) script {
+	w := newWriter(text)
+	w.prefill(0, 300)
+	w.decode(6, 0)
+	w.copy(0, 1)
+	w.decode(8, 0, 1)
+	w.prefill(2, 200)
+	w.decode(5, 2)
+	w.shift(2, 40, 90)
+	w.decode(8, 0, 1, 2)
+	w.shift(0, 40, 90)
+	w.decode(6, 0, 1)
+	w.decode(6, 2)
 	return w.script
 }
 

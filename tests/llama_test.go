@@ -22,6 +22,8 @@ var cases = []scriptCase{
 	{"one sequence", 1, false, oneSequence},
 	{"three sequences, unified", 3, true, threeSequences},
 	{"three sequences, streams", 3, false, threeSequences},
+	{"edited sequences, unified", 3, true, editedSequences},
+	{"edited sequences, streams", 3, false, editedSequences},
 }
 
 // With the feature off the patched build computes the bits of the stock one;
