@@ -79,6 +79,7 @@ func TestProgramsRefuse(t *testing.T) {
 		{[]string{"--retro-select", "best"}, "option select=best: must be one of meanstd, mean, minmax, streaming"},
 		{[]string{"--retro-opts", "colour=red"}, "option colour=red is not known"},
 		{[]string{"--retro-attn", "-ctk", "q8_0"}, "only f16 (1) is supported"},
+		{[]string{"--retro-attn", "--override-kv", "llama.attention.causal=bool:false"}, "encoders and non-causal attention are not supported"},
 		{[]string{"--retro-lib", "/nonexistent/libretroattn.so.1"}, "/nonexistent/libretroattn.so.1 cannot be loaded"},
 	} {
 		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
@@ -87,9 +88,21 @@ func TestProgramsRefuse(t *testing.T) {
 			require.Contains(t, out, c.want)
 		})
 	}
-	out, err := program(t, []string{"LLAMA_RETRO_ATTN=window=17"}, "llama-completion", "-p", "Hello", "-n", "4", "-no-cnv", "-st", "-c", "512")
-	require.NoError(t, err, out)
-	require.Contains(t, out, "option window=17: must be 1..16")
+	for _, c := range []struct {
+		env  string
+		args []string
+		want string
+	}{
+		{"LLAMA_RETRO_ATTN=window=17", nil, "option window=17: must be 1..16"},
+		{"LLAMA_RETRO_ATTN=", []string{"-fa", "off"}, "flash attention is disabled"},
+		{"LLAMA_RETRO_ATTN=", []string{"-ctk", "q8_0"}, "only f16 (1) is supported"},
+	} {
+		t.Run(c.env+" "+strings.Join(c.args, " "), func(t *testing.T) {
+			out, err := program(t, []string{c.env}, "llama-completion", append(c.args, "-p", "Hello", "-n", "4", "-no-cnv", "-st", "-c", "512")...)
+			require.NoError(t, err, out)
+			require.Contains(t, out, c.want)
+		})
+	}
 }
 
 // serve starts llama-server with the feature on and returns its address.
