@@ -183,9 +183,6 @@ func (e *Engine) prepare() error {
 	return nil
 }
 
-// Options returns what the engine was opened with.
-func (e *Engine) Options() Options { return e.opt }
-
 // Cells is the number of KV cells it was opened with.
 func (e *Engine) Cells() int { return e.cfg.Cells }
 

@@ -28,7 +28,7 @@ func (e *Engine) sequenceAt(id int) (*sequence, error) {
 	return e.seqs[id], nil
 }
 
-// open returns the sequence, created when it is new.
+// openSequence returns the sequence, created when it is new.
 func (e *Engine) openSequence(id int) (*sequence, error) {
 	s, err := e.sequenceAt(id)
 	if err != nil || s != nil {
