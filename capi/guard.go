@@ -16,12 +16,8 @@ import (
 	"retroattn/retro"
 )
 
-// Limits of retroattn.h that must hold before an array is even looked at.
 const (
-	maxCells   = 1 << 27
-	maxRows    = 4096
-	maxThreads = 1024
-	maxOptions = 1 << 16
+	maxOptions = 1 << 16 // bytes
 	maxEngines = 1024
 )
 

@@ -4,7 +4,6 @@
 package main
 
 // #define RETRO_NO_PROTOTYPES
-// #include <string.h>
 // #include "retroattn.h"
 import "C"
 
@@ -124,7 +123,7 @@ func retro_seq_extend(engine C.uint64_t, seq C.int32_t, n C.uint32_t, pos, cells
 		if n == 0 {
 			return nil
 		}
-		if pos == nil || cells == nil || n > maxCells {
+		if pos == nil || cells == nil || n > retro.MaxCells {
 			return argument("retro_seq_extend: pos and cells must not be NULL, and at most 2^27 entries")
 		}
 		return e.SeqExtend(int(seq), unsafe.Slice((*int32)(pos), n), unsafe.Slice((*int32)(cells), n))
@@ -144,7 +143,7 @@ func retro_seq_window(engine C.uint64_t, seq, pos C.int32_t) C.int32_t {
 //export retro_step_begin
 func retro_step_begin(engine C.uint64_t, rows *C.struct_retro_row, n, threads C.uint32_t) C.int32_t {
 	return call(engine, func(e *retro.Engine) error {
-		if rows == nil || n > maxRows || threads > maxThreads {
+		if rows == nil || n > retro.MaxRows || threads > retro.MaxThreads {
 			return argument("retro_step_begin: rows must not be NULL, at most 4096 rows and 1024 threads")
 		}
 		return e.StepBegin(unsafe.Slice((*retro.Row)(unsafe.Pointer(rows)), n), int(threads))
@@ -161,7 +160,7 @@ func retro_attend(engine C.uint64_t, attn *C.struct_retro_attn, ith, nth C.uint3
 	if s == nil {
 		return status(errHandle)
 	}
-	if attn == nil || attn.struct_size < C.uint32_t(unsafe.Sizeof(*attn)) || nth > maxThreads {
+	if attn == nil || attn.struct_size < C.uint32_t(unsafe.Sizeof(*attn)) || nth > retro.MaxThreads {
 		return fail(s, argument("retro_attend: attn is NULL, or its struct_size is too small, or too many threads"))
 	}
 	err := s.engine.Attend(&retro.Attn{

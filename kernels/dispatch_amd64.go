@@ -117,8 +117,8 @@ func prefetch(k unsafe.Pointer, stride uintptr, d, n int) {
 	prefetchT1(k, stride, 2*d, n)
 }
 
-// The conversions and scale leave the last len%8 elements to their generic
-// twins, which agree with them bit for bit.
+// The conversions, the scores and scale leave the last len%8 elements to their
+// generic twins, which agree with them bit for bit.
 
 func toF16(dst []uint16, src []float32) {
 	m := 0
@@ -140,30 +140,31 @@ func fromF16(dst []float32, src []uint16) {
 	fromF16Generic(dst[m:], src[m:])
 }
 
-// The assembly checks nothing: sizes are positive, d is a multiple of 8 and so
-// is n of scaleAVX2, toF16AVX2 and fromF16AVX2.
-
-// dotF16AVX2 prefetches ahead tokens ahead, as long as there are so many.
 func maxInto(dst, x []float32) {
-	n := len(dst) &^ 7
-	if !hasAVX2 || n == 0 {
-		n = 0
-	} else {
-		maxIntoAVX2(&dst[0], &x[0], n)
+	m := 0
+	if hasAVX2 {
+		if m = len(dst) &^ 7; m > 0 {
+			maxIntoAVX2(&dst[0], &x[0], m)
+		}
 	}
-	maxIntoGeneric(dst[n:], x[n:])
+	maxIntoGeneric(dst[m:], x[m:])
 }
 
 func maxAddSqrt(dst, a []float32, beta float32, b []float32) {
-	n := len(dst) &^ 7
-	if !hasAVX2 || n == 0 {
-		n = 0
-	} else {
-		maxAddSqrtAVX2(&dst[0], &a[0], &b[0], n, beta)
+	m := 0
+	if hasAVX2 {
+		if m = len(dst) &^ 7; m > 0 {
+			maxAddSqrtAVX2(&dst[0], &a[0], &b[0], m, beta)
+		}
 	}
-	maxAddSqrtGeneric(dst[n:], a[n:], beta, b[n:])
+	maxAddSqrtGeneric(dst[m:], a[m:], beta, b[m:])
 }
 
+// The assembly checks nothing: sizes are positive, d is a multiple of 8 and so
+// is n of scaleAVX2, toF16AVX2, fromF16AVX2, maxIntoAVX2 and maxAddSqrtAVX2.
+
+// dotF16AVX2 prefetches ahead tokens ahead, as long as there are so many.
+//
 //go:noescape
 func dotF16AVX2(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, n, ahead int)
 

@@ -190,8 +190,9 @@ func (w *worker) flush(c *chunkState) {
 	}
 	// Pages lie apart and the hardware does not see the next one coming. The values
 	// of the first runs are fetched while the last keys are being used.
-	w.prefetchKeys(c, 0)
-	w.prefetchKeys(c, 1)
+	for i := range ahead {
+		w.prefetchKeys(c, i)
+	}
 	for i := range w.runs {
 		if w.prefetchKeys(c, i+ahead); i+ahead >= len(w.runs) {
 			w.prefetchValues(c, i+ahead-len(w.runs))

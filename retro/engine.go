@@ -7,11 +7,11 @@ import (
 
 // Limits on what a host may ask for; they bound memory before anything is allocated.
 const (
+	MaxCells   = 1 << 27
+	MaxRows    = 4096
+	MaxThreads = 1024
 	maxLayers  = 1024
 	maxSeqs    = 256
-	maxCells   = 1 << 27
-	maxRows    = 4096
-	maxThreads = 1024
 	maxHeads   = 1024
 	maxHeadDim = 1024
 )
@@ -83,8 +83,8 @@ func Open(cfg Config, opt Options) (*Engine, error) {
 		name      string
 		value, hi int
 	}{
-		{"n_layer", cfg.Layers, maxLayers}, {"n_seq", cfg.Seqs, maxSeqs}, {"n_cell", cfg.Cells, maxCells},
-		{"n_row", cfg.Rows, maxRows}, {"n_thread", cfg.Threads, maxThreads},
+		{"n_layer", cfg.Layers, maxLayers}, {"n_seq", cfg.Seqs, maxSeqs}, {"n_cell", cfg.Cells, MaxCells},
+		{"n_row", cfg.Rows, MaxRows}, {"n_thread", cfg.Threads, MaxThreads},
 	} {
 		if c.value < 1 || c.value > c.hi {
 			return nil, argumentf("%s=%d: must be 1..%d", c.name, c.value, c.hi)
@@ -137,7 +137,7 @@ func (e *Engine) AddLayer(i int, l Layer) error {
 
 func checkExtent(name string, layer int, size, row, head uint64, heads, dim, cells int) error {
 	const most = 1 << 40 // keeps the products below far from overflow
-	if row > most/maxCells || head > row {
+	if row > most/MaxCells || head > row {
 		return argumentf("layer %d: %s has strides of %d and %d bytes, which are not those of a cell and a head in it", layer, name, row, head)
 	}
 	need := uint64(cells-1)*row + uint64(heads-1)*head + uint64(dim)*2

@@ -10,7 +10,7 @@ import (
 	"retroattn/bridge"
 )
 
-// cases are the scripts on each kind of KV cache.
+// scriptCase is a script on a kind of KV cache.
 type scriptCase struct {
 	name    string
 	seqs    int
@@ -26,16 +26,43 @@ var cases = []scriptCase{
 	{"edited sequences, streams", 3, false, editedSequences},
 }
 
+// job is the case in a process of its own.
+func (c scriptCase) job(t *testing.T, dirEnv, modelEnv string, s script) job {
+	return job{Dir: setting(t, dirEnv), Model: setting(t, modelEnv), Seqs: c.seqs, Unified: c.unified, Script: s}
+}
+
+var stockRuns = map[string][][]float32{}
+
+// stock is what stock llama.cpp computes in the case. Several tests compare with
+// it, and it runs once for each model.
+func (c scriptCase) stock(t *testing.T, modelEnv string, s script) [][]float32 {
+	key := modelEnv + " " + c.name
+	if stockRuns[key] == nil {
+		stockRuns[key] = c.job(t, "RETRO_STOCK_DIR", modelEnv, s).start(t)
+	}
+	return stockRuns[key]
+}
+
+// playRetro plays a script in a new context with the feature on.
+func playRetro(t *testing.T, m *bridge.Model, p bridge.ContextParams, options string, s script) ([][]float32, bridge.Stats) {
+	t.Helper()
+	ctx := newContext(t, m, p)
+	require.NoError(t, ctx.EnableRetro(options))
+	rows, err := s.play(ctx)
+	require.NoError(t, err)
+	st, err := ctx.RetroStats()
+	require.NoError(t, err)
+	return rows, st
+}
+
 // With the feature off the patched build computes the bits of the stock one;
 // also when it was on before, and when it was asked for in a way that fails.
 func TestOffIsStock(t *testing.T) {
 	m := model(t, "RETRO_MODEL")
-	stockDir := setting(t, "RETRO_STOCK_DIR")
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			s := c.script(prose(t, m, 2000))
-			j := job{Dir: stockDir, Model: setting(t, "RETRO_MODEL"), Seqs: c.seqs, Unified: c.unified, Script: s}
-			stock := j.start(t)
+			stock := c.stock(t, "RETRO_MODEL", s)
 
 			ctx := newContext(t, m, contextParams(c.seqs, c.unified))
 			off, err := s.play(ctx)
@@ -53,7 +80,7 @@ func TestOffIsStock(t *testing.T) {
 			require.NoError(t, err)
 			require.True(t, same(stock, off), "on before")
 
-			j.Dir = setting(t, "RETRO_PATCHED_DIR")
+			j := c.job(t, "RETRO_PATCHED_DIR", "RETRO_MODEL", s)
 			require.True(t, same(stock, j.start(t, "LLAMA_RETRO_ATTN=budget=0")), "bad option in the environment")
 			require.True(t, same(stock, j.start(t, "LLAMA_RETRO_ATTN=", "LLAMA_RETRO_LIB=/nonexistent.so")), "missing library")
 			require.False(t, same(stock, j.start(t, "LLAMA_RETRO_ATTN=budget=64,min_ctx=0")), "the environment variable did nothing")
@@ -89,16 +116,11 @@ func TestBudgetCoversContext(t *testing.T) {
 		for _, c := range cases {
 			t.Run(f.env+"/"+c.name, func(t *testing.T) {
 				s := c.script(prose(t, m, 2000))
-				stock := job{Dir: setting(t, "RETRO_STOCK_DIR"), Model: setting(t, f.env), Seqs: c.seqs, Unified: c.unified, Script: s}.start(t)
-				ctx := newContext(t, m, contextParams(c.seqs, c.unified))
-				require.NoError(t, ctx.EnableRetro("budget=100000,min_ctx=0"))
-				got, err := s.play(ctx)
-				require.NoError(t, err)
+				stock := c.stock(t, f.env, s)
+				got, st := playRetro(t, m, contextParams(c.seqs, c.unified), "budget=100000,min_ctx=0", s)
 				e, worst := nmse(t, stock, got)
 				t.Logf("NMSE %.2g, worst token %.2g", e, worst)
 				require.Less(t, e, f.bound)
-				st, err := ctx.RetroStats()
-				require.NoError(t, err)
 				require.Zero(t, st.SparseTokens)
 				require.Equal(t, st.KVBytesFull, st.KVBytesRead)
 				require.GreaterOrEqual(t, int(st.Tokens), 24)
@@ -113,19 +135,10 @@ func TestWindowInPlace(t *testing.T) {
 	m := model(t, "RETRO_MODEL_F16")
 	for _, c := range cases {
 		s := c.script(prose(t, m, 2000))
-		play := func(t *testing.T, window int) ([][]float32, bridge.Stats) {
-			ctx := newContext(t, m, contextParams(c.seqs, c.unified))
-			require.NoError(t, ctx.EnableRetro(fmt.Sprintf("budget=100000,min_ctx=0,always=1,window=%d", window)))
-			rows, err := s.play(ctx)
-			require.NoError(t, err)
-			st, err := ctx.RetroStats()
-			require.NoError(t, err)
-			return rows, st
-		}
 		var want [][]float32
 		for _, w := range []int{1, 2, 4, 8} {
 			t.Run(fmt.Sprintf("%s/window %d", c.name, w), func(t *testing.T) {
-				rows, st := play(t, w)
+				rows, st := playRetro(t, m, contextParams(c.seqs, c.unified), fmt.Sprintf("budget=100000,min_ctx=0,always=1,window=%d", w), s)
 				if w == 1 {
 					want = rows
 					require.Zero(t, st.RewrittenTokens)
@@ -153,24 +166,15 @@ func TestSparseInCompany(t *testing.T) {
 				w.prefill(s, 500+60*s)
 			}
 			w.decode(20, 0, 1, 2)
-			together := newContext(t, m, contextParams(3, unified))
-			require.NoError(t, together.EnableRetro(options))
-			rows, err := w.script.play(together)
-			require.NoError(t, err)
-			st, err := together.RetroStats()
-			require.NoError(t, err)
+			rows, st := playRetro(t, m, contextParams(3, unified), options, w.script)
 			require.EqualValues(t, 60, st.SparseTokens)
 			require.EqualValues(t, 57, st.CorrectedTokens)
 
 			for s := range 3 {
 				w := newWriter(text)
-				w.at[s] = 0
 				w.prefill(s, 500+60*s)
 				w.decode(20, s)
-				alone := newContext(t, m, contextParams(3, unified))
-				require.NoError(t, alone.EnableRetro(options))
-				got, err := w.script.play(alone)
-				require.NoError(t, err)
+				got, _ := playRetro(t, m, contextParams(3, unified), options, w.script)
 				want := [][]float32{rows[s]}
 				for i := range 20 {
 					want = append(want, rows[3+3*i+s])
@@ -249,9 +253,8 @@ func TestLibraryFailsMidway(t *testing.T) {
 	run(t, cc, "-shared", "-fPIC", "-I../capi", "-o", stub, "testdata/stub.c")
 	for _, c := range cases {
 		s := c.script(prose(t, m, 2000))
-		j := job{Dir: setting(t, "RETRO_STOCK_DIR"), Model: setting(t, "RETRO_MODEL"), Seqs: c.seqs, Unified: c.unified, Script: s}
-		stock := j.start(t)
-		j.Dir = setting(t, "RETRO_PATCHED_DIR")
+		stock := c.stock(t, "RETRO_MODEL", s)
+		j := c.job(t, "RETRO_PATCHED_DIR", "RETRO_MODEL", s)
 		for _, where := range []string{"open", "seq_window", "step_begin", "attend", "step_end"} {
 			t.Run(c.name+"/"+where, func(t *testing.T) {
 				mark := filepath.Join(t.TempDir(), "mark")
@@ -279,14 +282,10 @@ func TestEnableRefuses(t *testing.T) {
 		ctx := newContext(t, m, c.params)
 		err := ctx.EnableRetro(c.options)
 		require.ErrorContains(t, err, c.want)
-		_, err = newWriterScript(prose(t, m, 100)).play(ctx) // and it still works
+		w := newWriter(prose(t, m, 100))
+		w.prefill(0, 50)
+		w.decode(3, 0)
+		_, err = w.script.play(ctx) // it still works
 		require.NoError(t, err)
 	}
-}
-
-func newWriterScript(text []bridge.Token) script {
-	w := newWriter(text)
-	w.prefill(0, 50)
-	w.decode(3, 0)
-	return w.script
 }

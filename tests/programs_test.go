@@ -19,13 +19,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// longPrompt writes about 1500 tokens of prose and returns the file's path.
+// longPrompt is about 1500 tokens of prose.
 func longPrompt(t *testing.T) string {
 	data, err := os.ReadFile(filepath.Join(setting(t, "RETRO_SOURCE"), "docs/build.md"))
 	require.NoError(t, err)
-	path := filepath.Join(t.TempDir(), "prompt.txt")
-	require.NoError(t, os.WriteFile(path, data[:5000], 0o644))
-	return path
+	return string(data[:5000])
 }
 
 // program runs a program of the patched build to its end.
@@ -42,7 +40,8 @@ var sparseLine = regexp.MustCompile(`(\d+) of (\d+) tokens sparse, ([\d.]+) % of
 // The flags and the environment variable switch the feature on, and each
 // program says what it did where people look.
 func TestProgramsReport(t *testing.T) {
-	prompt := longPrompt(t)
+	prompt := filepath.Join(t.TempDir(), "prompt.txt")
+	require.NoError(t, os.WriteFile(prompt, []byte(longPrompt(t)), 0o644))
 	common := []string{"-f", prompt, "-n", "24", "--temp", "0", "-c", "4096"}
 	flags := []string{"--retro-attn", "--retro-budget", "128", "--retro-window", "2", "--retro-period", "1", "--retro-page", "16",
 		"--retro-select", "meanstd", "--retro-min-ctx", "256", "--retro-opts", "local=64,dense_layers=1"}
@@ -165,10 +164,8 @@ func complete(url, prompt string, slot int) (c completion, err error) {
 // The server decodes sparsely, alone and with parallel slots, tells so in the
 // timings, and answers the same when asked again.
 func TestServer(t *testing.T) {
-	data, err := os.ReadFile(longPrompt(t))
-	require.NoError(t, err)
+	prompt := longPrompt(t)
 	url := serve(t, 2)
-	prompt := string(data)
 	ask := func(slot int) completion {
 		c, err := complete(url, prompt, slot)
 		require.NoError(t, err)

@@ -2,6 +2,7 @@ package tests
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -22,7 +23,7 @@ func newTeacher(t *testing.T, m *bridge.Model, text []bridge.Token, prompt int) 
 	w := newWriter(text)
 	w.prefill(0, prompt)
 	ctx := newContext(t, m, teacherParams())
-	for _, part := range split(w.script[0].Batch, 2048) {
+	for part := range slices.Chunk(w.script[0].Batch, 2048) {
 		_, err := script{{Batch: part}}.play(ctx)
 		require.NoError(t, err)
 	}
@@ -33,14 +34,6 @@ func newTeacher(t *testing.T, m *bridge.Model, text []bridge.Token, prompt int) 
 
 func teacherParams() bridge.ContextParams {
 	return bridge.ContextParams{Ctx: 5120, Threads: 2, FlashAttn: bridge.FlashOn}
-}
-
-func split(b []token, n int) [][]token {
-	var parts [][]token
-	for len(b) > n {
-		parts, b = append(parts, b[:n]), b[n:]
-	}
-	return append(parts, b)
 }
 
 // decode returns the logits of every token under a policy; "" is full attention.
