@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"retroattn/kernels"
 )
 
 type testCmd struct {
@@ -94,6 +96,12 @@ func (cmd testCmd) groups() []group {
 		{name: "noasm", run: cmd.goTest("noasm", nil, "-tags", "noasm", "./kernels/...", "./retro/..."), must: true},
 		{name: "race", run: cmd.goTest("race", []string{"CGO_ENABLED=1"}, "-race", "./kernels/...", "./retro/..."), must: true},
 	}
+	// The kernels' own tests compare all levels; the engine runs on the best unless told.
+	for _, isa := range kernels.ISAs() {
+		if isa != kernels.ISA() {
+			all = append(all, group{name: "isa " + isa, run: cmd.goTest("isa "+isa, []string{"RETRO_ISA=" + isa}, "./retro/..."), must: true})
+		}
+	}
 	return append(append(all, cmd.arm64()...), group{name: "llama.cpp", run: cmd.integration, must: true})
 }
 
@@ -116,9 +124,14 @@ func (cmd testCmd) arm64() []group {
 		return []group{{name: "arm64", skip: "install qemu-user-static"}}
 	}
 	var groups []group
-	for _, cpu := range []string{"max", "cortex-a72"} {
-		env := []string{"GOARCH=arm64", "CGO_ENABLED=0", "QEMU_CPU=" + cpu}
-		groups = append(groups, group{name: "arm64 " + cpu, must: true, run: cmd.goTest("arm64 "+cpu, env, "-exec", qemu, "./kernels/...", "./retro/...")})
+	for _, c := range []struct{ cpu, isa string }{{"max", ""}, {"max", "neon"}, {"cortex-a72", ""}} {
+		name := strings.TrimSpace("arm64 " + c.cpu + " " + c.isa)
+		env := []string{"GOARCH=arm64", "CGO_ENABLED=0", "QEMU_CPU=" + c.cpu, "RETRO_ISA=" + c.isa}
+		packages := []string{"./kernels/...", "./retro/..."}
+		if c.isa != "" {
+			packages = packages[1:]
+		}
+		groups = append(groups, group{name: name, must: true, run: cmd.goTest(name, env, append([]string{"-exec", qemu}, packages...)...)})
 	}
 	return groups
 }

@@ -25,6 +25,7 @@ var cli struct {
 	All     allCmd   `cmd:"" help:"Build libretroattn and the patched llama.cpp."`
 	Demo    demoCmd  `cmd:"" help:"Build everything and ask a model about a long text, with and without libretroattn."`
 	Test    testCmd  `cmd:"" help:"Build everything and run all tests."`
+	Bench   benchCmd `cmd:"" help:"Measure speed."`
 }
 
 // app is what every command works with.

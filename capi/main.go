@@ -92,8 +92,16 @@ func retro_add_layer(engine C.uint64_t, layer *C.struct_retro_layer) (code C.int
 		if layer == nil || layer.struct_size < C.uint32_t(unsafe.Sizeof(*layer)) {
 			return argument("retro_add_layer: layer is NULL or its struct_size is too small")
 		}
+		var sinks []float32
+		if layer.sinks != nil {
+			if layer.n_head > retro.MaxHeads {
+				return argument("retro_add_layer: more than 1024 heads")
+			}
+			sinks = unsafe.Slice((*float32)(layer.sinks), layer.n_head)
+		}
 		return e.AddLayer(int(layer.layer), retro.Layer{
-			TypeK: retro.Type(layer.type_k), TypeV: retro.Type(layer.type_v),
+			TypeK: kernels.Type(layer.type_k), TypeV: kernels.Type(layer.type_v),
+			SoftCap: float32(layer.soft_cap), Sinks: sinks,
 			Heads: int(layer.n_head), KVHeads: int(layer.n_head_kv),
 			DK: int(layer.d_k), DV: int(layer.d_v),
 			K: unsafe.Pointer(layer.k), V: unsafe.Pointer(layer.v),
@@ -150,10 +158,19 @@ func retro_step_begin(engine C.uint64_t, rows *C.struct_retro_row, n, threads C.
 	})
 }
 
+//export retro_select
+func retro_select(engine C.uint64_t, attn *C.struct_retro_attn, ith, nth C.uint32_t) C.int32_t {
+	return phase(engine, attn, ith, nth, false)
+}
+
 //export retro_attend
-func retro_attend(engine C.uint64_t, attn *C.struct_retro_attn, ith, nth C.uint32_t) (code C.int32_t) {
-	// Written out, unlike the others: this one is called for every layer, and it
-	// reads memory that only the host vouches for, so a fault becomes a panic.
+func retro_attend(engine C.uint64_t, attn *C.struct_retro_attn, ith, nth C.uint32_t) C.int32_t {
+	return phase(engine, attn, ith, nth, true)
+}
+
+// phase is written out, unlike the others: it is called for every layer, and it
+// reads memory that only the host vouches for, so a fault becomes a panic.
+func phase(engine C.uint64_t, attn *C.struct_retro_attn, ith, nth C.uint32_t, selected bool) (code C.int32_t) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	s := lookup(uint64(engine))
 	defer rescue(&code, func(err error) { keep(s, err) })
@@ -161,13 +178,19 @@ func retro_attend(engine C.uint64_t, attn *C.struct_retro_attn, ith, nth C.uint3
 		return status(errHandle)
 	}
 	if attn == nil || attn.struct_size < C.uint32_t(unsafe.Sizeof(*attn)) || nth > retro.MaxThreads {
-		return fail(s, argument("retro_attend: attn is NULL, or its struct_size is too small, or too many threads"))
+		return fail(s, argument("attn is NULL, or its struct_size is too small, or too many threads"))
 	}
-	err := s.engine.Attend(&retro.Attn{
+	a := retro.Attn{
 		Layer: int(attn.layer), Rows: int(attn.n_row), Scale: float32(attn.scale),
 		Q: unsafe.Pointer(attn.q), Out: unsafe.Pointer(attn.out),
 		QRow: uint64(attn.q_row), QHead: uint64(attn.q_head), OutRow: uint64(attn.out_row),
-	}, int(ith), int(nth))
+	}
+	var err error
+	if selected {
+		err = s.engine.Attend(&a, int(ith), int(nth))
+	} else {
+		err = s.engine.Select(&a, int(ith), int(nth))
+	}
 	if err != nil {
 		return fail(s, err)
 	}

@@ -4,22 +4,23 @@
  * An engine holds the page tables, summaries and output caches of one KV cache
  * that lives in host memory and belongs to the caller. The caller registers the
  * attention layers once, keeps the engine informed about the cells of each
- * sequence, and calls retro_attend from every worker thread for every layer of a
- * decode step:
+ * sequence, and calls retro_select, then retro_attend, from every worker thread for
+ * every layer of a decode step:
  *
  *     retro_open, retro_add_layer ...
  *     for each decode of one new token per sequence:
  *         retro_seq_next / retro_seq_extend   bring the position -> cell table up to date
  *         retro_seq_window                    how many past tokens to re-embed
  *         retro_step_begin                    the rows of this step
- *         retro_attend                        per layer, on each of nth threads
+ *         retro_select                        per layer, on each of nth threads; then, when all are back,
+ *         retro_attend                        the same
  *         retro_step_end
  *     retro_close
  *
  * Every function returns a status (>= 0 is success) and never raises; the text
  * of the last error of the calling engine is read with retro_error. Only
- * retro_attend may be called from several threads at once, and only between
- * retro_step_begin and retro_step_end. A forked child must not call in.
+ * retro_select and retro_attend may be called from several threads at once, and only
+ * between retro_step_begin and retro_step_end. A forked child must not call in.
  */
 #ifndef RETROATTN_H
 #define RETROATTN_H
@@ -31,7 +32,7 @@ extern "C" {
 #endif
 
 /* Raised when a struct or the meaning of a call changes. */
-#define RETRO_ABI_VERSION 1
+#define RETRO_ABI_VERSION 2
 
 enum retro_status {
     RETRO_OK              =  0,
@@ -43,7 +44,11 @@ enum retro_status {
 
 /* Element types of K and V, numbered as ggml_type. */
 enum retro_type {
-    RETRO_TYPE_F16 = 1
+    RETRO_TYPE_F32  = 0,
+    RETRO_TYPE_F16  = 1,
+    RETRO_TYPE_Q4_0 = 2,
+    RETRO_TYPE_Q8_0 = 8,
+    RETRO_TYPE_BF16 = 30
 };
 
 /* Shape of the KV cache. All sizes are checked by retro_open. */
@@ -65,12 +70,14 @@ struct retro_layer {
     uint32_t type_k, type_v;
     uint32_t n_head;      /* query heads, a multiple of n_head_kv             */
     uint32_t n_head_kv;
-    uint32_t d_k, d_v;    /* head sizes, multiples of 8, at most 1024         */
+    uint32_t d_k, d_v;    /* head sizes, multiples of 8 (quantised: of 32), at most 1024 */
     const void * k;
     const void * v;
     uint64_t k_size, v_size; /* bytes readable at k and v                     */
     uint64_t k_row, v_row;   /* bytes between cells                           */
     uint64_t k_head, v_head; /* bytes between KV heads of a cell              */
+    float    soft_cap;    /* above 0: logits become soft_cap*tanh(x/soft_cap) */
+    const float * sinks;  /* NULL, or n_head logits that have no value (copied) */
 };
 
 /* One row of a decode step. Rows of one sequence are adjacent, with rising
@@ -113,7 +120,7 @@ struct retro_stats {
     uint64_t scan_bytes;        /* page summaries read                        */
     uint64_t summary_bytes;     /* memory held by page summaries              */
     uint64_t ring_bytes;        /* memory held by the output cache            */
-    uint64_t attend_ns;         /* time in retro_attend on thread 0           */
+    uint64_t attend_ns;         /* time in retro_select, retro_attend, thread 0*/
 };
 
 /* The library's own build leaves the prototypes out: cgo writes them without const. */
@@ -147,6 +154,9 @@ int32_t retro_seq_truncate(uint64_t engine, int32_t seq, int32_t pos);
 int32_t retro_seq_window(uint64_t engine, int32_t seq, int32_t pos);
 
 int32_t retro_step_begin(uint64_t engine, const struct retro_row * rows, uint32_t n_row, uint32_t n_thread);
+/* Both on each thread ith of nth, with the same attn (retro_select ignores out). Nothing in them waits: the
+ * host's barrier lies between the two calls, and after the second. */
+int32_t retro_select(uint64_t engine, const struct retro_attn * attn, uint32_t ith, uint32_t nth);
 int32_t retro_attend(uint64_t engine, const struct retro_attn * attn, uint32_t ith, uint32_t nth);
 /* ok = 0: the step failed; the newest tokens are forgotten, the windows reset. */
 int32_t retro_step_end(uint64_t engine, int32_t ok);

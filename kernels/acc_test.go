@@ -2,145 +2,197 @@ package kernels
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
-	"unsafe"
 )
 
-type accFunc func(acc []float32, ldAcc int, p []float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, n int)
-
 type accCase struct {
-	init      []float32 // rows*ldAcc
-	p         []float32
-	rows      int
+	shape
+	c         *testCache
+	init      []float32 // of acc, gaps included
+	w         []float32 // weights
 	ld, ldP   int
-	v         cache
-	want, tol []float64
-	accZone   []byte
-	place     place
+	want, tol []float64 // [rows][d]
+}
+
+// accTile is how many neighbouring tokens may share the scale of rounded weights.
+const accTile = 16
+
+func (m memory) accCase(s shape, what content) *accCase {
+	c := &accCase{shape: s, c: m.cache(s), ld: s.d + s.rng.IntN(8), ldP: s.n + s.rng.IntN(8)}
+	c.c.fill(s.rng, what)
+	c.init = make([]float32, (s.rows-1)*c.ld+s.d)
+	fillFloats(s.rng, c.init, 3)
+	c.w = in[float32](m.in, (s.rows-1)*c.ldP+s.n, s.p)
+	weights(s.rng, c.w, s.rows)
+	return c
+}
+
+// weights are those of a softmax, and others that need care when they are rounded.
+func weights(rng *rand.Rand, p []float32, rows int) {
+	fillFloats(rng, p, 1)
+	switch rng.IntN(8) {
+	case 0, 1, 2:
+		for i := range p {
+			p[i] = float32(math.Exp(-20 * rng.Float64()))
+		}
+	case 3:
+		for i := range p {
+			p[i] = 1
+		}
+	case 4:
+		sprinkle(rng, p, 2, 0, negZ, 1, -1)
+	case 5: // too small for an inverse
+		fillFloats(rng, p, 1e-38)
+		sprinkle(rng, p, 3, 1e-42, 0, tiny32, -1e-36)
+	case 6:
+		sprinkle(rng, p, 1+len(p)/rows, nan32, inf32, -inf32)
+	}
 }
 
 func (c *accCase) reference() {
-	d := c.v.d
+	d := c.d
 	c.want, c.tol = make([]float64, c.rows*d), make([]float64, c.rows*d)
+	abs, rounding := make([]float64, c.rows*d), make([]float64, c.rows*d)
 	for r := range c.rows {
 		for i := range d {
 			x := float64(c.init[r*c.ld+i])
-			c.want[r*d+i], c.tol[r*d+i] = x, math.Abs(x)
+			c.want[r*d+i], abs[r*d+i] = x, math.Abs(x)
 		}
 	}
 	row := make([]float64, d)
-	for j := range c.v.n {
-		for i := range row {
-			row[i] = c.v.at(j, i)
-		}
+	for j, cell := range c.c.cells {
+		decode(c.typ, c.c.bytes(cell), row)
 		for r := range c.rows {
-			w := float64(c.p[r*c.ldP+j])
-			want, tol := c.want[r*d:][:d], c.tol[r*d:][:d]
+			w := float64(c.w[r*c.ldP+j])
+			want, abs := c.want[r*d:][:d], abs[r*d:][:d]
 			for i, x := range row {
 				want[i] += w * x
-				tol[i] += math.Abs(w * x)
+				abs[i] += magnitude(w * x)
 			}
 		}
 	}
+	if c.typ.Quantised() {
+		c.weightRounding(rounding)
+	}
 	for i := range c.tol {
-		c.tol[i] *= eps32 * float64(c.v.n+2)
+		c.tol[i] = tolerance(abs[i], c.n+2) + rounding[i]
 	}
 }
 
-func (c *accCase) run(t *testing.T, name string, fn accFunc) {
+// weightRounding bounds what may come from weights times scales that are rounded to 16
+// bits relative to the largest of a tile: half a unit, which is 2^-16 of that, times the
+// integer of each token. The rounding of a sum of up to 16 products with unsigned bytes,
+// 16*128*2^-24, counts as another 8. Weights so small that their inverse
+// overflows may be dropped.
+func (c *accCase) weightRounding(tol []float64) {
+	const unit = 0x1p-16 * (1 + 0x1p-8)
+	nb := c.d / 32
+	ints, scales := make([]int32, c.d), make([]float64, nb)
+	for at := 0; at < c.n; at += accTile {
+		largest, sum := make([]float64, c.rows*nb), make([]float64, c.d)
+		for j := at; j < min(at+accTile, c.n); j++ {
+			decodeInts(c.typ, c.c.bytes(c.c.cells[j]), ints, scales)
+			for i, x := range ints {
+				sum[i] += math.Abs(float64(x))
+			}
+			for r := range c.rows {
+				for b, s := range scales {
+					l := &largest[r*nb+b]
+					*l = max(*l, magnitude(s*float64(c.w[r*c.ldP+j])))
+				}
+			}
+		}
+		for r := range c.rows {
+			for i, s := range sum {
+				tol[r*c.d+i] += max(largest[r*nb+i/32]*unit, 0x1p-112) * (s + 8)
+			}
+		}
+	}
+}
+
+func (c *accCase) check(t *testing.T, m memory) {
 	t.Helper()
-	d := c.v.d
-	acc := floatsIn(c.accZone, (c.rows-1)*c.ld+d, c.place)
+	acc := in[float32](m.out, len(c.init), c.p)
 	copy(acc, c.init)
-	fn(acc, c.ld, c.p, c.ldP, c.rows, d, c.v.ptr(), uintptr(c.v.stride), c.v.n)
+	Acc(acc, c.ld, c.w, c.ldP, c.rows, &c.c.Cache, c.c.cells)
 	for i, got := range acc {
 		r, ch := i/c.ld, i%c.ld
-		if ch >= d {
+		if ch >= c.d {
 			if got != c.init[i] {
-				t.Fatalf("%s: rows=%d d=%d n=%d: wrote to row %d channel %d", name, c.rows, d, c.v.n, r, ch)
+				t.Fatalf("%s %v rows=%d d=%d n=%d: wrote to row %d channel %d", ISA(), c.typ, c.rows, c.d, c.n, r, ch)
 			}
 			continue
 		}
-		if want, tol := c.want[r*d+ch], c.tol[r*d+ch]; !matches(got, want, tol) {
-			t.Fatalf("%s: rows=%d d=%d n=%d stride=%d: [%d][%d] = %g, want %g +- %g",
-				name, c.rows, d, c.v.n, c.v.stride, r, ch, got, want, tol)
+		if want, tol := c.want[r*c.d+ch], c.tol[r*c.d+ch]; !matches(got, want, tol) {
+			t.Fatalf("%s %v rows=%d d=%d n=%d stride=%d: [%d][%d] = %g, want %g +- %g",
+				ISA(), c.typ, c.rows, c.d, c.n, c.c.Stride, r, ch, got, want, tol)
 		}
 	}
 }
 
-func TestAccF16(t *testing.T) {
-	logISA(t)
-	vZone := newZone(t, maxCacheBytes)
-	pZone := newZone(t, 4*48*(maxTokens+8))
-	accZone := newZone(t, 4*48*(256+8))
-	for _, d := range testDims {
-		for _, rows := range testRows {
-			for n := 0; n <= maxTokens; n += tokenStep(n, rows, d) {
-				rng := newRand(d, rows, n)
-				c := accCase{rows: rows, accZone: accZone, place: place(rng.IntN(2) == 0)}
-				c.ld, c.ldP = d+rng.IntN(8), n+rng.IntN(8)
-				c.v = cacheIn(vZone, rng, d, n, c.place)
-				c.v.fill(rng, rng.IntN(4) == 0)
-				c.init = make([]float32, rows*c.ld)
-				fillFloats(rng, c.init, 3)
-				c.p = floatsIn(pZone, (rows-1)*c.ldP+n, c.place)
-				fillFloats(rng, c.p, 1)
-				c.reference()
-				c.run(t, "AccF16", AccF16)
-				if hasAVX2 {
-					c.run(t, "generic", accF16Generic)
+func TestAcc(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		m := newMemory(t)
+		sweep(testRows, 8, func(s shape) {
+			c := m.accCase(s, drawContent(s.rng))
+			c.reference()
+			c.check(t, m)
+			c.c.release()
+		})
+	})
+}
+
+// A row's result has the same bits whatever other rows there are, even rows of NaNs.
+func TestAccBits(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		m := newMemory(t)
+		sweepBits(func(s shape, what content) {
+			c := m.accCase(s, what)
+			r := s.rng.IntN(s.rows)
+			sprinkle(s.rng, c.w[r*c.ldP:][:s.n], 3, nan32)
+			whole := append([]float32(nil), c.init...)
+			Acc(whole, c.ld, c.w, c.ldP, s.rows, &c.c.Cache, c.c.cells)
+			for _, part := range subsets(s.rng, s.rows, s.n) {
+				from := part.row * c.ld
+				acc := append([]float32(nil), c.init[from:]...)
+				Acc(acc, c.ld, c.w[part.row*c.ldP:], c.ldP, part.rows, &c.c.Cache, c.c.cells)
+				for i, want := range whole[from:][:(part.rows-1)*c.ld+s.d] {
+					if !sameBits(acc[i], want) {
+						t.Fatalf("%v d=%d n=%d: row %d channel %d is %g among %d rows, %g among %d",
+							s.typ, s.d, s.n, part.row+i/c.ld, i%c.ld, acc[i], part.rows, want, s.rows)
+					}
 				}
 			}
-		}
-	}
+			c.c.release()
+		})
+	})
 }
 
-func TestStatsF16(t *testing.T) {
-	logISA(t)
-	type kernel struct {
-		name          string
-		sumsq, minmax func(a, b []float32, k unsafe.Pointer, stride uintptr, d, n int)
-	}
-	list := []kernel{{"dispatched", SumSqF16, MinMaxF16}, {"generic", sumSqF16Generic, minMaxF16Generic}}
-	zone, aZone, bZone := newZone(t, maxCacheBytes), newZone(t, 4*256), newZone(t, 4*256)
-	for _, d := range testDims {
-		for n := 0; n <= maxTokens; n++ {
-			rng := newRand(d, n)
-			p := place(rng.IntN(2) == 0)
-			k := cacheIn(zone, rng, d, n, p)
-			k.fill(rng, rng.IntN(4) == 0)
-			a, b := floatsIn(aZone, d, p), floatsIn(bZone, d, p)
-			for _, fn := range list {
-				for i := range d {
-					a[i], b[i] = float32(i), -1
-				}
-				fn.sumsq(a, b, k.ptr(), uintptr(k.stride), d, n)
-				for i := range d {
-					s, abs, q := float64(i), float64(i), -1.0
-					for j := range n {
-						x := k.at(j, i)
-						s, abs, q = s+x, abs+math.Abs(x), q+x*x
-					}
-					tol := eps32 * float64(n+2)
-					if !matches(a[i], s, abs*tol) || !matches(b[i], q, (q+2)*tol) {
-						t.Fatalf("%s SumSqF16: d=%d n=%d: [%d] = %g, %g, want %g, %g", fn.name, d, n, i, a[i], b[i], s, q)
-					}
-				}
-				for i := range d {
-					a[i], b[i] = 0.5, -0.5
-				}
-				fn.minmax(a, b, k.ptr(), uintptr(k.stride), d, n)
-				for i := range d {
-					lo, hi := 0.5, -0.5
-					for j := range n {
-						if x := k.at(j, i); !math.IsNaN(x) {
-							lo, hi = min(lo, x), max(hi, x)
-						}
-					}
-					if float64(a[i]) != lo || float64(b[i]) != hi {
-						t.Fatalf("%s MinMaxF16: d=%d n=%d: [%d] = %g, %g, want %g, %g", fn.name, d, n, i, a[i], b[i], lo, hi)
-					}
-				}
+// Conversion is exact. A quantised 0 may have either sign.
+func TestLoad(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		m := newMemory(t)
+		sweep([]int{1}, 0, func(s shape) {
+			c := m.cache(s)
+			c.fill(s.rng, drawContent(s.rng))
+			checkLoad(t, m, s, c)
+			c.release()
+		})
+	})
+}
+
+func checkLoad(t *testing.T, m memory, s shape, c *testCache) {
+	t.Helper()
+	dst := in[float32](m.out, s.n*s.d, s.p)
+	Load(dst, &c.Cache, c.cells)
+	want := make([]float64, s.d)
+	for j, cell := range c.cells {
+		decode(s.typ, c.bytes(cell), want)
+		for i, w := range want {
+			got := dst[j*s.d+i]
+			if !sameBits(got, float32(w)) && !(s.typ.Quantised() && got == 0 && w == 0) {
+				t.Fatalf("%s %v d=%d n=%d stride=%d: [%d][%d] = %g, want %g", ISA(), s.typ, s.d, s.n, c.Stride, j, i, got, w)
 			}
 		}
 	}

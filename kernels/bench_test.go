@@ -2,44 +2,53 @@ package kernels
 
 import (
 	"fmt"
-	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 	"unsafe"
 
-	"retroattn/kernels/internal/readbw"
+	"retroattn/kernels/peak"
 )
 
-// The working sets: one that stays in the L2 cache, and one well beyond the L3,
-// whose rows lie side by side or, as in a cache of 8 heads, 8 rows apart.
+// The working sets of benchmarks: one stays in the L2 cache, one is well beyond the L3.
 var benchSets = []struct {
-	name         string
-	bytes, heads int
-}{{"L2", 256 << 10, 1}, {"mem", 64 << 20, 1}, {"strided", 64 << 20, 8}}
+	name  string
+	bytes int
+}{{"L2", 256 << 10}, {"mem", 64 << 20}}
 
-// benchF16 runs fn over all blocks of n rows of a working set and reports the
-// share of the plain read bandwidth.
-func benchF16(b *testing.B, fn func(rows, d int, k unsafe.Pointer, stride uintptr, n int)) {
+// benchRows runs what prepare returns over all rows of a cache of 8 heads, a head at a time,
+// by lists of 256 cells: shuffled pages of 16. It reports the share of the plain read
+// bandwidth.
+func benchRows(b *testing.B, prepare func(rows int, c *Cache) (fn func(cells []int32))) {
+	const heads, page = 8, 16
 	for _, set := range benchSets {
-		data := make([]byte, set.bytes)
-		for i := 1; i < len(data); i += 2 {
-			data[i] = 0x30 | byte(i>>1)&0x87
-		}
-		for _, d := range []int{64, 128} {
-			stride := 2 * d * set.heads
-			for _, n := range []int{16, 256} {
-				for _, rows := range []int{1, 3, 6, 8} {
-					b.Run(fmt.Sprintf("%s/d=%d/n=%d/rows=%d", set.name, d, n, rows), func(b *testing.B) {
+		data := benchData(set.bytes)
+		for _, typ := range Types {
+			for _, d := range []int{64, 128} {
+				size := typ.RowBytes(d)
+				pages := newRand(1).Perm(set.bytes / (heads * size * page))
+				cells := make([]int32, 0, len(pages)*page)
+				for _, p := range pages {
+					for i := range page {
+						cells = append(cells, int32(p*page+i))
+					}
+				}
+				n := min(256, len(cells))
+				for _, rows := range []int{1, 3, 8, 24} {
+					b.Run(fmt.Sprintf("%s/%v/d=%d/rows=%d", set.name, typ, d, rows), func(b *testing.B) {
 						limit := readBandwidth(data)
-						b.SetBytes(int64(2 * d * n))
-						off, head := 0, 0
+						b.SetBytes(int64(size * n))
+						c := &Cache{typ, d, unsafe.Pointer(&data[0]), uintptr(heads * size)}
+						fn := prepare(rows, c)
+						at, head := 0, 0
 						for b.Loop() {
-							fn(rows, d, unsafe.Pointer(&data[off+2*d*head]), uintptr(stride), n)
-							if off += n * stride; off == len(data) {
-								off, head = 0, (head+1)%set.heads
+							fn(cells[at : at+n])
+							if at += n; at+n > len(cells) {
+								at, head = 0, (head+1)%heads
+								c.Base = unsafe.Pointer(&data[head*size])
 							}
 						}
-						b.ReportMetric(float64(2*d*n)*float64(b.N)/b.Elapsed().Seconds()/limit, "bw_share")
+						b.ReportMetric(float64(size*n)*float64(b.N)/b.Elapsed().Seconds()/limit, "bw_share")
 					})
 				}
 			}
@@ -47,34 +56,13 @@ func benchF16(b *testing.B, fn func(rows, d int, k unsafe.Pointer, stride uintpt
 	}
 }
 
-// BenchmarkPages is DotF16 on pages of 16 tokens at random places, with and
-// without prefetching the page after the next.
-func BenchmarkPages(b *testing.B) {
-	const d, n, rows, heads = 64, 16, 3, 8
-	const stride = 2 * d * heads
-	data := make([]byte, 64<<20)
+// benchData are small numbers in every type.
+func benchData(n int) []byte {
+	data := make([]byte, n)
 	for i := range data {
-		data[i] = 0x30
+		data[i] = 0x30 | byte(i*7)&0x87
 	}
-	rng := rand.New(rand.NewPCG(1, 1))
-	pages := make([]unsafe.Pointer, 1<<14)
-	for i := range pages {
-		pages[i] = unsafe.Pointer(&data[rng.IntN(len(data)/(n*stride))*n*stride+2*d*rng.IntN(heads)])
-	}
-	dst, q := make([]float32, rows*n), benchFloats(rows*d)
-	for _, ahead := range []int{0, 2} {
-		b.Run(fmt.Sprintf("ahead=%d", ahead), func(b *testing.B) {
-			b.SetBytes(2 * d * n)
-			i := 0
-			for b.Loop() {
-				if ahead > 0 {
-					Prefetch(pages[(i+ahead)%len(pages)], stride, d, n)
-				}
-				DotF16(dst, n, q, rows, d, pages[i], stride, n)
-				i = (i + 1) % len(pages)
-			}
-		})
-	}
+	return data
 }
 
 // readBandwidth is in bytes per second, the best of several readings since
@@ -85,95 +73,11 @@ func readBandwidth(data []byte) float64 {
 	for range 6 {
 		start := time.Now()
 		for n := 0; n < volume; n += len(data) {
-			readbw.Read(data)
+			peak.Read(data)
 		}
 		best = max(best, volume/time.Since(start).Seconds())
 	}
 	return best
-}
-
-func BenchmarkRead(b *testing.B) {
-	for _, set := range benchSets[:2] {
-		data := make([]byte, set.bytes)
-		for i := range data {
-			data[i] = byte(i) // untouched pages would all be the zero page
-		}
-		b.Run(set.name, func(b *testing.B) {
-			b.SetBytes(int64(len(data)))
-			for b.Loop() {
-				readbw.Read(data)
-			}
-		})
-	}
-}
-
-func BenchmarkDotF16(b *testing.B) {
-	dst, q := make([]float32, 8*256), benchFloats(8*128)
-	benchF16(b, func(rows, d int, k unsafe.Pointer, stride uintptr, n int) {
-		DotF16(dst, n, q, rows, d, k, stride, n)
-	})
-}
-
-func BenchmarkAccF16(b *testing.B) {
-	acc, p := make([]float32, 8*128), make([]float32, 8*256)
-	benchF16(b, func(rows, d int, v unsafe.Pointer, stride uintptr, n int) {
-		AccF16(acc, d, p, n, rows, d, v, stride, n)
-	})
-}
-
-func BenchmarkStats(b *testing.B) {
-	const d, n = 128, 16
-	k := make([]uint16, d*n)
-	x, y := make([]float32, d), make([]float32, d)
-	b.Run("SumSqF16", func(b *testing.B) {
-		b.SetBytes(2 * d * n)
-		for b.Loop() {
-			SumSqF16(x, y, unsafe.Pointer(&k[0]), 2*d, d, n)
-		}
-	})
-	b.Run("MinMaxF16", func(b *testing.B) {
-		b.SetBytes(2 * d * n)
-		for b.Loop() {
-			MinMaxF16(x, y, unsafe.Pointer(&k[0]), 2*d, d, n)
-		}
-	})
-}
-
-func BenchmarkSoftmaxRow(b *testing.B) {
-	for _, n := range []int{16, 64, 512} {
-		src, x := benchFloats(n), make([]float32, n)
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			b.SetBytes(int64(4 * n))
-			for b.Loop() {
-				copy(x, src)
-				SoftmaxRow(x, 0.5)
-			}
-		})
-	}
-}
-
-func BenchmarkVectors(b *testing.B) {
-	const n = 128
-	x, y, h := benchFloats(n), benchFloats(n), make([]uint16, n)
-	run := func(name string, fn func()) {
-		b.Run(name, func(b *testing.B) {
-			b.SetBytes(4 * n)
-			for b.Loop() {
-				fn()
-			}
-		})
-	}
-	run("Scale", func() { Scale(x, 1) })
-	run("Axpby", func() { Axpby(x, 0.5, y, 0.5) })
-	run("ToF16", func() { ToF16(h, x) })
-	run("FromF16", func() { FromF16(x, h) })
-}
-
-func BenchmarkExp32(b *testing.B) {
-	var s float32
-	for b.Loop() {
-		s += Exp32(s*0x1p-20 - 3)
-	}
 }
 
 func benchFloats(n int) []float32 {
@@ -182,4 +86,82 @@ func benchFloats(n int) []float32 {
 		x[i] = float32(i%17)/16 - 0.5
 	}
 	return x
+}
+
+func BenchmarkDot(b *testing.B) {
+	benchRows(b, func(rows int, c *Cache) func([]int32) {
+		dst, q := make([]float32, rows*256), make([]float32, rows*QueryLen(c.Type, c.Dim))
+		Queries(c.Type, q, benchFloats(rows*c.Dim), rows, c.Dim)
+		return func(cells []int32) { Dot(dst, len(cells), q, rows, c, cells) }
+	})
+}
+
+func BenchmarkAcc(b *testing.B) {
+	benchRows(b, func(rows int, c *Cache) func([]int32) {
+		acc, p := make([]float32, rows*c.Dim), benchFloats(rows*256)
+		return func(cells []int32) { Acc(acc, c.Dim, p, len(cells), rows, c, cells) }
+	})
+}
+
+func BenchmarkScan(b *testing.B) {
+	for _, set := range benchSets {
+		for _, d := range []int{64, 128} {
+			for _, rows := range []int{1, 3, 8, 24} {
+				b.Run(fmt.Sprintf("%s/d=%d/rows=%d", set.name, d, rows), func(b *testing.B) {
+					const n = 512 // pages in a call
+					size := n / TilePages * TileBytes(d)
+					tiles := benchData(max(1, set.bytes/size) * size)
+					limit := readBandwidth(tiles)
+					q, dst := make([]float32, rows*ScanLen(d)), make([]float32, rows*n)
+					ScanQueries(q, benchFloats(rows*d), rows, d)
+					b.SetBytes(int64(size))
+					at := 0
+					for b.Loop() {
+						Scan(dst, n, q, rows, d, tiles[at:], n, Signed)
+						at = (at + size) % len(tiles)
+					}
+					b.ReportMetric(float64(size)*float64(b.N)/b.Elapsed().Seconds()/limit, "bw_share")
+				})
+			}
+		}
+	}
+}
+
+func BenchmarkTopK(b *testing.B) {
+	const n = 64 << 10
+	x, scratch := make([]float32, n), make([]uint32, 2*n)
+	rng := newRand(1)
+	for i := range x {
+		x[i] = float32(rng.NormFloat64())
+	}
+	for _, k := range []int{16, 256} {
+		dst := make([]int32, k)
+		b.Run(fmt.Sprintf("k=%d", k), func(b *testing.B) {
+			b.SetBytes(4 * n)
+			for b.Loop() {
+				TopK(dst, x, scratch)
+			}
+		})
+	}
+	b.Run("slices.Sort", func(b *testing.B) {
+		b.SetBytes(4 * n)
+		sorted := make([]float32, n)
+		for b.Loop() {
+			copy(sorted, x)
+			slices.Sort(sorted)
+		}
+	})
+}
+
+func BenchmarkSoftmaxRow(b *testing.B) {
+	for _, n := range []int{16, 256, 4096} {
+		src, x := benchFloats(n), make([]float32, n)
+		b.Run(fmt.Sprintf("n=%d", n), func(b *testing.B) {
+			b.SetBytes(int64(4 * n))
+			for b.Loop() {
+				copy(x, src)
+				SoftmaxRow(x, 0.5)
+			}
+		})
+	}
 }

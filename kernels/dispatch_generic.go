@@ -1,44 +1,51 @@
-//go:build !amd64 || noasm
+//go:build (!amd64 && !arm64) || noasm
 
 package kernels
 
 import "unsafe"
 
-// hasAVX2 lets the tests say which kernels they compared.
-const hasAVX2 = false
+func available() []isa { return []isa{isaGeneric} }
 
-func isaName() string { return isaGeneric }
-
-func dotF16(dst []float32, ldDst int, q []float32, rows, d int, k unsafe.Pointer, stride uintptr, n int) {
-	dotF16Generic(dst, ldDst, q, rows, d, k, stride, n)
+func dot(dst []float32, ldDst int, q []float32, rows int, k *Cache, cells []int32) {
+	dotGeneric(dst, ldDst, q, rows, k, cells)
 }
 
-func accF16(acc []float32, ldAcc int, p []float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, n int) {
-	accF16Generic(acc, ldAcc, p, ldP, rows, d, v, stride, n)
+func accumulate(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache, cells []int32) {
+	accGeneric(acc, ldAcc, p, ldP, rows, v, cells)
 }
+
+func load(dst []float32, c *Cache, cells []int32) { loadGeneric(dst, c, cells) }
+
+func prefetch(base unsafe.Pointer, stride uintptr, size int, cells []int32) {}
 
 func softmaxRow(x []float32, oldMax float32) (newMax, sum float32) {
 	return softmaxRowGeneric(x, oldMax)
 }
 
+func softCap(x []float32, c float32) { softCapGeneric(x, c) }
+
 func scale(x []float32, s float32) { scaleGeneric(x, s) }
 
 func axpby(x []float32, a float32, y []float32, b float32) { axpbyGeneric(x, a, y, b) }
 
-func sumSqF16(sum, sumsq []float32, k unsafe.Pointer, stride uintptr, d, n int) {
-	sumSqF16Generic(sum, sumsq, k, stride, d, n)
-}
+func sumSq(sum, sumsq, x []float32, d, n int) { sumSqGeneric(sum, sumsq, x, d, n) }
 
-func minMaxF16(lo, hi []float32, k unsafe.Pointer, stride uintptr, d, n int) {
-	minMaxF16Generic(lo, hi, k, stride, d, n)
-}
+func minMax(lo, hi, x []float32, d, n int) { minMaxGeneric(lo, hi, x, d, n) }
 
 func toF16(dst []uint16, src []float32) { toF16Generic(dst, src) }
 
-func fromF16(dst []float32, src []uint16) { fromF16Generic(dst, src) }
+func absMax(x []float32) float32 { return absMaxGeneric(x) }
 
-func prefetch(unsafe.Pointer, uintptr, int, int) {}
+func quantise8(dst, x []float32, inv float32) int32 { return quantise8Generic(dst, x, inv) }
+
+func quantise14(dst, x []float32, inv float32) int32 { return quantise14Generic(dst, x, inv) }
+
+func scan(dst []float32, ldDst int, q []float32, rows, d int, tiles []byte, n int, sign Sign) {
+	scanGeneric(dst, ldDst, q, rows, d, tiles, n, sign)
+}
 
 func maxInto(dst, x []float32) { maxIntoGeneric(dst, x) }
 
 func maxAddSqrt(dst, a []float32, beta float32, b []float32) { maxAddSqrtGeneric(dst, a, beta, b) }
+
+func above(dst []int32, x []float32, t float32) int { return aboveGeneric(dst, x, t) }

@@ -1,43 +1,62 @@
 package kernels
 
-import "unsafe"
-
 // maxDim bounds every size argument, so that products of two fit in uint64.
 const maxDim = 1<<31 - 1
 
-// ISA names the kernels in use: "avx2" or "generic".
-func ISA() string { return isaName() }
+// ISA names the kernels in use: "avx512", "avx2", "dotprod", "neon" or "generic".
+func ISA() string { return isaName(level) }
 
-// DotF16 computes dst[r*ldDst+j] = sum_i q[r*d+i]*K[j][i] for r < rows and
-// j < n, accumulating in float32. Row j of K (F16, little endian) begins
-// stride*j bytes after k and needs only 2-byte alignment.
+// Dot computes the logits dst[r*ldDst+j] = q_r . K[cells[j]] for r < rows. q holds
+// rows made by Queries for the type of k. Logits of a token do not depend on what
+// other tokens are in cells.
 //
-// It panics if d is not a positive multiple of 8 or a slice is too short.
-func DotF16(dst []float32, ldDst int, q []float32, rows, d int, k unsafe.Pointer, stride uintptr, n int) {
-	checkDims(rows, d, n)
-	if rows == 0 || n == 0 {
+// It panics if k is not valid or a slice is too short.
+func Dot(dst []float32, ldDst int, q []float32, rows int, k *Cache, cells []int32) {
+	checkCache(k, rows, len(cells))
+	if rows == 0 || len(cells) == 0 {
 		return
 	}
-	checkMatrix(len(dst), rows, ldDst, n, "dst")
-	if uint64(rows)*uint64(d) > uint64(len(q)) {
+	checkMatrix(len(dst), rows, ldDst, len(cells), "dst")
+	if uint64(rows)*uint64(QueryLen(k.Type, k.Dim)) > uint64(len(q)) {
 		panicShort("q")
 	}
-	dotF16(dst, ldDst, q, rows, d, k, stride, n)
+	dot(dst, ldDst, q, rows, k, cells)
 }
 
-// AccF16 computes acc[r*ldAcc+i] += sum_j p[r*ldP+j]*V[j][i] for r < rows,
-// i < d and j < n. V is laid out as K is in DotF16. A weight of 0 does not
-// hide a NaN or Inf in V: the caller must leave such tokens out.
+// Acc computes acc[r*ldAcc+i] += sum_j p[r*ldP+j]*V[cells[j]][i] for r < rows and
+// i < v.Dim. A weight of 0 does not hide a NaN or Inf in V: the caller must leave
+// such tokens out. For quantised V the weights may be rounded to 16 bits relative
+// to the largest of up to 16 neighbouring tokens.
 //
-// It panics if d is not a positive multiple of 8 or a slice is too short.
-func AccF16(acc []float32, ldAcc int, p []float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, n int) {
-	checkDims(rows, d, n)
-	if rows == 0 || n == 0 {
+// It panics if v is not valid or a slice is too short.
+func Acc(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache, cells []int32) {
+	checkCache(v, rows, len(cells))
+	if rows == 0 || len(cells) == 0 {
 		return
 	}
-	checkMatrix(len(acc), rows, ldAcc, d, "acc")
-	checkMatrix(len(p), rows, ldP, n, "p")
-	accF16(acc, ldAcc, p, ldP, rows, d, v, stride, n)
+	checkMatrix(len(acc), rows, ldAcc, v.Dim, "acc")
+	checkMatrix(len(p), rows, ldP, len(cells), "p")
+	accumulate(acc, ldAcc, p, ldP, rows, v, cells)
+}
+
+// Load converts the rows of cells to float32, exactly: dst[j*c.Dim+i].
+func Load(dst []float32, c *Cache, cells []int32) {
+	checkCache(c, 0, len(cells))
+	if len(cells) == 0 {
+		return
+	}
+	if uint64(len(cells))*uint64(c.Dim) > uint64(len(dst)) {
+		panicShort("dst")
+	}
+	load(dst, c, cells)
+}
+
+// Prefetch asks for the rows of cells to be brought into the L2 cache, and does not
+// wait. Dot and Acc prefetch by themselves within one call. It never faults.
+func Prefetch(c *Cache, cells []int32) {
+	if size := c.Type.RowBytes(c.Dim); size > 0 && len(cells) > 0 {
+		prefetch(c.Base, c.Stride, size, cells)
+	}
 }
 
 // SoftmaxRow is one step of a running softmax: newMax = max(oldMax, max x),
@@ -49,6 +68,14 @@ func SoftmaxRow(x []float32, oldMax float32) (newMax, sum float32) {
 		return oldMax, 0
 	}
 	return softmaxRow(x, oldMax)
+}
+
+// SoftCap bounds logits: x = c*tanh(x/c) for c > 0, within 2^-21*c. -Inf and Inf
+// become -c and c, and NaN stays.
+func SoftCap(x []float32, c float32) {
+	if len(x) > 0 {
+		softCap(x, c)
+	}
 }
 
 // Scale computes x *= s.
@@ -64,39 +91,25 @@ func Axpby(x []float32, a float32, y []float32, b float32) {
 	}
 }
 
-// SumSqF16 adds the values of each channel to sum and their squares to sumsq:
-// sum[i] += K[j][i], sumsq[i] += K[j][i]^2 for i < d and j < n.
-func SumSqF16(sum, sumsq []float32, k unsafe.Pointer, stride uintptr, d, n int) {
-	checkDims(0, d, n)
-	if n == 0 {
-		return
+// SumSq adds the values of each channel of n rows x [n][d] to sum and their squares
+// to sumsq. It panics if d is not a positive multiple of 8 or a slice is too short.
+func SumSq(sum, sumsq, x []float32, d, n int) {
+	if checkRows(len(x), d, n); n > 0 {
+		if len(sum) < d || len(sumsq) < d {
+			panicShort("sum or sumsq")
+		}
+		sumSq(sum, sumsq, x, d, n)
 	}
-	if len(sum) < d || len(sumsq) < d {
-		panicShort("sum or sumsq")
-	}
-	sumSqF16(sum, sumsq, k, stride, d, n)
 }
 
-// MinMaxF16 widens the range of each channel: lo[i] = min(lo[i], K[j][i]),
-// hi[i] = max(hi[i], K[j][i]) for i < d and j < n. NaNs in K are passed over.
-func MinMaxF16(lo, hi []float32, k unsafe.Pointer, stride uintptr, d, n int) {
-	checkDims(0, d, n)
-	if n == 0 {
-		return
-	}
-	if len(lo) < d || len(hi) < d {
-		panicShort("lo or hi")
-	}
-	minMaxF16(lo, hi, k, stride, d, n)
-}
-
-// Prefetch asks for n rows of K or V to be brought into the L2 cache, and does
-// not wait. DotF16 and AccF16 prefetch by themselves within one call only: where
-// pages lie apart, call it for the next one before working on this one. It
-// never faults.
-func Prefetch(k unsafe.Pointer, stride uintptr, d, n int) {
-	if d > 0 && n > 0 {
-		prefetch(k, stride, d, n)
+// MinMax widens the range of each channel by n rows x [n][d]: lo[i] = min(lo[i],
+// x[j][i]), hi[i] = max(hi[i], x[j][i]). NaNs in x are passed over.
+func MinMax(lo, hi, x []float32, d, n int) {
+	if checkRows(len(x), d, n); n > 0 {
+		if len(lo) < d || len(hi) < d {
+			panicShort("lo or hi")
+		}
+		minMax(lo, hi, x, d, n)
 	}
 }
 
@@ -110,20 +123,20 @@ func ToF16(dst []uint16, src []float32) {
 	toF16(dst[:len(src)], src)
 }
 
-// FromF16 converts src to float32, exactly. It panics if dst is shorter than
-// src.
-func FromF16(dst []float32, src []uint16) {
-	if len(dst) < len(src) {
-		panicShort("dst")
+// checkCache costs a few predictable branches; the conversion to uint64 makes
+// negative values fail the same comparison as huge ones.
+func checkCache(c *Cache, rows, n int) {
+	if uint64(rows)|uint64(n) >= maxDim || c.Type.RowBytes(c.Dim) == 0 {
+		panicDims()
 	}
-	fromF16(dst[:len(src)], src)
 }
 
-// checkDims costs two predictable branches; the conversion to uint64 makes
-// negative values fail the same comparison as huge ones.
-func checkDims(rows, d, n int) {
-	if uint64(rows)|uint64(d)|uint64(n) >= maxDim || d == 0 || d&7 != 0 {
+func checkRows(size, d, n int) {
+	if uint64(d)|uint64(n) >= maxDim || d == 0 || d&7 != 0 {
 		panicDims()
+	}
+	if uint64(n)*uint64(d) > uint64(size) {
+		panicShort("x")
 	}
 }
 
@@ -139,7 +152,7 @@ func checkMatrix(size, rows, ld, cols int, name string) {
 
 //go:noinline
 func panicDims() {
-	panic("kernels: need rows >= 0, n >= 0 and d a positive multiple of 8")
+	panic("kernels: need a known type, rows >= 0, n >= 0 and d a positive multiple of 8, of 32 where quantised")
 }
 
 //go:noinline

@@ -1,156 +1,243 @@
 package kernels
 
 import (
-	"errors"
-	"os"
-	"os/exec"
+	"maps"
+	"math"
+	"math/bits"
+	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"unsafe"
 )
 
-func TestNoAllocation(t *testing.T) {
-	const rows, d, n = 5, 72, 37
-	k, h := make([]uint16, d*n), make([]uint16, d)
-	p := unsafe.Pointer(&k[0])
-	x, y, q, w := make([]float32, rows*d), make([]float32, rows*d), make([]float32, rows*d), make([]float32, rows*n)
-	var sink float32
-	for name, fn := range map[string]func(){
-		"DotF16":     func() { DotF16(w, n, q, rows, d, p, 2*d, n) },
-		"AccF16":     func() { AccF16(x, d, w, n, rows, d, p, 2*d, n) },
-		"SoftmaxRow": func() { _, sink = SoftmaxRow(w, 0) },
-		"Exp32":      func() { sink = Exp32(sink) },
-		"Scale":      func() { Scale(x, 1) },
-		"Axpby":      func() { Axpby(x, 1, y, 1) },
-		"SumSqF16":   func() { SumSqF16(x, y, p, 2*d, d, n) },
-		"MinMaxF16":  func() { MinMaxF16(x, y, p, 2*d, d, n) },
-		"Prefetch":   func() { Prefetch(p, 2*d, d, n) },
-		"MaxInto":    func() { MaxInto(x, y) },
-		"MaxAddSqrt": func() { MaxAddSqrt(x, y, 2, y) },
-		"ToF16":      func() { ToF16(h, x[:d]) },
-		"FromF16":    func() { FromF16(x, h) },
-		"generic": func() {
-			dotF16Generic(w, n, q, rows, d, p, 2*d, n)
-			accF16Generic(x, d, w, n, rows, d, p, 2*d, n)
-			sumSqF16Generic(x, y, p, 2*d, d, n)
-			minMaxF16Generic(x, y, p, 2*d, d, n)
-		},
+func TestTypes(t *testing.T) {
+	for _, tc := range []struct {
+		typ             Type
+		d, bytes, query int
+		name            string
+	}{
+		{F32, 24, 96, 24, "f32"},
+		{F16, 72, 144, 72, "f16"},
+		{BF16, 8, 16, 8, "bf16"},
+		{Q8_0, 96, 102, 30, "q8_0"},
+		{Q4_0, 64, 36, 20, "q4_0"},
 	} {
-		if a := testing.AllocsPerRun(20, fn); a != 0 {
-			t.Errorf("%s allocates %g times", name, a)
+		if got := tc.typ.RowBytes(tc.d); got != tc.bytes {
+			t.Errorf("%v: RowBytes(%d) = %d, want %d", tc.typ, tc.d, got, tc.bytes)
 		}
+		if got := QueryLen(tc.typ, tc.d); got != tc.query {
+			t.Errorf("%v: QueryLen(%d) = %d, want %d", tc.typ, tc.d, got, tc.query)
+		}
+		if tc.typ.String() != tc.name || !slices.Contains(Types, tc.typ) {
+			t.Errorf("%v is %q", uint32(tc.typ), tc.typ)
+		}
+		for _, d := range []int{0, -8, 4, 12, math.MaxInt} {
+			if got := tc.typ.RowBytes(d); got != 0 {
+				t.Errorf("%v: RowBytes(%d) = %d", tc.typ, d, got)
+			}
+		}
+		if got := tc.typ.RowBytes(40) == 0; got != tc.typ.Quantised() {
+			t.Errorf("%v: RowBytes(40) = %d", tc.typ, tc.typ.RowBytes(40))
+		}
+	}
+	if Type(3).RowBytes(32) != 0 || Type(3).String() != "type 3" || len(Types) != 5 {
+		t.Error("an unknown type is known")
+	}
+	if TileBytes(64) != 64+16*64 || ScanLen(64) != 66 {
+		t.Error(TileBytes(64), ScanLen(64))
 	}
 }
 
-func TestBadArguments(t *testing.T) {
-	k := make([]uint16, 1024)
-	p := unsafe.Pointer(&k[0])
+func TestNoAllocation(t *testing.T) {
+	const rows, d, n = 5, 96, 37
+	data := make([]byte, 4*d*n)
+	cells := make([]int32, n)
+	for i := range cells {
+		cells[i] = int32(n - 1 - i)
+	}
 	f := func(n int) []float32 { return make([]float32, n) }
-	for name, fn := range map[string]func(){
-		"d 0":            func() { DotF16(f(9), 9, f(99), 1, 0, p, 16, 1) },
-		"d 12":           func() { DotF16(f(9), 9, f(99), 1, 12, p, 16, 1) },
-		"d negative":     func() { AccF16(f(99), 8, f(9), 1, 1, -8, p, 16, 1) },
-		"n negative":     func() { DotF16(f(9), 9, f(99), 1, 8, p, 16, -1) },
-		"rows negative":  func() { DotF16(f(9), 9, f(99), -1, 8, p, 16, 1) },
-		"dst":            func() { DotF16(f(6), 4, f(16), 2, 8, p, 16, 3) },
-		"dst ld":         func() { DotF16(f(99), 2, f(16), 2, 8, p, 16, 3) },
-		"dst negative":   func() { DotF16(f(99), -3, f(16), 2, 8, p, 16, 3) },
-		"q":              func() { DotF16(f(99), 3, f(15), 2, 8, p, 16, 3) },
-		"acc":            func() { AccF16(f(15), 8, f(6), 3, 2, 8, p, 16, 3) },
-		"p":              func() { AccF16(f(16), 8, f(5), 3, 2, 8, p, 16, 3) },
-		"p ld":           func() { AccF16(f(16), 8, f(99), 2, 2, 8, p, 16, 3) },
-		"huge":           func() { DotF16(f(99), 1<<30, f(99), 1<<30, 8, p, 16, 3) },
-		"sum":            func() { SumSqF16(f(7), f(8), p, 16, 8, 1) },
-		"sumsq":          func() { SumSqF16(f(8), f(7), p, 16, 8, 1) },
-		"lo":             func() { MinMaxF16(f(7), f(8), p, 16, 8, 1) },
-		"hi":             func() { MinMaxF16(f(8), f(7), p, 16, 8, 1) },
-		"stats d":        func() { MinMaxF16(f(8), f(8), p, 16, 4, 1) },
-		"axpby":          func() { Axpby(f(3), 1, f(2), 1) },
-		"to f16":         func() { ToF16(k[:1], f(2)) },
-		"from f16":       func() { FromF16(f(1), k[:2]) },
-		"n 0 needs d":    func() { AccF16(nil, 0, nil, 0, 1, 7, nil, 0, 0) },
-		"rows 0 needs d": func() { DotF16(nil, 0, nil, 0, 7, nil, 0, 1) },
-	} {
+	dst, q, x, acc, w, long := f(rows*n), f(rows*(d+2)), f(n*d), f(rows*d), f(rows*n), f(2000)
+	h, tiles, best, scratch := make([]uint16, d), make([]byte, 3*TileBytes(d)), make([]int32, 20), make([]uint32, 4000)
+	var sink float32
+	list := map[string]func(){
+		"SoftmaxRow":  func() { _, sink = SoftmaxRow(w, 0) },
+		"SoftCap":     func() { SoftCap(w, 30) },
+		"Exp32":       func() { sink = Exp32(sink) },
+		"Scale":       func() { Scale(x, 1) },
+		"Axpby":       func() { Axpby(x, 1, x, 1) },
+		"SumSq":       func() { SumSq(acc, acc[d:], x, d, n) },
+		"MinMax":      func() { MinMax(acc, acc[d:], x, d, n) },
+		"ToF16":       func() { ToF16(h, x[:d]) },
+		"Pack":        func() { Pack(tiles, 3, x[:d], Signed) },
+		"ScanQueries": func() { ScanQueries(q, x, rows, d) },
+		"Scan":        func() { Scan(dst, n, q, rows, d, tiles, n, Signed) },
+		"MaxInto":     func() { MaxInto(acc, x) },
+		"MaxAddSqrt":  func() { MaxAddSqrt(acc, x, 2, x) },
+		"TopK":        func() { TopK(best, long, scratch) },
+		"names":       func() { _, _ = ISA(), Q8_0.String() },
+	}
+	for _, typ := range Types {
+		// Of a Cache on the stack no pointer may escape.
+		cache := func() Cache { return Cache{typ, d, unsafe.Pointer(&data[0]), uintptr(typ.RowBytes(d))} }
+		list["Queries "+typ.String()] = func() { Queries(typ, q, x, rows, d) }
+		list["Dot "+typ.String()] = func() { c := cache(); Dot(dst, n, q, rows, &c, cells) }
+		list["Acc "+typ.String()] = func() { c := cache(); Acc(acc, d, w, n, rows, &c, cells) }
+		list["Load "+typ.String()] = func() { c := cache(); Load(x, &c, cells) }
+		list["Prefetch "+typ.String()] = func() { c := cache(); Prefetch(&c, cells) }
+	}
+	eachISA(t, func(t *testing.T) {
+		for name, fn := range list {
+			if a := testing.AllocsPerRun(20, fn); a != 0 {
+				t.Errorf("%s allocates %g times", name, a)
+			}
+		}
+	})
+}
+
+func TestBadArguments(t *testing.T) {
+	b := make([]byte, 4096)
+	h := make([]uint16, 9)
+	f := func(n int) []float32 { return make([]float32, n) }
+	u := func(n int) []uint32 { return make([]uint32, n) }
+	c := func(n int) []int32 { return make([]int32, n) }
+	of := func(typ Type, d int) *Cache { return &Cache{typ, d, unsafe.Pointer(&b[0]), 16} }
+	k := of(F16, 8)
+	list := map[string]func(){
+		"Dot d 0":          func() { Dot(f(9), 9, f(99), 1, of(F16, 0), c(1)) },
+		"Dot d 12":         func() { Dot(f(9), 9, f(99), 1, of(F16, 12), c(1)) },
+		"Dot d huge":       func() { Dot(f(9), 9, f(99), 1, of(F16, math.MaxInt), c(1)) },
+		"Dot rows":         func() { Dot(f(9), 9, f(99), -1, k, c(1)) },
+		"Dot dst":          func() { Dot(f(6), 4, f(16), 2, k, c(3)) },
+		"Dot dst one row":  func() { Dot(f(2), 0, f(16), 1, k, c(3)) },
+		"Dot ld":           func() { Dot(f(99), 2, f(16), 2, k, c(3)) },
+		"Dot ld negative":  func() { Dot(f(99), -3, f(16), 2, k, c(3)) },
+		"Dot q":            func() { Dot(f(99), 3, f(15), 2, k, c(3)) },
+		"Dot q q8_0":       func() { Dot(f(99), 3, f(19), 2, of(Q8_0, 32), c(3)) },
+		"Dot huge":         func() { Dot(f(99), 1<<30, f(99), 1<<30, k, c(3)) },
+		"Dot type":         func() { Dot(f(9), 9, f(99), 1, of(Type(2000), 32), c(1)) },
+		"Dot q8_0 d 40":    func() { Dot(f(9), 9, f(99), 1, of(Q8_0, 40), c(1)) },
+		"Dot q4_0 d 16":    func() { Dot(f(9), 9, f(99), 1, of(Q4_0, 16), c(1)) },
+		"Dot rows 0, d 7":  func() { Dot(nil, 0, nil, 0, of(F32, 7), c(1)) },
+		"Acc d negative":   func() { Acc(f(99), 8, f(9), 1, 1, of(F16, -8), c(1)) },
+		"Acc rows":         func() { Acc(f(99), 8, f(9), 1, -1, k, c(1)) },
+		"Acc acc":          func() { Acc(f(15), 8, f(6), 3, 2, k, c(3)) },
+		"Acc ld":           func() { Acc(f(99), 7, f(6), 3, 2, k, c(3)) },
+		"Acc p":            func() { Acc(f(16), 8, f(5), 3, 2, k, c(3)) },
+		"Acc p ld":         func() { Acc(f(16), 8, f(99), 2, 2, k, c(3)) },
+		"Acc p huge":       func() { Acc(f(16), 8, f(99), math.MaxInt, 2, k, c(3)) },
+		"Acc n 0, d 7":     func() { Acc(nil, 0, nil, 0, 1, of(F16, 7), nil) },
+		"Load dst":         func() { Load(f(15), k, c(2)) },
+		"Load type":        func() { Load(f(99), of(Type(1000), 32), c(2)) },
+		"Load d":           func() { Load(f(99), of(BF16, 9), nil) },
+		"Queries dst":      func() { Queries(F16, f(15), f(16), 2, 8) },
+		"Queries q":        func() { Queries(F16, f(16), f(15), 2, 8) },
+		"Queries dst q8_0": func() { Queries(Q8_0, f(19), f(64), 2, 32) },
+		"Queries q q4_0":   func() { Queries(Q4_0, f(20), f(63), 2, 32) },
+		"Queries rows":     func() { Queries(F16, f(99), f(99), -1, 8) },
+		"Queries d":        func() { Queries(Q8_0, f(99), f(99), 1, 48) },
+		"Queries d 0":      func() { Queries(F32, f(99), f(99), 1, 0) },
+		"Queries type":     func() { Queries(Type(9), f(99), f(99), 1, 32) },
+		"Axpby":            func() { Axpby(f(3), 1, f(2), 1) },
+		"SumSq sum":        func() { SumSq(f(7), f(8), f(8), 8, 1) },
+		"SumSq sumsq":      func() { SumSq(f(8), f(7), f(8), 8, 1) },
+		"SumSq x":          func() { SumSq(f(8), f(8), f(15), 8, 2) },
+		"SumSq d":          func() { SumSq(f(8), f(8), f(8), 0, 1) },
+		"SumSq n":          func() { SumSq(f(8), f(8), f(8), 8, -1) },
+		"MinMax lo":        func() { MinMax(f(7), f(8), f(8), 8, 1) },
+		"MinMax hi":        func() { MinMax(f(8), f(7), f(8), 8, 1) },
+		"MinMax x":         func() { MinMax(f(8), f(8), f(7), 8, 1) },
+		"MinMax d":         func() { MinMax(f(8), f(8), f(8), 4, 1) },
+		"MinMax huge":      func() { MinMax(f(8), f(8), f(8), 1<<30, 1<<30) },
+		"ToF16":            func() { ToF16(h[:1], f(2)) },
+		"Pack slot":        func() { Pack(b, 16, f(8), Signed) },
+		"Pack slot -1":     func() { Pack(b, -1, f(8), Signed) },
+		"Pack d":           func() { Pack(b, 0, f(9), Signed) },
+		"Pack d 0":         func() { Pack(b, 0, nil, Signed) },
+		"Pack tile":        func() { Pack(b[:64+16*8-1], 0, f(8), Signed) },
+		"ScanQueries d":    func() { ScanQueries(f(99), f(99), 1, 12) },
+		"ScanQueries rows": func() { ScanQueries(f(99), f(99), -1, 8) },
+		"ScanQueries dst":  func() { ScanQueries(f(19), f(16), 2, 8) },
+		"ScanQueries q":    func() { ScanQueries(f(20), f(15), 2, 8) },
+		"Scan d":           func() { Scan(f(9), 9, f(99), 1, 12, b, 1, Signed) },
+		"Scan d 0":         func() { Scan(f(9), 9, f(99), 1, 0, b, 1, Signed) },
+		"Scan d 1032":      func() { Scan(f(9), 9, f(2000), 1, 1032, make([]byte, 1<<16), 1, Signed) },
+		"Scan n":           func() { Scan(f(9), 9, f(99), 1, 8, b, -1, Signed) },
+		"Scan rows":        func() { Scan(f(9), 9, f(99), -1, 8, b, 1, Signed) },
+		"Scan dst":         func() { Scan(f(5), 3, f(20), 2, 8, b, 3, Signed) },
+		"Scan ld":          func() { Scan(f(99), 2, f(20), 2, 8, b, 3, Signed) },
+		"Scan q":           func() { Scan(f(6), 3, f(19), 2, 8, b, 3, Signed) },
+		"Scan tiles":       func() { Scan(f(99), 17, f(10), 1, 8, b[:2*TileBytes(8)-1], 17, Signed) },
+		"MaxInto":          func() { MaxInto(f(3), f(2)) },
+		"MaxAddSqrt a":     func() { MaxAddSqrt(f(3), f(2), 1, f(3)) },
+		"MaxAddSqrt b":     func() { MaxAddSqrt(f(3), f(3), 1, f(2)) },
+		"TopK k":           func() { TopK(c(3), f(2), u(9)) },
+		"TopK scratch":     func() { TopK(c(2), f(3), u(5)) },
+	}
+	for _, name := range slices.Sorted(maps.Keys(list)) {
 		t.Run(name, func(t *testing.T) {
 			defer func() {
 				if s, _ := recover().(string); !strings.HasPrefix(s, "kernels: ") {
 					t.Errorf("panicked with %q", s)
 				}
 			}()
-			fn()
+			list[name]()
 		})
 	}
-	// Nothing to do, nothing to read.
-	DotF16(nil, 0, nil, 0, 8, nil, 0, 5)
-	DotF16(nil, 0, nil, 5, 8, nil, 0, 0)
-	AccF16(nil, 0, nil, 0, 5, 8, nil, 0, 0)
-	SumSqF16(nil, nil, nil, 0, 8, 0)
-	MinMaxF16(nil, nil, nil, 0, 8, 0)
-	if m, sum := SoftmaxRow(nil, 3); m != 3 || sum != 0 {
-		t.Errorf("SoftmaxRow of nothing: %g, %g", m, sum)
-	}
-	Scale(nil, 1)
-	Axpby(nil, 1, nil, 1)
-	ToF16(nil, nil)
-	FromF16(nil, nil)
+}
+
+func TestNothingToDo(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		for _, typ := range Types {
+			c := &Cache{Type: typ, Dim: 32}
+			Dot(nil, 0, nil, 0, c, make([]int32, 5))
+			Dot(nil, 0, nil, 5, c, nil)
+			Acc(nil, 0, nil, 0, 0, c, make([]int32, 5))
+			Acc(nil, 0, nil, 0, 5, c, nil)
+			Load(nil, c, nil)
+			Queries(typ, nil, nil, 0, 32)
+			Prefetch(c, nil)
+		}
+		if m, sum := SoftmaxRow(nil, 3); m != 3 || sum != 0 {
+			t.Errorf("SoftmaxRow of nothing: %g, %g", m, sum)
+		}
+		SoftCap(nil, 1)
+		Scale(nil, 1)
+		Axpby(nil, 1, nil, 1)
+		SumSq(nil, nil, nil, 8, 0)
+		MinMax(nil, nil, nil, 8, 0)
+		ToF16(nil, nil)
+		ScanQueries(nil, nil, 0, 8)
+		Scan(nil, 0, nil, 0, 8, nil, 5, Signed)
+		Scan(nil, 0, nil, 5, 8, nil, 0, Signed)
+		MaxInto(nil, nil)
+		MaxAddSqrt(nil, nil, 1, nil)
+		TopK(nil, nil, nil)
+		TopK(nil, make([]float32, 3), make([]uint32, 6))
+	})
 }
 
 // A single row needs no leading dimension.
 func TestSingleRow(t *testing.T) {
-	k, q, dst, acc := make([]uint16, 8), make([]float32, 8), make([]float32, 1), make([]float32, 8)
-	k[3], q[3] = 0x3c00, 2
-	DotF16(dst, 0, q, 1, 8, unsafe.Pointer(&k[0]), 0, 1)
-	AccF16(acc, 0, dst, 0, 1, 8, unsafe.Pointer(&k[0]), 0, 1)
-	if dst[0] != 2 || acc[3] != 2 {
-		t.Fatal(dst, acc)
-	}
+	eachISA(t, func(t *testing.T) {
+		k, q, dst, acc := make([]uint16, 8), make([]float32, 8), make([]float32, 1), make([]float32, 8)
+		k[3], q[3] = 0x3c00, 2
+		c := &Cache{F16, 8, unsafe.Pointer(&k[0]), 0}
+		Dot(dst, -1, q, 1, c, []int32{0})
+		Acc(acc, -1, dst, -1, 1, c, []int32{0})
+		if dst[0] != 2 || acc[3] != 2 {
+			t.Fatal(dst, acc)
+		}
+	})
 }
 
 // Prefetch may run into anything, even pages that are not mapped.
 func TestPrefetch(t *testing.T) {
-	z := newZone(t, 4096)
-	Prefetch(unsafe.Pointer(&z[len(z)-2]), 1<<20, 256, 9)
-	Prefetch(nil, 0, 64, 16)
-	Prefetch(nil, 0, 0, 0)
-}
-
-func TestChooseAVX2(t *testing.T) {
-	for _, tc := range []struct {
-		forced          string
-		available, want bool
-	}{
-		{"", true, true},
-		{"", false, false},
-		{"generic", true, false},
-		{"generic", false, false},
-		{"avx2", true, true},
-		{"avx2", false, false},
-		{"sse9", true, true},
-		{"sse9", false, false},
-	} {
-		if got := chooseAVX2(tc.forced, tc.available); got != tc.want {
-			t.Errorf("chooseAVX2(%q, %t) = %t", tc.forced, tc.available, got)
+	eachISA(t, func(*testing.T) {
+		z := newZone(t, 4096)
+		for _, typ := range append(slices.Clone(Types), 7) {
+			Prefetch(&Cache{typ, 256, unsafe.Pointer(&z[len(z)-2]), 1 << (bits.UintSize/2 + 1)}, []int32{0, 5, -1, 1 << 30})
+			Prefetch(&Cache{typ, 64, nil, 0}, make([]int32, 16))
+			Prefetch(&Cache{typ, 0, nil, 0}, make([]int32, 16))
 		}
-	}
-}
-
-// TestForcedISA runs the tests below in a process that has the variable set.
-func TestForcedISA(t *testing.T) {
-	const probe = "RETRO_TEST_PROBE"
-	if os.Getenv(probe) != "" {
-		if ISA() != isaGeneric {
-			t.Fatal(ISA())
-		}
-		return
-	}
-	cmd := exec.Command(os.Args[0], "-test.run=^(TestForcedISA|TestBadArguments|TestNoAllocation|TestSingleRow|TestF16Bounds)$")
-	cmd.Env = append(os.Environ(), isaEnv+"="+isaGeneric, probe+"=1")
-	out, err := cmd.CombinedOutput()
-	if errors.Is(err, syscall.ENOEXEC) {
-		t.Skip("this process is emulated, and the system cannot start another like it")
-	}
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	})
 }

@@ -5,125 +5,252 @@ import (
 	"testing"
 )
 
-func TestScaleAxpby(t *testing.T) {
-	logISA(t)
-	xZone, yZone := newZone(t, 4*(maxTokens+1)), newZone(t, 4*(maxTokens+1))
-	for n := range maxTokens + 1 {
-		for _, p := range []place{atStart, atEnd} {
-			rng := newRand(n)
-			x, y, in := floatsIn(xZone, n, p), floatsIn(yZone, n, p), make([]float32, n)
-			fillFloats(rng, in, 10)
-			fillFloats(rng, y, 10)
-			if n > 3 {
-				in[rng.IntN(n)], in[rng.IntN(n)], in[rng.IntN(n)] = inf32, nan32, 1e-42
+// eachLength runs f on buffers of all lengths against either guard page.
+func eachLength(t *testing.T, f func(t *testing.T, a, b, c []float32, seed int)) {
+	eachISA(t, func(t *testing.T) {
+		var zones [3][]byte
+		for i := range zones {
+			zones[i] = newZone(t, 4*(maxTokens+1))
+		}
+		for n := range maxTokens + 1 {
+			for i, p := range places {
+				f(t, in[float32](zones[0], n, p), in[float32](zones[1], n, p), in[float32](zones[2], n, p), 2*n+i)
 			}
-			copy(x, in)
-			Scale(x, 1.7)
-			for i, v := range in {
-				if want := v * 1.7; !sameBits(x[i], want) {
-					t.Fatalf("Scale: n=%d: [%d] = %g, want %g", n, i, x[i], want)
+		}
+	})
+}
+
+func TestScale(t *testing.T) {
+	eachLength(t, func(t *testing.T, x, _, _ []float32, seed int) {
+		rng := newRand(seed)
+		fillFloats(rng, x, 10)
+		sprinkle(rng, x, 9, inf32, nan32, 1e-42, 0, negZ, -math.MaxFloat32)
+		for _, s := range []float32{1.7, 0.3, -1, 0, 1e-3, inf32} {
+			want := make([]float32, len(x))
+			for i, v := range x {
+				want[i] = v * s
+			}
+			Scale(x, s)
+			for i, v := range want {
+				if !sameBits(x[i], v) {
+					t.Fatalf("n=%d: [%d] = %g, want %g", len(x), i, x[i], v)
 				}
 			}
-			for _, fn := range []func([]float32, float32, []float32, float32){Axpby, axpbyGeneric} {
-				copy(x, in)
-				fn(x, -0.3, y, 2.1)
-				for i, v := range in {
-					a, b := float64(float32(-0.3))*float64(v), float64(float32(2.1))*float64(y[i])
-					if !matches(x[i], a+b, (math.Abs(a)+math.Abs(b))*2*eps32) {
-						t.Fatalf("Axpby: n=%d: [%d] = %g, want %g", n, i, x[i], a+b)
+		}
+	})
+}
+
+func TestAxpby(t *testing.T) {
+	eachLength(t, func(t *testing.T, x, y, _ []float32, seed int) {
+		rng := newRand(seed)
+		old := make([]float32, len(x))
+		fillFloats(rng, old, 10)
+		fillFloats(rng, y, 10)
+		sprinkle(rng, old, 9, inf32, nan32, 1e-42, 0)
+		sprinkle(rng, y, 9, inf32, nan32, 1e-42, 0)
+		for _, f := range [][2]float32{{-0.3, 2.1}, {1, 1}, {0, 1}, {1e-40, -1e-3}} {
+			copy(x, old)
+			Axpby(x, f[0], y, f[1])
+			for i, v := range old {
+				a, b := float64(f[0])*float64(v), float64(f[1])*float64(y[i])
+				if !matches(x[i], a+b, tolerance(magnitude(a)+magnitude(b), 2)) {
+					t.Fatalf("n=%d: [%d] = %g, want %g", len(x), i, x[i], a+b)
+				}
+			}
+		}
+	})
+}
+
+// pick ignores a NaN.
+func pick(old, x float32) float32 {
+	if x > old {
+		return x
+	}
+	return old
+}
+
+func TestMaxInto(t *testing.T) {
+	eachLength(t, func(t *testing.T, dst, x, _ []float32, seed int) {
+		rng := newRand(seed)
+		fillFloats(rng, dst, 10)
+		fillFloats(rng, x, 10)
+		sprinkle(rng, dst, 9, inf32, -inf32, 0, -tiny32)
+		sprinkle(rng, x, 9, inf32, -inf32, nan32, 0, tiny32)
+		old := append([]float32(nil), dst...)
+		MaxInto(dst, x)
+		for i, v := range old {
+			if want := pick(v, x[i]); dst[i] != want {
+				t.Fatalf("n=%d: [%d] = %g, want %g", len(x), i, dst[i], want)
+			}
+		}
+	})
+}
+
+func TestMaxAddSqrt(t *testing.T) {
+	eachLength(t, func(t *testing.T, dst, a, b []float32, seed int) {
+		rng := newRand(seed)
+		for _, x := range [][]float32{dst, a, b} {
+			fillFloats(rng, x, 10)
+			sprinkle(rng, x, 9, inf32, -inf32, 0, -1e-42, 1e-42, 1e38)
+		}
+		sprinkle(rng, a, 9, nan32)
+		sprinkle(rng, b, 9, nan32)
+		old := append([]float32(nil), dst...)
+		for _, beta := range []float32{1.5, 0, -0.3} {
+			copy(dst, old)
+			MaxAddSqrt(dst, a, beta, b)
+			for i, v := range old {
+				spread := float64(beta) * math.Sqrt(math.Max(0, float64(b[i])))
+				score := float64(a[i]) + spread
+				want := float64(pick(v, float32(score)))
+				// A rounding each of root, product and sum.
+				if !matches(dst[i], want, tolerance(magnitude(spread)+magnitude(score), 2)) {
+					t.Fatalf("n=%d: [%d] = max(%g, %g+%g*sqrt(%g)) = %g, want %g", len(dst), i, v, a[i], beta, b[i], dst[i], want)
+				}
+			}
+		}
+	})
+}
+
+func TestChannelStatistics(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		zone, aZone, bZone := newZone(t, 4*maxTokens*256), newZone(t, 4*256), newZone(t, 4*256)
+		for _, d := range testDims {
+			for n := range maxTokens + 1 {
+				rng := newRand(d, n)
+				if !keep(rng, d*n) {
+					continue
+				}
+				p := place(rng.IntN(2) == 0)
+				x, a, b := in[float32](zone, d*n, p), in[float32](aZone, d, p), in[float32](bZone, d, p)
+				fillFloats(rng, x, 4)
+				if rng.IntN(3) == 0 {
+					sprinkle(rng, x, 4*max(n, 1), inf32, -inf32, nan32, 1e-42, -tiny32)
+				}
+				for i := range d {
+					a[i], b[i] = float32(i), -1
+				}
+				SumSq(a, b, x, d, n)
+				for i := range d {
+					s, abs, q, sq := float64(i), float64(i), -1.0, 1.0
+					for j := range n {
+						v := float64(x[j*d+i])
+						s, q = s+v, q+v*v
+						abs, sq = abs+magnitude(v), sq+magnitude(v*v)
+					}
+					if !matches(a[i], s, tolerance(abs, n+1)) || !matches(b[i], q, tolerance(sq, n+2)) {
+						t.Fatalf("SumSq: d=%d n=%d: [%d] = %g, %g, want %g, %g", d, n, i, a[i], b[i], s, q)
+					}
+				}
+				for i := range d {
+					a[i], b[i] = 0.5, -0.5
+					if i%3 == 0 {
+						a[i], b[i] = inf32, -inf32
+					}
+				}
+				MinMax(a, b, x, d, n)
+				for i := range d {
+					lo, hi := float32(0.5), float32(-0.5)
+					if i%3 == 0 {
+						lo, hi = inf32, -inf32
+					}
+					for j := range n {
+						if v := x[j*d+i]; v == v {
+							lo, hi = min(lo, v), max(hi, v)
+						}
+					}
+					if a[i] != lo || b[i] != hi {
+						t.Fatalf("MinMax: d=%d n=%d: [%d] = %g, %g, want %g, %g", d, n, i, a[i], b[i], lo, hi)
 					}
 				}
 			}
 		}
-	}
+	})
 }
 
-// Every F16 value, by both kernels, both ways.
+// Every F16 value, there and back.
 func TestF16All(t *testing.T) {
-	logISA(t)
-	src, dst, back := make([]uint16, 1<<16), make([]float32, 1<<16), make([]uint16, 1<<16)
-	for i := range src {
-		src[i] = uint16(i)
-	}
-	FromF16(dst, src)
-	ToF16(back, dst)
-	for i, h := range src {
-		want := decodeF16(h)
-		if !sameBits(dst[i], float32(want)) {
-			t.Fatalf("FromF16(%#x) = %g, want %g", h, dst[i], want)
-		}
-		if g := f16ToF32(h); math.Float32bits(g) != math.Float32bits(dst[i]) {
-			t.Fatalf("f16ToF32(%#x) = %#x, FromF16 %#x", h, math.Float32bits(g), math.Float32bits(dst[i]))
-		}
-		if want != want {
-			h |= 0x200
-		}
-		if back[i] != h {
-			t.Fatalf("ToF16(FromF16(%#x)) = %#x", h, back[i])
+	src := make([]float32, len(halves))
+	for h, want := range halves {
+		src[h] = f16ToF32(uint16(h))
+		if !sameBits(src[h], float32(want)) {
+			t.Fatalf("f16ToF32(%#x) = %g, want %g", h, src[h], want)
 		}
 	}
+	eachISA(t, func(t *testing.T) {
+		back := make([]uint16, len(src))
+		ToF16(back, src)
+		for i, got := range back {
+			want := uint16(i)
+			if src[i] != src[i] {
+				want |= 0x200 // quiet
+			}
+			if got != want {
+				t.Fatalf("ToF16 of %#x = %#x", i, got)
+			}
+		}
+	})
 }
 
 func TestToF16Rounding(t *testing.T) {
-	logISA(t)
 	var in []float32
 	for b := uint32(0); b < 0x7f800000; b += 9973 {
 		in = append(in, math.Float32frombits(b), -math.Float32frombits(b))
 	}
 	for h := range uint16(0x7bff) { // every tie and its neighbours
-		tie := (f16ToF32(h) + f16ToF32(h+1)) / 2
-		in = append(in, tie, math.Nextafter32(tie, inf32), math.Nextafter32(tie, -inf32))
+		tie := float32(halves[h]+halves[h+1]) / 2
+		in = append(in, tie, -tie, math.Nextafter32(tie, inf32), math.Nextafter32(tie, -inf32))
 	}
-	in = append(in, 65504, 65519, 65520, 65536, math.MaxFloat32, -math.MaxFloat32, inf32, -inf32, nan32, 0x1p-25, 0x1p-149)
-	out := make([]uint16, len(in))
-	ToF16(out, in)
-	for i, v := range in {
-		h := out[i]
-		if g := f32ToF16(v); g != h {
-			t.Fatalf("ToF16(%g) = %#x, generic %#x", v, h, g)
+	in = append(in, 65504, 65519, 65520, 65536, math.MaxFloat32, -math.MaxFloat32, inf32, -inf32, nan32,
+		0x1p-25, tiny32, negZ, math.Float32frombits(0x7f800001), math.Float32frombits(0xffc12345))
+	eachISA(t, func(t *testing.T) {
+		out := make([]uint16, len(in))
+		ToF16(out, in)
+		for i, v := range in {
+			checkF16(t, v, out[i])
 		}
-		switch got := decodeF16(h); {
-		case v != v || math.IsInf(float64(v), 0):
-			if !sameBits(float32(got), v) {
-				t.Fatalf("ToF16(%g) = %#x", v, h)
-			}
-		case math.Abs(float64(v)) >= 65504:
-			if math.Abs(got) != 65504 {
-				t.Fatalf("ToF16(%g) = %#x, want saturation", v, h)
-			}
-		default:
-			off := math.Abs(float64(v) - got)
-			for _, near := range []uint16{h - 1, h + 1} {
-				if h&0x7fff == 0 && near != h+1 {
-					continue // 0 has no smaller neighbour
-				}
-				d := math.Abs(float64(v) - decodeF16(near))
-				if d < off || d == off && h&1 == 1 {
-					t.Fatalf("ToF16(%g) = %#x, but %#x is nearer or even", v, h, near)
-				}
-			}
+	})
+}
+
+func checkF16(t *testing.T, v float32, h uint16) {
+	t.Helper()
+	got := halves[h]
+	switch {
+	case v != v || math.IsInf(float64(v), 0):
+		if !sameBits(float32(got), v) {
+			t.Fatalf("ToF16(%g) = %#x", v, h)
+		}
+		return
+	case h>>15 != uint16(math.Float32bits(v)>>31):
+		t.Fatalf("ToF16(%g) = %#x has the wrong sign", v, h)
+	case math.Abs(float64(v)) >= 65504:
+		if math.Abs(got) != 65504 {
+			t.Fatalf("ToF16(%g) = %#x, want saturation", v, h)
+		}
+		return
+	}
+	off := math.Abs(float64(v) - got)
+	for _, near := range []uint16{h - 1, h + 1} {
+		if h&0x7fff == 0 && near != h+1 {
+			continue // 0 has no smaller neighbour
+		}
+		d := math.Abs(float64(v) - halves[near])
+		if d < off || d == off && h&1 == 1 {
+			t.Fatalf("ToF16(%g) = %#x, but %#x is nearer or even", v, h, near)
 		}
 	}
 }
 
-func TestF16Bounds(t *testing.T) {
-	fZone, hZone := newZone(t, 4*(maxTokens+1)), newZone(t, 2*(maxTokens+1))
-	for n := range maxTokens + 1 {
-		for _, p := range []place{atStart, atEnd} {
-			f, h := floatsIn(fZone, n, p), halvesIn(hZone, n, p)
-			fillFloats(newRand(n), f, 100)
-			ToF16(h, f)
-			for i := range f {
-				if h[i] != f32ToF16(f[i]) {
-					t.Fatalf("ToF16: n=%d: [%d] = %#x", n, i, h[i])
-				}
-			}
-			FromF16(f, h)
-			for i := range f {
-				if f[i] != f16ToF32(h[i]) {
-					t.Fatalf("FromF16: n=%d: [%d] = %g", n, i, f[i])
-				}
-			}
+func TestToF16Lengths(t *testing.T) {
+	zone := newZone(t, 2*(maxTokens+1))
+	eachLength(t, func(t *testing.T, x, _, _ []float32, seed int) {
+		rng := newRand(seed)
+		fillFloats(rng, x, 100)
+		sprinkle(rng, x, 9, 1e5, -1e-6, nan32, inf32)
+		h := in[uint16](zone, len(x), place(seed&1 == 1))
+		ToF16(h, x)
+		for i, v := range x {
+			checkF16(t, v, h[i])
 		}
-	}
+	})
 }

@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"unsafe"
+
+	"retroattn/kernels"
 )
 
 // BenchmarkStep decodes tokens at a depth of 8000 in the shape of
@@ -30,11 +32,12 @@ func BenchmarkStep(b *testing.B) {
 }
 
 func benchmarkStep(b *testing.B, opt Options, threads int) {
-	sh := shape{layers: 30, seqs: 1, cells: 12000, heads: 9, kv: 3, dk: 64, dv: 64}
+	sh := shape{layers: 30, seqs: 1, cells: 12000, heads: 9, kv: 3, dk: 64, dv: 64, tk: kernels.F16, tv: kernels.F16}
 	h := newHost(b, sh, opt, threads, 1)
 	rng := uint32(1)
 	for l := range h.k {
-		for _, x := range [][]uint16{h.k[l], h.v[l]} {
+		for _, b := range [][]byte{h.k[l], h.v[l]} {
+			x := unsafe.Slice((*uint16)(unsafe.Pointer(&b[0])), len(b)/2)
 			for i := range x {
 				rng = rng*1664525 + 1013904223
 				x[i] = uint16(rng>>18)&0x83ff | 0x3800 // +-0.5..1
@@ -57,20 +60,28 @@ func benchmarkStep(b *testing.B, opt Options, threads int) {
 	}
 	attn := Attn{Scale: 0.125, Q: unsafe.Pointer(&q[0]), Out: unsafe.Pointer(&out[0]), QRow: 9 * 64 * 4, QHead: 64 * 4, OutRow: 9 * 64 * 4}
 	at := int32(depth)
-	// The other threads wait in a spin, as ggml's do: next counts the layers begun, left is how many have not finished it.
+	// The other threads wait in a spin, as ggml's do: next counts the phases begun,
+	// left is how many have not finished it.
 	var next, left, stop atomic.Int64
+	phase := func(number, ith int) {
+		a := attn
+		a.Layer = number / 2 % sh.layers
+		run := h.e.Select
+		if number&1 != 0 {
+			run = h.e.Attend
+		}
+		if err := run(&a, ith, threads); err != nil {
+			panic(err)
+		}
+	}
 	for i := 1; i < threads; i++ {
 		go func() {
 			for seen := int64(0); stop.Load() == 0; {
 				if next.Load() == seen {
 					continue
 				}
-				a := attn
-				a.Layer = int(seen) % sh.layers
+				phase(int(seen), i)
 				seen++
-				if err := h.e.Attend(&a, i, threads); err != nil {
-					panic(err)
-				}
 				left.Add(-1)
 			}
 		}()
@@ -89,14 +100,9 @@ func benchmarkStep(b *testing.B, opt Options, threads int) {
 			b.Fatal(err)
 		}
 		attn.Rows = w + 1
-		for l := range sh.layers {
+		for range 2 * sh.layers {
 			left.Store(int64(threads - 1))
-			next.Add(1)
-			a := attn
-			a.Layer = l
-			if err := h.e.Attend(&a, 0, threads); err != nil {
-				b.Fatal(err)
-			}
+			phase(int(next.Add(1)-1), 0)
 			for left.Load() > 0 {
 			}
 		}

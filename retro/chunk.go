@@ -1,47 +1,57 @@
 package retro
 
 import (
-	"unsafe"
-
 	"retroattn/kernels"
 )
 
 // worker is the scratch of one thread.
 type worker struct {
-	logits []float32 // [rows][blockCols]
-	runs   []run     // of the block being gathered
-	cols   int       // tokens in it
+	logits []float32        // [rows][blockCols]
+	cells  [blockCols]int32 // of the block being gathered
+	runs   []run            // rows that read them
+	cols   int              // tokens in it
 
-	best, dots, dots2, q2 []float32
-	keys, keys2           []uint32
-	tmp, tmp2             []float32
+	ready prepared     // what scanQ was made for
+	q     []float32    // [1 + planes][group][dk]
+	scanQ [2][]float32 // per plane [group], ready for a scan
+	dots  [2][]float32 // per plane [group][chunkPages]
+	keys  []uint32
+	page  []float32 // [page][dk]
+
+	tmp, tmp2 []float32
 
 	stats Stats
 	_     [64]byte // threads must not share the line of stats
 }
 
-// run is a stretch of tokens in neighbouring cells, seen by virtual rows r0..r1-1.
-type run struct {
-	k, v   unsafe.Pointer
-	col, n int
-	r0, r1 int
+// prepared tells which queries are in a worker's scanQ.
+type prepared struct {
+	step  uint64
+	layer int
+	item  *item
 }
 
-func (w *worker) allocate(rows, group, pages, dim int) {
+// run is a stretch of the block's tokens, seen by virtual rows r0..r1-1.
+type run struct{ col, n, r0, r1 int }
+
+func (w *worker) allocate(rows, group, page, dk, dv, pages int) {
 	w.logits = make([]float32, rows*blockCols)
 	w.runs = make([]run, 0, maxRuns)
-	w.best = make([]float32, pages+1)
-	w.keys, w.keys2 = make([]uint32, pages+1), make([]uint32, pages+1)
-	w.dots, w.dots2 = make([]float32, group*chunkPages), make([]float32, group*chunkPages)
-	w.q2 = make([]float32, group*2*dim)
-	w.tmp, w.tmp2 = make([]float32, dim), make([]float32, dim)
+	w.q = make([]float32, 3*group*dk)
+	for i := range w.dots {
+		w.scanQ[i] = make([]float32, group*kernels.ScanLen(dk))
+		w.dots[i] = make([]float32, group*chunkPages)
+	}
+	w.keys = make([]uint32, 2*pages)
+	w.page = make([]float32, page*dk)
+	w.tmp, w.tmp2 = make([]float32, max(dk, dv)), make([]float32, max(dk, dv))
 }
 
 // chunkState is the partial of each row over one chunk, as it grows block by block.
 type chunkState struct {
 	l    *layer
 	s    *sequence
-	h    int
+	k, v kernels.Cache
 	rows int // virtual rows
 	q    []float32
 	m, d []float32 // d is the softmax denominator
@@ -51,7 +61,7 @@ type chunkState struct {
 // attendChunk computes one chunk of an item: the partial of every row over its tokens.
 func (e *Engine) attendChunk(w *worker, l *layer, it *item, q *stepSeq, h, chunk int) {
 	rows := q.rows * l.group
-	c := chunkState{l: l, s: q.s, h: h, rows: q.rows, q: it.q,
+	c := chunkState{l: l, s: q.s, k: l.keys(h), v: l.values(h), rows: q.rows, q: it.kq,
 		m:   it.m[chunk*rows:][:rows],
 		d:   it.l[chunk*rows:][:rows],
 		acc: it.acc[chunk*rows*l.DV:][:rows*l.DV]}
@@ -67,8 +77,14 @@ func (e *Engine) attendChunk(w *worker, l *layer, it *item, q *stepSeq, h, chunk
 		e.addLocal(w, &c, q)
 	default:
 		first := (chunk - it.near) * it.per
-		for i := first; i < min(len(it.pages), first+it.per); i++ {
-			e.addFar(w, &c, int(it.pages[i]), it.rows[i])
+		last := min(len(it.pages), first+it.per)
+		for first < last {
+			n := 1
+			for first+n < last && it.rows[first+n] == it.rows[first] {
+				n++
+			}
+			e.addFar(w, &c, it.pages[first:first+n], it.rows[first])
+			first += n
 		}
 	}
 	w.flush(&c)
@@ -105,64 +121,51 @@ func (e *Engine) addNear(w *worker, c *chunkState, q *stepSeq, a, b int) {
 	}
 }
 
-// addFar adds a far page for the rows whose bit is set.
-func (e *Engine) addFar(w *worker, c *chunkState, page int, rows uint16) {
-	a, b := page*e.opt.Page, (page+1)*e.opt.Page
-	if w.cols+e.opt.Page > blockCols || len(w.runs)+maxWindow*e.opt.Page > maxRuns {
-		w.flush(c)
-	}
-	col := w.cols
-	for r0 := 0; r0 < c.rows; r0++ {
-		if rows>>r0&1 == 0 {
+// addFar adds far pages for the rows whose bit is set.
+func (e *Engine) addFar(w *worker, c *chunkState, pages []int32, rows uint16) {
+	size := e.opt.Page
+	for len(pages) > 0 {
+		n := min(len(pages), (blockCols-w.cols)/size)
+		if n == 0 || len(w.runs)+maxWindow > maxRuns {
+			w.flush(c)
 			continue
 		}
-		r1 := r0 + 1
-		for r1 < c.rows && rows>>r1&1 != 0 {
-			r1++
+		col := w.cols
+		for _, p := range pages[:n] {
+			w.cols += copy(w.cells[w.cols:], c.s.cell[int(p)*size:(int(p)+1)*size])
 		}
-		w.cols = col // every range of rows reads the same tokens
-		w.append(c, a, b, r0, r1)
-		r0 = r1
+		for r0 := 0; r0 < c.rows; r0++ {
+			if rows>>r0&1 == 0 {
+				continue
+			}
+			r1 := r0 + 1
+			for r1 < c.rows && rows>>r1&1 != 0 {
+				r1++
+			}
+			w.runs = append(w.runs, run{col, n * size, r0, r1})
+			r0 = r1
+		}
+		pages = pages[n:]
 	}
 }
 
-// add appends entries a..b-1, at most blockCols, to the block, flushing it first when full.
+// add appends entries a..b-1, at most blockCols, for virtual rows r0..r1-1 to the
+// block, flushing it first when full.
 func (w *worker) add(c *chunkState, a, b, r0, r1 int) {
-	if w.cols+b-a > blockCols || len(w.runs)+b-a > maxRuns {
+	if w.cols+b-a > blockCols || len(w.runs) == maxRuns {
 		w.flush(c)
 	}
-	w.append(c, a, b, r0, r1)
-}
-
-func (w *worker) append(c *chunkState, a, b, r0, r1 int) {
-	l := c.l
-	for a < b {
-		n := c.s.contiguous(a, b)
-		cell := uint64(c.s.cell[a])
-		w.runs = append(w.runs, run{
-			k:   unsafe.Add(l.K, cell*l.KRow+uint64(c.h)*l.KHead),
-			v:   unsafe.Add(l.V, cell*l.VRow+uint64(c.h)*l.VHead),
-			col: w.cols, n: n, r0: r0, r1: r1,
-		})
-		w.cols += n
-		a += n
+	if n := len(w.runs); n > 0 && w.runs[n-1].r0 == r0 && w.runs[n-1].r1 == r1 {
+		w.runs[n-1].n += b - a
+	} else {
+		w.runs = append(w.runs, run{w.cols, b - a, r0, r1})
 	}
+	w.cols += copy(w.cells[w.cols:], c.s.cell[a:b])
 }
 
-// ahead is the number of runs that are fetched before they are needed.
-const ahead = 2
-
-func (w *worker) prefetchKeys(c *chunkState, i int) {
-	if i < len(w.runs) {
-		kernels.Prefetch(w.runs[i].k, uintptr(c.l.KRow), c.l.DK, w.runs[i].n)
-	}
-}
-
-func (w *worker) prefetchValues(c *chunkState, i int) {
-	if i < len(w.runs) {
-		kernels.Prefetch(w.runs[i].v, uintptr(c.l.VRow), c.l.DV, w.runs[i].n)
-	}
-}
+// lead is how many rows of K or V are fetched before a kernel that then fetches
+// for itself.
+const lead = 16
 
 // flush attends to the gathered block: logits of all rows, one softmax update
 // each, then the values.
@@ -170,36 +173,20 @@ func (w *worker) flush(c *chunkState) {
 	if w.cols == 0 {
 		return
 	}
+	kernels.Prefetch(&c.k, w.cells[:min(lead, w.cols)])
 	l, g := c.l, c.l.group
-	var covered [maxWindow]int
+	covered := w.mask(c)
 	for i := range w.runs {
-		for r := w.runs[i].r0; r < w.runs[i].r1; r++ {
-			covered[r] += w.runs[i].n
-		}
-	}
-	for r := range c.rows {
-		if covered[r] == 0 || covered[r] == w.cols {
-			continue
-		}
-		for row := r * g; row < (r+1)*g; row++ {
-			x := w.logits[row*blockCols:][:w.cols]
-			for i := range x {
-				x[i] = negInf
+		t := &w.runs[i]
+		x := w.logits[t.r0*g*blockCols+t.col:]
+		kernels.Dot(x, blockCols, c.q[t.r0*g*kernels.QueryLen(l.TypeK, l.DK):], (t.r1-t.r0)*g, &c.k, w.cells[t.col:t.col+t.n])
+		if l.SoftCap > 0 {
+			for row := range (t.r1 - t.r0) * g {
+				kernels.SoftCap(x[row*blockCols:][:t.n], l.SoftCap)
 			}
 		}
 	}
-	// Pages lie apart and the hardware does not see the next one coming. The values
-	// of the first runs are fetched while the last keys are being used.
-	for i := range ahead {
-		w.prefetchKeys(c, i)
-	}
-	for i := range w.runs {
-		if w.prefetchKeys(c, i+ahead); i+ahead >= len(w.runs) {
-			w.prefetchValues(c, i+ahead-len(w.runs))
-		}
-		t := &w.runs[i]
-		kernels.DotF16(w.logits[t.r0*g*blockCols+t.col:], blockCols, c.q[t.r0*g*l.DK:], (t.r1-t.r0)*g, l.DK, t.k, uintptr(l.KRow), t.n)
-	}
+	kernels.Prefetch(&c.v, w.cells[:min(lead, w.cols)])
 	for r := range c.rows {
 		if covered[r] == 0 {
 			continue
@@ -216,9 +203,30 @@ func (w *worker) flush(c *chunkState) {
 		}
 	}
 	for i := range w.runs {
-		w.prefetchValues(c, i+ahead)
 		t := &w.runs[i]
-		kernels.AccF16(c.acc[t.r0*g*l.DV:], l.DV, w.logits[t.r0*g*blockCols+t.col:], blockCols, (t.r1-t.r0)*g, l.DV, t.v, uintptr(l.VRow), t.n)
+		kernels.Acc(c.acc[t.r0*g*l.DV:], l.DV, w.logits[t.r0*g*blockCols+t.col:], blockCols, (t.r1-t.r0)*g, &c.v, w.cells[t.col:t.col+t.n])
 	}
 	w.runs, w.cols = w.runs[:0], 0
+}
+
+// mask counts the tokens of the block that each virtual row reads, and sets the
+// logits of the rows that do not read all of them to -Inf.
+func (w *worker) mask(c *chunkState) (covered [maxWindow]int) {
+	for i := range w.runs {
+		for r := w.runs[i].r0; r < w.runs[i].r1; r++ {
+			covered[r] += w.runs[i].n
+		}
+	}
+	for r := range c.rows {
+		if covered[r] == 0 || covered[r] == w.cols {
+			continue
+		}
+		for row := r * c.l.group; row < (r+1)*c.l.group; row++ {
+			x := w.logits[row*blockCols:][:w.cols]
+			for i := range x {
+				x[i] = negInf
+			}
+		}
+	}
+	return covered
 }

@@ -14,7 +14,8 @@
 //
 //	StepBegin   appends the new tokens to the tables and decides, per sequence,
 //	            whether this step is exact or sparse and which rows see what
-//	Attend      per layer, from every worker thread; see attend.go
+//	Select      per layer, from every worker thread: scores pages and chooses
+//	Attend      likewise, after a barrier of the host's; see attend.go
 //	StepEnd     commits the new tokens to the ring, or forgets them
 //
 // # Pages

@@ -1,8 +1,12 @@
 package retro
 
 import (
+	"math"
+	"slices"
 	"sync/atomic"
 	"unsafe"
+
+	"retroattn/kernels"
 )
 
 // Limits on what a host may ask for; they bound memory before anything is allocated.
@@ -12,7 +16,7 @@ const (
 	MaxThreads = 1024
 	maxLayers  = 1024
 	maxSeqs    = 256
-	maxHeads   = 1024
+	MaxHeads   = 1024
 	maxHeadDim = 1024
 )
 
@@ -25,36 +29,47 @@ type Config struct {
 	Threads int // most threads that call Attend
 }
 
-// Type is an element type of K or V, numbered as ggml_type.
-type Type uint32
-
-// F16 is IEEE half precision.
-const F16 Type = 1
-
 // Layer is one attention layer and where its keys and values lie: row c of K
 // begins at K + c*KRow bytes, KV head h of it at + h*KHead; V likewise.
 type Layer struct {
-	TypeK, TypeV   Type
+	TypeK, TypeV   kernels.Type
 	Heads, KVHeads int
-	DK, DV         int // head sizes, multiples of 8
+	DK, DV         int // head sizes, multiples of 8, of 32 where the type is quantised
 	K, V           unsafe.Pointer
 	KSize, VSize   uint64 // bytes readable at K and V
 	KRow, VRow     uint64
 	KHead, VHead   uint64
+
+	// SoftCap, when above 0, bounds logits to c*tanh(x/c).
+	SoftCap float32
+	// Sinks, unless empty, holds a logit per query head that takes part in the
+	// softmax without a value.
+	Sinks []float32
 }
 
 // layer is a registered Layer with what the engine derives from it.
 type layer struct {
 	Layer
-	group   int // query heads per KV head
-	sumOff  int // offset of the layer in a summary chunk, in elements
-	sumLen  int // elements of one page summary of one KV head; 0: none
-	headOff int // index of the layer's first KV head among all layers' heads
-	ring    ringLayout
+	group    int // query heads per KV head
+	kBytes   int // of a row of K of one KV head
+	vBytes   int
+	sumOff   int // offset of the layer in a summary chunk, in bytes
+	sumPlane int // bytes of one plane of one KV head in a chunk; 0: no summaries
+	headOff  int // index of the layer's first KV head among all layers' heads
+	ring     ringLayout
 }
 
-// Engine holds everything about one KV cache. Only Attend may be called from
-// several goroutines or threads at once.
+// keys and values are the caches of KV head h.
+func (l *layer) keys(h int) kernels.Cache {
+	return kernels.Cache{Type: l.TypeK, Dim: l.DK, Base: unsafe.Add(l.K, uint64(h)*l.KHead), Stride: uintptr(l.KRow)}
+}
+
+func (l *layer) values(h int) kernels.Cache {
+	return kernels.Cache{Type: l.TypeV, Dim: l.DV, Base: unsafe.Add(l.V, uint64(h)*l.VHead), Stride: uintptr(l.VRow)}
+}
+
+// Engine holds everything about one KV cache. Only Select and Attend may be called
+// from several goroutines or threads at once.
 type Engine struct {
 	cfg    Config
 	opt    Options
@@ -62,7 +77,7 @@ type Engine struct {
 	ready  bool // layers complete, scratch allocated
 
 	seqs     []*sequence // by id; nil until first used
-	sumChunk int         // elements of a summary chunk over all layers
+	sumChunk int         // bytes of a summary chunk over all layers
 	kvHeads  int         // KV heads over all layers
 	maxPages int
 
@@ -111,37 +126,48 @@ func (e *Engine) AddLayer(i int, l Layer) error {
 	if i < 0 || i >= len(e.layers) {
 		return argumentf("layer %d: must be 0..%d", i, len(e.layers)-1)
 	}
-	if l.TypeK != F16 || l.TypeV != F16 {
-		return unsupportedf("layer %d has K of ggml type %d and V of type %d: only f16 (1) is supported, use --cache-type-k f16 --cache-type-v f16", i, l.TypeK, l.TypeV)
+	for _, t := range []kernels.Type{l.TypeK, l.TypeV} {
+		if t.RowBytes(32) == 0 {
+			return unsupportedf("layer %d has K or V of ggml %v: supported are f32, f16, bf16, q8_0 and q4_0, set --cache-type-k and --cache-type-v", i, t)
+		}
 	}
-	if l.KVHeads < 1 || l.Heads < l.KVHeads || l.Heads > maxHeads || l.Heads%l.KVHeads != 0 {
-		return argumentf("layer %d has %d query heads on %d KV heads: must be a multiple, at most %d", i, l.Heads, l.KVHeads, maxHeads)
+	if l.KVHeads < 1 || l.Heads < l.KVHeads || l.Heads > MaxHeads || l.Heads%l.KVHeads != 0 {
+		return argumentf("layer %d has %d query heads on %d KV heads: must be a multiple, at most %d", i, l.Heads, l.KVHeads, MaxHeads)
 	}
 	for _, d := range []int{l.DK, l.DV} {
 		if d < 8 || d > maxHeadDim || d%8 != 0 {
 			return unsupportedf("layer %d has head size %d: must be a multiple of 8 up to %d", i, d, maxHeadDim)
 		}
 	}
+	kBytes, vBytes := l.TypeK.RowBytes(l.DK), l.TypeV.RowBytes(l.DV)
+	if kBytes == 0 || vBytes == 0 {
+		return unsupportedf("layer %d has head sizes %d and %d: must be multiples of 32 for %v and %v, use --cache-type-k f16 --cache-type-v f16", i, l.DK, l.DV, l.TypeK, l.TypeV)
+	}
 	if l.K == nil || l.V == nil {
 		return argumentf("layer %d has no K or V", i)
 	}
-	if err := checkExtent("K", i, l.KSize, l.KRow, l.KHead, l.KVHeads, l.DK, e.cfg.Cells); err != nil {
+	if !(l.SoftCap >= 0 && l.SoftCap <= math.MaxFloat32) || len(l.Sinks) != 0 && len(l.Sinks) != l.Heads {
+		return argumentf("layer %d has a soft cap of %v and %d sinks: must be >= 0 and one per query head", i, l.SoftCap, len(l.Sinks))
+	}
+	if err := checkExtent("K", i, l.KSize, l.KRow, l.KHead, l.KVHeads, kBytes, e.cfg.Cells); err != nil {
 		return err
 	}
-	if err := checkExtent("V", i, l.VSize, l.VRow, l.VHead, l.KVHeads, l.DV, e.cfg.Cells); err != nil {
+	if err := checkExtent("V", i, l.VSize, l.VRow, l.VHead, l.KVHeads, vBytes, e.cfg.Cells); err != nil {
 		return err
 	}
-	e.layers[i] = layer{Layer: l, group: l.Heads / l.KVHeads}
+	l.Sinks = slices.Clone(l.Sinks)
+	e.layers[i] = layer{Layer: l, group: l.Heads / l.KVHeads, kBytes: kBytes, vBytes: vBytes}
 	return nil
 }
 
-func checkExtent(name string, layer int, size, row, head uint64, heads, dim, cells int) error {
+// checkExtent checks where K or V lies; bytes is the size of one head's row.
+func checkExtent(name string, layer int, size, row, head uint64, heads, bytes, cells int) error {
 	const most = 1 << 40 // keeps the products below far from overflow
 	if row > most/MaxCells || head > row {
 		return argumentf("layer %d: %s has strides of %d and %d bytes, which are not those of a cell and a head in it", layer, name, row, head)
 	}
-	need := uint64(cells-1)*row + uint64(heads-1)*head + uint64(dim)*2
-	if uint64(heads-1)*head+uint64(dim)*2 > row || size < need {
+	inRow := uint64(heads-1)*head + uint64(bytes)
+	if inRow > row || size < uint64(cells-1)*row+inRow {
 		return argumentf("layer %d: %s of %d bytes is too small for %d cells of %d bytes", layer, name, size, cells, row)
 	}
 	return nil
@@ -152,16 +178,17 @@ func (e *Engine) prepare() error {
 	if e.ready {
 		return nil
 	}
-	maxKV, maxGroup, maxDK, maxDV := 0, 0, 0, 0
+	maxKV, maxGroup, maxDK, maxDV, planes := 0, 0, 0, 0, e.opt.Select.planes()
 	for i := range e.layers {
 		l := &e.layers[i]
 		if l.K == nil {
 			return statef("layer %d was not added", i)
 		}
-		l.sumLen = summaryLen(e.opt.Select, l.DK)
-		l.sumOff = e.sumChunk
-		l.headOff = e.kvHeads
-		e.sumChunk += l.KVHeads * chunkPages * l.sumLen
+		l.sumOff, l.headOff = e.sumChunk, e.kvHeads
+		if planes > 0 {
+			l.sumPlane = planeBytes(e.opt.SummaryBits, l.DK)
+		}
+		e.sumChunk += l.KVHeads * planes * l.sumPlane
 		e.kvHeads += l.KVHeads
 		maxKV, maxGroup = max(maxKV, l.KVHeads), max(maxGroup, l.group)
 		maxDK, maxDV = max(maxDK, l.DK), max(maxDV, l.DV)
@@ -177,7 +204,7 @@ func (e *Engine) prepare() error {
 	e.items = make([]item, nItem)
 	e.workers = make([]worker, e.cfg.Threads)
 	for i := range e.workers {
-		e.workers[i].allocate(w*maxGroup, maxGroup, e.maxPages, max(maxDK, maxDV))
+		e.workers[i].allocate(w*maxGroup, maxGroup, e.opt.Page, maxDK, maxDV, e.maxPages)
 	}
 	e.ready = true
 	return nil
@@ -189,15 +216,15 @@ func (e *Engine) Cells() int { return e.cfg.Cells }
 // MaxWindow is the most past rows per sequence that a step can ask for.
 func (e *Engine) MaxWindow() int { return e.opt.Window - 1 }
 
-// job is the shared state of one layer's Attend within a step. There is one per
-// layer so that nobody has to reset it while others may already be in it.
+// job is the shared state of one layer within a step. There is one per layer so
+// that nobody has to reset it while others may already be in it.
 type job struct {
-	next   atomic.Int32 // items whose selection has been claimed
-	claims []claim      // per item
+	claims []claim // per item
 }
 
 type claim struct {
-	ready atomic.Int32 // 0, or number of chunks published
-	next  atomic.Int32 // chunks claimed
-	left  atomic.Int32 // chunks not yet done; who takes it to 0 merges
+	part     atomic.Int32 // parts of the selection claimed
+	partLeft atomic.Int32 // parts not yet done; who takes it to 0 chooses the pages
+	next     atomic.Int32 // chunks claimed
+	left     atomic.Int32 // chunks not yet done; who takes it to 0 merges
 }

@@ -1,6 +1,7 @@
 package retro
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -23,7 +24,7 @@ type host struct {
 	e       *Engine
 	shape   shape
 	threads int
-	k, v    [][]uint16 // per layer [cell][KV head][dim]
+	k, v    [][]byte // per layer [cell][KV head][dim]
 	free    []int32
 	table   map[int32][]entry // per sequence
 	out     map[key][]float32 // newest output of each (seq, pos, layer)
@@ -37,7 +38,14 @@ type key struct{ seq, pos, layer int32 }
 
 type shape struct {
 	layers, seqs, cells, heads, kv, dk, dv int
+	tk, tv                                 kernels.Type
+	softCap                                float32
+	sinks                                  bool
 }
+
+// kRow and vRow are the bytes of one head's row.
+func (sh shape) kRow() int { return sh.tk.RowBytes(sh.dk) }
+func (sh shape) vRow() int { return sh.tv.RowBytes(sh.dv) }
 
 func newHost(t testing.TB, sh shape, opt Options, threads int, seed uint64) *host {
 	h := &host{t: t, shape: sh, threads: threads, table: map[int32][]entry{}, out: map[key][]float32{}, seen: map[key][]map[int32]bool{}}
@@ -45,12 +53,13 @@ func newHost(t testing.TB, sh shape, opt Options, threads int, seed uint64) *hos
 	h.e, err = Open(Config{Layers: sh.layers, Seqs: sh.seqs, Cells: sh.cells, Rows: sh.seqs * opt.Window, Threads: threads}, opt)
 	require.NoError(t, err)
 	for i := range sh.layers {
-		h.k = append(h.k, make([]uint16, sh.cells*sh.kv*sh.dk))
-		h.v = append(h.v, make([]uint16, sh.cells*sh.kv*sh.dv))
-		require.NoError(t, h.e.AddLayer(i, Layer{TypeK: F16, TypeV: F16, Heads: sh.heads, KVHeads: sh.kv, DK: sh.dk, DV: sh.dv,
+		h.k = append(h.k, make([]byte, sh.cells*sh.kv*sh.kRow()))
+		h.v = append(h.v, make([]byte, sh.cells*sh.kv*sh.vRow()))
+		require.NoError(t, h.e.AddLayer(i, Layer{TypeK: sh.tk, TypeV: sh.tv, Heads: sh.heads, KVHeads: sh.kv, DK: sh.dk, DV: sh.dv,
 			K: unsafe.Pointer(&h.k[i][0]), V: unsafe.Pointer(&h.v[i][0]),
-			KSize: uint64(2 * len(h.k[i])), VSize: uint64(2 * len(h.v[i])),
-			KRow: uint64(2 * sh.kv * sh.dk), VRow: uint64(2 * sh.kv * sh.dv), KHead: uint64(2 * sh.dk), VHead: uint64(2 * sh.dv)}))
+			KSize: uint64(len(h.k[i])), VSize: uint64(len(h.v[i])),
+			KRow: uint64(sh.kv * sh.kRow()), VRow: uint64(sh.kv * sh.vRow()), KHead: uint64(sh.kRow()), VHead: uint64(sh.vRow()),
+			SoftCap: sh.softCap, Sinks: h.sinks(i)}))
 	}
 	// Mostly neighbouring cells, with breaks inside pages.
 	rng := rand.New(rand.NewPCG(seed, 1))
@@ -79,9 +88,17 @@ func (h *host) vector(what uint64, seq, pos, layer int32, n int) []float32 {
 func (h *host) write(seq int32, e entry) {
 	sh := h.shape
 	for l := range sh.layers {
-		kernels.ToF16(h.k[l][int(e.cell)*sh.kv*sh.dk:], h.vector(1, seq, e.pos, int32(l), sh.kv*sh.dk))
-		kernels.ToF16(h.v[l][int(e.cell)*sh.kv*sh.dv:], h.vector(2, seq, e.pos, int32(l), sh.kv*sh.dv))
+		encode(sh.tk, h.k[l][int(e.cell)*sh.kv*sh.kRow():], h.vector(1, seq, e.pos, int32(l), sh.kv*sh.dk))
+		encode(sh.tv, h.v[l][int(e.cell)*sh.kv*sh.vRow():], h.vector(2, seq, e.pos, int32(l), sh.kv*sh.dv))
 	}
+}
+
+// sinks are the layer's, or none.
+func (h *host) sinks(layer int) []float32 {
+	if !h.shape.sinks {
+		return nil
+	}
+	return h.vector(4, 0, 0, int32(layer), h.shape.heads)
 }
 
 func (h *host) place(seq int32) entry {
@@ -180,39 +197,63 @@ func (h *host) attn(l, rows int, q, out []float32) Attn {
 
 func (h *host) attend(l, rows int, q, out []float32) {
 	a := h.attn(l, rows, q, out)
-	var wg sync.WaitGroup
-	for i := range h.threads {
-		wg.Go(func() {
-			if err := h.e.Attend(&a, i, h.threads); err != nil {
-				panic(err)
-			}
-		})
+	for _, phase := range []func(*Attn, int, int) error{h.e.Select, h.e.Attend} {
+		var wg sync.WaitGroup
+		for i := range h.threads {
+			wg.Go(func() {
+				if err := phase(&a, i, h.threads); err != nil {
+					panic(err)
+				}
+			})
+		}
+		wg.Wait()
 	}
-	wg.Wait()
 }
 
 func (h *host) scale() float32 { return float32(1.5 / math.Sqrt(float64(h.shape.dk))) }
+
+// query is that of a head of the token at k, scaled, and rounded as the keys' type asks for.
+func (h *host) query(k key, hd int) []float32 {
+	sh := h.shape
+	q := h.vector(3, k.seq, k.pos, k.layer, sh.heads*sh.dk)[hd*sh.dk : (hd+1)*sh.dk]
+	kernels.Scale(q, h.scale())
+	if sh.tk.Quantised() {
+		row := make([]float32, kernels.QueryLen(sh.tk, sh.dk))
+		kernels.Queries(sh.tk, row, q, 1, sh.dk)
+		ints := unsafe.Slice((*int8)(unsafe.Pointer(&row[0])), sh.dk)
+		for i := range q {
+			q[i] = float32(ints[i]) * row[sh.dk/4+i/32]
+		}
+	}
+	return q
+}
 
 // exact is float64 attention of query head hd of the token at k over the entries
 // of its sequence for which see is true.
 func (h *host) exact(k key, hd int, see func(entry int) bool) []float64 {
 	sh := h.shape
 	kvh := hd / (sh.heads / sh.kv)
-	q := h.vector(3, k.seq, k.pos, k.layer, sh.heads*sh.dk)[hd*sh.dk : (hd+1)*sh.dk]
+	q := h.query(k, hd)
+	keys, values := h.e.layers[k.layer].keys(kvh), h.e.layers[k.layer].values(kvh)
 	kv, vv := make([]float32, sh.dk), make([]float32, sh.dv)
 	acc := make([]float64, sh.dv)
 	m, l := math.Inf(-1), 0.0
+	if sinks := h.sinks(int(k.layer)); sinks != nil {
+		m, l = float64(sinks[hd]), 1
+	}
 	for i, e := range h.table[k.seq] {
 		if e.pos > k.pos || !see(i) {
 			continue
 		}
-		kernels.FromF16(kv, h.k[k.layer][(int(e.cell)*sh.kv+kvh)*sh.dk:][:sh.dk])
-		kernels.FromF16(vv, h.v[k.layer][(int(e.cell)*sh.kv+kvh)*sh.dv:][:sh.dv])
+		kernels.Load(kv, &keys, []int32{e.cell})
+		kernels.Load(vv, &values, []int32{e.cell})
 		x := 0.0
 		for j := range q {
 			x += float64(q[j]) * float64(kv[j])
 		}
-		x *= float64(h.scale())
+		if c := float64(sh.softCap); c > 0 {
+			x = c * math.Tanh(x/c)
+		}
 		if x > m {
 			f := math.Exp(m - x)
 			for j := range acc {
@@ -231,6 +272,55 @@ func (h *host) exact(k key, hd int, see func(entry int) bool) []float64 {
 		acc[j] /= l
 	}
 	return acc
+}
+
+// encode writes x in ggml's layout of a type.
+func encode(t kernels.Type, dst []byte, x []float32) {
+	le := binary.LittleEndian
+	for i, v := range x {
+		switch t {
+		case kernels.F32:
+			le.PutUint32(dst[4*i:], math.Float32bits(v))
+		case kernels.F16:
+			le.PutUint16(dst[2*i:], half(v))
+		case kernels.BF16:
+			le.PutUint16(dst[2*i:], uint16((math.Float32bits(v)+0x8000)>>16))
+		}
+	}
+	if !t.Quantised() {
+		return
+	}
+	for b := 0; b < len(x); b += 32 {
+		block, top := x[b:b+32], float32(0)
+		for _, v := range block {
+			top = max(top, float32(math.Abs(float64(v))))
+		}
+		size, s := 34, top/127
+		if t == kernels.Q4_0 {
+			size, s = 18, top/-8
+		}
+		out := dst[b/32*size:]
+		le.PutUint16(out, half(s))
+		for i, v := range block {
+			n := math.Round(float64(v / s))
+			if t == kernels.Q8_0 {
+				out[2+i] = byte(int8(n))
+				continue
+			}
+			nibble := byte(min(15, max(0, n+8)))
+			if i < 16 {
+				out[2+i] = nibble
+			} else {
+				out[2+i-16] |= nibble << 4
+			}
+		}
+	}
+}
+
+func half(x float32) uint16 {
+	var h [1]uint16
+	kernels.ToF16(h[:], []float32{x})
+	return h[0]
 }
 
 func requireClose(t testing.TB, want []float64, got []float32, tol float64, what string) {

@@ -40,6 +40,8 @@ type Options struct {
 	// Page is the number of tokens per page: 8, 16 or 32.
 	Page   int
 	Select Selector
+	// SummaryBits is the precision of page summaries: 8, with a scale per page and KV head, or 16.
+	SummaryBits int
 	// MinCtx is the context length, in tokens, below which attention is exact.
 	MinCtx int
 	// Local is the exact local window in tokens, at least Window and Page.
@@ -57,7 +59,7 @@ type Options struct {
 // size that ALGORITHM.md measured best.
 func DefaultOptions() Options {
 	return Options{
-		Budget: 512, Window: 2, Period: 1, Page: 16, Select: MeanStd,
+		Budget: 512, Window: 2, Period: 1, Page: 16, Select: MeanStd, SummaryBits: 8,
 		MinCtx: 1024, Local: 64, DenseLayers: 0, Beta: 2,
 	}
 }
@@ -113,6 +115,8 @@ func (o *Options) set(key, value string) error {
 		return integer(&o.Period)
 	case "page":
 		return integer(&o.Page)
+	case "summary_bits":
+		return integer(&o.SummaryBits)
 	case "min_ctx":
 		return integer(&o.MinCtx)
 	case "local":
@@ -136,7 +140,7 @@ func (o *Options) set(key, value string) error {
 		}
 		return argumentf("option select=%s: must be one of %s", value, strings.Join(selectorNames[:], ", "))
 	}
-	return argumentf("option %s=%s is not known: options are budget, window, period, page, select, min_ctx, local, dense_layers, beta, always", key, value)
+	return argumentf("option %s=%s is not known: options are budget, window, period, page, select, summary_bits, min_ctx, local, dense_layers, beta, always", key, value)
 }
 
 func (o *Options) check() error {
@@ -151,6 +155,9 @@ func (o *Options) check() error {
 	}
 	if o.Page != 8 && o.Page != 16 && o.Page != 32 {
 		return argumentf("option page=%d: must be 8, 16 or 32", o.Page)
+	}
+	if o.SummaryBits != 8 && o.SummaryBits != 16 {
+		return argumentf("option summary_bits=%d: must be 8 or 16", o.SummaryBits)
 	}
 	if !(o.Beta >= 0 && o.Beta <= 100) {
 		return argumentf("option beta=%v: must be 0..100", o.Beta)
@@ -174,8 +181,8 @@ func (o *Options) check() error {
 
 // String writes the options in the form ParseOptions reads.
 func (o Options) String() string {
-	s := fmt.Sprintf("budget=%v,window=%d,period=%d,page=%d,select=%v,min_ctx=%d,local=%d,dense_layers=%d,beta=%v",
-		o.Budget, o.Window, o.Period, o.Page, o.Select, o.MinCtx, o.Local, o.DenseLayers, o.Beta)
+	s := fmt.Sprintf("budget=%v,window=%d,period=%d,page=%d,select=%v,summary_bits=%d,min_ctx=%d,local=%d,dense_layers=%d,beta=%v",
+		o.Budget, o.Window, o.Period, o.Page, o.Select, o.SummaryBits, o.MinCtx, o.Local, o.DenseLayers, o.Beta)
 	if o.Always {
 		s += ",always=1"
 	}

@@ -1,9 +1,8 @@
 package retro
 
 import (
+	"fmt"
 	"math"
-	"math/rand/v2"
-	"slices"
 	"testing"
 	"unsafe"
 
@@ -13,9 +12,9 @@ import (
 )
 
 func TestParseOptions(t *testing.T) {
-	o, err := ParseOptions(" budget=0.15, window=8,period=4,page=32,select=minmax,min_ctx=0,local=128,dense_layers=2,beta=1.5,always=1,")
+	o, err := ParseOptions(" budget=0.15, window=8,period=4,page=32,select=minmax,summary_bits=16,min_ctx=0,local=128,dense_layers=2,beta=1.5,always=1,")
 	require.NoError(t, err)
-	require.Equal(t, Options{Budget: 0.15, Window: 8, Period: 4, Page: 32, Select: MinMax, Local: 128, DenseLayers: 2, Beta: 1.5, Always: true}, o)
+	require.Equal(t, Options{Budget: 0.15, Window: 8, Period: 4, Page: 32, Select: MinMax, SummaryBits: 16, Local: 128, DenseLayers: 2, Beta: 1.5, Always: true}, o)
 	again, err := ParseOptions(o.String())
 	require.NoError(t, err)
 	require.Equal(t, o, again)
@@ -36,6 +35,7 @@ func TestParseOptionsErrors(t *testing.T) {
 		"window=0":          "option window=0: must be 1..16",
 		"window=2.5":        "option window=2.5: must be a whole number",
 		"window=4,period=5": "option period=5: must be 1..4",
+		"summary_bits=4":    "option summary_bits=4: must be 8 or 16",
 		"page=12":           "option page=12: must be 8, 16 or 32",
 		"select=quest":      "option select=quest: must be one of meanstd, mean, minmax, streaming",
 		"min_ctx=-1":        "option min_ctx=-1: must be 0..134217728",
@@ -80,13 +80,15 @@ func TestOpenAndAddLayerErrors(t *testing.T) {
 	e, err := Open(good, DefaultOptions())
 	require.NoError(t, err)
 	mem := make([]uint16, 64*2*16)
-	layer := Layer{TypeK: F16, TypeV: F16, Heads: 4, KVHeads: 2, DK: 16, DV: 16, K: unsafe.Pointer(&mem[0]), V: unsafe.Pointer(&mem[0]),
+	layer := Layer{TypeK: kernels.F16, TypeV: kernels.F16, Heads: 4, KVHeads: 2, DK: 16, DV: 16, K: unsafe.Pointer(&mem[0]), V: unsafe.Pointer(&mem[0]),
 		KSize: 64 * 64, VSize: 64 * 64, KRow: 64, VRow: 64, KHead: 32, VHead: 32}
 	for _, c := range []struct {
 		kind error
 		bad  func(*Layer)
 	}{
-		{ErrUnsupported, func(l *Layer) { l.TypeK = 8 }}, {ErrUnsupported, func(l *Layer) { l.DK = 12 }},
+		{ErrUnsupported, func(l *Layer) { l.TypeK = 3 }}, {ErrUnsupported, func(l *Layer) { l.TypeV = kernels.Q8_0 }},
+		{ErrArgument, func(l *Layer) { l.TypeK = kernels.F32 }}, {ErrArgument, func(l *Layer) { l.SoftCap = -1 }},
+		{ErrArgument, func(l *Layer) { l.Sinks = make([]float32, 3) }}, {ErrUnsupported, func(l *Layer) { l.DK = 12 }},
 		{ErrUnsupported, func(l *Layer) { l.DV = 2048 }}, {ErrArgument, func(l *Layer) { l.Heads = 5 }},
 		{ErrArgument, func(l *Layer) { l.KVHeads = 0 }}, {ErrArgument, func(l *Layer) { l.K = nil }},
 		{ErrArgument, func(l *Layer) { l.KSize-- }}, {ErrArgument, func(l *Layer) { l.VRow = 1 << 60 }},
@@ -112,8 +114,12 @@ func TestOpenAndAddLayerErrors(t *testing.T) {
 	require.ErrorIs(t, e.Attend(&Attn{}, 0, 1), ErrState)
 	require.NoError(t, e.StepBegin([]Row{{0, 0, 0}}, 1))
 	for _, a := range []Attn{{Layer: -1}, {Layer: 1}, {Rows: 2}, {Rows: 1}} {
+		require.ErrorIs(t, e.Select(&a, 0, 1), ErrArgument)
 		require.ErrorIs(t, e.Attend(&a, 0, 1), ErrArgument)
 	}
+	var q, out [64]float32
+	early := Attn{Rows: 1, Q: unsafe.Pointer(&q[0]), Out: unsafe.Pointer(&out[0]), QRow: 256, QHead: 64, OutRow: 256}
+	require.ErrorIs(t, e.Attend(&early, 0, 1), ErrState, "nothing was selected")
 	require.ErrorIs(t, e.Attend(&Attn{}, 1, 1), ErrArgument)
 	require.ErrorIs(t, e.StepBegin([]Row{{0, 0, 0}}, 1), ErrState)
 	require.ErrorIs(t, e.SeqTruncate(0, 0), ErrState)
@@ -123,89 +129,68 @@ func TestOpenAndAddLayerErrors(t *testing.T) {
 	require.Zero(t, next)
 }
 
-func TestTopPages(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	for range 2000 {
-		end := 2 + rng.IntN(400)
-		k := 1 + rng.IntN(end-1)
-		w := worker{best: make([]float32, end), keys: make([]uint32, end), keys2: make([]uint32, end)}
-		for i := range w.best {
-			w.best[i] = float32(rng.IntN(50)) - 25 // many ties
-			switch rng.IntN(30) {
-			case 0:
-				w.best[i] = float32(math.NaN())
-			case 1:
-				w.best[i] = float32(math.Inf(1 - 2*rng.IntN(2)))
-			}
-		}
-		want := make([]int32, 0, end)
-		for p := 1; p < end; p++ {
-			want = append(want, int32(p))
-		}
-		slices.SortStableFunc(want, func(a, b int32) int {
-			x, y := sortKey(w.best[a]), sortKey(w.best[b])
-			switch {
-			case x > y:
-				return -1
-			case x < y:
-				return 1
-			}
-			return 0
-		})
-		want = want[:k]
-		slices.Sort(want)
-		got := make([]int32, k)
-		w.topPages(got, end, k)
-		require.Equal(t, want, got)
-	}
-}
-
 // Scores against their definition in float64.
 func TestScores(t *testing.T) {
 	for _, sel := range []Selector{MeanStd, Mean, MinMax} {
-		opt := testOptions()
-		opt.Select = sel
-		sh := shape{layers: 1, seqs: 1, cells: 1600, heads: 3, kv: 1, dk: 24, dv: 8}
-		h := newHost(t, sh, opt, 1, 4)
-		h.prefill(0, 1500)
-		h.decode([]int32{0}, func(int, []Row, []float32) {
-			q := h.vector(3, 0, 1500, 0, 3*24)
-			end := h.e.step.seqs[0].newest().local
-			require.Greater(t, end, 2*chunkPages/2)
-			for p := 1; p < end; p++ {
-				want := math.Inf(-1)
-				for r := range 3 {
-					want = max(want, h.definition(sel, p, q[r*24:(r+1)*24]))
-				}
-				require.InDelta(t, want, float64(h.e.workers[0].best[p]), 2e-3*(1+math.Abs(want)))
-			}
-		})
+		for _, bits := range []int{8, 16} {
+			t.Run(fmt.Sprintf("%v/%d", sel, bits), func(t *testing.T) { testScores(t, sel, bits) })
+		}
 	}
 }
 
-func (h *host) definition(sel Selector, p int, q []float32) float64 {
+func testScores(t *testing.T, sel Selector, bits int) {
+	opt := testOptions()
+	opt.Select, opt.SummaryBits, opt.Page = sel, bits, 8
+	sh := shape{layers: 1, seqs: 1, cells: 2600, heads: 3, kv: 1, dk: 24, dv: 8, tk: kernels.F16, tv: kernels.F16}
+	h := newHost(t, sh, opt, 1, 4)
+	h.prefill(0, 2500)
+	h.decode([]int32{0}, func(int, []Row, []float32) {
+		end := h.e.step.seqs[0].newest().local
+		require.Greater(t, end, chunkPages+16)
+		for p := 1; p < end; p++ {
+			want, tol := math.Inf(-1), 0.0
+			for r := range 3 {
+				score, bound := h.definition(sel, p, h.query(key{pos: 2500}, r))
+				want, tol = max(want, score), max(tol, bound)
+			}
+			if bits == 16 {
+				tol = 2e-3 * (1 + math.Abs(want))
+			}
+			require.InDelta(t, want, float64(h.e.items[0].best[p]), tol)
+		}
+	})
+}
+
+// definition is the score of a page, and how far 8-bit summaries may be off.
+func (h *host) definition(sel Selector, p int, q []float32) (score, bound float64) {
 	page := h.e.opt.Page
 	x := make([]float32, 24)
-	score, spread := 0.0, 0.0
+	keys := h.e.layers[0].keys(0)
+	spread, absQ, sqQ, topKey, topVar := 0.0, 0.0, 0.0, 0.0, 0.0
 	for i := range q {
 		lo, hi, sum, sq := math.Inf(1), math.Inf(-1), 0.0, 0.0
 		for _, e := range h.table[0][p*page : (p+1)*page] {
-			kernels.FromF16(x, h.k[0][int(e.cell)*24:][:24])
+			kernels.Load(x, &keys, []int32{e.cell})
 			v := float64(x[i])
 			lo, hi, sum, sq = min(lo, v), max(hi, v), sum+v, sq+v*v
 		}
-		qi := float64(q[i] * h.scale())
+		qi := float64(q[i])
 		mean := sum / float64(page)
+		variance := sq/float64(page) - mean*mean
+		absQ, sqQ, topKey, topVar = absQ+math.Abs(qi), sqQ+qi*qi, max(topKey, hi, -lo), max(topVar, variance)
 		switch sel {
 		case MinMax:
 			score += max(qi*lo, qi*hi)
 		default:
 			score += qi * mean
-			spread += qi * qi * (sq/float64(page) - mean*mean)
+			spread += qi * qi * variance
 		}
 	}
+	bound = 1e-3 + absQ*topKey/(2*127)*1.01
 	if sel == MeanStd {
 		score += h.e.opt.Beta * math.Sqrt(spread)
+		bound += h.e.opt.Beta * (math.Sqrt(spread+sqQ*topVar/(2*255)*1.01) - math.Sqrt(spread))
+		bound += h.e.opt.Beta * (math.Sqrt(spread) - math.Sqrt(max(0, spread-sqQ*topVar/(2*255)*1.01)))
 	}
-	return score
+	return score, bound
 }

@@ -1,9 +1,14 @@
 package retro
 
-import "sort"
+import (
+	"sort"
 
-// chunkPages is the number of pages whose summaries are allocated together.
-const chunkPages = 64
+	"retroattn/kernels"
+)
+
+// chunkPages is the number of pages whose summaries are allocated together and
+// scanned by one thread: a few microseconds of work.
+const chunkPages = 16 * kernels.TilePages
 
 // sequence is what the engine knows of one sequence: its entries in order of
 // position, the summaries of its far pages, and the output cache.
@@ -11,9 +16,9 @@ type sequence struct {
 	pos  []int32 // position of each entry, strictly rising
 	cell []int32 // its KV cell
 
-	// chunks[c] holds the summaries, in F16, of pages c*chunkPages.. of all layers
-	// and KV heads; see plane.
-	chunks [][]uint16
+	// chunks[c] holds the summaries of pages c*chunkPages.. of all layers and KV
+	// heads; see plane.
+	chunks [][]byte
 	// summed[layer head] is the number of leading pages whose summary is built.
 	summed []int32
 
@@ -154,8 +159,8 @@ func (e *Engine) reserve(s *sequence, v view) {
 		return
 	}
 	for len(s.chunks)*chunkPages < v.local {
-		s.chunks = append(s.chunks, make([]uint16, e.sumChunk))
-		e.stats.SummaryBytes += uint64(e.sumChunk) * 2
+		s.chunks = append(s.chunks, make([]byte, e.sumChunk))
+		e.stats.SummaryBytes += uint64(e.sumChunk)
 	}
 }
 

@@ -7,9 +7,10 @@ type Row struct{ Seq, Pos, Cell int32 }
 
 // step is what StepBegin decided.
 type step struct {
-	open bool
-	rows int
-	seqs []stepSeq
+	open   bool
+	number uint64 // of this step; tells a worker's prepared queries from older ones
+	rows   int
+	seqs   []stepSeq
 }
 
 // stepSeq is one sequence in a step. Its virtual rows are past tokens, oldest
@@ -60,17 +61,35 @@ func (e *Engine) StepBegin(rows []Row, threads int) error {
 		i += n
 	}
 	for i := range e.layers {
-		j := &e.jobs[i]
-		j.next.Store(0)
-		for k := range j.claims[:len(e.step.seqs)*e.layers[i].KVHeads] {
-			c := &j.claims[k]
-			c.ready.Store(0)
-			c.next.Store(0)
-			c.left.Store(0)
+		heads := e.layers[i].KVHeads
+		for k := range e.step.seqs {
+			parts := int32(e.parts(i, &e.step.seqs[k]))
+			for h := range heads {
+				c := &e.jobs[i].claims[k*heads+h]
+				c.part.Store(0)
+				c.partLeft.Store(parts)
+				c.next.Store(0)
+				c.left.Store(0)
+			}
 		}
 	}
+	e.step.number++
+	e.roomForScores()
 	e.step.open = true
 	return nil
+}
+
+// roomForScores makes room in the items, while no other thread is in.
+func (e *Engine) roomForScores() {
+	pages := 0
+	for i := range e.step.seqs {
+		if q := &e.step.seqs[i]; q.sparse {
+			pages = max(pages, q.newest().local)
+		}
+	}
+	for i := range e.items[:len(e.step.seqs)*len(e.items)/e.cfg.Rows] {
+		e.items[i].best = grow(e.items[i].best, pages)
+	}
 }
 
 // beginSeq plans one sequence and appends its new token.

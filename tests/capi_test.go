@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -41,10 +42,45 @@ func run(t *testing.T, name string, args ...string) string {
 // A C program uses every export as the header says, and then wrongly.
 func TestCABI(t *testing.T) {
 	cc, lib := compiler(t), library(t)
+	require.Equal(t, "ok\n", run(t, compileABI(t, cc, lib)))
+}
+
+// compileABI links testdata/abi.c with the library.
+func compileABI(t *testing.T, cc, lib string) string {
 	exe := filepath.Join(t.TempDir(), "abi")
 	run(t, cc, "-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers", "-I../capi",
 		"-D_GNU_SOURCE", "-o", exe, "testdata/abi.c", lib, "-lm", "-lpthread", "-Wl,-rpath,"+filepath.Dir(lib))
-	require.Equal(t, "ok\n", run(t, exe))
+	return exe
+}
+
+// The same on an emulated arm64, with and without the dot product instructions,
+// against a library that was built for it here.
+func TestCABIArm64(t *testing.T) {
+	if runtime.GOARCH == "arm64" || runtime.GOOS != "linux" {
+		t.Skip("cross-builds on Linux only")
+	}
+	const cc = "aarch64-linux-gnu-gcc"
+	qemu, err := exec.LookPath("qemu-aarch64-static")
+	if err != nil {
+		t.Skip("needs qemu-aarch64-static: install qemu-user-static")
+	}
+	if _, err := exec.LookPath(cc); err != nil {
+		t.Skipf("needs %s: install gcc-aarch64-linux-gnu and libc6-dev-arm64-cross", cc)
+	}
+	lib := filepath.Join(t.TempDir(), "libretroattn.so.1")
+	build := exec.Command("go", "build", "-buildmode=c-shared", "-o", lib, "../capi")
+	build.Env = append(os.Environ(), "GOARCH=arm64", "CGO_ENABLED=1", "CC="+cc)
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, string(out))
+	exe := compileABI(t, cc, lib)
+	for cpu, isa := range map[string]string{"max": "dotprod", "cortex-a72": "neon"} {
+		t.Run(cpu, func(t *testing.T) {
+			cmd := exec.Command(qemu, "-L", "/usr/aarch64-linux-gnu", "-cpu", cpu, exe, isa)
+			out, err := cmd.CombinedOutput()
+			require.NoError(t, err, string(out))
+			require.Equal(t, "ok\n", string(out))
+		})
+	}
 }
 
 // The header that people read has the prototypes that cgo wrote from the code.

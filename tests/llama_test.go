@@ -255,7 +255,7 @@ func TestLibraryFailsMidway(t *testing.T) {
 		s := c.script(prose(t, m, 2000))
 		stock := c.stock(t, "RETRO_MODEL", s)
 		j := c.job(t, "RETRO_PATCHED_DIR", "RETRO_MODEL", s)
-		for _, where := range []string{"open", "seq_window", "step_begin", "attend", "step_end"} {
+		for _, where := range []string{"open", "seq_window", "step_begin", "select", "attend", "step_end"} {
 			t.Run(c.name+"/"+where, func(t *testing.T) {
 				mark := filepath.Join(t.TempDir(), "mark")
 				got := j.start(t, "LLAMA_RETRO_ATTN=", "LLAMA_RETRO_LIB="+stub, "STUB_FAILS="+where, "STUB_MARK="+mark)
@@ -277,7 +277,7 @@ func TestEnableRefuses(t *testing.T) {
 		{bridge.ContextParams{Ctx: 512}, "window=17", "option window=17: must be 1..16"},
 		{bridge.ContextParams{Ctx: 512}, "colour=red", "option colour=red is not known"},
 		{bridge.ContextParams{Ctx: 512, FlashAttn: bridge.FlashOff}, "", "flash attention is disabled"},
-		{bridge.ContextParams{Ctx: 512, TypeK: "q8_0", TypeV: "q8_0", FlashAttn: bridge.FlashOn}, "", "only f16"},
+		{bridge.ContextParams{Ctx: 512, TypeK: "q5_0", TypeV: "q5_0", FlashAttn: bridge.FlashOn}, "", "supported are f32, f16, bf16, q8_0 and q4_0"},
 	} {
 		ctx := newContext(t, m, c.params)
 		err := ctx.EnableRetro(c.options)

@@ -77,7 +77,7 @@ func TestProgramsRefuse(t *testing.T) {
 		{[]string{"--retro-page", "20"}, "option page=20: must be 8, 16 or 32"},
 		{[]string{"--retro-select", "best"}, "option select=best: must be one of meanstd, mean, minmax, streaming"},
 		{[]string{"--retro-opts", "colour=red"}, "option colour=red is not known"},
-		{[]string{"--retro-attn", "-ctk", "q8_0"}, "only f16 (1) is supported"},
+		{[]string{"--retro-attn", "-ctk", "q5_0"}, "supported are f32, f16, bf16, q8_0 and q4_0"},
 		{[]string{"--retro-attn", "--override-kv", "llama.attention.causal=bool:false"}, "encoders and non-causal attention are not supported"},
 		{[]string{"--retro-lib", "/nonexistent/libretroattn.so.1"}, "/nonexistent/libretroattn.so.1 cannot be loaded"},
 	} {
@@ -94,7 +94,7 @@ func TestProgramsRefuse(t *testing.T) {
 	}{
 		{"LLAMA_RETRO_ATTN=window=17", nil, "option window=17: must be 1..16"},
 		{"LLAMA_RETRO_ATTN=", []string{"-fa", "off"}, "flash attention is disabled"},
-		{"LLAMA_RETRO_ATTN=", []string{"-ctk", "q8_0"}, "only f16 (1) is supported"},
+		{"LLAMA_RETRO_ATTN=", []string{"-ctk", "q5_0"}, "supported are f32, f16, bf16, q8_0 and q4_0"},
 	} {
 		t.Run(c.env+" "+strings.Join(c.args, " "), func(t *testing.T) {
 			out, err := program(t, []string{c.env}, "llama-completion", append(c.args, "-p", "Hello", "-n", "4", "-no-cnv", "-st", "-c", "512")...)

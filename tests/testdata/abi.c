@@ -42,12 +42,18 @@ static float number(void) {
 static uint64_t engine;
 static struct retro_attn attn;
 
+static pthread_barrier_t barrier;
+
 static void * worker(void * arg) {
-    return (void *) (intptr_t) retro_attend(engine, &attn, (uint32_t) (intptr_t) arg, N_THREAD);
+    int32_t code = retro_select(engine, &attn, (uint32_t) (intptr_t) arg, N_THREAD);
+    pthread_barrier_wait(&barrier);
+    if (code == RETRO_OK) code = retro_attend(engine, &attn, (uint32_t) (intptr_t) arg, N_THREAD);
+    return (void *) (intptr_t) code;
 }
 
 static void attend(void) {
     pthread_t t[N_THREAD];
+    pthread_barrier_init(&barrier, NULL, N_THREAD);
     for (intptr_t i = 0; i < N_THREAD; i++) pthread_create(&t[i], NULL, worker, (void *) i);
     for (int i = 0; i < N_THREAD; i++) {
         void * code;
@@ -172,6 +178,7 @@ static void garbage(void) {
         CHECK(retro_seq_truncate(e, 0, 0) == RETRO_ERR_STATE);
         CHECK(retro_seq_window(e, 0, 0) == RETRO_ERR_STATE);
         CHECK(retro_step_begin(e, &row, 1, 1) == RETRO_ERR_STATE);
+        CHECK(retro_select(e, &attn, 0, 1) == RETRO_ERR_STATE);
         CHECK(retro_attend(e, &attn, 0, 1) == RETRO_ERR_STATE);
         CHECK(retro_step_end(e, 1) == RETRO_ERR_STATE);
         CHECK(retro_get_stats(e, &stats) == RETRO_ERR_STATE);
@@ -186,7 +193,10 @@ static void garbage(void) {
     BAD_LAYER(struct_size, 8);
     BAD_LAYER(layer, 1);
     BAD_LAYER(layer, 0xffffffff);
-    BAD_LAYER(type_k, 0);
+    BAD_LAYER(type_k, 3);
+    BAD_LAYER(type_k, RETRO_TYPE_F32); /* larger than the cache */
+    BAD_LAYER(soft_cap, -1);
+    BAD_LAYER(soft_cap, NAN);
     BAD_LAYER(type_v, 0xffffffff);
     BAD_LAYER(n_head, 0);
     BAD_LAYER(n_head, 3);
@@ -223,16 +233,20 @@ static void garbage(void) {
     REFUSED(retro_step_begin(engine, &row, 0xffffffff, 1));
     REFUSED(retro_step_begin(engine, &row, 1, 0));
     REFUSED(retro_step_begin(engine, &row, 1, 0xffffffff));
-    REFUSED(retro_attend(engine, &attn, 0, 1)); /* no step */
+    REFUSED(retro_select(engine, &attn, 0, 1)); /* no step */
+    REFUSED(retro_attend(engine, &attn, 0, 1));
     REFUSED(retro_step_end(engine, 1));
     CHECK(retro_step_begin(engine, &row, 1, N_THREAD) == RETRO_OK);
     REFUSED(retro_step_begin(engine, &row, 1, 1));
     REFUSED(retro_seq_truncate(engine, 0, 0));
+    REFUSED(retro_select(engine, NULL, 0, 1));
     REFUSED(retro_attend(engine, NULL, 0, 1));
-    REFUSED(retro_attend(engine, &attn, 1, 1));
-    REFUSED(retro_attend(engine, &attn, 0, 0));
+    REFUSED(retro_select(engine, &attn, 1, 1));
+    REFUSED(retro_select(engine, &attn, 0, 0));
     REFUSED(retro_attend(engine, &attn, 0xffffffff, 0xffffffff));
-#define BAD_ATTN(field, value) do { struct retro_attn a = attn; a.field = value; REFUSED(retro_attend(engine, &a, 0, 1)); } while (0)
+#define BAD_ATTN(field, value) do { struct retro_attn a = attn; a.field = value; \
+        REFUSED(retro_select(engine, &a, 0, 1)); REFUSED(retro_attend(engine, &a, 0, 1)); } while (0)
+#define REFUSED_OUT(field, value) do { struct retro_attn a = attn; a.field = value; REFUSED(retro_attend(engine, &a, 0, 1)); } while (0)
     BAD_ATTN(struct_size, 4);
     BAD_ATTN(layer, 1);
     BAD_ATTN(layer, 0xffffffff);
@@ -240,12 +254,12 @@ static void garbage(void) {
     BAD_ATTN(n_row, 2);
     BAD_ATTN(n_row, 0xffffffff);
     BAD_ATTN(q, NULL);
-    BAD_ATTN(out, NULL);
+    REFUSED_OUT(out, NULL);
     BAD_ATTN(q_row, ~0ull);
     BAD_ATTN(q_head, ~0ull);
     BAD_ATTN(q_head, 4);
-    BAD_ATTN(out_row, 4);
-    BAD_ATTN(out_row, ~0ull);
+    REFUSED_OUT(out_row, 4);
+    REFUSED_OUT(out_row, ~0ull);
     BAD_ATTN(q, (void *) 0x10); /* a fault of the library's, not of the process */
     CHECK(retro_step_end(engine, 0) == RETRO_OK);
     REFUSED(retro_get_stats(engine, NULL));
@@ -256,13 +270,14 @@ static void garbage(void) {
     CHECK(retro_close(engine) == RETRO_ERR_STATE);
 }
 
-int main(void) {
+int main(int argc, char ** argv) {
     for (int c = 0; c < N_CELL; c++)
         for (int h = 0; h < N_KV; h++)
             for (int i = 0; i < D; i++) { cache_k[c][h][i] = f16(number()); cache_v[c][h][i] = f16(number()); }
     for (int h = 0; h < N_HEAD; h++)
         for (int i = 0; i < D; i++) q[0][h][i] = q[1][h][i] = number();
     CHECK(strlen(retro_version()) > 0);
+    CHECK(argc < 2 || strstr(retro_version(), argv[1])); /* the instruction set to expect */
     use("", 0);
     use("budget=64,min_ctx=0", 1);
     garbage();

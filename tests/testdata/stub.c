@@ -49,6 +49,10 @@ int32_t retro_step_begin(uint64_t e, const struct retro_row * r, uint32_t n, uin
     for (uint32_t i = 0; i < n; i++) next_pos[r[i].seq] = r[i].pos + 1;
     return 0;
 }
+int32_t retro_select(uint64_t e, const struct retro_attn * a, uint32_t i, uint32_t n) {
+    (void) e; (void) a; (void) i; (void) n;
+    return fails("select") ? RETRO_ERR_INTERNAL : 0;
+}
 int32_t retro_attend(uint64_t e, const struct retro_attn * a, uint32_t i, uint32_t n) {
     (void) e; (void) a; (void) i; (void) n;
     return fails("attend") ? RETRO_ERR_INTERNAL : 0;

@@ -21,7 +21,8 @@ CONST8(expc, 224, 0x3e2aaaaa3e2aaaaa) // C3
 CONST8(expc, 256, 0x3f0000003f000000) // C2
 CONST8(expc, 288, 0x3f8000003f800000) // 1
 CONST8(expc, 320, 0xc2ae999ac2ae999a) // cutoff, -87.3
-GLOBL expc<>(SB), RODATA|NOPTR, $352
+CONST8(expc, 352, 0x7fffffff7fffffff) // magnitude
+GLOBL expc<>(SB), RODATA|NOPTR, $384
 
 // A mask of n lanes begins 4*n bytes before the middle.
 DATA lanes<>+0(SB)/8, $-1
@@ -57,8 +58,8 @@ GLOBL lanes<>(SB), RODATA|NOPTR, $64
 	VPADDD      Y2, Y3, Y0                       \
 	VANDPS      Y4, Y0, Y0
 
-// func softmaxRowAVX2(x *float32, n int, oldMax float32) (newMax, sum float32, masked bool)
-TEXT ·softmaxRowAVX2(SB), NOSPLIT, $0-33
+// func softmaxRowYMM(x *float32, n int, oldMax float32) (newMax, sum float32, masked bool)
+TEXT ·softmaxRowYMM(SB), NOSPLIT, $0-33
 	MOVQ         x+0(FP), DI
 	MOVQ         n+8(FP), R8
 	VBROADCASTSS oldMax+16(FP), Y8
@@ -169,5 +170,35 @@ sumReduce:
 masked:
 	MOVL $0, sum+28(FP)
 	MOVB $1, masked+32(FP)
+	VZEROUPPER
+	RET
+
+// func softCapYMM(x *float32, n int, c, f float32)
+// n is a positive multiple of 8, f is -2/c.
+TEXT ·softCapYMM(SB), NOSPLIT, $0-24
+	MOVQ         x+0(FP), DI
+	MOVQ         n+8(FP), CX
+	VBROADCASTSS c+16(FP), Y11
+	VBROADCASTSS f+20(FP), Y12
+	VMOVUPS      expc<>+352(SB), Y13
+	VMOVUPS      expc<>+288(SB), Y14
+	VMOVUPS      expc<>+0(SB), Y9
+	VMOVUPS      expc<>+320(SB), Y10
+
+cap8:
+	VMOVUPS (DI), Y5
+	VANDPS  Y13, Y5, Y0
+	VANDNPS Y5, Y13, Y5 // sign
+	VMULPS  Y12, Y0, Y0
+	EXP
+	VSUBPS  Y0, Y14, Y1
+	VADDPS  Y0, Y14, Y0
+	VDIVPS  Y0, Y1, Y0
+	VMULPS  Y11, Y0, Y0
+	VORPS   Y5, Y0, Y0
+	VMOVUPS Y0, (DI)
+	ADDQ    $32, DI
+	SUBQ    $8, CX
+	JNE     cap8
 	VZEROUPPER
 	RET

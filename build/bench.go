@@ -1,0 +1,195 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"runtime"
+	"slices"
+	"time"
+
+	"retroattn/kernels"
+)
+
+type benchCmd struct {
+	Kernels benchKernelsCmd `cmd:"" help:"Measure the kernels against what the processor can do, and against ggml."`
+}
+
+type benchKernelsCmd struct {
+	JSON    string         `name:"json" placeholder:"FILE" help:"Write a JSON line for each result to FILE; - is stdout, and the tables then go to stderr."`
+	Filter  *regexp.Regexp `placeholder:"REGEXP" help:"Measure only what has a matching name; --list prints the names."`
+	Threads []int          `default:"1,2" help:"Numbers of threads."`
+	Runs    int            `default:"11" help:"Runs of each measurement."`
+	List    bool           `help:"Print the names of the measurements and stop."`
+	NoGGML  bool           `name:"no-ggml" help:"Do not compare with ggml, which needs a built llama.cpp."`
+	Quick   bool           `hidden:"" help:"Tiny sizes and short runs, to try the command itself: the numbers mean nothing."`
+}
+
+func (benchKernelsCmd) Help() string {
+	return `Kernels: dot and acc over K or V; attend, which is dot, softmax and acc in blocks of 256 tokens; scan over
+8-bit page summaries, and scan16, which is dot over F16 ones; topk of 65536 scores; dense, the engine with
+exact attention in the shape of SmolLM2 (8192 tokens, 9 heads on 3, size 64).
+
+Run by default, in about 7 minutes on two cores:
+
+  attend      memory  every type, head size (64, 128, 256), rows (1, 3, 8, 24) and number of threads
+              L3      f16 and q8_0, head sizes 64 and 128, 3 rows, every number of threads
+  dot, acc    memory  every type, head size and rows with the first number of threads, 3 rows with the others
+              L2      every type, head size and rows with the first number of threads
+              L3      f16 and q8_0, head sizes 64 and 128, 3 rows
+  scan(16)    memory and L2, every head size, 1, 3 and 8 rows
+  topk        the best 16 and 256, against sorting a copy
+  dense       f16, q8_0 and q4_0, every number of threads
+
+A working set is memory (four times the L3 cache or more, used in rotation, so that nothing is found in a cache), L3
+(a quarter of it) or L2 (half of one thread's). Cells hold the rows of 4 heads side by side, as in llama.cpp's cache.
+
+GB/s are bytes of K and V per time. What is compared (the kernel, a plain read of the same bytes, ggml's flash
+attention on the same tensors) takes turns. GB/s and GFLOP/s are the medians of the runs; shares and ratios compare
+the best runs, since other load only ever slows down. The share of the multiply-add peak can exceed 1 for quantised
+types, which multiply in 8 bits. ggml runs in this process. Its OpenMP threads spin for a while after each call; the
+measurement goes on once the process uses no processor time.`
+}
+
+func (cmd *benchKernelsCmd) Validate() error {
+	if cmd.Runs < 1 || cmd.Runs > 1000 {
+		return fmt.Errorf("--runs %d: must be 1..1000", cmd.Runs)
+	}
+	for _, n := range cmd.Threads {
+		if n < 1 || n > 1024 {
+			return fmt.Errorf("--threads %d: must be 1..1024", n)
+		}
+	}
+	return nil
+}
+
+func (cmd *benchKernelsCmd) Run(a *app) error {
+	out := a.out
+	if cmd.JSON == "-" {
+		out = os.Stderr
+	}
+	a.out = os.Stderr // whatever building says
+
+	cases := cmd.cases()
+	if len(cases) == 0 {
+		return errors.New("no measurement has such a name and number of threads; --list prints the names")
+	}
+	if cmd.List {
+		for _, c := range cases {
+			fmt.Fprintln(out, c)
+		}
+		return nil
+	}
+	if v := os.Getenv("RETRO_ISA"); v != "" {
+		a.say("RETRO_ISA=%s is set: measuring the %s kernels.", v, kernels.ISA())
+	}
+	lines, err := createLines(cmd.JSON)
+	if err != nil {
+		return err
+	}
+	return errors.Join(cmd.run(a, cases, out, lines), lines.Close())
+}
+
+func (cmd *benchKernelsCmd) run(a *app, cases []benchCase, out, lines io.Writer) (err error) {
+	b := newBench(a.ctx, cmd.Threads, cmd.Runs, cmd.Quick)
+	defer b.close()
+	if !cmd.NoGGML && slices.ContainsFunc(cases, benchCase.hasGGML) {
+		if b.ggml, err = a.openGGML(); err != nil {
+			return fmt.Errorf("%w; --no-ggml measures without it", err)
+		}
+	}
+	// The measuring goroutine is member 0 of every team of threads.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+
+	line, err := b.peaks()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(out, line)
+	results, err := b.all(cases, lines)
+	writeTables(out, results)
+	return err
+}
+
+// cases is the plan, cut down to what was asked for and can be run here.
+func (cmd *benchKernelsCmd) cases() []benchCase {
+	var threads []int
+	for _, n := range cmd.Threads {
+		if slices.Contains(threads, n) {
+			continue
+		}
+		if n > runtime.NumCPU() {
+			fmt.Fprintf(os.Stderr, "Leaving out %d threads: there are %d processors.\n", n, runtime.NumCPU())
+			continue
+		}
+		threads = append(threads, n)
+	}
+	cmd.Threads = threads
+	cases := benchPlan(threads)
+	if cmd.Filter == nil {
+		return cases
+	}
+	return slices.DeleteFunc(cases, func(c benchCase) bool { return !cmd.Filter.MatchString(c.String()) })
+}
+
+// createLines opens the file for JSON lines, before anything takes time.
+func createLines(name string) (io.WriteCloser, error) {
+	switch name {
+	case "":
+		return nopCloser{io.Discard}, nil
+	case "-":
+		return nopCloser{os.Stdout}, nil
+	}
+	return os.Create(name)
+}
+
+type nopCloser struct{ io.Writer }
+
+func (nopCloser) Close() error { return nil }
+
+// all measures the cases one after the other; what it has is returned even when it cannot go on.
+func (b *bench) all(cases []benchCase, lines io.Writer) ([]benchResult, error) {
+	total := 0.0
+	for _, c := range cases {
+		total += c.weight()
+	}
+	p := newProgress(os.Stderr, "Measuring", len(cases))
+	defer p.end()
+	encoder := json.NewEncoder(lines)
+	var results []benchResult
+	begun, done := time.Now(), 0.0
+	for i, c := range cases {
+		r, err := b.measure(c)
+		if err != nil {
+			return results, fmt.Errorf("%s: %w", c, err)
+		}
+		results = append(results, r)
+		if err := encoder.Encode(r); err != nil {
+			return results, fmt.Errorf("writing JSON: %w", err)
+		}
+		done += c.weight()
+		if left := time.Duration(float64(time.Since(begun)) * (total - done) / done); !isTerminal(os.Stderr) {
+			p.note(fmt.Sprintf("Measuring: %d of %d done, about %s left,", i+1, len(cases), seconds(left)))
+		}
+		p.set(i+1, len(cases))
+	}
+	return results, nil
+}
+
+func (b *bench) measure(c benchCase) (benchResult, error) {
+	switch c.kernel {
+	case "attend":
+		return b.attend(c)
+	case "dot", "acc":
+		return b.stream(c)
+	case "scan", "scan16":
+		return b.scan(c)
+	case "topk":
+		return b.topk(c)
+	}
+	return b.dense(c)
+}

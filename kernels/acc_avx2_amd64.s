@@ -1,0 +1,104 @@
+//go:build !noasm
+
+#include "textflag.h"
+
+#define SCALE
+#define WEIGHT(mem, y) VBROADCASTSS mem, y
+
+#define LOAD0 LOAD(0)
+#define LOAD1 LOAD(1)
+#define LOAD2 LOAD(2)
+#define LOAD3 LOAD(3)
+
+#define FETCHLINES \
+	PREFETCHT1 (AX)(BX*1)   \
+	PREFETCHT1 64(AX)(BX*1)
+#define LOAD(n) VMOVUPS (32*n)(AX)(BX*1), Y15
+#define STEP32 128
+#define STEP8 32
+
+// func accF32YMM(acc *float32, ldAcc int, p *float32, ldP, rows, d int, base unsafe.Pointer, stride uintptr, cells *int32, n, size int)
+TEXT ·accF32YMM(SB), NOSPLIT, $520-88
+#include "acc_avx2_amd64.h"
+
+#undef LOAD
+#undef STEP32
+#undef STEP8
+#undef FETCHLINES
+#define FETCHLINES PREFETCHT1 (AX)(BX*1)
+#define LOAD(n) VCVTPH2PS (16*n)(AX)(BX*1), Y15
+#define STEP32 64
+#define STEP8 16
+
+// func accF16YMM(acc *float32, ldAcc int, p *float32, ldP, rows, d int, base unsafe.Pointer, stride uintptr, cells *int32, n, size int)
+TEXT ·accF16YMM(SB), NOSPLIT, $520-88
+#include "acc_avx2_amd64.h"
+
+#undef LOAD
+#define LOAD(n) \
+	VPMOVZXWD (16*n)(AX)(BX*1), Y15 \
+	VPSLLD    $16, Y15, Y15
+
+// func accBF16YMM(acc *float32, ldAcc int, p *float32, ldP, rows, d int, base unsafe.Pointer, stride uintptr, cells *int32, n, size int)
+TEXT ·accBF16YMM(SB), NOSPLIT, $520-88
+#include "acc_avx2_amd64.h"
+
+// Quantised values: a block of channels is a block of the row. Its scale goes into
+// the weights, which are fewer than the values.
+#undef LOAD
+#undef STEP32
+#undef STEP8
+#undef SCALE
+#undef WEIGHT
+#define SCALE \
+	VPBROADCASTW (AX)(BX*1), X15 \
+	VCVTPH2PS    X15, Y15
+#define WEIGHT(mem, y) \
+	VBROADCASTSS mem, y    \
+	VMULPS       Y15, y, y
+
+#define LOAD(n) \
+	VPMOVSXBD (2+8*n)(AX)(BX*1), Y15 \
+	VCVTDQ2PS Y15, Y15
+#define STEP32 34
+
+// func accQ8YMM(acc *float32, ldAcc int, p *float32, ldP, rows, d int, base unsafe.Pointer, stride uintptr, cells *int32, n, size int)
+TEXT ·accQ8YMM(SB), NOSPLIT, $520-88
+#include "acc_avx2_amd64.h"
+
+#undef LOAD0
+#undef LOAD1
+#undef LOAD2
+#undef LOAD3
+#undef STEP32
+#define LOAD0 LOW(2)
+#define LOAD1 LOW(10)
+#define LOAD2 HIGH(2)
+#define LOAD3 HIGH(10)
+#define LOW(at) \
+	VPMOVZXBD at(AX)(BX*1), Y15      \
+	VPAND     nibble<>(SB), Y15, Y15 \
+	VPSUBD    eight<>(SB), Y15, Y15  \
+	VCVTDQ2PS Y15, Y15
+#define HIGH(at) \
+	VPMOVZXBD at(AX)(BX*1), Y15      \
+	VPSRLD    $4, Y15, Y15           \
+	VPSUBD    eight<>(SB), Y15, Y15  \
+	VCVTDQ2PS Y15, Y15
+#define STEP32 18
+
+DATA nibble<>+0(SB)/8, $0x0000000f0000000f
+DATA nibble<>+8(SB)/8, $0x0000000f0000000f
+DATA nibble<>+16(SB)/8, $0x0000000f0000000f
+DATA nibble<>+24(SB)/8, $0x0000000f0000000f
+GLOBL nibble<>(SB), RODATA|NOPTR, $32
+
+DATA eight<>+0(SB)/8, $0x0000000800000008
+DATA eight<>+8(SB)/8, $0x0000000800000008
+DATA eight<>+16(SB)/8, $0x0000000800000008
+DATA eight<>+24(SB)/8, $0x0000000800000008
+GLOBL eight<>(SB), RODATA|NOPTR, $32
+
+// func accQ4YMM(acc *float32, ldAcc int, p *float32, ldP, rows, d int, base unsafe.Pointer, stride uintptr, cells *int32, n, size int)
+TEXT ·accQ4YMM(SB), NOSPLIT, $520-88
+#include "acc_avx2_amd64.h"

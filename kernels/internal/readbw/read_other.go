@@ -1,5 +1,0 @@
-//go:build !amd64 || noasm
-
-package readbw
-
-func read(b []byte) uint64 { return readGeneric(b) }

@@ -1,0 +1,143 @@
+//go:build !noasm
+
+#include "textflag.h"
+
+// Registers of the load kernels:
+//	DI   dst            AX   row
+//	BX   base           R12  stride
+//	SI   cells          CX   cells left
+//	R10  d              DX   channels left
+
+// ROWS is the whole of a kernel around COPY, which does so many channels and moves
+// AX on.
+#define ROWS(COPY, channels) \
+	MOVQ dst+0(FP), DI       \
+	MOVQ d+8(FP), R10        \
+	MOVQ base+16(FP), BX     \
+	MOVQ stride+24(FP), R12  \
+	MOVQ cells+32(FP), SI    \
+	MOVQ n+40(FP), CX        \
+row:                         \
+	MOVLQSX (SI), AX         \
+	IMULQ   R12, AX          \
+	ADDQ    BX, AX           \
+	ADDQ    $4, SI           \
+	MOVQ    R10, DX          \
+copy:                        \
+	COPY                     \
+	ADDQ $(4*channels), DI   \
+	SUBQ $channels, DX       \
+	JNE  copy                \
+	DECQ CX                  \
+	JNE  row                 \
+	VZEROUPPER               \
+	RET
+
+#define COPYF32 \
+	VMOVUPS (AX), Y0 \
+	VMOVUPS Y0, (DI) \
+	ADDQ    $32, AX
+
+#define COPYF16 \
+	VCVTPH2PS (AX), Y0 \
+	VMOVUPS   Y0, (DI) \
+	ADDQ      $16, AX
+
+#define COPYBF16 \
+	VPMOVZXWD (AX), Y0    \
+	VPSLLD    $16, Y0, Y0 \
+	VMOVUPS   Y0, (DI)    \
+	ADDQ      $16, AX
+
+// BLOCKSCALE broadcasts the scale of a block to Y5.
+#define BLOCKSCALE \
+	VPBROADCASTW (AX), X5 \
+	VCVTPH2PS    X5, Y5
+
+#define COPYQ8 \
+	BLOCKSCALE            \
+	VPMOVSXBD 2(AX), Y0   \
+	VPMOVSXBD 10(AX), Y1  \
+	VPMOVSXBD 18(AX), Y2  \
+	VPMOVSXBD 26(AX), Y3  \
+	SCALEOUT              \
+	ADDQ $34, AX
+
+// Y6 is 15, Y7 is 8.
+#define COPYQ4 \
+	BLOCKSCALE            \
+	VPMOVZXBD 2(AX), Y0   \
+	VPMOVZXBD 10(AX), Y1  \
+	VPSRLD    $4, Y0, Y2  \
+	VPSRLD    $4, Y1, Y3  \
+	VPAND     Y6, Y0, Y0  \
+	VPAND     Y6, Y1, Y1  \
+	VPSUBD    Y7, Y0, Y0  \
+	VPSUBD    Y7, Y1, Y1  \
+	VPSUBD    Y7, Y2, Y2  \
+	VPSUBD    Y7, Y3, Y3  \
+	SCALEOUT              \
+	ADDQ $18, AX
+
+#define SCALEOUT \
+	VCVTDQ2PS Y0, Y0     \
+	VCVTDQ2PS Y1, Y1     \
+	VCVTDQ2PS Y2, Y2     \
+	VCVTDQ2PS Y3, Y3     \
+	VMULPS    Y5, Y0, Y0 \
+	VMULPS    Y5, Y1, Y1 \
+	VMULPS    Y5, Y2, Y2 \
+	VMULPS    Y5, Y3, Y3 \
+	VMOVUPS   Y0, (DI)   \
+	VMOVUPS   Y1, 32(DI) \
+	VMOVUPS   Y2, 64(DI) \
+	VMOVUPS   Y3, 96(DI)
+
+// func loadF32YMM(dst *float32, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
+TEXT ·loadF32YMM(SB), NOSPLIT, $0-48
+	ROWS(COPYF32, 8)
+
+// func loadF16YMM(dst *float32, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
+TEXT ·loadF16YMM(SB), NOSPLIT, $0-48
+	ROWS(COPYF16, 8)
+
+// func loadBF16YMM(dst *float32, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
+TEXT ·loadBF16YMM(SB), NOSPLIT, $0-48
+	ROWS(COPYBF16, 8)
+
+// func loadQ8YMM(dst *float32, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
+TEXT ·loadQ8YMM(SB), NOSPLIT, $0-48
+	ROWS(COPYQ8, 32)
+
+// func loadQ4YMM(dst *float32, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
+TEXT ·loadQ4YMM(SB), NOSPLIT, $0-48
+	VPCMPEQD Y6, Y6, Y6
+	VPSRLD   $31, Y6, Y7
+	VPSRLD   $28, Y6, Y6
+	VPSLLD   $3, Y7, Y7
+	ROWS(COPYQ4, 32)
+
+// func prefetchT1(base unsafe.Pointer, stride uintptr, size int, cells *int32, n int)
+TEXT ·prefetchT1(SB), NOSPLIT, $0-40
+	MOVQ base+0(FP), BX
+	MOVQ stride+8(FP), R12
+	MOVQ size+16(FP), R10
+	MOVQ cells+24(FP), SI
+	MOVQ n+32(FP), CX
+
+fetch:
+	MOVLQSX (SI), AX
+	IMULQ   R12, AX
+	ADDQ    BX, AX
+	XORL    DX, DX
+
+line:
+	PREFETCHT1 (AX)(DX*1)
+	ADDQ       $64, DX
+	CMPQ       DX, R10
+	JLT        line
+	PREFETCHT1 -1(AX)(R10*1) // rows need not begin with a line
+	ADDQ       $4, SI
+	DECQ       CX
+	JNE        fetch
+	RET

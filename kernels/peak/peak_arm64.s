@@ -1,0 +1,102 @@
+//go:build !noasm
+
+#include "textflag.h"
+
+#define XOR4(a, b, c, d) \
+	VEOR a.B16, V0.B16, V0.B16 \
+	VEOR b.B16, V1.B16, V1.B16 \
+	VEOR c.B16, V2.B16, V2.B16 \
+	VEOR d.B16, V3.B16, V3.B16
+
+#define ZERO4(a, b, c, d) \
+	VEOR a.B16, a.B16, a.B16 \
+	VEOR b.B16, b.B16, b.B16 \
+	VEOR c.B16, c.B16, c.B16 \
+	VEOR d.B16, d.B16, d.B16
+
+// func readNEON(b *byte, n int) uint64
+TEXT ·readNEON(SB), NOSPLIT, $0-24
+	MOVD b+0(FP), R0
+	MOVD n+8(FP), R1
+	ZERO4(V0, V1, V2, V3)
+
+loop:
+	VLD1.P 64(R0), [V4.B16, V5.B16, V6.B16, V7.B16]
+	VLD1.P 64(R0), [V16.B16, V17.B16, V18.B16, V19.B16]
+	VLD1.P 64(R0), [V20.B16, V21.B16, V22.B16, V23.B16]
+	VLD1.P 64(R0), [V24.B16, V25.B16, V26.B16, V27.B16]
+	XOR4(V4, V5, V6, V7)
+	XOR4(V16, V17, V18, V19)
+	XOR4(V20, V21, V22, V23)
+	XOR4(V24, V25, V26, V27)
+	SUBS   $256, R1, R1
+	BNE    loop
+
+	VEOR V1.B16, V0.B16, V0.B16
+	VEOR V3.B16, V2.B16, V2.B16
+	VEOR V2.B16, V0.B16, V0.B16
+	VMOV V0.D[0], R2
+	VMOV V0.D[1], R3
+	EOR  R3, R2, R2
+	MOVD R2, ret+16(FP)
+	RET
+
+#define MADD4(a, b, c, d) \
+	VFMLA V31.S4, V31.S4, a.S4 \
+	VFMLA V31.S4, V31.S4, b.S4 \
+	VFMLA V31.S4, V31.S4, c.S4 \
+	VFMLA V31.S4, V31.S4, d.S4
+
+// There is no VFADD for vectors, so accumulators are added by multiply-add, too.
+#define ADD4(a, b, c, d) \
+	VFMLA V31.S4, a.S4, V0.S4 \
+	VFMLA V31.S4, b.S4, V0.S4 \
+	VFMLA V31.S4, c.S4, V0.S4 \
+	VFMLA V31.S4, d.S4, V0.S4
+
+// func fmaNEON(n int) float32
+//
+// V0-V27 accumulate, V31 holds ones.
+TEXT ·fmaNEON(SB), NOSPLIT, $0-12
+	MOVD n+0(FP), R1
+	MOVW $0x3f800000, R0
+	VDUP R0, V31.S4
+	ZERO4(V0, V1, V2, V3)
+	ZERO4(V4, V5, V6, V7)
+	ZERO4(V8, V9, V10, V11)
+	ZERO4(V12, V13, V14, V15)
+	ZERO4(V16, V17, V18, V19)
+	ZERO4(V20, V21, V22, V23)
+	ZERO4(V24, V25, V26, V27)
+
+loop:
+	MADD4(V0, V1, V2, V3)
+	MADD4(V4, V5, V6, V7)
+	MADD4(V8, V9, V10, V11)
+	MADD4(V12, V13, V14, V15)
+	MADD4(V16, V17, V18, V19)
+	MADD4(V20, V21, V22, V23)
+	MADD4(V24, V25, V26, V27)
+	SUBS $1, R1, R1
+	BNE  loop
+
+	VFMLA V31.S4, V1.S4, V0.S4
+	VFMLA V31.S4, V2.S4, V0.S4
+	VFMLA V31.S4, V3.S4, V0.S4
+	ADD4(V4, V5, V6, V7)
+	ADD4(V8, V9, V10, V11)
+	ADD4(V12, V13, V14, V15)
+	ADD4(V16, V17, V18, V19)
+	ADD4(V20, V21, V22, V23)
+	ADD4(V24, V25, V26, V27)
+	VMOV  V0.S[1], R2
+	VMOV  V0.S[2], R3
+	VMOV  V0.S[3], R4
+	FMOVS R2, F1
+	FMOVS R3, F2
+	FMOVS R4, F3
+	FADDS F1, F0, F0
+	FADDS F3, F2, F2
+	FADDS F2, F0, F0
+	FMOVS F0, ret+8(FP)
+	RET
