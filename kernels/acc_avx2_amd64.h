@@ -1,8 +1,8 @@
 // The body of the acc kernels: tiles of 16 tokens, over which a block of 32 or 8
 // channels by 3, 2 or 1 rows stays in registers. Whoever includes it defines
 //	LOAD0 to LOAD3  load 8 channels each, at (AX)(BX*1), into Y15
-//	SCALE           prepares Y15 for WEIGHT
-//	WEIGHT(mem, y)  broadcasts a weight
+//	WEIGHTS1 to WEIGHTS3, FMA1 to FMA3
+//	FETCHLINES      prefetches 32 channels at (AX)(BX*1)
 //	STEP32, STEP8   bytes of 32 and 8 channels; STEP8 only if there may be rests of 8
 //
 // Registers:
@@ -10,29 +10,17 @@
 //	R8   bytes per acc row    R9   bytes per p row
 //	SI   &p[row][tile]        DX   &p[row][token]
 //	BX   offset of channel    AX   row of a token
-//	R12  end of the rows' addresses
+//	R12  end of the tile's addresses
+//	R15  end of the addresses of a tile to prefetch, or R12
 //	CX   minus tokens left    R14  minus tokens of the tile
 //	R10  channels left        R11  rows left
 //
-// &p[0][tile], the first cell and the number of tokens left are kept in their
-// arguments.
+// Addresses of rows are in a ring of 4 tiles, so the first block of rows can
+// prefetch the third tile from here, line by line: prefetches that come thick and
+// fast are dropped. &p[0][tile], the next cell for the ring and the number of tokens left
+// are kept in their arguments.
 
-#ifndef FMA3
-#define FMA3(VALUES, a, b, c) \
-	VALUES                  \
-	VFMADD231PS Y15, Y12, a \
-	VFMADD231PS Y15, Y13, b \
-	VFMADD231PS Y15, Y14, c
-
-#define FMA2(VALUES, a, b) \
-	VALUES                  \
-	VFMADD231PS Y15, Y12, a \
-	VFMADD231PS Y15, Y13, b
-
-#define FMA1(VALUES, a) \
-	VALUES                  \
-	VFMADD231PS Y15, Y12, a
-
+#ifndef FETCH
 // FETCH and STORE move a block of 32 channels of the first row; FETCHX and STOREX
 // that of the row at idx.
 #define FETCH(a, b, c, e) \
@@ -72,10 +60,10 @@
 #define TOKEN \
 	MOVQ (R15)(CX*8), AX \
 	FETCHLINES           \
-	MOVQ (R12)(CX*8), AX \
-	SCALE
+	MOVQ (R12)(CX*8), AX
 
-// FILL writes the addresses of CX cells from DI on to the ring.
+// FILL writes the addresses of CX cells from DI on to the ring at R12, and leaves
+// the last one in AX.
 #define FILL(loop) \
 loop:                                                                \
 	MOVLQSX    (DI), AX                                              \
@@ -88,10 +76,6 @@ loop:                                                                \
 	DECQ       CX                                                    \
 	JNE        loop                                                  \
 	MOVQ       DI, cells+64(FP)
-
-#define WEIGHT1 WEIGHT((DX), Y12)
-#define WEIGHT2 WEIGHT((DX)(R9*1), Y13)
-#define WEIGHT3 WEIGHT((DX)(R9*2), Y14)
 #endif
 
 	MOVQ ldAcc+8(FP), R8
@@ -99,6 +83,7 @@ loop:                                                                \
 	SHLQ $2, R8
 	SHLQ $2, R9
 
+	// The first three tiles.
 	MOVQ size+80(FP), R10
 	MOVQ stride+56(FP), DX
 	MOVQ base+48(FP), BX
@@ -121,7 +106,7 @@ tile:
 	CMPQ R14, $48
 	JLE  rest
 
-	// Those of the third tile from here, full even if there are fewer.
+	// The third tile from here; the last token fills the places that are left.
 	LEAQ 384(AX), R12
 	ANDQ $511, R12
 	LEAQ ring-512(SP)(R12*1), R12
@@ -168,7 +153,7 @@ start:
 	JMP  rows
 
 again:
-	MOVQ R12, R15 // what has been prefetched, or is in use, costs little
+	MOVQ R12, R15 // prefetching what is in use costs little
 
 rows:
 	CMPQ  R11, $4 // 2+2 reuses a converted V better than 3+1
@@ -201,9 +186,7 @@ three32:
 
 three32Loop:
 	TOKEN
-	WEIGHT1
-	WEIGHT2
-	WEIGHT3
+	WEIGHTS3
 	FMA3(LOAD0, Y0, Y4, Y8)
 	FMA3(LOAD1, Y1, Y5, Y9)
 	FMA3(LOAD2, Y2, Y6, Y10)
@@ -233,9 +216,7 @@ three8:
 
 three8Loop:
 	TOKEN
-	WEIGHT1
-	WEIGHT2
-	WEIGHT3
+	WEIGHTS3
 	FMA3(LOAD0, Y0, Y4, Y8)
 	ADDQ $4, DX
 	INCQ CX
@@ -269,8 +250,7 @@ two32:
 
 two32Loop:
 	TOKEN
-	WEIGHT1
-	WEIGHT2
+	WEIGHTS2
 	FMA2(LOAD0, Y0, Y4)
 	FMA2(LOAD1, Y1, Y5)
 	FMA2(LOAD2, Y2, Y6)
@@ -298,8 +278,7 @@ two8:
 
 two8Loop:
 	TOKEN
-	WEIGHT1
-	WEIGHT2
+	WEIGHTS2
 	FMA2(LOAD0, Y0, Y4)
 	ADDQ $4, DX
 	INCQ CX
@@ -329,7 +308,7 @@ one32:
 
 one32Loop:
 	TOKEN
-	WEIGHT1
+	WEIGHTS1
 	FMA1(LOAD0, Y0)
 	FMA1(LOAD1, Y1)
 	FMA1(LOAD2, Y2)
@@ -355,7 +334,7 @@ one8:
 
 one8Loop:
 	TOKEN
-	WEIGHT1
+	WEIGHTS1
 	FMA1(LOAD0, Y0)
 	ADDQ $4, DX
 	INCQ CX

@@ -2,8 +2,36 @@
 
 #include "textflag.h"
 
-#define SCALE
-#define WEIGHT(mem, y) VBROADCASTSS mem, y
+// 12 accumulators (Y0-Y11), the weights of a token (Y12-Y14) and 8 converted values
+// (Y15).
+
+// WEIGHTS3 to WEIGHTS1 load the weights of a token; FMA3 to FMA1 do 8 channels of
+// it. VALUES is one of LOAD0 to LOAD3.
+#define WEIGHTS3 \
+	VBROADCASTSS (DX), Y12       \
+	VBROADCASTSS (DX)(R9*1), Y13 \
+	VBROADCASTSS (DX)(R9*2), Y14
+
+#define WEIGHTS2 \
+	VBROADCASTSS (DX), Y12       \
+	VBROADCASTSS (DX)(R9*1), Y13
+
+#define WEIGHTS1 VBROADCASTSS (DX), Y12
+
+#define FMA3(VALUES, a, b, c) \
+	VALUES                  \
+	VFMADD231PS Y15, Y12, a \
+	VFMADD231PS Y15, Y13, b \
+	VFMADD231PS Y15, Y14, c
+
+#define FMA2(VALUES, a, b) \
+	VALUES                  \
+	VFMADD231PS Y15, Y12, a \
+	VFMADD231PS Y15, Y13, b
+
+#define FMA1(VALUES, a) \
+	VALUES                  \
+	VFMADD231PS Y15, Y12, a
 
 #define LOAD0 LOAD(0)
 #define LOAD1 LOAD(1)
@@ -43,19 +71,48 @@ TEXT ·accF16YMM(SB), NOSPLIT, $520-88
 TEXT ·accBF16YMM(SB), NOSPLIT, $520-88
 #include "acc_avx2_amd64.h"
 
-// Quantised values: a block of channels is a block of the row. Its scale goes into
-// the weights, which are fewer than the values.
+// Quantised values: a block of channels is a block of the row. Its scale takes the
+// register of a weight, so of three weights two are loaded again and again.
 #undef LOAD
 #undef STEP32
 #undef STEP8
-#undef SCALE
-#undef WEIGHT
-#define SCALE \
-	VPBROADCASTW (AX)(BX*1), X15 \
-	VCVTPH2PS    X15, Y15
-#define WEIGHT(mem, y) \
-	VBROADCASTSS mem, y    \
-	VMULPS       Y15, y, y
+#undef WEIGHTS3
+#undef WEIGHTS2
+#undef WEIGHTS1
+#undef FMA3
+#undef FMA2
+#undef FMA1
+
+#define WEIGHTS1 \
+	VPBROADCASTW (AX)(BX*1), X13 \
+	VCVTPH2PS    X13, Y13        \ // scale
+	VBROADCASTSS (DX), Y12
+
+#define WEIGHTS2 \
+	WEIGHTS1                     \
+	VBROADCASTSS (DX)(R9*1), Y14
+
+#define WEIGHTS3 WEIGHTS1
+
+#define FMA3(VALUES, a, b, c) \
+	VALUES                          \
+	VMULPS       Y13, Y15, Y15      \
+	VBROADCASTSS (DX)(R9*1), Y14    \
+	VFMADD231PS  Y15, Y12, a        \
+	VFMADD231PS  Y15, Y14, b        \
+	VBROADCASTSS (DX)(R9*2), Y14    \
+	VFMADD231PS  Y15, Y14, c
+
+#define FMA2(VALUES, a, b) \
+	VALUES                    \
+	VMULPS      Y13, Y15, Y15 \
+	VFMADD231PS Y15, Y12, a   \
+	VFMADD231PS Y15, Y14, b
+
+#define FMA1(VALUES, a) \
+	VALUES                    \
+	VMULPS      Y13, Y15, Y15 \
+	VFMADD231PS Y15, Y12, a
 
 #define LOAD(n) \
 	VPMOVSXBD (2+8*n)(AX)(BX*1), Y15 \

@@ -7,38 +7,77 @@ import (
 	"unsafe"
 )
 
-// dotAhead is how many tokens ahead the dot kernels prefetch. Rows that are apart are
-// beyond the hardware's prefetcher, and the memory is far away. accAhead is that of
-// the acc kernels, which are written for it.
+// Prefetch distances, in tokens: the memory is far away.
 const (
-	dotAhead = 48
-	accAhead = 48
+	dotAhead = 48 // of the dot kernels
+	dotTile  = 16 // of dotLong, into the L1 cache
+	accAhead = 48 // what the acc kernels are written for
+)
+
+// Sizes of rows, in bytes, that decide how to prefetch.
+const (
+	shortRow = 128 // up to here, 48 rows ahead are all it takes
+	easyRow  = 272 // up to here, the hardware is best left alone with rows side by side
 )
 
 func dotAVX2(dst []float32, ldDst int, q []float32, rows int, k *Cache, cells []int32) {
+	n, size := len(cells), k.Type.RowBytes(k.Dim)
+	dense := k.Stride < 2*uintptr(size) && int(cells[n-1])-int(cells[0]) == n-1
+	switch {
+	case dense && size <= easyRow && (rows == 1 || k.Type.Quantised()):
+		dotRun(dst, ldDst, q, rows, k, cells, n)
+	case dense || size <= shortRow:
+		prefetchT1(k.Base, k.Stride, size, &cells[0], min(n, dotAhead))
+		dotRun(dst, ldDst, q, rows, k, cells, dotAhead)
+	default:
+		dotLong(dst, ldDst, q, rows, k, cells)
+	}
+}
+
+// dotLong has rows brought to the L2 cache from a distance and, a tile ahead, to
+// the L1: reading the lines of a long row one after the other makes the hardware
+// fetch what follows it, and drop what software asks for.
+func dotLong(dst []float32, ldDst int, q []float32, rows int, k *Cache, cells []int32) {
+	n, size, last := len(cells), k.Type.RowBytes(k.Dim), 0
+	if (uintptr(k.Base)|k.Stride)%64 != 0 {
+		last = size - 1 // may be in a line of its own
+	}
+	prefetchT1(k.Base, k.Stride, size, &cells[0], min(n, dotAhead))
+	for j := 0; j < n; j += dotTile {
+		if far := cells[min(j+dotAhead, n):]; len(far) > 0 {
+			linesT1(k.Base, k.Stride, size, &far[0], min(len(far), dotTile), last)
+		}
+		if near := cells[min(j+dotTile, n):]; len(near) > 0 {
+			linesT0(k.Base, k.Stride, size, &near[0], min(len(near), dotTile), last)
+		}
+		part := cells[j:min(j+dotTile, n)]
+		dotRun(dst[j:], ldDst, q, rows, k, part, len(part))
+	}
+}
+
+// dotRun prefetches ahead tokens ahead, from there on.
+func dotRun(dst []float32, ldDst int, q []float32, rows int, k *Cache, cells []int32, ahead int) {
 	d, size, n := k.Dim, k.Type.RowBytes(k.Dim), len(cells)
-	ldQ := QueryLen(k.Type, d)
-	ahead := n // none
-	if k.Stride >= 2*uintptr(size) || int(cells[n-1])-int(cells[0]) != n-1 {
-		ahead = dotAhead
-		prefetchT1(k.Base, k.Stride, size, &cells[0], min(n, ahead))
-	} // else they lie side by side, and the hardware is better alone
 	switch k.Type {
 	case F32:
-		dotF32YMM(&dst[0], ldDst, &q[0], rows, ldQ, size, k.Base, k.Stride, &cells[0], n, ahead)
+		dotF32YMM(&dst[0], ldDst, &q[0], rows, d, size, k.Base, k.Stride, &cells[0], n, ahead)
 	case F16:
-		dotF16YMM(&dst[0], ldDst, &q[0], rows, ldQ, size, k.Base, k.Stride, &cells[0], n, ahead)
+		dotF16YMM(&dst[0], ldDst, &q[0], rows, d, size, k.Base, k.Stride, &cells[0], n, ahead)
 	case BF16:
-		dotBF16YMM(&dst[0], ldDst, &q[0], rows, ldQ, size, k.Base, k.Stride, &cells[0], n, ahead)
+		dotBF16YMM(&dst[0], ldDst, &q[0], rows, d, size, k.Base, k.Stride, &cells[0], n, ahead)
 	case Q8_0:
-		dotQ8YMM(&dst[0], ldDst, &q[0], rows, ldQ, size, k.Base, k.Stride, &cells[0], n, ahead, d, d+d/8)
+		dotQ8YMM(&dst[0], ldDst, &q[0], rows, QueryLen(Q8_0, d), size, k.Base, k.Stride, &cells[0], n, ahead, d, d+d/8)
 	case Q4_0:
-		dotQ4YMM(&dst[0], ldDst, &q[0], rows, ldQ, size, k.Base, k.Stride, &cells[0], n, ahead, d, d+d/8)
+		dotQ4YMM(&dst[0], ldDst, &q[0], rows, QueryLen(Q4_0, d), size, k.Base, k.Stride, &cells[0], n, ahead, d, d+d/8)
 	}
 }
 
 func accAVX2(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache, cells []int32) {
 	d, size, n := v.Dim, v.Type.RowBytes(v.Dim), len(cells)
+	if v.Type.Quantised() && rows >= loadRows && rows*n >= loadWork && d <= loadFloats/8 {
+		accLoaded(acc, ldAcc, p, ldP, rows, v, cells)
+		return
+	}
 	prefetchT1(v.Base, v.Stride, size, &cells[0], min(n, accAhead))
 	switch v.Type {
 	case F32:
@@ -53,6 +92,42 @@ func accAVX2(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache,
 		accQ4YMM(&acc[0], ldAcc, &p[0], ldP, rows, d, v.Base, v.Stride, &cells[0], n, size)
 	}
 }
+
+// From loadRows rows on, quantised values are converted once for all rows, loadFloats
+// at a time, which the L1 cache holds. It needs some work to be worth clearing them.
+const (
+	loadRows   = 6
+	loadWork   = 64 * loadRows // rows times tokens
+	loadFloats = 2048
+)
+
+// accLoaded does what the acc kernels of quantised values do, bit for bit.
+func accLoaded(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache, cells []int32) {
+	const line = 64
+	var room [loadFloats + line/4]float32
+	buf := room[-uintptr(unsafe.Pointer(&room))%line/4:][:loadFloats]
+	d, size := v.Dim, v.Type.RowBytes(v.Dim)
+	tokens := loadFloats / d
+	next := cells[:min(tokens, len(cells))]
+	prefetchT1(v.Base, v.Stride, size, &next[0], len(next))
+	for j := 0; j < len(cells); j += tokens {
+		part := next
+		if rest := cells[j+len(part):]; len(rest) > 0 {
+			next = rest[:min(tokens, len(rest))]
+			prefetchT1(v.Base, v.Stride, size, &next[0], len(next))
+		}
+		loadAVX2(buf, v, part)
+		accF32YMM(&acc[0], ldAcc, &p[j], ldP, rows, d, unsafe.Pointer(&buf[0]), uintptr(4*d), &ascending[0], len(part), 4*d)
+	}
+}
+
+// ascending are the cells of a buffer.
+var ascending = func() (t [loadFloats / blockLen]int32) {
+	for i := range t {
+		t[i] = int32(i)
+	}
+	return t
+}()
 
 func loadAVX2(dst []float32, c *Cache, cells []int32) {
 	n := len(cells)
@@ -241,6 +316,12 @@ func loadQ4YMM(dst *float32, d int, base unsafe.Pointer, stride uintptr, cells *
 
 //go:noescape
 func prefetchT1(base unsafe.Pointer, stride uintptr, size int, cells *int32, n int)
+
+//go:noescape
+func linesT1(base unsafe.Pointer, stride uintptr, size int, cells *int32, n, last int)
+
+//go:noescape
+func linesT0(base unsafe.Pointer, stride uintptr, size int, cells *int32, n, last int)
 
 // softmaxRowYMM reports masked, and leaves x alone, when newMax is -Inf.
 //
