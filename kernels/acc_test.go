@@ -15,8 +15,8 @@ type accCase struct {
 	want, tol []float64 // [rows][d]
 }
 
-// accTile is how many neighbouring tokens may share the scale of rounded weights.
-const accTile = 16
+// weightTile is how many neighbouring tokens may share the scale of rounded weights.
+const weightTile = 16
 
 func (m memory) accCase(s shape, what content) *accCase {
 	c := &accCase{shape: s, c: m.cache(s), ld: s.d + s.rng.IntN(8), ldP: s.n + s.rng.IntN(8)}
@@ -89,9 +89,9 @@ func (c *accCase) weightRounding(tol []float64) {
 	const unit = 0x1p-16 * (1 + 0x1p-8)
 	nb := c.d / 32
 	ints, scales := make([]int32, c.d), make([]float64, nb)
-	for at := 0; at < c.n; at += accTile {
+	for at := 0; at < c.n; at += weightTile {
 		largest, sum := make([]float64, c.rows*nb), make([]float64, c.d)
-		for j := at; j < min(at+accTile, c.n); j++ {
+		for j := at; j < min(at+weightTile, c.n); j++ {
 			decodeInts(c.typ, c.c.bytes(c.c.cells[j]), ints, scales)
 			for i, x := range ints {
 				sum[i] += math.Abs(float64(x))

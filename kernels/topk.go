@@ -7,13 +7,13 @@ import (
 
 // TopK writes the indices of the len(dst) largest of x to dst, in ascending order.
 // Of equal scores the lower index wins; a NaN loses to everything. scratch needs 2*len(x)
-// elements. It panics if x is shorter than dst or scratch is too short.
+// elements. It panics if x is shorter than dst or too long, or scratch is too short.
 //
 // A threshold guessed from a sample lets one pass at memory speed drop nearly all
 // scores; what is left is selected exactly. A bad guess costs time only.
 func TopK(dst []int32, x []float32, scratch []uint32) {
 	n, k := len(x), len(dst)
-	if n < k || len(scratch) < 2*n {
+	if n < k || n >= maxDim || len(scratch) < 2*n {
 		panicShort("x or scratch")
 	}
 	if k == 0 {

@@ -193,20 +193,20 @@ func TestF16All(t *testing.T) {
 }
 
 func TestToF16Rounding(t *testing.T) {
-	var in []float32
+	var src []float32
 	for b := uint32(0); b < 0x7f800000; b += 9973 {
-		in = append(in, math.Float32frombits(b), -math.Float32frombits(b))
+		src = append(src, math.Float32frombits(b), -math.Float32frombits(b))
 	}
 	for h := range uint16(0x7bff) { // every tie and its neighbours
 		tie := float32(halves[h]+halves[h+1]) / 2
-		in = append(in, tie, -tie, math.Nextafter32(tie, inf32), math.Nextafter32(tie, -inf32))
+		src = append(src, tie, -tie, math.Nextafter32(tie, inf32), math.Nextafter32(tie, -inf32))
 	}
-	in = append(in, 65504, 65519, 65520, 65536, math.MaxFloat32, -math.MaxFloat32, inf32, -inf32, nan32,
+	src = append(src, 65504, 65519, 65520, 65536, math.MaxFloat32, -math.MaxFloat32, inf32, -inf32, nan32,
 		0x1p-25, tiny32, negZ, math.Float32frombits(0x7f800001), math.Float32frombits(0xffc12345))
 	eachISA(t, func(t *testing.T) {
-		out := make([]uint16, len(in))
-		ToF16(out, in)
-		for i, v := range in {
+		out := make([]uint16, len(src))
+		ToF16(out, src)
+		for i, v := range src {
 			checkF16(t, v, out[i])
 		}
 	})
