@@ -81,8 +81,8 @@ func (c *accCase) reference() {
 }
 
 // weightRounding bounds what may come from weights times scales that are rounded to 16
-// bits relative to the largest of a tile: half a unit, which is 2^-16 of that, times the
-// integer of each token. The rounding of a sum of up to 16 products with unsigned bytes,
+// bits relative to the largest weight times the largest scale of a tile: half a unit,
+// which is 2^-16 of that, times the integer of each token. The rounding of a sum of up to 16 products with unsigned bytes,
 // 16*128*2^-24, counts as another 8. Weights so small that their inverse
 // overflows may be dropped.
 func (c *accCase) weightRounding(tol []float64) {
@@ -90,22 +90,22 @@ func (c *accCase) weightRounding(tol []float64) {
 	nb := c.d / 32
 	ints, scales := make([]int32, c.d), make([]float64, nb)
 	for at := 0; at < c.n; at += weightTile {
-		largest, sum := make([]float64, c.rows*nb), make([]float64, c.d)
+		weight, scale, sum := make([]float64, c.rows), make([]float64, nb), make([]float64, c.d)
 		for j := at; j < min(at+weightTile, c.n); j++ {
 			decodeInts(c.typ, c.c.bytes(c.c.cells[j]), ints, scales)
 			for i, x := range ints {
 				sum[i] += math.Abs(float64(x))
 			}
+			for b, s := range scales {
+				scale[b] = max(scale[b], magnitude(s))
+			}
 			for r := range c.rows {
-				for b, s := range scales {
-					l := &largest[r*nb+b]
-					*l = max(*l, magnitude(s*float64(c.w[r*c.ldP+j])))
-				}
+				weight[r] = max(weight[r], magnitude(float64(c.w[r*c.ldP+j])))
 			}
 		}
 		for r := range c.rows {
 			for i, s := range sum {
-				tol[r*c.d+i] += max(largest[r*nb+i/32]*unit, 0x1p-112) * (s + 8)
+				tol[r*c.d+i] += max(weight[r]*scale[i/32]*unit, 0x1p-112) * (s + 8)
 			}
 		}
 	}

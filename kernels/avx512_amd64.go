@@ -2,13 +2,60 @@
 
 package kernels
 
+import "unsafe"
+
 func dotAVX512(dst []float32, ldDst int, q []float32, rows int, k *Cache, cells []int32) {
 	dotAVX2(dst, ldDst, q, rows, k, cells)
 }
 
 func accAVX512(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache, cells []int32) {
+	if v.Type.Quantised() && v.Dim <= intDim {
+		accIntegers(acc, ldAcc, p, ldP, rows, v, cells)
+		return
+	}
 	accAVX2(acc, ldAcc, p, ldP, rows, v, cells)
 }
+
+// What fits in the frame of the kernels that accumulate in integers.
+const (
+	intDim  = 256
+	intRows = 16
+	intTile = 16 // tokens
+)
+
+// accIntegers leaves rows with an Inf or a NaN, which integers cannot hold, to
+// accAVX2, for a tile each.
+func accIntegers(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache, cells []int32) {
+	for r := 0; r < rows; r += intRows {
+		n := min(intRows, rows-r)
+		for j := 0; j < len(cells); {
+			done, bad := accTiles(acc[r*ldAcc:], ldAcc, p[r*ldP+j:], ldP, n, v, cells[j:])
+			j += done
+			if bad == 0 {
+				continue
+			}
+			first := (j - 1) &^ (intTile - 1)
+			for i := r; i < r+n; i++ {
+				if bad>>(i-r)&1 != 0 {
+					accAVX2(acc[i*ldAcc:], ldAcc, p[i*ldP+first:], ldP, 1, v, cells[first:j])
+				}
+			}
+		}
+	}
+}
+
+func accTiles(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache, cells []int32) (done int, bad uint) {
+	if v.Type == Q8_0 {
+		return accQ8ZMM(&acc[0], ldAcc, &p[0], ldP, rows, v.Dim, v.Base, v.Stride, &cells[0], len(cells))
+	}
+	return accQ4ZMM(&acc[0], ldAcc, &p[0], ldP, rows, v.Dim, v.Base, v.Stride, &cells[0], len(cells))
+}
+
+//go:noescape
+func accQ8ZMM(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n int) (done int, bad uint)
+
+//go:noescape
+func accQ4ZMM(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n int) (done int, bad uint)
 
 func softmaxRowAVX512(x []float32, oldMax float32) (newMax, sum float32) {
 	newMax, sum, masked := softmaxRowZMM(&x[0], len(x), oldMax)
