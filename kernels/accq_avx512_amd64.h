@@ -62,16 +62,16 @@ repeat: // the last token, with weights of 0
 	INCQ CX
 	JMP  repeat
 
-fetch: // the lines of as many tokens two tiles ahead
+fetch: // the lines of as many tokens three tiles ahead
 	MOVQ n+72(FP), CX
 	SUBQ done+80(FP), CX
-	SUBQ $32, CX
+	SUBQ $48, CX
 	JLE  fetched
 	CMPQ CX, DX
 	CMOVQGT DX, CX
 
 fetchRow:
-	MOVLQSX 124(SI)(CX*4), AX
+	MOVLQSX 188(SI)(CX*4), AX
 	IMULQ   R13, AX
 	ADDQ    R12, AX
 	MOVQ    R11, BX

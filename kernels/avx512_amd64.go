@@ -4,16 +4,65 @@ package kernels
 
 import "unsafe"
 
+// tilesAhead is how many tiles of 16 tokens are asked for from memory before their turn.
+const tilesAhead = 3
+
+//go:noescape
+func dotF32AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
+
+//go:noescape
+func dotF16AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
+
+//go:noescape
+func dotBF16AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
+
+//go:noescape
+func dotQ8AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, ahead int)
+
+//go:noescape
+func dotQ4AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, ahead int)
+
 func dotAVX512(dst []float32, ldDst int, q []float32, rows int, k *Cache, cells []int32) {
-	dotAVX2(dst, ldDst, q, rows, k, cells)
+	n, size := len(cells), k.Type.RowBytes(k.Dim)
+	switch k.Type {
+	case F32:
+		dotF32AVX512(&dst[0], ldDst, &q[0], rows, k.Dim, k.Base, k.Stride, &cells[0], n, size, tilesAhead)
+	case F16:
+		dotF16AVX512(&dst[0], ldDst, &q[0], rows, k.Dim, k.Base, k.Stride, &cells[0], n, size, tilesAhead)
+	case BF16:
+		dotBF16AVX512(&dst[0], ldDst, &q[0], rows, k.Dim, k.Base, k.Stride, &cells[0], n, size, tilesAhead)
+	case Q8_0:
+		dotQ8AVX512(&dst[0], ldDst, &q[0], rows, k.Dim, k.Base, k.Stride, &cells[0], n, 16*tilesAhead)
+	case Q4_0:
+		dotQ4AVX512(&dst[0], ldDst, &q[0], rows, k.Dim, k.Base, k.Stride, &cells[0], n, 16*tilesAhead)
+	}
 }
 
+//go:noescape
+func accF32AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
+
+//go:noescape
+func accF16AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
+
+//go:noescape
+func accBF16AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
+
 func accAVX512(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache, cells []int32) {
+	n, size := len(cells), v.Type.RowBytes(v.Dim)
 	if v.Type.Quantised() && v.Dim <= intDim {
 		accIntegers(acc, ldAcc, p, ldP, rows, v, cells)
 		return
 	}
-	accAVX2(acc, ldAcc, p, ldP, rows, v, cells)
+	switch v.Type {
+	case F32:
+		accF32AVX512(&acc[0], ldAcc, &p[0], ldP, rows, v.Dim, v.Base, v.Stride, &cells[0], n, size, tilesAhead)
+	case F16:
+		accF16AVX512(&acc[0], ldAcc, &p[0], ldP, rows, v.Dim, v.Base, v.Stride, &cells[0], n, size, tilesAhead)
+	case BF16:
+		accBF16AVX512(&acc[0], ldAcc, &p[0], ldP, rows, v.Dim, v.Base, v.Stride, &cells[0], n, size, tilesAhead)
+	default:
+		accAVX2(acc, ldAcc, p, ldP, rows, v, cells)
+	}
 }
 
 // What fits in the frame of the kernels that accumulate in integers.

@@ -30,7 +30,7 @@ type Attn struct {
 // sequences, so results are the same bits in any company.
 const (
 	maxChunks  = 32
-	exactChunk = 512 // tokens, at least, in a chunk of an exact item
+	exactChunk = 256 // tokens, at least, in a chunk of an exact item
 	farChunk   = 128 // tokens, at least, in a chunk of far pages
 	blockCols  = 256 // tokens whose logits are held at once
 	maxRuns    = 512 // row ranges over stretches of them
@@ -46,26 +46,48 @@ func (e *Engine) Attend(a *Attn, ith, nth int) error {
 		return err
 	}
 	start := time.Now()
-	w, l, claims := &e.workers[ith], &e.layers[a.Layer], e.jobs[a.Layer].claims
-	n := len(e.step.seqs) * l.KVHeads
-	for k := range n {
-		i := (k + ith*n/nth) % n
-		c, it, q, h := &claims[i], &e.items[i], &e.step.seqs[i/l.KVHeads], i%l.KVHeads
-		if c.partLeft.Load() != 0 {
-			return statef("layer %d is attended before its selection ended", a.Layer)
+	w, l := &e.workers[ith], &e.layers[a.Layer]
+	for k := range e.step.seqs {
+		s := (k + ith*len(e.step.seqs)/nth) % len(e.step.seqs)
+		// The heads of an exact sequence read the same cells, whose rows may share
+		// cache lines: one thread takes a chunk of all of them.
+		heads := 1
+		if e.exact(a.Layer, &e.step.seqs[s]) {
+			heads = l.KVHeads
 		}
-		for chunks := int32(it.chunks); c.next.Load() < chunks; {
-			chunk := c.next.Add(1) - 1
-			if chunk >= chunks {
-				break
-			}
-			e.attendChunk(w, l, it, q, h, int(chunk))
-			if c.left.Add(-1) == 0 {
-				e.merge(w, l, a, it, q, h)
+		for h := 0; h < l.KVHeads; h += heads {
+			first := s*l.KVHeads + (h+heads*ith)%l.KVHeads
+			if err := e.attendItems(w, l, a, first, heads); err != nil {
+				return err
 			}
 		}
 	}
 	w.spent(ith, start)
+	return nil
+}
+
+// attendItems takes chunks of neighbouring items until there are none left.
+func (e *Engine) attendItems(w *worker, l *layer, a *Attn, first, n int) error {
+	claims := e.jobs[a.Layer].claims[first : first+n]
+	for i := range claims {
+		if claims[i].partLeft.Load() != 0 {
+			return statef("layer %d is attended before its selection ended", a.Layer)
+		}
+	}
+	q := &e.step.seqs[first/l.KVHeads]
+	for chunks := int32(e.items[first].chunks); claims[0].next.Load() < chunks; {
+		chunk := claims[0].next.Add(1) - 1
+		if chunk >= chunks {
+			break
+		}
+		for i := range claims {
+			it, h := &e.items[first+i], (first+i)%l.KVHeads
+			e.attendChunk(w, l, it, q, h, int(chunk))
+			if claims[i].left.Add(-1) == 0 {
+				e.merge(w, l, a, it, q, h)
+			}
+		}
+	}
 	return nil
 }
 

@@ -1,0 +1,169 @@
+//go:build !noasm
+
+#include "textflag.h"
+#include "tile_avx512_amd64.h"
+
+// TAKE takes the pointers of the block at an offset.
+#define TAKE(off) \
+	MOVQ 0(SP)(off*1), R8   \
+	MOVQ 8(SP)(off*1), R9   \
+	MOVQ 16(SP)(off*1), R10 \
+	MOVQ 24(SP)(off*1), R11
+
+#define ZERO4(a, b, c, e) \
+	VXORPS a, a, a \
+	VXORPS b, b, b \
+	VXORPS c, c, c \
+	VXORPS e, e, e
+
+// THREE, TWO and ONE multiply 64 channels of a token with as many rows, and convert
+// those of the next token.
+#define FOUR(p, a, b, c, e) \
+	VFMADD231PS Z28, Z20, a \
+	VFMADD231PS Z16, Z20, b \
+	VFMADD231PS Z24, Z20, c \
+	VFMADD231PS 0(R13)(AX*4), Z20, e \
+	LOAD(AT(p, 0), Z20) \
+	VFMADD231PS Z29, Z21, a \
+	VFMADD231PS Z17, Z21, b \
+	VFMADD231PS Z25, Z21, c \
+	VFMADD231PS 64(R13)(AX*4), Z21, e \
+	LOAD(AT(p, 1), Z21) \
+	VFMADD231PS Z30, Z22, a \
+	VFMADD231PS Z18, Z22, b \
+	VFMADD231PS Z26, Z22, c \
+	VFMADD231PS 128(R13)(AX*4), Z22, e \
+	LOAD(AT(p, 2), Z22) \
+	VFMADD231PS Z31, Z23, a \
+	VFMADD231PS Z19, Z23, b \
+	VFMADD231PS Z27, Z23, c \
+	VFMADD231PS 192(R13)(AX*4), Z23, e \
+	LOAD(AT(p, 3), Z23)
+
+#define THREE(p, a, b, c) \
+	VFMADD231PS Z28, Z20, a \
+	VFMADD231PS Z16, Z20, b \
+	VFMADD231PS Z24, Z20, c \
+	LOAD(AT(p, 0), Z20) \
+	VFMADD231PS Z29, Z21, a \
+	VFMADD231PS Z17, Z21, b \
+	VFMADD231PS Z25, Z21, c \
+	LOAD(AT(p, 1), Z21) \
+	VFMADD231PS Z30, Z22, a \
+	VFMADD231PS Z18, Z22, b \
+	VFMADD231PS Z26, Z22, c \
+	LOAD(AT(p, 2), Z22) \
+	VFMADD231PS Z31, Z23, a \
+	VFMADD231PS Z19, Z23, b \
+	VFMADD231PS Z27, Z23, c \
+	LOAD(AT(p, 3), Z23)
+
+#define TWO(p, a, b) \
+	VFMADD231PS Z28, Z20, a \
+	VFMADD231PS Z16, Z20, b \
+	LOAD(AT(p, 0), Z20) \
+	VFMADD231PS Z29, Z21, a \
+	VFMADD231PS Z17, Z21, b \
+	LOAD(AT(p, 1), Z21) \
+	VFMADD231PS Z30, Z22, a \
+	VFMADD231PS Z18, Z22, b \
+	LOAD(AT(p, 2), Z22) \
+	VFMADD231PS Z31, Z23, a \
+	VFMADD231PS Z19, Z23, b \
+	LOAD(AT(p, 3), Z23)
+
+#define ONE(p, a) \
+	VFMADD231PS Z28, Z20, a \
+	LOAD(AT(p, 0), Z20) \
+	VFMADD231PS Z29, Z21, a \
+	LOAD(AT(p, 1), Z21) \
+	VFMADD231PS Z30, Z22, a \
+	LOAD(AT(p, 2), Z22) \
+	VFMADD231PS Z31, Z23, a \
+	LOAD(AT(p, 3), Z23)
+
+// SUM4 leaves [a b c e] in each 128-bit lane of a, summed over the lane's
+// channels. Blends take the place of two shuffles.
+#define SUM4(a, b, c, e) \
+	VSHUFPS   $0x4e, b, a, Z24 \ // a2 a3 b0 b1
+	VBLENDMPS b, a, K2, a      \ // a0 a1 b2 b3
+	VSHUFPS   $0x4e, e, c, Z25 \
+	VBLENDMPS e, c, K2, c      \
+	VADDPS    Z24, a, a        \
+	VADDPS    Z25, c, c        \
+	VSHUFPS   $0x88, c, a, Z24 \
+	VSHUFPS   $0xdd, c, a, Z25 \
+	VADDPS    Z24, Z25, a
+
+#define FOLD4(a, b, c, e) \
+	VSHUFF32X4 $0x44, b, a, Z24   \ // a0 a1 b0 b1
+	VSHUFF32X4 $0xee, b, a, Z25   \ // a2 a3 b2 b3
+	VSHUFF32X4 $0x44, e, c, Z26   \
+	VSHUFF32X4 $0xee, e, c, Z27   \
+	VADDPS     Z24, Z25, Z24      \
+	VADDPS     Z26, Z27, Z26      \
+	VSHUFF32X4 $0x88, Z26, Z24, a \
+	VSHUFF32X4 $0xdd, Z26, Z24, b \
+	VADDPS     a, b, a
+
+#define FOLD2(a, b) \
+	VSHUFF32X4 $0x44, b, a, Z24     \
+	VSHUFF32X4 $0xee, b, a, Z25     \
+	VADDPS     Z24, Z25, Z24        \
+	VSHUFF32X4 $0x88, Z24, Z24, a   \
+	VSHUFF32X4 $0xdd, Z24, Z24, b   \
+	VADDPS     a, b, a
+
+// ASK asks for a line of the token at offset off of those to ask for.
+#define ASK(off, p) \
+	MOVQ       off(SP)(R14*1), R15 \
+	PREFETCHT1 p
+
+#define ASK16 \
+	ASK(0, HERE(R15))  \
+	ASK(8, HERE(R15))  \
+	ASK(16, HERE(R15)) \
+	ASK(24, HERE(R15))
+
+#define LOAD(p, z) VMOVUPS p, z
+#define AT(p, i) (64*(i))(p)
+#define HERE(p) (p)(AX*4)
+#define END(p) 255(p)(AX*4)
+#define SIZE64 256
+#define ASK64(off) \
+	ASK(off, HERE(R15))         \
+	PREFETCHT1 64(R15)(AX*4)  \
+	PREFETCHT1 128(R15)(AX*4) \
+	PREFETCHT1 192(R15)(AX*4)
+
+// func dotF32AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
+TEXT ·dotF32AVX512(SB), NOSPLIT, $576-88
+#include "dot_avx512_amd64.h"
+
+#undef LOAD
+#undef AT
+#undef HERE
+#undef END
+#undef SIZE64
+#undef ASK64
+#define LOAD(p, z) VCVTPH2PS p, z
+#define AT(p, i) (32*(i))(p)
+#define HERE(p) (p)(AX*2)
+#define END(p) 127(p)(AX*2)
+#define SIZE64 128
+#define ASK64(off) \
+	ASK(off, HERE(R15))     \
+	PREFETCHT1 64(R15)(AX*2)
+
+// func dotF16AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
+TEXT ·dotF16AVX512(SB), NOSPLIT, $576-88
+#include "dot_avx512_amd64.h"
+
+#undef LOAD
+#define LOAD(p, z) \
+	VPMOVZXWD p, z      \
+	VPSLLD    $16, z, z
+
+// func dotBF16AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
+TEXT ·dotBF16AVX512(SB), NOSPLIT, $576-88
+#include "dot_avx512_amd64.h"
