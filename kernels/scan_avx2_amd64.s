@@ -18,6 +18,7 @@
 // &dst[0][page] is kept in its argument.
 
 #define GROUP \
+	PREFETCHT0 1088(AX)   \ // planes are short, and the hardware is slow to see the next
 	VMOVDQU (AX), Y6      \
 	VMOVDQU 32(AX), Y8    \
 	VPSRLW  $8, Y6, Y7    \
