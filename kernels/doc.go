@@ -1,64 +1,113 @@
 // Package kernels holds the CPU kernels of sparse decode attention: products of
-// float32 rows with F16 rows of a KV cache, the running softmax, channel
-// statistics and conversions.
+// query rows with the keys of a cache, the running softmax, weighted sums of
+// values, scans of page summaries, and the choice of the best scores.
 //
 // # What it owns
 //
-// Arithmetic on strided F16 rows, and the choice of instruction set. It knows
-// nothing of pages, heads, sequences or masks: callers resolve them to a
-// pointer, a stride and a count. Nothing here allocates, locks or starts a
-// goroutine; every function may run on any number of threads at once.
+// Arithmetic on rows of a KV cache in ggml's layouts (F32, F16, BF16, Q8_0, Q4_0),
+// and the choice of instruction set. It knows nothing of pages' meaning, heads,
+// sequences or masks: callers resolve them to a Cache and a list of cells. Nothing
+// here allocates, locks or starts a goroutine; every function may run on any number
+// of threads at once.
 //
-// Slices are checked against the sizes, at the cost of a few predictable
-// branches. Cache pointers cannot be: n rows, stride apart, must be readable.
-// Nothing beyond their last byte is touched.
+// Slices are checked against the sizes, at the cost of a few predictable branches.
+// Cells cannot be: their rows must be readable. Nothing beyond their last byte is
+// touched.
+//
+// # One block of attention
+//
+// Callers gather up to a few hundred cells and go over them once for all query rows:
+//
+//	Queries     once per step: rows for the type of K
+//	Dot         logits [rows][cells]; SoftCap where the model has one
+//	SoftmaxRow  per row: weights in place, new maximum, sum
+//	Scale       per row, when the maximum rose
+//	Acc         acc[row] += weights . V
+//
+// A list of cells instead of runs means that neighbouring cells, scattered cells and
+// whole pages are the same to a kernel: results and speed do not depend on how
+// the host filled its cache. A logit depends on its token and its row alone, and a
+// row of Acc on that row alone, bit for bit.
 //
 // # Instruction sets
 //
-// The assembly needs AVX2, FMA and F16C on amd64. Without them, on other
-// architectures and under the build tag noasm, the generic Go kernels run. The
-// environment variable RETRO_ISA, read once at init, forces a level ("generic"
-// or "avx2"); an unknown or unavailable value is ignored. ISA tells the result.
+//	avx512   amd64 with AVX-512 F, BW, DQ, VL and VNNI
+//	avx2     amd64 with AVX2, FMA and F16C
+//	dotprod  arm64 with SDOT
+//	neon     arm64
+//	generic  portable Go, and the definition of the others
 //
-// Both sets follow IEEE 754 for Inf and NaN and keep subnormals. They differ in
-// the order of summation and in fused rounding only, so within rounding error;
-// conversions and Scale agree bit for bit.
+// The best that the machine has is used. The environment variable RETRO_ISA, read once
+// at init, forces a lower one; an unknown or unavailable value is ignored. ISA and ISAs
+// tell. All sets follow IEEE 754 for Inf and NaN and keep subnormals. Integers
+// are exact everywhere; otherwise sets differ in the order of summation and in fused
+// rounding, so within rounding error.
 //
-// # The two main kernels
+// # Integers where they are exact
 //
-// DotF16 takes blocks of 4 tokens by 3, 2 or 1 query rows. 12 accumulators of
-// 8 channels (Y0-Y11) and the 3 rows of q (Y13-Y15) leave one register for K
-// (Y12): each K vector is converted once per block and used by its 3 rows. Then
-// the 4 accumulators of a row are folded into one vector of 4 dot products.
+// Queries for Q8_0 and Q4_0 keys are rounded to int8 per block of 32 channels, as ggml
+// does, and multiplied in integers. Queries for summaries are rounded to 14 bits,
+// 64*hi + lo, which leaves their 8 bits as the only loss. For quantised values avx512
+// rounds weights times scales to 16 bits, relative to the largest of 16 tokens; the
+// others multiply floats.
 //
-// AccF16 takes blocks of 32 channels by 3, 2 or 1 rows: 12 accumulators (Y0-Y11)
-// stay in registers over a tile of 16 tokens, Y12-Y14 hold the weights of a
-// token, Y15 the converted V.
+// # Registers and counts, amd64
 //
-// Instructions per token and block of 3 rows:
+// Instructions per token for head size 64, without prefetching (10 to 18 more):
 //
-//	DotF16  (23*d/8 + 60) / 4, of which 3*d/8 are FMA and d/8 conversions: 61 for d = 64
-//	AccF16  24*d/32, of which 3*d/8 are FMA and d/8 conversions: 48 for d = 64
+//	               avx2, 3 rows   avx512, 3 rows   per further row
+//	Dot F16        59             33               5 FMA or so, and sums
+//	Acc F16        50             19               4 FMA, 1 broadcast
+//	Dot Q8_0       55             12               1 VPDPBUSD, shared by 16 tokens
+//	Acc Q8_0       82             11               2 VPDPWSSD, shared by 2 tokens
 //
-// Zen 4 starts two FMAs and one conversion a cycle, which bounds 3 rows by the
-// FMAs and 1 row by the conversions. AccF16 runs within 10 % of that in cache,
-// DotF16 within 25 % at d = 64, where folding weighs most.
+// Dot of floats, avx512: 4 tokens by up to 4 rows in 16 accumulators (Z0-Z15), 64
+// channels of K converted once in Z20-Z23 for all rows of the block. Sums across lanes
+// are 6 shuffles for 4 tokens of a row, then the lanes of up to 4 rows are folded
+// together; Zen 4 does shuffles and additions beside the FMAs, so the FMAs are the
+// limit. avx2: 4 tokens by 3 rows, 12 accumulators, one register for K.
+//
+// Dot of quantised keys, avx512: 16 tokens in the lanes of a vector. 32 channels of
+// each are transposed by dwords once, then each row takes 8 VPDPBUSD with 4 channels of
+// q broadcast from memory, without any sum across lanes. avx2 multiplies |k| with the
+// query under k's sign (VPMADDUBSW), token by token.
+//
+// Acc of floats: up to 4 rows (avx512) or 3 (avx2) by 64 (32) channels stay in
+// registers over a tile of 16 tokens; a weight is broadcast once for all channels.
+//
+// Acc of quantised values, avx512: values of two tokens interleaved as int16 in
+// Z0-Z15 serve all rows: 16 VPDPWSSD for 16 tokens and 32 channels, where floats would
+// take 32 FMAs and as many conversions.
+//
+// Scan: 16 pages in the lanes, two VPDPBUSD per row for 64 bytes, nothing to convert.
+//
+// Why it is at the limit: F16 rows of 64 channels are 128 bytes and cost 64*rows
+// multiply-adds. A core of Zen 4 does 16 a cycle and reads 6 to 8 bytes of memory a
+// cycle, so up to 3 rows memory is the limit, from 5 or 6 on arithmetic is. Only integers get
+// past that: 64 a cycle for keys, 32 for values.
 //
 // # Memory
 //
-// Rows side by side stream at the read bandwidth of a core. Rows that lie apart,
-// as one head's do in the cache of several, are beyond the hardware's
-// prefetcher and bound by latency. Both kernels therefore prefetch within a
-// call. Between calls, for pages, it is up to the caller: Prefetch of the next
-// page or, better, the one after it made scattered pages of 16 tokens two to
-// five times as fast.
+// Rows that lie apart, as one head's do in the cache of several, are beyond the
+// hardware's prefetcher. Dot and Acc therefore ask for rows about 48 tokens ahead in
+// the list (PREFETCHT1: the L1 has too few miss buffers for that distance), all
+// lines of a row, and as often for each row, because a loop over the lines that a row
+// really touches mispredicts. Before a list, Prefetch of its first 16 cells helps.
+// Q8_0 rows of 64 channels are 68 bytes: alone they fetch nearly two lines each. Callers
+// that go over all heads of a stretch of cells, one after the other, find the rest of
+// the lines in the cache.
+//
+// # arm64
+//
+// The same shapes with 128-bit vectors: 4 tokens by up to 4 rows for Dot, 4 rows by
+// 16 channels for Acc, SDOT by element for quantised keys and summaries, widening
+// multiplies without it. Go's assembler lacks many vector instructions; neon_arm64.h
+// encodes them, and asmcheck_test.go compares each with what GNU as and objdump say.
+// Tested on an emulator only: prefetch distances are not tuned.
 //
 // # Adding an instruction set
 //
-// Add dispatch_GOARCH.go with the functions of dispatch_generic.go, exclude the
-// architecture there, and extend isa.go. Kernels a set lacks may call their
-// generic twin. A second level on amd64 turns hasAVX2 into a level that is
-// compared: function variables would make every argument escape. The tests
-// compare whatever is dispatched with the generic twins and with float64, at
-// every size and between guard pages, so they need no change.
+// Extend isa.go and the dispatch of its architecture. Kernels that a set lacks call those of the
+// next lower one. The tests run every level of the machine against float64 and integer
+// references at every size and between guard pages, so they need no change.
 package kernels
