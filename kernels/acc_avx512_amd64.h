@@ -37,6 +37,19 @@
 	MOVQ    560(SP), AX
 	CMPQ    AX, R13
 	CMOVQLT AX, R13
+	MOVQ    end+96(FP), R8
+	TESTQ   R8, R8
+	JEQ     start
+	XORL    CX, CX
+
+end:
+	MOVQ       (BP)(CX*8), AX
+	PREFETCHT1 (AX)(R8*1)
+	INCQ       CX
+	CMPQ       CX, $16
+	JNE        end
+
+start:
 	MOVQ    544(SP), SI
 	MOVQ    rows+32(FP), R14
 	MOVQ    acc+0(FP), DI

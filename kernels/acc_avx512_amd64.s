@@ -63,11 +63,10 @@
 	PREFETCHT1 (AX)(BX*4)    \
 	PREFETCHT1 64(AX)(BX*4)  \
 	PREFETCHT1 128(AX)(BX*4) \
-	PREFETCHT1 192(AX)(BX*4) \
-	PREFETCHT1 255(AX)(BX*4)
+	PREFETCHT1 192(AX)(BX*4)
 
-// func accF32AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
-TEXT ·accF32AVX512(SB), NOSPLIT, $576-96
+// func accF32AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int)
+TEXT ·accF32AVX512(SB), NOSPLIT, $576-104
 #include "acc_avx512_amd64.h"
 
 #undef LOAD
@@ -79,11 +78,10 @@ TEXT ·accF32AVX512(SB), NOSPLIT, $576-96
 #define AT(i) (32*i)(AX)(BX*2)
 #define LINES \
 	PREFETCHT1 (AX)(BX*2)   \
-	PREFETCHT1 64(AX)(BX*2) \
-	PREFETCHT1 127(AX)(BX*2)
+	PREFETCHT1 64(AX)(BX*2)
 
-// func accF16AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
-TEXT ·accF16AVX512(SB), NOSPLIT, $576-96
+// func accF16AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int)
+TEXT ·accF16AVX512(SB), NOSPLIT, $576-104
 #include "acc_avx512_amd64.h"
 
 #undef LOAD
@@ -95,6 +93,6 @@ TEXT ·accF16AVX512(SB), NOSPLIT, $576-96
 	VPMOVZXWD.Z (AX)(BX*2), K1, Z16 \
 	VPSLLD      $16, Z16, Z16
 
-// func accBF16AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
-TEXT ·accBF16AVX512(SB), NOSPLIT, $576-96
+// func accBF16AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int)
+TEXT ·accBF16AVX512(SB), NOSPLIT, $576-104
 #include "acc_avx512_amd64.h"

@@ -1,86 +1,145 @@
 //go:build !noasm
 
 #include "textflag.h"
+#include "tile_avx512_amd64.h"
+#include "quant_avx512_amd64.h"
 
-DATA top16<>+0(SB)/4, $0x46fffe00  // 32767
-DATA top16<>+4(SB)/4, $0x38000100  // 1/32767
-DATA top16<>+8(SB)/4, $0x3f800000  // 1
-DATA top16<>+12(SB)/4, $0x07000000 // 2^-113: its inverse times 32767 is finite
-DATA top16<>+16(SB)/4, $0x0f0f0f0f
-DATA top16<>+20(SB)/4, $0x08080808
-GLOBL top16<>(SB), RODATA|NOPTR, $24
+// The bits of a float32 but the sign, infinity, 32767, the largest finite number, 1; the
+// integer 8.
+DATA accq<>+0(SB)/4, $0x7fffffff
+DATA accq<>+4(SB)/4, $0x7f800000
+DATA accq<>+8(SB)/4, $0x46fffe00
+DATA accq<>+12(SB)/4, $0x7f7fffff
+DATA accq<>+16(SB)/4, $0x3f800000
+DATA accq<>+20(SB)/4, $8
+GLOBL accq<>(SB), RODATA|NOPTR, $24
 
-// The frame: pointers, int16 weights of a row, scaled scales and largest scale of each
-// block, scaled weights and factor of each row.
-#define POINTERS 0
-#define SCALES 160
-#define TOPS 672
-#define ROWS 704
-#define FACTORS 1728
-#define WEIGHTS 1792
+#define CONSTANTS8 \
+	VPBROADCASTD accq<>+0(SB), Z29  \
+	VPBROADCASTD accq<>+4(SB), Z28  \
+	VPBROADCASTD accq<>+8(SB), Z27  \
+	VPBROADCASTD accq<>+12(SB), Z26 \
+	VPBROADCASTD accq<>+16(SB), Z25
 
-// TOP leaves the largest magnitude of z, a NaN or Inf above all, in x.
-#define TOP(z, y, x) \
-	VPANDD        Z30, z, Z2    \
-	VEXTRACTI64X4 $1, Z2, Y3    \
-	VPMAXUD       Y3, Y2, y     \
-	VEXTRACTI128  $1, y, X3     \
-	VPMAXUD       X3, x, x      \
-	VPSHUFD       $0x4e, x, X3  \
-	VPMAXUD       X3, x, x      \
-	VPSHUFD       $0xb1, x, X3  \
-	VPMAXUD       X3, x, x
+// ZEROIF clears weights if a bit of R8 is set.
+#define ZEROIF(bit, z) \
+	MOVL      R8, R12       \
+	ANDL      $bit, R12     \
+	CMPL      R12, $1       \
+	SBBL      R12, R12      \
+	KMOVW     R12, K3       \
+	VMOVAPS.Z z, K3, z
 
-// SCALE8 collects the F16 scales of 8 tokens from the i-th on.
-#define SCALE1(i, j, x) \
-	MOVQ    (POINTERS+8*(i+j))(SP), AX \
-	VPINSRW $j, (AX)(BX*1), x, x
+// FOUR to ONE add two tokens of as many rows, with the weights of the first row at
+// off.
+#define FOUR(off) \
+	VPDPWSSD.BCST (off)(BX), Z8, Z16 \
+	VPDPWSSD.BCST (off)(BX), Z9, Z17 \
+	VPDPWSSD.BCST (off+8)(BX), Z8, Z18 \
+	VPDPWSSD.BCST (off+8)(BX), Z9, Z19 \
+	VPDPWSSD.BCST (off+64)(BX), Z8, Z20 \
+	VPDPWSSD.BCST (off+64)(BX), Z9, Z21 \
+	VPDPWSSD.BCST (off+72)(BX), Z8, Z22 \
+	VPDPWSSD.BCST (off+72)(BX), Z9, Z23
 
-#define SCALE8(i, x) \
-	MOVQ    (POINTERS+8*i)(SP), AX \
-	MOVWLZX (AX)(BX*1), AX         \
-	VMOVD   AX, x                  \
-	SCALE1(i, 1, x)                \
-	SCALE1(i, 2, x)                \
-	SCALE1(i, 3, x)                \
-	SCALE1(i, 4, x)                \
-	SCALE1(i, 5, x)                \
-	SCALE1(i, 6, x)                \
-	SCALE1(i, 7, x)
+#define THREE(off) \
+	VPDPWSSD.BCST (off)(BX), Z8, Z16 \
+	VPDPWSSD.BCST (off)(BX), Z9, Z17 \
+	VPDPWSSD.BCST (off+8)(BX), Z8, Z18 \
+	VPDPWSSD.BCST (off+8)(BX), Z9, Z19 \
+	VPDPWSSD.BCST (off+64)(BX), Z8, Z20 \
+	VPDPWSSD.BCST (off+64)(BX), Z9, Z21
 
-// PAIR interleaves the values of the two tokens whose pointers lie at at.
-#define PAIR(at, ylo, yhi, zlo, zhi) \
-	MOVQ       (POINTERS+at)(SP), AX   \
-	VALUES(Y20, X20, Y22, X22)         \
-	MOVQ       (POINTERS+8+at)(SP), AX \
-	VALUES(Y21, X21, Y22, X22)         \
-	VPUNPCKLBW Y21, Y20, ylo           \
-	VPUNPCKHBW Y21, Y20, yhi           \
-	VPMOVSXBW  ylo, zlo                \
-	VPMOVSXBW  yhi, zhi
+#define TWO(off) \
+	VPDPWSSD.BCST (off)(BX), Z8, Z16 \
+	VPDPWSSD.BCST (off)(BX), Z9, Z17 \
+	VPDPWSSD.BCST (off+8)(BX), Z8, Z18 \
+	VPDPWSSD.BCST (off+8)(BX), Z9, Z19
 
-#define BLOCK 34
-#define CONSTANTS \
-	VMOVSS top16<>+8(SB), X28  \
-	VMOVSS top16<>+12(SB), X29
-#define VALUES(y, x, ytmp, xtmp) \
-	VMOVDQU32 2(AX)(BX*1), y
+#define ONE(off) \
+	VPDPWSSD.BCST (off)(BX), Z8, Z16 \
+	VPDPWSSD.BCST (off)(BX), Z9, Z17
 
-// func accQ8ZMM(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n int) (done int, bad uint)
-TEXT ·accQ8ZMM(SB), 0, $2304-96
+#define BLOCK BLOCK8
+#define ASKBLOCKS ASKBLOCKS8
+#define CONSTANTS CONSTANTS8
+#define VALUES \
+	VPMOVSXBD 2(DX)(AX*1), Z5  \
+	VPMOVSXBD 18(DX)(AX*1), Z6
+
+// Z8 gets channels 0-7 and 16-23, Z9 the others.
+#define PAIR(off) \
+	MOVQ       off(BP), R8           \
+	MOVQ       off+8(BP), R10        \
+	VMOVDQU    2(R8)(AX*1), Y10      \
+	VMOVDQU    2(R10)(AX*1), Y11     \
+	VPUNPCKLBW Y11, Y10, Y12         \
+	VPUNPCKHBW Y11, Y10, Y13         \
+	VPMOVSXBW  Y12, Z8               \
+	VPMOVSXBW  Y13, Z9
+
+#define PUT(p, factor, yb, a, b) \
+	VINSERTI64X4     $1, yb, a, Z10           \
+	VSHUFI64X2       $0xee, b, a, Z11         \
+	VCVTDQ2PS        Z10, Z10                 \
+	VCVTDQ2PS        Z11, Z11                 \
+	VMOVUPS          (p), Z12                 \
+	VMOVUPS          64(p), Z13               \
+	VFMADD231PS.BCST factor(BX), Z10, Z12     \
+	VFMADD231PS.BCST factor(BX), Z11, Z13     \
+	VMOVUPS          Z12, (p)                 \
+	VMOVUPS          Z13, 64(p)
+
+// func accQ8AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int, scratch *byte)
+TEXT ·accQ8AVX512(SB), NOSPLIT, $664-104
 #include "accq_avx512_amd64.h"
 
 #undef BLOCK
+#undef ASKBLOCKS
+#undef CONSTANTS
 #undef VALUES
-#define BLOCK 18
-#define VALUES(y, x, ytmp, xtmp) \
-	VMOVDQU32   2(AX)(BX*1), x       \
-	VPSRLW      $4, x, xtmp          \
-	VINSERTI32X4 $1, xtmp, y, y      \
-	VPANDD.BCST top16<>+16(SB), y, y \
-	VPBROADCASTD top16<>+20(SB), ytmp \
-	VPSUBB      ytmp, y, y
+#undef PAIR
+#undef PUT
+#define BLOCK BLOCK4
+#define ASKBLOCKS ASKBLOCKS4
+#define CONSTANTS \
+	CONSTANTS8                    \
+	MOVL         $0x000f000f, AX  \
+	VPBROADCASTD AX, Z31          \
+	MOVL         $0x00080008, AX  \
+	VPBROADCASTD AX, Z24
 
-// func accQ4ZMM(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n int) (done int, bad uint)
-TEXT ·accQ4ZMM(SB), 0, $2304-96
+#define VALUES \
+	VPMOVZXBD 2(DX)(AX*1), Z6     \
+	VPSRLD    $4, Z6, Z7          \
+	VPANDD    Z31, Z6, Z5         \
+	VPSUBD.BCST accq<>+20(SB), Z5, Z5 \
+	VPSUBD.BCST accq<>+20(SB), Z7, Z6
+
+#define PAIR(off) \
+	MOVQ        off(BP), R8           \
+	MOVQ        off+8(BP), R10        \
+	VMOVDQU     2(R8)(AX*1), X10      \
+	VMOVDQU     2(R10)(AX*1), X11     \
+	VPUNPCKLBW  X11, X10, X12         \
+	VPUNPCKHBW  X11, X10, X13         \
+	VINSERTI128 $1, X13, Y12, Y12     \
+	VPMOVZXBW   Y12, Z10              \
+	VPANDD      Z31, Z10, Z8          \
+	VPSRLW      $4, Z10, Z9           \
+	VPSUBW      Z24, Z8, Z8           \
+	VPSUBW      Z24, Z9, Z9
+
+#define PUT(p, factor, yb, a, b) \
+	VCVTDQ2PS        a, Z10                   \
+	VCVTDQ2PS        b, Z11                   \
+	VMOVUPS          (p), Z12                 \
+	VMOVUPS          64(p), Z13               \
+	VFMADD231PS.BCST factor(BX), Z10, Z12     \
+	VFMADD231PS.BCST factor(BX), Z11, Z13     \
+	VMOVUPS          Z12, (p)                 \
+	VMOVUPS          Z13, 64(p)
+
+// func accQ4AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int, scratch *byte)
+TEXT ·accQ4AVX512(SB), NOSPLIT, $664-104
 #include "accq_avx512_amd64.h"

@@ -4,108 +4,81 @@ package kernels
 
 import "unsafe"
 
-// tilesAhead is how many tiles of 16 tokens are asked for from memory before their turn.
-const tilesAhead = 3
+//go:noescape
+func dotF32AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int)
 
 //go:noescape
-func dotF32AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
+func dotF16AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int)
 
 //go:noescape
-func dotF16AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
+func dotBF16AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int)
 
 //go:noescape
-func dotBF16AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
+func dotQ8AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
 
 //go:noescape
-func dotQ8AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, ahead int)
-
-//go:noescape
-func dotQ4AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, ahead int)
+func dotQ4AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
 
 func dotAVX512(dst []float32, ldDst int, q []float32, rows int, k *Cache, cells []int32) {
 	n, size := len(cells), k.Type.RowBytes(k.Dim)
 	switch k.Type {
 	case F32:
-		dotF32AVX512(&dst[0], ldDst, &q[0], rows, k.Dim, k.Base, k.Stride, &cells[0], n, size, tilesAhead)
+		dotF32AVX512(&dst[0], ldDst, &q[0], rows, k.Dim, k.Base, k.Stride, &cells[0], n, size, tilesAhead, lastLine(k, size))
 	case F16:
-		dotF16AVX512(&dst[0], ldDst, &q[0], rows, k.Dim, k.Base, k.Stride, &cells[0], n, size, tilesAhead)
+		dotF16AVX512(&dst[0], ldDst, &q[0], rows, k.Dim, k.Base, k.Stride, &cells[0], n, size, tilesAhead, lastLine(k, size))
 	case BF16:
-		dotBF16AVX512(&dst[0], ldDst, &q[0], rows, k.Dim, k.Base, k.Stride, &cells[0], n, size, tilesAhead)
+		dotBF16AVX512(&dst[0], ldDst, &q[0], rows, k.Dim, k.Base, k.Stride, &cells[0], n, size, tilesAhead, lastLine(k, size))
 	case Q8_0:
-		dotQ8AVX512(&dst[0], ldDst, &q[0], rows, k.Dim, k.Base, k.Stride, &cells[0], n, 16*tilesAhead)
+		dotQ8AVX512(&dst[0], ldDst, &q[0], rows, k.Dim, k.Base, k.Stride, &cells[0], n, size, tilesAhead)
 	case Q4_0:
-		dotQ4AVX512(&dst[0], ldDst, &q[0], rows, k.Dim, k.Base, k.Stride, &cells[0], n, 16*tilesAhead)
+		dotQ4AVX512(&dst[0], ldDst, &q[0], rows, k.Dim, k.Base, k.Stride, &cells[0], n, size, tilesAhead)
 	}
 }
 
 //go:noescape
-func accF32AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
+func accF32AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int)
 
 //go:noescape
-func accF16AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
+func accF16AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int)
 
 //go:noescape
-func accBF16AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
+func accBF16AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int)
+
+//go:noescape
+func accQ8AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int, scratch *byte)
+
+//go:noescape
+func accQ4AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int, scratch *byte)
 
 func accAVX512(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache, cells []int32) {
 	n, size := len(cells), v.Type.RowBytes(v.Dim)
-	if v.Type.Quantised() && v.Dim <= intDim {
-		accIntegers(acc, ldAcc, p, ldP, rows, v, cells)
-		return
-	}
+	var scratch [384]byte
 	switch v.Type {
 	case F32:
-		accF32AVX512(&acc[0], ldAcc, &p[0], ldP, rows, v.Dim, v.Base, v.Stride, &cells[0], n, size, tilesAhead)
+		accF32AVX512(&acc[0], ldAcc, &p[0], ldP, rows, v.Dim, v.Base, v.Stride, &cells[0], n, size, tilesAhead, lastLine(v, size))
 	case F16:
-		accF16AVX512(&acc[0], ldAcc, &p[0], ldP, rows, v.Dim, v.Base, v.Stride, &cells[0], n, size, tilesAhead)
+		accF16AVX512(&acc[0], ldAcc, &p[0], ldP, rows, v.Dim, v.Base, v.Stride, &cells[0], n, size, tilesAhead, lastLine(v, size))
 	case BF16:
-		accBF16AVX512(&acc[0], ldAcc, &p[0], ldP, rows, v.Dim, v.Base, v.Stride, &cells[0], n, size, tilesAhead)
-	default:
-		accAVX2(acc, ldAcc, p, ldP, rows, v, cells)
+		accBF16AVX512(&acc[0], ldAcc, &p[0], ldP, rows, v.Dim, v.Base, v.Stride, &cells[0], n, size, tilesAhead, lastLine(v, size))
+	case Q8_0:
+		accQ8AVX512(&acc[0], ldAcc, &p[0], ldP, rows, v.Dim, v.Base, v.Stride, &cells[0], n, size, min(tilesAhead, 2), &scratch[0])
+	case Q4_0:
+		accQ4AVX512(&acc[0], ldAcc, &p[0], ldP, rows, v.Dim, v.Base, v.Stride, &cells[0], n, size, min(tilesAhead, 2), &scratch[0])
 	}
 }
 
-// What fits in the frame of the kernels that accumulate in integers.
-const (
-	intDim  = 256
-	intRows = 16
-	intTile = 16 // tokens
-)
+// tilesAhead is how many tiles of 16 tokens are asked for from memory before their turn.
+const tilesAhead = 3
 
-// accIntegers leaves rows with an Inf or a NaN, which integers cannot hold, to
-// accAVX2, for a tile each.
-func accIntegers(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache, cells []int32) {
-	for r := 0; r < rows; r += intRows {
-		n := min(intRows, rows-r)
-		for j := 0; j < len(cells); {
-			done, bad := accTiles(acc[r*ldAcc:], ldAcc, p[r*ldP+j:], ldP, n, v, cells[j:])
-			j += done
-			if bad == 0 {
-				continue
-			}
-			first := (j - 1) &^ (intTile - 1)
-			for i := r; i < r+n; i++ {
-				if bad>>(i-r)&1 != 0 {
-					accAVX2(acc[i*ldAcc:], ldAcc, p[i*ldP+first:], ldP, 1, v, cells[first:j])
-				}
-			}
-		}
+// lastLine is the offset of the last byte of a row, or 0 where its line is sure to be
+// asked for with those at multiples of 64 bytes or with the next row. Asking again for a line that
+// is on its way is slow on Zen 4.
+func lastLine(c *Cache, size int) int {
+	if c.Stride < uintptr(size)+64 || (uintptr(c.Base)|c.Stride|uintptr(size))&63 == 0 {
+		return 0
 	}
+	return size - 1
 }
-
-func accTiles(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache, cells []int32) (done int, bad uint) {
-	if v.Type == Q8_0 {
-		return accQ8ZMM(&acc[0], ldAcc, &p[0], ldP, rows, v.Dim, v.Base, v.Stride, &cells[0], len(cells))
-	}
-	return accQ4ZMM(&acc[0], ldAcc, &p[0], ldP, rows, v.Dim, v.Base, v.Stride, &cells[0], len(cells))
-}
-
-//go:noescape
-func accQ8ZMM(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n int) (done int, bad uint)
-
-//go:noescape
-func accQ4ZMM(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n int) (done int, bad uint)
-
 func softmaxRowAVX512(x []float32, oldMax float32) (newMax, sum float32) {
 	newMax, sum, masked := softmaxRowZMM(&x[0], len(x), oldMax)
 	if masked {

@@ -25,7 +25,7 @@
 // order.
 //
 // The frame: the ring, &dst[token], rows left, &dst[row][token], offset of the
-// tokens to ask for, whether rows are not aligned to lines.
+// tokens to ask for.
 
 	FILL_FROM(cells+56(FP), n+64(FP), ahead+80(FP))
 	MOVQ  dst+0(FP), AX
@@ -33,11 +33,6 @@
 	MOVQ  d+32(FP), BP
 	MOVQ  n+64(FP), DX
 	ANDQ  $-64, BP
-	MOVQ  k+40(FP), AX
-	ORQ   stride+48(FP), AX
-	ORQ   size+72(FP), AX
-	ANDQ  $63, AX
-	MOVQ  AX, 576(SP)
 	MOVL  $0xcccc, AX
 	KMOVW AX, K2
 	MOVQ  $-32, CX
@@ -199,12 +194,12 @@ fourForward:
 	TAKE(R15)
 	TESTQ BP, BP
 	JEQ   fourSum
-	CMPQ  576(SP), $0
+	CMPQ  end+88(FP), $0
 	JEQ   fourLast
-	ASK(0, END(R15))
-	ASK(8, END(R15))
-	ASK(16, END(R15))
-	ASK(24, END(R15))
+	ASKEND(0)
+	ASKEND(8)
+	ASKEND(16)
+	ASKEND(24)
 
 fourLast:
 	FOUR(R8, Z3, Z7, Z11, Z15)
@@ -332,12 +327,12 @@ threeForward:
 	TAKE(R15)
 	TESTQ BP, BP
 	JEQ   threeSum
-	CMPQ  576(SP), $0
+	CMPQ  end+88(FP), $0
 	JEQ   threeLast
-	ASK(0, END(R15))
-	ASK(8, END(R15))
-	ASK(16, END(R15))
-	ASK(24, END(R15))
+	ASKEND(0)
+	ASKEND(8)
+	ASKEND(16)
+	ASKEND(24)
 
 threeLast:
 	THREE(R8, Z3, Z7, Z11)
@@ -444,12 +439,12 @@ twoForward:
 	TAKE(DI) // two rows or one are always the last
 	TESTQ BP, BP
 	JEQ   twoSum
-	CMPQ  576(SP), $0
+	CMPQ  end+88(FP), $0
 	JEQ   twoLast
-	ASK(0, END(R15))
-	ASK(8, END(R15))
-	ASK(16, END(R15))
-	ASK(24, END(R15))
+	ASKEND(0)
+	ASKEND(8)
+	ASKEND(16)
+	ASKEND(24)
 
 twoLast:
 	TWO(R8, Z3, Z7)
@@ -532,12 +527,12 @@ oneForward:
 	TAKE(DI) // two rows or one are always the last
 	TESTQ BP, BP
 	JEQ   oneSum
-	CMPQ  576(SP), $0
+	CMPQ  end+88(FP), $0
 	JEQ   oneLast
-	ASK(0, END(R15))
-	ASK(8, END(R15))
-	ASK(16, END(R15))
-	ASK(24, END(R15))
+	ASKEND(0)
+	ASKEND(8)
+	ASKEND(16)
+	ASKEND(24)
 
 oneLast:
 	ONE(R8, Z3)

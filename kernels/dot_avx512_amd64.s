@@ -119,6 +119,11 @@
 	MOVQ       off(SP)(R14*1), R15 \
 	PREFETCHT1 p
 
+#define ASKEND(off) \
+	MOVQ       off(SP)(R14*1), R15 \
+	ADDQ       end+88(FP), R15     \
+	PREFETCHT1 (R15)
+
 #define ASK16 \
 	ASK(0, HERE(R15))  \
 	ASK(8, HERE(R15))  \
@@ -128,7 +133,6 @@
 #define LOAD(p, z) VMOVUPS p, z
 #define AT(p, i) (64*(i))(p)
 #define HERE(p) (p)(AX*4)
-#define END(p) 255(p)(AX*4)
 #define SIZE64 256
 #define ASK64(off) \
 	ASK(off, HERE(R15))         \
@@ -136,27 +140,25 @@
 	PREFETCHT1 128(R15)(AX*4) \
 	PREFETCHT1 192(R15)(AX*4)
 
-// func dotF32AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
-TEXT ·dotF32AVX512(SB), NOSPLIT, $576-88
+// func dotF32AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int)
+TEXT ·dotF32AVX512(SB), NOSPLIT, $576-96
 #include "dot_avx512_amd64.h"
 
 #undef LOAD
 #undef AT
 #undef HERE
-#undef END
 #undef SIZE64
 #undef ASK64
 #define LOAD(p, z) VCVTPH2PS p, z
 #define AT(p, i) (32*(i))(p)
 #define HERE(p) (p)(AX*2)
-#define END(p) 127(p)(AX*2)
 #define SIZE64 128
 #define ASK64(off) \
 	ASK(off, HERE(R15))     \
 	PREFETCHT1 64(R15)(AX*2)
 
-// func dotF16AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
-TEXT ·dotF16AVX512(SB), NOSPLIT, $576-88
+// func dotF16AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int)
+TEXT ·dotF16AVX512(SB), NOSPLIT, $576-96
 #include "dot_avx512_amd64.h"
 
 #undef LOAD
@@ -164,6 +166,6 @@ TEXT ·dotF16AVX512(SB), NOSPLIT, $576-88
 	VPMOVZXWD p, z      \
 	VPSLLD    $16, z, z
 
-// func dotBF16AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
-TEXT ·dotBF16AVX512(SB), NOSPLIT, $576-88
+// func dotBF16AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int)
+TEXT ·dotBF16AVX512(SB), NOSPLIT, $576-96
 #include "dot_avx512_amd64.h"

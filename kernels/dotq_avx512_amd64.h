@@ -5,118 +5,67 @@
 //	SI   q, row and block         R9   bytes per q row
 //	BX   scale of q               R12  bytes from scales to biases
 //	DI   &dst[row][tile]          R11  bytes per dst row
-//	AX   offset of the block in k CX   rows left
-//	R8, R10  k, tokens            DX   tokens left after the tile
-//	R13  bytes per row of k       R14  offset of the block in a row's int8
+//	AX   offset of the block      R13  bytes per row of k
+//	R14  channel of the block     CX   rows left
+//	BP   pointers of the tile     R15  those of the tile to ask for
+//	DX   offset of what to ask for
 //	K1   tokens to store          K2   the same, but none in the first block
-//	Z28, Z29  constants           Z30  scales of k
+//	Z28  constant                 Z30  scales of k
 //
-// A tile is 16 tokens, each in a lane of its own, so there are no sums across lanes and
-// no order to keep. A short tile repeats its last token. The accumulators of
-// rows are in dst. The int32 sum of a block begins with the bias of q, which takes
-// back what making k unsigned has added.
+// Each of the 16 tokens of a tile has a lane of its own, so there are no sums across
+// lanes and no order to keep. The rows' accumulators are in dst. The int32 sum of a
+// block begins with the bias of q, which takes back what making k unsigned has
+// added.
 //
-// The frame: the tile's pointers, &cells[tile], &dst[tile].
+// The frame: the ring, &dst[tile], tokens left, offset of the tile.
 
-	MOVQ cells+56(FP), AX
-	MOVQ AX, 160(SP)
+	FILL_FROM(cells+56(FP), n+64(FP), ahead+80(FP))
 	MOVQ dst+0(FP), AX
-	MOVQ AX, 168(SP)
-	MOVQ n+64(FP), DX
-	MOVQ d+32(FP), R13
-	SHRQ $5, R13
-	LEAQ (R13*4), R12
-	LEAQ (R12)(R12*4), R9
-	SHLQ $1, R9
-	IMULQ $BLOCK, R13
+	MOVQ AX, 544(SP)
+	MOVQ n+64(FP), AX
+	MOVQ AX, 552(SP)
+	MOVQ $0, 560(SP)
+	MOVQ d+32(FP), AX
+	SHRQ $5, AX
+	LEAQ (AX)(AX*4), R9
+	SHLQ $3, R9
 	MOVQ ldDst+8(FP), R11
 	SHLQ $2, R11
 	CONSTANTS
 
-tile:
-	MOVQ    160(SP), SI
-	MOVQ    k+40(FP), R8
-	MOVQ    stride+48(FP), DI
-	MOVL    $16, CX
-	CMPQ    DX, CX
-	CMOVQLT DX, CX
+	FILL(k+40(FP), stride+48(FP), size+72(FP))
+	MOVQ    size+72(FP), R13
+	MOVQ    d+32(FP), R12
+	SHRQ    $3, R12
+	MOVQ    560(SP), BP
+	LEAQ    (SP)(BP*1), BP
+	MOVQ    528(SP), R15
+	LEAQ    (SP)(R15*1), R15
+	MOVL    $16, AX
+	MOVQ    552(SP), CX
+	CMPQ    CX, AX
+	CMOVQGT AX, CX
+	XORL    AX, AX
+	BTSL    CX, AX
+	DECL    AX
+	KMOVW   AX, K1
+	KXORW   K2, K2, K2
+	XORL    AX, AX
 	XORL    R14, R14
 
-pointer:
-	MOVLQSX (SI)(R14*4), AX
-	IMULQ   DI, AX
-	ADDQ    R8, AX
-	MOVQ    AX, 0(SP)(R14*8)
-	INCQ    R14
-	CMPQ    R14, CX
-	JLT     pointer
-	XORL    BX, BX
-	BTSL    CX, BX
-	DECL    BX
-	KMOVW   BX, K1
-	KXORW   K2, K2, K2
-
-repeat:
-	CMPQ R14, $16
-	JGE  repeated
-	MOVQ AX, 0(SP)(R14*8)
-	INCQ R14
-	JMP  repeat
-
-repeated:
-	LEAQ (SI)(CX*4), AX
-	MOVQ AX, 160(SP)
-
-	// Lines of as many tokens, some way ahead.
-	MOVQ    ahead+72(FP), AX
-	MOVQ    DX, R14
-	SUBQ    CX, DX
-	SUBQ    AX, R14
-	CMPQ    R14, CX
-	CMOVQGT CX, R14
-	LEAQ    -4(SI)(AX*4), SI
-	TESTQ   R14, R14
-	JLE     start
-
-aheadRow:
-	MOVLQSX (SI)(R14*4), AX
-	IMULQ   DI, AX
-	ADDQ    R8, AX
-	MOVQ    R13, BX
-
-aheadLine: // as often for each row, or the branch would be hard to foresee
-	PREFETCHT1 (AX)
-	ADDQ       $64, AX
-	SUBQ       $64, BX
-	JGT        aheadLine
-	DECQ       R14
-	JNE        aheadRow
-
-start:
-	XORL AX, AX
-	XORL R14, R14
-
 block:
-	SCALES(0)
-	VMOVQ       R10, X24
-	SCALES(4)
-	VPINSRQ     $1, R10, X24, X24
-	SCALES(8)
-	VMOVQ       R10, X25
-	SCALES(12)
-	VPINSRQ     $1, R10, X25, X25
-	VINSERTI64X2 $1, X25, Y24, Y24
-	VCVTPH2PS   Y24, Z30
+	ASKBLOCK
+	SCALES
 	CHANNELS
-	MOVQ q+16(FP), SI
-	MOVQ d+32(FP), BX
-	MOVQ R14, R8
-	SHRQ $3, R8
-	ADDQ SI, BX
-	ADDQ R8, BX
-	ADDQ R14, SI
-	MOVQ 168(SP), DI
-	MOVQ rows+24(FP), CX
+	MOVQ    q+16(FP), SI
+	MOVQ    d+32(FP), BX
+	MOVQ    R14, R8
+	SHRQ    $3, R8
+	ADDQ    SI, BX
+	ADDQ    R8, BX
+	ADDQ    R14, SI
+	MOVQ    544(SP), DI
+	MOVQ    rows+24(FP), CX
 
 row:
 	VPBROADCASTD  (BX)(R12*1), Z24
@@ -145,8 +94,12 @@ row:
 	CMPQ  AX, R13
 	JLT   block
 
-	ADDQ  $64, 168(SP)
-	TESTQ DX, DX
-	JNE   tile
+	ADDQ $64, 544(SP)
+	MOVQ 560(SP), AX
+	ADDQ $128, AX
+	ANDQ $511, AX
+	MOVQ AX, 560(SP)
+	SUBQ $16, 552(SP)
+	JGT  fill
 	VZEROUPPER
 	RET

@@ -1,20 +1,8 @@
 //go:build !noasm
 
 #include "textflag.h"
-
-// SCALES collects the F16 scales of four tokens in R10.
-#define SCALES(t) \
-	MOVQ    (8*t)(SP), R8       \
-	MOVQ    (8*t+24)(SP), R10   \
-	MOVWLZX (R10)(AX*1), R10    \
-	SHLQ    $16, R10            \
-	MOVQ    (8*t+16)(SP), CX    \
-	MOVW    (CX)(AX*1), R10     \
-	SHLQ    $16, R10            \
-	MOVQ    (8*t+8)(SP), CX     \
-	MOVW    (CX)(AX*1), R10     \
-	SHLQ    $16, R10            \
-	MOVW    (R8)(AX*1), R10
+#include "tile_avx512_amd64.h"
+#include "quant_avx512_amd64.h"
 
 // UNPACK4 transposes the dwords of each 128-bit lane of a to e: dword i of the
 // four goes to register i of o to r. It overwrites a to e.
@@ -30,8 +18,8 @@
 
 // TWO8 loads the int8 of tokens t and t+4.
 #define TWO8(t, y, z) \
-	MOVQ         (8*t)(SP), R8              \
-	MOVQ         (8*t+32)(SP), R10          \
+	MOVQ         (8*t)(BP), R8              \
+	MOVQ         (8*t+32)(BP), R10          \
 	VMOVDQU      2(R8)(AX*1), y             \
 	VINSERTI64X4 $1, 2(R10)(AX*1), z, z
 
@@ -43,7 +31,8 @@
 	VPXORD     Z28, y, y      \
 	VPXORD     Z28, x, x
 
-#define BLOCK 34
+#define BLOCK BLOCK8
+#define ASKBLOCKS ASKBLOCKS8
 #define CONSTANTS \
 	MOVL         $0x80808080, AX \
 	VPBROADCASTD AX, Z28
@@ -64,22 +53,23 @@
 	JOIN8(Z10, Z14, Z2, Z6)                               \
 	JOIN8(Z11, Z15, Z3, Z7)
 
-// func dotQ8AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, ahead int)
-TEXT ·dotQ8AVX512(SB), NOSPLIT, $176-80
+// func dotQ8AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
+TEXT ·dotQ8AVX512(SB), NOSPLIT, $568-88
 #include "dotq_avx512_amd64.h"
 
 #undef BLOCK
+#undef ASKBLOCKS
 #undef CONSTANTS
 #undef CHANNELS
 
 // FOUR4 loads the nibbles of tokens t, t+4, t+8 and t+12.
 #define FOUR4(t, x, y, z) \
-	MOVQ         (8*t)(SP), R8               \
-	MOVQ         (8*t+32)(SP), R10           \
+	MOVQ         (8*t)(BP), R8               \
+	MOVQ         (8*t+32)(BP), R10           \
 	VMOVDQU      2(R8)(AX*1), x              \
 	VINSERTI128  $1, 2(R10)(AX*1), y, y      \
-	MOVQ         (8*t+64)(SP), R8            \
-	MOVQ         (8*t+96)(SP), R10           \
+	MOVQ         (8*t+64)(BP), R8            \
+	MOVQ         (8*t+96)(BP), R10           \
 	VMOVDQU      2(R8)(AX*1), X12            \
 	VINSERTI128  $1, 2(R10)(AX*1), Y12, Y12  \
 	VINSERTI64X4 $1, Y12, z, z
@@ -90,7 +80,8 @@ TEXT ·dotQ8AVX512(SB), NOSPLIT, $176-80
 	VPANDD Z28, a, low       \
 	VPANDD Z28, high, high
 
-#define BLOCK 18
+#define BLOCK BLOCK4
+#define ASKBLOCKS ASKBLOCKS4
 #define CONSTANTS \
 	MOVL         $0x0f0f0f0f, AX \
 	VPBROADCASTD AX, Z28
@@ -106,6 +97,6 @@ TEXT ·dotQ8AVX512(SB), NOSPLIT, $176-80
 	SPLIT4(Z10, Z2, Z6)                             \
 	SPLIT4(Z11, Z3, Z7)
 
-// func dotQ4AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, ahead int)
-TEXT ·dotQ4AVX512(SB), NOSPLIT, $176-80
+// func dotQ4AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
+TEXT ·dotQ4AVX512(SB), NOSPLIT, $568-88
 #include "dotq_avx512_amd64.h"
