@@ -15,7 +15,6 @@
 //
 // The frame: the ring, &p[0][tile], offset of the tile, tokens left, &acc[row].
 
-	FILL_FROM(cells+64(FP), n+72(FP), ahead+88(FP))
 	MOVQ p+16(FP), AX
 	MOVQ AX, 544(SP)
 	MOVQ $0, 552(SP)
@@ -27,7 +26,7 @@
 	MOVQ ldAcc+8(FP), R11
 	SHLQ $2, R11
 
-	FILL(v+48(FP), stride+56(FP), size+80(FP))
+#include "tile_avx512_amd64.h"
 	LEAQ    (R11)(R11*2), R12
 	MOVQ    552(SP), R15
 	LEAQ    (SP)(R15*1), R15
@@ -50,10 +49,10 @@ end:
 	JNE        end
 
 start:
-	MOVQ    544(SP), SI
-	MOVQ    rows+32(FP), R14
-	MOVQ    acc+0(FP), DI
-	MOVQ    DI, 568(SP)
+	MOVQ 544(SP), SI
+	MOVQ rows+32(FP), R14
+	MOVQ acc+0(FP), DI
+	MOVQ DI, 568(SP)
 
 rows:
 	XORL BX, BX
@@ -64,7 +63,7 @@ rows:
 	JEQ  two
 	CMPQ R14, $4
 	JEQ  four
-	CMPQ R14, $6 // 3+2 converts less per row than 4+1
+	CMPQ R14, $6      // 3+2 converts less per row than 4+1
 	JLT  three
 
 four:
@@ -147,7 +146,7 @@ fourDone:
 	LEAQ (SI)(R9*4), SI
 	LEAQ (R11*4), AX
 	ADDQ AX, 568(SP)
-	MOVQ R15, BP // what the first rows asked for suffices
+	MOVQ R15, BP        // what the first rows asked for suffices
 	SUBQ $4, R14
 	JNE  rows
 	JMP  next
@@ -225,7 +224,7 @@ three16Token:
 threeDone:
 	ADDQ R10, SI
 	ADDQ R12, 568(SP)
-	MOVQ R15, BP // what the first rows asked for suffices
+	MOVQ R15, BP      // what the first rows asked for suffices
 	SUBQ $3, R14
 	JNE  rows
 	JMP  next

@@ -1,7 +1,13 @@
 //go:build !noasm
 
 #include "textflag.h"
-#include "tile_avx512_amd64.h"
+
+#define CELLS cells+64(FP)
+#define COUNT n+72(FP)
+#define AHEAD ahead+88(FP)
+#define BASE v+48(FP)
+#define STRIDE stride+56(FP)
+#define SIZE size+80(FP)
 
 // GET and PUT move 64 channels of a block's first row, GETX and PUTX those of the row at
 // idx.
@@ -45,15 +51,14 @@
 	VFMADD231PS Z16, Z20, a \
 	VFMADD231PS Z16, Z21, b
 
-#define FMA1(a) \
-	VFMADD231PS Z16, Z20, a
+#define FMA1(a) VFMADD231PS Z16, Z20, a
 
 // LASTMASK is for 16 channels, or the 8 that are left.
 #define LASTMASK \
-	MOVL    $0xff, AX     \
-	MOVL    $0xffff, CX   \
-	CMPQ    R8, $16       \
-	CMOVQGE CX, AX        \
+	MOVL    $0xff, AX   \
+	MOVL    $0xffff, CX \
+	CMPQ    R8, $16     \
+	CMOVQGE CX, AX      \
 	KMOVW   AX, K1
 
 #define LOAD(p, z) VMOVUPS p, z
@@ -89,6 +94,7 @@ TEXT ·accF16AVX512(SB), NOSPLIT, $576-104
 #define LOAD(p, z) \
 	VPMOVZXWD p, z      \
 	VPSLLD    $16, z, z
+
 #define LOADLAST \
 	VPMOVZXWD.Z (AX)(BX*2), K1, Z16 \
 	VPSLLD      $16, Z16, Z16

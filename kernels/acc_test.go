@@ -15,9 +15,6 @@ type accCase struct {
 	want, tol []float64 // [rows][d]
 }
 
-// weightTile is how many neighbouring tokens may share the scale of rounded weights.
-const weightTile = 16
-
 func (m memory) accCase(s shape, what content) *accCase {
 	c := &accCase{shape: s, c: m.cache(s), ld: s.d + s.rng.IntN(8), ldP: s.n + s.rng.IntN(8)}
 	c.c.fill(s.rng, what)
@@ -53,7 +50,7 @@ func weights(rng *rand.Rand, p []float32, rows int) {
 func (c *accCase) reference() {
 	d := c.d
 	c.want, c.tol = make([]float64, c.rows*d), make([]float64, c.rows*d)
-	abs, rounding := make([]float64, c.rows*d), make([]float64, c.rows*d)
+	abs := make([]float64, c.rows*d)
 	for r := range c.rows {
 		for i := range d {
 			x := float64(c.init[r*c.ld+i])
@@ -72,42 +69,8 @@ func (c *accCase) reference() {
 			}
 		}
 	}
-	if c.typ.Quantised() {
-		c.weightRounding(rounding)
-	}
 	for i := range c.tol {
-		c.tol[i] = tolerance(abs[i], c.n+2) + rounding[i]
-	}
-}
-
-// weightRounding bounds what may come from weights times scales that are rounded to 16
-// bits relative to the largest weight times the largest scale of a tile: half a unit,
-// which is 2^-16 of that, times the integer of each token. The rounding of a sum of up to 16 products with unsigned bytes,
-// 16*128*2^-24, counts as another 8. Weights so small that their inverse
-// overflows may be dropped.
-func (c *accCase) weightRounding(tol []float64) {
-	const unit = 0x1p-16 * (1 + 0x1p-8)
-	nb := c.d / 32
-	ints, scales := make([]int32, c.d), make([]float64, nb)
-	for at := 0; at < c.n; at += weightTile {
-		weight, scale, sum := make([]float64, c.rows), make([]float64, nb), make([]float64, c.d)
-		for j := at; j < min(at+weightTile, c.n); j++ {
-			decodeInts(c.typ, c.c.bytes(c.c.cells[j]), ints, scales)
-			for i, x := range ints {
-				sum[i] += math.Abs(float64(x))
-			}
-			for b, s := range scales {
-				scale[b] = max(scale[b], magnitude(s))
-			}
-			for r := range c.rows {
-				weight[r] = max(weight[r], magnitude(float64(c.w[r*c.ldP+j])))
-			}
-		}
-		for r := range c.rows {
-			for i, s := range sum {
-				tol[r*c.d+i] += max(weight[r]*scale[i/32]*unit, 0x1p-112) * (s + 8)
-			}
-		}
+		c.tol[i] = tolerance(abs[i], c.n+2)
 	}
 }
 

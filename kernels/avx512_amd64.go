@@ -20,18 +20,20 @@ func dotQ8AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Poin
 func dotQ4AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
 
 func dotAVX512(dst []float32, ldDst int, q []float32, rows int, k *Cache, cells []int32) {
-	n, size := len(cells), k.Type.RowBytes(k.Dim)
+	to, from, first, n, d := &dst[0], &q[0], &cells[0], len(cells), k.Dim
+	size := k.Type.RowBytes(d)
+	ahead, end := aheadTiles(size), lastLine(k, size)
 	switch k.Type {
 	case F32:
-		dotF32AVX512(&dst[0], ldDst, &q[0], rows, k.Dim, k.Base, k.Stride, &cells[0], n, size, tilesAhead, lastLine(k, size))
+		dotF32AVX512(to, ldDst, from, rows, d, k.Base, k.Stride, first, n, size, ahead, end)
 	case F16:
-		dotF16AVX512(&dst[0], ldDst, &q[0], rows, k.Dim, k.Base, k.Stride, &cells[0], n, size, tilesAhead, lastLine(k, size))
+		dotF16AVX512(to, ldDst, from, rows, d, k.Base, k.Stride, first, n, size, ahead, end)
 	case BF16:
-		dotBF16AVX512(&dst[0], ldDst, &q[0], rows, k.Dim, k.Base, k.Stride, &cells[0], n, size, tilesAhead, lastLine(k, size))
+		dotBF16AVX512(to, ldDst, from, rows, d, k.Base, k.Stride, first, n, size, ahead, end)
 	case Q8_0:
-		dotQ8AVX512(&dst[0], ldDst, &q[0], rows, k.Dim, k.Base, k.Stride, &cells[0], n, size, tilesAhead)
+		dotQ8AVX512(to, ldDst, from, rows, d, k.Base, k.Stride, first, n, size, ahead)
 	case Q4_0:
-		dotQ4AVX512(&dst[0], ldDst, &q[0], rows, k.Dim, k.Base, k.Stride, &cells[0], n, size, tilesAhead)
+		dotQ4AVX512(to, ldDst, from, rows, d, k.Base, k.Stride, first, n, size, ahead)
 	}
 }
 
@@ -45,40 +47,44 @@ func accF16AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v u
 func accBF16AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int)
 
 //go:noescape
-func accQ8AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int, scratch *byte)
+func accQ8AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
 
 //go:noescape
-func accQ4AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int, scratch *byte)
+func accQ4AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
 
 func accAVX512(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache, cells []int32) {
-	n, size := len(cells), v.Type.RowBytes(v.Dim)
-	var scratch [384]byte
+	to, from, first, n, d := &acc[0], &p[0], &cells[0], len(cells), v.Dim
+	size := v.Type.RowBytes(d)
+	ahead, end := aheadTiles(size), lastLine(v, size)
 	switch v.Type {
 	case F32:
-		accF32AVX512(&acc[0], ldAcc, &p[0], ldP, rows, v.Dim, v.Base, v.Stride, &cells[0], n, size, tilesAhead, lastLine(v, size))
+		accF32AVX512(to, ldAcc, from, ldP, rows, d, v.Base, v.Stride, first, n, size, ahead, end)
 	case F16:
-		accF16AVX512(&acc[0], ldAcc, &p[0], ldP, rows, v.Dim, v.Base, v.Stride, &cells[0], n, size, tilesAhead, lastLine(v, size))
+		accF16AVX512(to, ldAcc, from, ldP, rows, d, v.Base, v.Stride, first, n, size, ahead, end)
 	case BF16:
-		accBF16AVX512(&acc[0], ldAcc, &p[0], ldP, rows, v.Dim, v.Base, v.Stride, &cells[0], n, size, tilesAhead, lastLine(v, size))
+		accBF16AVX512(to, ldAcc, from, ldP, rows, d, v.Base, v.Stride, first, n, size, ahead, end)
 	case Q8_0:
-		accQ8AVX512(&acc[0], ldAcc, &p[0], ldP, rows, v.Dim, v.Base, v.Stride, &cells[0], n, size, min(tilesAhead, 2), &scratch[0])
+		accQ8AVX512(to, ldAcc, from, ldP, rows, d, v.Base, v.Stride, first, n, size, ahead)
 	case Q4_0:
-		accQ4AVX512(&acc[0], ldAcc, &p[0], ldP, rows, v.Dim, v.Base, v.Stride, &cells[0], n, size, min(tilesAhead, 2), &scratch[0])
+		accQ4AVX512(to, ldAcc, from, ldP, rows, d, v.Base, v.Stride, first, n, size, ahead)
 	}
 }
 
-// tilesAhead is how many tiles of 16 tokens are asked for from memory before their turn.
-const tilesAhead = 3
+// aheadTiles is how many tiles of 16 rows lie between the one in work and that asked for
+// from memory: up to 3, as the ring of pointers has 4. About 12 kB are then on
+// their way.
+func aheadTiles(size int) int { return max(1, min(3, 768/size)) }
 
-// lastLine is the offset of the last byte of a row, or 0 where its line is sure to be
-// asked for with those at multiples of 64 bytes or with the next row. Asking again for a line that
-// is on its way is slow on Zen 4.
+// lastLine is the offset of the last byte of a row, or 0 where its cache line is asked
+// for anyhow: with those at multiples of 64 bytes or with the next row. To ask
+// again for a line that is on its way is slow on Zen 4.
 func lastLine(c *Cache, size int) int {
-	if c.Stride < uintptr(size)+64 || (uintptr(c.Base)|c.Stride|uintptr(size))&63 == 0 {
+	if c.Stride < uintptr(size)+64 || (uintptr(c.Base)|c.Stride)&63 == 0 {
 		return 0
 	}
 	return size - 1
 }
+
 func softmaxRowAVX512(x []float32, oldMax float32) (newMax, sum float32) {
 	newMax, sum, masked := softmaxRowZMM(&x[0], len(x), oldMax)
 	if masked {
@@ -98,11 +104,13 @@ func aboveAVX512(dst []int32, x []float32, t float32) int {
 	return aboveZMM(&dst[0], &x[0], len(x), t)
 }
 
-//go:noescape
-func scanZMM(dst *float32, ldDst int, q *float32, rows, d int, tiles *byte, n int, sign Sign)
-
+// softmaxRowZMM reports masked, and leaves x alone, when newMax is -Inf.
+//
 //go:noescape
 func softmaxRowZMM(x *float32, n int, oldMax float32) (newMax, sum float32, masked bool)
+
+//go:noescape
+func scanZMM(dst *float32, ldDst int, q *float32, rows, d int, tiles *byte, n int, sign Sign)
 
 //go:noescape
 func aboveZMM(dst *int32, x *float32, n int, t float32) int

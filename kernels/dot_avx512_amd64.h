@@ -1,7 +1,7 @@
 // The body of dotF32AVX512, dotF16AVX512 and dotBF16AVX512, which differ in LOAD,
 // that converts 16 or 8 channels to float32, in the address of the i-th 16
 // channels after p, AT, and of channel AX of the token at p, HERE, in the bytes of 64
-// channels, SIZE64, and in ASK64, that asks for those of a token to come.
+// channels, SIZE64, and in ASK64, that asks for those of a token to come from memory.
 //
 //	R8-R11           k, tokens          AX  channel
 //	BX, SI, R12, R13 q, rows            BP  d without the last d%64 channels
@@ -11,15 +11,14 @@
 //	                                    K2  lanes 2 and 3 of each 4
 //
 // Blocks are 4 tokens by 4, 3, 2 or 1 rows, with accumulators from Z0 on. Channels
-// beyond a multiple of 64 come first. Then Z20-Z23 hold 16 channels of 4 tokens for
-// 4 rows, or 64 channels of a token for fewer. While these are multiplied, the next
-// are converted, at the end those that the next block begins with: they
-// would have to wait for the sums otherwise.
+// beyond a multiple of 64 come first. Then Z20-Z23 hold 64 channels of a token.
+// While these are multiplied, those of the next token are converted, or at the end
+// those that the next block begins with: they would have to wait for the sums otherwise.
 //
-// A load instruction that meets several lines of a row makes Zen 4 fetch lines beyond
-// it, which halves the bandwidth where rows lie apart, and lines come in best by
-// pairs. That is why steps of 64 channels are unrolled, and why few rows, which are bound
-// by memory, take one token after another.
+// Zen 4 fetches lines beyond a row if one load instruction meets several lines of it, or
+// several tokens at a time are followed line by line, which halves the bandwidth
+// where rows lie apart. That is why steps of 64 channels are unrolled and take one token
+// after another.
 //
 // A short block repeats its last token, so that every token is summed in the same
 // order.
@@ -27,7 +26,6 @@
 // The frame: the ring, &dst[token], rows left, &dst[row][token], offset of the
 // tokens to ask for.
 
-	FILL_FROM(cells+56(FP), n+64(FP), ahead+80(FP))
 	MOVQ  dst+0(FP), AX
 	MOVQ  AX, 544(SP)
 	MOVQ  d+32(FP), BP
@@ -38,7 +36,7 @@
 	MOVQ  $-32, CX
 	XORL  DI, DI
 
-	FILL(k+40(FP), stride+48(FP), size+72(FP))
+#include "tile_avx512_amd64.h"
 	TESTQ CX, CX
 	JGE   block
 
@@ -57,7 +55,7 @@ block:
 	ANDQ    $511, DI
 	MOVL    $4, BX
 	CMPQ    DX, BX
-	CMOVQLE CX, DI // the last block will do for its next
+	CMOVQLE CX, DI          // the last block will do for its next
 	CMOVQLT DX, BX
 	XORL    AX, AX
 	BTSL    BX, AX
@@ -86,7 +84,7 @@ rows:
 	JEQ  two
 	CMPQ R15, $4
 	JEQ  four
-	CMPQ R15, $6 // 3+2 converts less per row than 4+1
+	CMPQ R15, $6         // 3+2 converts less per row than 4+1
 	JLT  three
 
 four:
@@ -101,58 +99,34 @@ four:
 four16:
 	ASK16
 	LOAD(HERE(R8), Z28)
-	VFMADD231PS (BX)(AX*4), Z28, Z0
-	VFMADD231PS (SI)(AX*4), Z28, Z4
-	VFMADD231PS (R12)(AX*4), Z28, Z8
-	VFMADD231PS (R13)(AX*4), Z28, Z12
+	MUL4(Z0, Z4, Z8, Z12)
 	LOAD(HERE(R9), Z28)
-	VFMADD231PS (BX)(AX*4), Z28, Z1
-	VFMADD231PS (SI)(AX*4), Z28, Z5
-	VFMADD231PS (R12)(AX*4), Z28, Z9
-	VFMADD231PS (R13)(AX*4), Z28, Z13
+	MUL4(Z1, Z5, Z9, Z13)
 	LOAD(HERE(R10), Z28)
-	VFMADD231PS (BX)(AX*4), Z28, Z2
-	VFMADD231PS (SI)(AX*4), Z28, Z6
-	VFMADD231PS (R12)(AX*4), Z28, Z10
-	VFMADD231PS (R13)(AX*4), Z28, Z14
+	MUL4(Z2, Z6, Z10, Z14)
 	LOAD(HERE(R11), Z28)
-	VFMADD231PS (BX)(AX*4), Z28, Z3
-	VFMADD231PS (SI)(AX*4), Z28, Z7
-	VFMADD231PS (R12)(AX*4), Z28, Z11
-	VFMADD231PS (R13)(AX*4), Z28, Z15
+	MUL4(Z3, Z7, Z11, Z15)
 	ADDQ $16, AX
 
 fourRest:
-	LEAQ 16(AX), R15
-	CMPQ R15, d+32(FP)
-	JLE  four16
-	CMPQ AX, d+32(FP)
-	JEQ  fourEven
+	LEAQ    16(AX), R15
+	CMPQ    R15, d+32(FP)
+	JLE     four16
+	CMPQ    AX, d+32(FP)
+	JEQ     fourEven
 	ASK16
 	VMOVUPS (BX)(AX*4), Y16
 	VMOVUPS (SI)(AX*4), Y17
 	VMOVUPS (R12)(AX*4), Y18
 	VMOVUPS (R13)(AX*4), Y19
 	LOAD(HERE(R8), Y28)
-	VFMADD231PS Z28, Z16, Z0
-	VFMADD231PS Z28, Z17, Z4
-	VFMADD231PS Z28, Z18, Z8
-	VFMADD231PS Z28, Z19, Z12
+	MULQ4(Z0, Z4, Z8, Z12)
 	LOAD(HERE(R9), Y28)
-	VFMADD231PS Z28, Z16, Z1
-	VFMADD231PS Z28, Z17, Z5
-	VFMADD231PS Z28, Z18, Z9
-	VFMADD231PS Z28, Z19, Z13
+	MULQ4(Z1, Z5, Z9, Z13)
 	LOAD(HERE(R10), Y28)
-	VFMADD231PS Z28, Z16, Z2
-	VFMADD231PS Z28, Z17, Z6
-	VFMADD231PS Z28, Z18, Z10
-	VFMADD231PS Z28, Z19, Z14
+	MULQ4(Z2, Z6, Z10, Z14)
 	LOAD(HERE(R11), Y28)
-	VFMADD231PS Z28, Z16, Z3
-	VFMADD231PS Z28, Z17, Z7
-	VFMADD231PS Z28, Z18, Z11
-	VFMADD231PS Z28, Z19, Z15
+	MULQ4(Z3, Z7, Z11, Z15)
 
 fourEven:
 	XORL  AX, AX
@@ -179,23 +153,23 @@ four64:
 	ASK64(16)
 	FOUR(R11, Z2, Z6, Z10, Z14)
 	ASK64(24)
-	ADDQ $SIZE64, R8
-	ADDQ $SIZE64, R9
-	ADDQ $SIZE64, R10
-	ADDQ $SIZE64, R11
-	LEAQ 64(AX), R15
-	CMPQ R15, BP
-	JLT  fourLast
+	ADDQ    $SIZE64, R8
+	ADDQ    $SIZE64, R9
+	ADDQ    $SIZE64, R10
+	ADDQ    $SIZE64, R11
+	LEAQ    64(AX), R15
+	CMPQ    R15, BP
+	JLT     fourLast
 
 fourForward:
 	MOVQ    CX, R15
 	CMPQ    552(SP), $4
 	CMOVQEQ DI, R15
 	TAKE(R15)
-	TESTQ BP, BP
-	JEQ   fourSum
-	CMPQ  end+88(FP), $0
-	JEQ   fourLast
+	TESTQ   BP, BP
+	JEQ     fourSum
+	CMPQ    end+88(FP), $0
+	JEQ     fourLast
 	ASKEND(0)
 	ASKEND(8)
 	ASKEND(16)
@@ -227,7 +201,7 @@ fourSum:
 	ADDQ          SI, 560(SP)
 	MOVQ          d+32(FP), AX
 	LEAQ          (R13)(AX*4), BX
-	MOVQ          CX, 568(SP) // what the first rows have asked for suffices
+	MOVQ          CX, 568(SP)          // what the first rows have asked for suffices
 	SUBQ          $4, 552(SP)
 	JNE           rows
 	JMP           next
@@ -243,49 +217,33 @@ three:
 three16:
 	ASK16
 	LOAD(HERE(R8), Z28)
-	VFMADD231PS (BX)(AX*4), Z28, Z0
-	VFMADD231PS (SI)(AX*4), Z28, Z4
-	VFMADD231PS (R12)(AX*4), Z28, Z8
+	MUL3(Z0, Z4, Z8)
 	LOAD(HERE(R9), Z28)
-	VFMADD231PS (BX)(AX*4), Z28, Z1
-	VFMADD231PS (SI)(AX*4), Z28, Z5
-	VFMADD231PS (R12)(AX*4), Z28, Z9
+	MUL3(Z1, Z5, Z9)
 	LOAD(HERE(R10), Z28)
-	VFMADD231PS (BX)(AX*4), Z28, Z2
-	VFMADD231PS (SI)(AX*4), Z28, Z6
-	VFMADD231PS (R12)(AX*4), Z28, Z10
+	MUL3(Z2, Z6, Z10)
 	LOAD(HERE(R11), Z28)
-	VFMADD231PS (BX)(AX*4), Z28, Z3
-	VFMADD231PS (SI)(AX*4), Z28, Z7
-	VFMADD231PS (R12)(AX*4), Z28, Z11
+	MUL3(Z3, Z7, Z11)
 	ADDQ $16, AX
 
 threeRest:
-	LEAQ 16(AX), R15
-	CMPQ R15, d+32(FP)
-	JLE  three16
-	CMPQ AX, d+32(FP)
-	JEQ  threeEven
+	LEAQ    16(AX), R15
+	CMPQ    R15, d+32(FP)
+	JLE     three16
+	CMPQ    AX, d+32(FP)
+	JEQ     threeEven
 	ASK16
 	VMOVUPS (BX)(AX*4), Y16
 	VMOVUPS (SI)(AX*4), Y17
 	VMOVUPS (R12)(AX*4), Y18
 	LOAD(HERE(R8), Y28)
-	VFMADD231PS Z28, Z16, Z0
-	VFMADD231PS Z28, Z17, Z4
-	VFMADD231PS Z28, Z18, Z8
+	MULQ3(Z0, Z4, Z8)
 	LOAD(HERE(R9), Y28)
-	VFMADD231PS Z28, Z16, Z1
-	VFMADD231PS Z28, Z17, Z5
-	VFMADD231PS Z28, Z18, Z9
+	MULQ3(Z1, Z5, Z9)
 	LOAD(HERE(R10), Y28)
-	VFMADD231PS Z28, Z16, Z2
-	VFMADD231PS Z28, Z17, Z6
-	VFMADD231PS Z28, Z18, Z10
+	MULQ3(Z2, Z6, Z10)
 	LOAD(HERE(R11), Y28)
-	VFMADD231PS Z28, Z16, Z3
-	VFMADD231PS Z28, Z17, Z7
-	VFMADD231PS Z28, Z18, Z11
+	MULQ3(Z3, Z7, Z11)
 
 threeEven:
 	XORL  AX, AX
@@ -312,23 +270,23 @@ three64:
 	ASK64(16)
 	THREE(R11, Z2, Z6, Z10)
 	ASK64(24)
-	ADDQ $SIZE64, R8
-	ADDQ $SIZE64, R9
-	ADDQ $SIZE64, R10
-	ADDQ $SIZE64, R11
-	LEAQ 64(AX), R15
-	CMPQ R15, BP
-	JLT  threeLast
+	ADDQ    $SIZE64, R8
+	ADDQ    $SIZE64, R9
+	ADDQ    $SIZE64, R10
+	ADDQ    $SIZE64, R11
+	LEAQ    64(AX), R15
+	CMPQ    R15, BP
+	JLT     threeLast
 
 threeForward:
 	MOVQ    CX, R15
 	CMPQ    552(SP), $3
 	CMOVQEQ DI, R15
 	TAKE(R15)
-	TESTQ BP, BP
-	JEQ   threeSum
-	CMPQ  end+88(FP), $0
-	JEQ   threeLast
+	TESTQ   BP, BP
+	JEQ     threeSum
+	CMPQ    end+88(FP), $0
+	JEQ     threeLast
 	ASKEND(0)
 	ASKEND(8)
 	ASKEND(16)
@@ -371,40 +329,32 @@ two:
 two16:
 	ASK16
 	LOAD(HERE(R8), Z28)
-	VFMADD231PS (BX)(AX*4), Z28, Z0
-	VFMADD231PS (SI)(AX*4), Z28, Z4
+	MUL2(Z0, Z4)
 	LOAD(HERE(R9), Z28)
-	VFMADD231PS (BX)(AX*4), Z28, Z1
-	VFMADD231PS (SI)(AX*4), Z28, Z5
+	MUL2(Z1, Z5)
 	LOAD(HERE(R10), Z28)
-	VFMADD231PS (BX)(AX*4), Z28, Z2
-	VFMADD231PS (SI)(AX*4), Z28, Z6
+	MUL2(Z2, Z6)
 	LOAD(HERE(R11), Z28)
-	VFMADD231PS (BX)(AX*4), Z28, Z3
-	VFMADD231PS (SI)(AX*4), Z28, Z7
+	MUL2(Z3, Z7)
 	ADDQ $16, AX
 
 twoRest:
-	LEAQ 16(AX), R15
-	CMPQ R15, d+32(FP)
-	JLE  two16
-	CMPQ AX, d+32(FP)
-	JEQ  twoEven
+	LEAQ    16(AX), R15
+	CMPQ    R15, d+32(FP)
+	JLE     two16
+	CMPQ    AX, d+32(FP)
+	JEQ     twoEven
 	ASK16
 	VMOVUPS (BX)(AX*4), Y16
 	VMOVUPS (SI)(AX*4), Y17
 	LOAD(HERE(R8), Y28)
-	VFMADD231PS Z28, Z16, Z0
-	VFMADD231PS Z28, Z17, Z4
+	MULQ2(Z0, Z4)
 	LOAD(HERE(R9), Y28)
-	VFMADD231PS Z28, Z16, Z1
-	VFMADD231PS Z28, Z17, Z5
+	MULQ2(Z1, Z5)
 	LOAD(HERE(R10), Y28)
-	VFMADD231PS Z28, Z16, Z2
-	VFMADD231PS Z28, Z17, Z6
+	MULQ2(Z2, Z6)
 	LOAD(HERE(R11), Y28)
-	VFMADD231PS Z28, Z16, Z3
-	VFMADD231PS Z28, Z17, Z7
+	MULQ2(Z3, Z7)
 
 twoEven:
 	XORL  AX, AX
@@ -427,16 +377,16 @@ two64:
 	ASK64(16)
 	TWO(R11, Z2, Z6)
 	ASK64(24)
-	ADDQ $SIZE64, R8
-	ADDQ $SIZE64, R9
-	ADDQ $SIZE64, R10
-	ADDQ $SIZE64, R11
-	LEAQ 64(AX), R15
-	CMPQ R15, BP
-	JLT  twoLast
+	ADDQ    $SIZE64, R8
+	ADDQ    $SIZE64, R9
+	ADDQ    $SIZE64, R10
+	ADDQ    $SIZE64, R11
+	LEAQ    64(AX), R15
+	CMPQ    R15, BP
+	JLT     twoLast
 
 twoForward:
-	TAKE(DI) // two rows or one are always the last
+	TAKE(DI)             // two rows or one are always the last
 	TESTQ BP, BP
 	JEQ   twoSum
 	CMPQ  end+88(FP), $0
@@ -472,31 +422,31 @@ one:
 one16:
 	ASK16
 	LOAD(HERE(R8), Z28)
-	VFMADD231PS (BX)(AX*4), Z28, Z0
+	MUL1(Z0)
 	LOAD(HERE(R9), Z28)
-	VFMADD231PS (BX)(AX*4), Z28, Z1
+	MUL1(Z1)
 	LOAD(HERE(R10), Z28)
-	VFMADD231PS (BX)(AX*4), Z28, Z2
+	MUL1(Z2)
 	LOAD(HERE(R11), Z28)
-	VFMADD231PS (BX)(AX*4), Z28, Z3
+	MUL1(Z3)
 	ADDQ $16, AX
 
 oneRest:
-	LEAQ 16(AX), R15
-	CMPQ R15, d+32(FP)
-	JLE  one16
-	CMPQ AX, d+32(FP)
-	JEQ  oneEven
+	LEAQ    16(AX), R15
+	CMPQ    R15, d+32(FP)
+	JLE     one16
+	CMPQ    AX, d+32(FP)
+	JEQ     oneEven
 	ASK16
 	VMOVUPS (BX)(AX*4), Y16
 	LOAD(HERE(R8), Y28)
-	VFMADD231PS Z28, Z16, Z0
+	MULQ1(Z0)
 	LOAD(HERE(R9), Y28)
-	VFMADD231PS Z28, Z16, Z1
+	MULQ1(Z1)
 	LOAD(HERE(R10), Y28)
-	VFMADD231PS Z28, Z16, Z2
+	MULQ1(Z2)
 	LOAD(HERE(R11), Y28)
-	VFMADD231PS Z28, Z16, Z3
+	MULQ1(Z3)
 
 oneEven:
 	XORL  AX, AX
@@ -515,16 +465,16 @@ one64:
 	ASK64(16)
 	ONE(R11, Z2)
 	ASK64(24)
-	ADDQ $SIZE64, R8
-	ADDQ $SIZE64, R9
-	ADDQ $SIZE64, R10
-	ADDQ $SIZE64, R11
-	LEAQ 64(AX), R15
-	CMPQ R15, BP
-	JLT  oneLast
+	ADDQ    $SIZE64, R8
+	ADDQ    $SIZE64, R9
+	ADDQ    $SIZE64, R10
+	ADDQ    $SIZE64, R11
+	LEAQ    64(AX), R15
+	CMPQ    R15, BP
+	JLT     oneLast
 
 oneForward:
-	TAKE(DI) // two rows or one are always the last
+	TAKE(DI)             // two rows or one are always the last
 	TESTQ BP, BP
 	JEQ   oneSum
 	CMPQ  end+88(FP), $0

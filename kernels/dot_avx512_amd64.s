@@ -1,7 +1,13 @@
 //go:build !noasm
 
 #include "textflag.h"
-#include "tile_avx512_amd64.h"
+
+#define CELLS cells+56(FP)
+#define COUNT n+64(FP)
+#define AHEAD ahead+80(FP)
+#define BASE k+40(FP)
+#define STRIDE stride+48(FP)
+#define SIZE size+72(FP)
 
 // TAKE takes the pointers of the block at an offset.
 #define TAKE(off) \
@@ -16,27 +22,63 @@
 	VXORPS c, c, c \
 	VXORPS e, e, e
 
-// THREE, TWO and ONE multiply 64 channels of a token with as many rows, and convert
-// those of the next token.
+// MUL4 to MUL1 multiply the channels in Z28 of a token with those at AX of as many rows,
+// MULQ4 to MULQ1 with those in Z16 to Z19.
+#define MUL4(a, b, c, e) \
+	VFMADD231PS (BX)(AX*4), Z28, a  \
+	VFMADD231PS (SI)(AX*4), Z28, b  \
+	VFMADD231PS (R12)(AX*4), Z28, c \
+	VFMADD231PS (R13)(AX*4), Z28, e
+
+#define MUL3(a, b, c) \
+	VFMADD231PS (BX)(AX*4), Z28, a  \
+	VFMADD231PS (SI)(AX*4), Z28, b  \
+	VFMADD231PS (R12)(AX*4), Z28, c
+
+#define MUL2(a, b) \
+	VFMADD231PS (BX)(AX*4), Z28, a \
+	VFMADD231PS (SI)(AX*4), Z28, b
+
+#define MUL1(a) VFMADD231PS (BX)(AX*4), Z28, a
+
+#define MULQ4(a, b, c, e) \
+	VFMADD231PS Z16, Z28, a \
+	VFMADD231PS Z17, Z28, b \
+	VFMADD231PS Z18, Z28, c \
+	VFMADD231PS Z19, Z28, e
+
+#define MULQ3(a, b, c) \
+	VFMADD231PS Z16, Z28, a \
+	VFMADD231PS Z17, Z28, b \
+	VFMADD231PS Z18, Z28, c
+
+#define MULQ2(a, b) \
+	VFMADD231PS Z16, Z28, a \
+	VFMADD231PS Z17, Z28, b
+
+#define MULQ1(a) VFMADD231PS Z16, Z28, a
+
+// FOUR to ONE multiply 64 channels of a token with as many rows, and convert those
+// of the next token, at p. q is in Z28-Z31, Z16-Z19, Z24-Z27 and memory.
 #define FOUR(p, a, b, c, e) \
-	VFMADD231PS Z28, Z20, a \
-	VFMADD231PS Z16, Z20, b \
-	VFMADD231PS Z24, Z20, c \
-	VFMADD231PS 0(R13)(AX*4), Z20, e \
-	LOAD(AT(p, 0), Z20) \
-	VFMADD231PS Z29, Z21, a \
-	VFMADD231PS Z17, Z21, b \
-	VFMADD231PS Z25, Z21, c \
-	VFMADD231PS 64(R13)(AX*4), Z21, e \
-	LOAD(AT(p, 1), Z21) \
-	VFMADD231PS Z30, Z22, a \
-	VFMADD231PS Z18, Z22, b \
-	VFMADD231PS Z26, Z22, c \
+	VFMADD231PS Z28, Z20, a            \
+	VFMADD231PS Z16, Z20, b            \
+	VFMADD231PS Z24, Z20, c            \
+	VFMADD231PS 0(R13)(AX*4), Z20, e   \
+	LOAD(AT(p, 0), Z20)                \
+	VFMADD231PS Z29, Z21, a            \
+	VFMADD231PS Z17, Z21, b            \
+	VFMADD231PS Z25, Z21, c            \
+	VFMADD231PS 64(R13)(AX*4), Z21, e  \
+	LOAD(AT(p, 1), Z21)                \
+	VFMADD231PS Z30, Z22, a            \
+	VFMADD231PS Z18, Z22, b            \
+	VFMADD231PS Z26, Z22, c            \
 	VFMADD231PS 128(R13)(AX*4), Z22, e \
-	LOAD(AT(p, 2), Z22) \
-	VFMADD231PS Z31, Z23, a \
-	VFMADD231PS Z19, Z23, b \
-	VFMADD231PS Z27, Z23, c \
+	LOAD(AT(p, 2), Z22)                \
+	VFMADD231PS Z31, Z23, a            \
+	VFMADD231PS Z19, Z23, b            \
+	VFMADD231PS Z27, Z23, c            \
 	VFMADD231PS 192(R13)(AX*4), Z23, e \
 	LOAD(AT(p, 3), Z23)
 
@@ -44,15 +86,15 @@
 	VFMADD231PS Z28, Z20, a \
 	VFMADD231PS Z16, Z20, b \
 	VFMADD231PS Z24, Z20, c \
-	LOAD(AT(p, 0), Z20) \
+	LOAD(AT(p, 0), Z20)     \
 	VFMADD231PS Z29, Z21, a \
 	VFMADD231PS Z17, Z21, b \
 	VFMADD231PS Z25, Z21, c \
-	LOAD(AT(p, 1), Z21) \
+	LOAD(AT(p, 1), Z21)     \
 	VFMADD231PS Z30, Z22, a \
 	VFMADD231PS Z18, Z22, b \
 	VFMADD231PS Z26, Z22, c \
-	LOAD(AT(p, 2), Z22) \
+	LOAD(AT(p, 2), Z22)     \
 	VFMADD231PS Z31, Z23, a \
 	VFMADD231PS Z19, Z23, b \
 	VFMADD231PS Z27, Z23, c \
@@ -61,24 +103,24 @@
 #define TWO(p, a, b) \
 	VFMADD231PS Z28, Z20, a \
 	VFMADD231PS Z16, Z20, b \
-	LOAD(AT(p, 0), Z20) \
+	LOAD(AT(p, 0), Z20)     \
 	VFMADD231PS Z29, Z21, a \
 	VFMADD231PS Z17, Z21, b \
-	LOAD(AT(p, 1), Z21) \
+	LOAD(AT(p, 1), Z21)     \
 	VFMADD231PS Z30, Z22, a \
 	VFMADD231PS Z18, Z22, b \
-	LOAD(AT(p, 2), Z22) \
+	LOAD(AT(p, 2), Z22)     \
 	VFMADD231PS Z31, Z23, a \
 	VFMADD231PS Z19, Z23, b \
 	LOAD(AT(p, 3), Z23)
 
 #define ONE(p, a) \
 	VFMADD231PS Z28, Z20, a \
-	LOAD(AT(p, 0), Z20) \
+	LOAD(AT(p, 0), Z20)     \
 	VFMADD231PS Z29, Z21, a \
-	LOAD(AT(p, 1), Z21) \
+	LOAD(AT(p, 1), Z21)     \
 	VFMADD231PS Z30, Z22, a \
-	LOAD(AT(p, 2), Z22) \
+	LOAD(AT(p, 2), Z22)     \
 	VFMADD231PS Z31, Z23, a \
 	LOAD(AT(p, 3), Z23)
 
@@ -95,6 +137,8 @@
 	VSHUFPS   $0xdd, c, a, Z25 \
 	VADDPS    Z24, Z25, a
 
+// FOLD4 and FOLD2 add up the lanes of rows, lane 0 and lane 2, 1 and 3, then these: the tokens
+// of each row are left in a lane of a.
 #define FOLD4(a, b, c, e) \
 	VSHUFF32X4 $0x44, b, a, Z24   \ // a0 a1 b0 b1
 	VSHUFF32X4 $0xee, b, a, Z25   \ // a2 a3 b2 b3
@@ -107,11 +151,11 @@
 	VADDPS     a, b, a
 
 #define FOLD2(a, b) \
-	VSHUFF32X4 $0x44, b, a, Z24     \
-	VSHUFF32X4 $0xee, b, a, Z25     \
-	VADDPS     Z24, Z25, Z24        \
-	VSHUFF32X4 $0x88, Z24, Z24, a   \
-	VSHUFF32X4 $0xdd, Z24, Z24, b   \
+	VSHUFF32X4 $0x44, b, a, Z24   \
+	VSHUFF32X4 $0xee, b, a, Z25   \
+	VADDPS     Z24, Z25, Z24      \
+	VSHUFF32X4 $0x88, Z24, Z24, a \
+	VSHUFF32X4 $0xdd, Z24, Z24, b \
 	VADDPS     a, b, a
 
 // ASK asks for a line of the token at offset off of those to ask for.
@@ -135,7 +179,7 @@
 #define HERE(p) (p)(AX*4)
 #define SIZE64 256
 #define ASK64(off) \
-	ASK(off, HERE(R15))         \
+	ASK(off, HERE(R15))       \
 	PREFETCHT1 64(R15)(AX*4)  \
 	PREFETCHT1 128(R15)(AX*4) \
 	PREFETCHT1 192(R15)(AX*4)
@@ -154,7 +198,7 @@ TEXT ·dotF32AVX512(SB), NOSPLIT, $576-96
 #define HERE(p) (p)(AX*2)
 #define SIZE64 128
 #define ASK64(off) \
-	ASK(off, HERE(R15))     \
+	ASK(off, HERE(R15))      \
 	PREFETCHT1 64(R15)(AX*2)
 
 // func dotF16AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int)

@@ -8,7 +8,7 @@
 //	AX   offset of the block      R13  bytes per row of k
 //	R14  channel of the block     CX   rows left
 //	BP   pointers of the tile     R15  those of the tile to ask for
-//	DX   offset of what to ask for
+//	R8, R10, DX  scratch
 //	K1   tokens to store          K2   the same, but none in the first block
 //	Z28  constant                 Z30  scales of k
 //
@@ -19,7 +19,6 @@
 //
 // The frame: the ring, &dst[tile], tokens left, offset of the tile.
 
-	FILL_FROM(cells+56(FP), n+64(FP), ahead+80(FP))
 	MOVQ dst+0(FP), AX
 	MOVQ AX, 544(SP)
 	MOVQ n+64(FP), AX
@@ -33,7 +32,7 @@
 	SHLQ $2, R11
 	CONSTANTS
 
-	FILL(k+40(FP), stride+48(FP), size+72(FP))
+#include "tile_avx512_amd64.h"
 	MOVQ    size+72(FP), R13
 	MOVQ    d+32(FP), R12
 	SHRQ    $3, R12
@@ -54,18 +53,18 @@
 	XORL    R14, R14
 
 block:
-	ASKBLOCK
+#include "ask_avx512_amd64.h"
 	SCALES
 	CHANNELS
-	MOVQ    q+16(FP), SI
-	MOVQ    d+32(FP), BX
-	MOVQ    R14, R8
-	SHRQ    $3, R8
-	ADDQ    SI, BX
-	ADDQ    R8, BX
-	ADDQ    R14, SI
-	MOVQ    544(SP), DI
-	MOVQ    rows+24(FP), CX
+	MOVQ q+16(FP), SI
+	MOVQ d+32(FP), BX
+	MOVQ R14, R8
+	SHRQ $3, R8
+	ADDQ SI, BX
+	ADDQ R8, BX
+	ADDQ R14, SI
+	MOVQ 544(SP), DI
+	MOVQ rows+24(FP), CX
 
 row:
 	VPBROADCASTD  (BX)(R12*1), Z24

@@ -1,11 +1,17 @@
 //go:build !noasm
 
 #include "textflag.h"
-#include "tile_avx512_amd64.h"
 #include "quant_avx512_amd64.h"
 
-// UNPACK4 transposes the dwords of each 128-bit lane of a to e: dword i of the
-// four goes to register i of o to r. It overwrites a to e.
+#define CELLS cells+56(FP)
+#define COUNT n+64(FP)
+#define AHEAD ahead+80(FP)
+#define BASE k+40(FP)
+#define STRIDE stride+48(FP)
+#define SIZE size+72(FP)
+
+// UNPACK4 transposes the dwords of each 128-bit lane of a, b, c and e: dword i of the
+// four goes to the i-th of them. It overwrites o to r.
 #define UNPACK4(a, b, c, e, o, p, q, r) \
 	VPUNPCKLDQ  b, a, o \
 	VPUNPCKHDQ  b, a, p \
@@ -18,9 +24,9 @@
 
 // TWO8 loads the int8 of tokens t and t+4.
 #define TWO8(t, y, z) \
-	MOVQ         (8*t)(BP), R8              \
-	MOVQ         (8*t+32)(BP), R10          \
-	VMOVDQU      2(R8)(AX*1), y             \
+	MOVQ         (8*t)(BP), R8          \
+	MOVQ         (8*t+32)(BP), R10      \
+	VMOVDQU      2(R8)(AX*1), y         \
 	VINSERTI64X4 $1, 2(R10)(AX*1), z, z
 
 // JOIN8 takes dword i of lanes 0 and 2 of a and b to x, and dword i+4 of lanes 1 and 3
@@ -38,19 +44,19 @@
 	VPBROADCASTD AX, Z28
 
 #define CHANNELS \
-	TWO8(0, Y8, Z8)                                       \
-	TWO8(1, Y9, Z9)                                       \
-	TWO8(2, Y10, Z10)                                     \
-	TWO8(3, Y11, Z11)                                     \
-	TWO8(8, Y12, Z12)                                     \
-	TWO8(9, Y13, Z13)                                     \
-	TWO8(10, Y14, Z14)                                    \
-	TWO8(11, Y15, Z15)                                    \
-	UNPACK4(Z8, Z9, Z10, Z11, Z16, Z17, Z18, Z19)         \
-	UNPACK4(Z12, Z13, Z14, Z15, Z20, Z21, Z22, Z23)       \
-	JOIN8(Z8, Z12, Z0, Z4)                                \
-	JOIN8(Z9, Z13, Z1, Z5)                                \
-	JOIN8(Z10, Z14, Z2, Z6)                               \
+	TWO8(0, Y8, Z8)                                 \
+	TWO8(1, Y9, Z9)                                 \
+	TWO8(2, Y10, Z10)                               \
+	TWO8(3, Y11, Z11)                               \
+	TWO8(8, Y12, Z12)                               \
+	TWO8(9, Y13, Z13)                               \
+	TWO8(10, Y14, Z14)                              \
+	TWO8(11, Y15, Z15)                              \
+	UNPACK4(Z8, Z9, Z10, Z11, Z16, Z17, Z18, Z19)   \
+	UNPACK4(Z12, Z13, Z14, Z15, Z20, Z21, Z22, Z23) \
+	JOIN8(Z8, Z12, Z0, Z4)                          \
+	JOIN8(Z9, Z13, Z1, Z5)                          \
+	JOIN8(Z10, Z14, Z2, Z6)                         \
 	JOIN8(Z11, Z15, Z3, Z7)
 
 // func dotQ8AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
@@ -64,20 +70,20 @@ TEXT ·dotQ8AVX512(SB), NOSPLIT, $568-88
 
 // FOUR4 loads the nibbles of tokens t, t+4, t+8 and t+12.
 #define FOUR4(t, x, y, z) \
-	MOVQ         (8*t)(BP), R8               \
-	MOVQ         (8*t+32)(BP), R10           \
-	VMOVDQU      2(R8)(AX*1), x              \
-	VINSERTI128  $1, 2(R10)(AX*1), y, y      \
-	MOVQ         (8*t+64)(BP), R8            \
-	MOVQ         (8*t+96)(BP), R10           \
-	VMOVDQU      2(R8)(AX*1), X12            \
-	VINSERTI128  $1, 2(R10)(AX*1), Y12, Y12  \
+	MOVQ         (8*t)(BP), R8              \
+	MOVQ         (8*t+32)(BP), R10          \
+	VMOVDQU      2(R8)(AX*1), x             \
+	VINSERTI128  $1, 2(R10)(AX*1), y, y     \
+	MOVQ         (8*t+64)(BP), R8           \
+	MOVQ         (8*t+96)(BP), R10          \
+	VMOVDQU      2(R8)(AX*1), X12           \
+	VINSERTI128  $1, 2(R10)(AX*1), Y12, Y12 \
 	VINSERTI64X4 $1, Y12, z, z
 
 // SPLIT4 separates the low and high nibbles of a.
 #define SPLIT4(a, low, high) \
-	VPSRLW $4, a, high       \
-	VPANDD Z28, a, low       \
+	VPSRLW $4, a, high     \
+	VPANDD Z28, a, low     \
 	VPANDD Z28, high, high
 
 #define BLOCK BLOCK4
@@ -87,14 +93,14 @@ TEXT ·dotQ8AVX512(SB), NOSPLIT, $568-88
 	VPBROADCASTD AX, Z28
 
 #define CHANNELS \
-	FOUR4(0, X8, Y8, Z8)                            \
-	FOUR4(1, X9, Y9, Z9)                            \
-	FOUR4(2, X10, Y10, Z10)                         \
-	FOUR4(3, X11, Y11, Z11)                         \
-	UNPACK4(Z8, Z9, Z10, Z11, Z16, Z17, Z18, Z19)   \
-	SPLIT4(Z8, Z0, Z4)                              \
-	SPLIT4(Z9, Z1, Z5)                              \
-	SPLIT4(Z10, Z2, Z6)                             \
+	FOUR4(0, X8, Y8, Z8)                          \
+	FOUR4(1, X9, Y9, Z9)                          \
+	FOUR4(2, X10, Y10, Z10)                       \
+	FOUR4(3, X11, Y11, Z11)                       \
+	UNPACK4(Z8, Z9, Z10, Z11, Z16, Z17, Z18, Z19) \
+	SPLIT4(Z8, Z0, Z4)                            \
+	SPLIT4(Z9, Z1, Z5)                            \
+	SPLIT4(Z10, Z2, Z6)                           \
 	SPLIT4(Z11, Z3, Z7)
 
 // func dotQ4AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)

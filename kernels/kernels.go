@@ -25,8 +25,7 @@ func Dot(dst []float32, ldDst int, q []float32, rows int, k *Cache, cells []int3
 
 // Acc computes acc[r*ldAcc+i] += sum_j p[r*ldP+j]*V[cells[j]][i] for r < rows and
 // i < v.Dim. A weight of 0 does not hide a NaN or Inf in V: the caller must leave
-// such tokens out. For quantised V, weights times scales may be rounded to 16 bits
-// relative to the largest weight and the largest scale of 16 neighbouring tokens.
+// such tokens out.
 //
 // It panics if v is not valid or a slice is too short.
 func Acc(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache, cells []int32) {

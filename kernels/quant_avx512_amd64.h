@@ -10,16 +10,16 @@
 	PREFETCHT1 (R8)(DX*1)
 
 #define ASK16 \
-	ASK(0) \
-	ASK(1) \
-	ASK(2) \
-	ASK(3) \
-	ASK(4) \
-	ASK(5) \
-	ASK(6) \
-	ASK(7) \
-	ASK(8) \
-	ASK(9) \
+	ASK(0)  \
+	ASK(1)  \
+	ASK(2)  \
+	ASK(3)  \
+	ASK(4)  \
+	ASK(5)  \
+	ASK(6)  \
+	ASK(7)  \
+	ASK(8)  \
+	ASK(9)  \
 	ASK(10) \
 	ASK(11) \
 	ASK(12) \
@@ -29,60 +29,30 @@
 
 // SCALE loads the F16 scale of token t to word i of x.
 #define SCALE(t, i, x) \
-	MOVQ    (8*t)(BP), R8         \
+	MOVQ    (8*t)(BP), R8        \
 	VPINSRW $i, (R8)(AX*1), x, x
 
 #define SCALES \
-	VPXOR       X8, X8, X8         \
-	VPXOR       X9, X9, X9         \
-	SCALE(0, 0, X8)                \
-	SCALE(1, 1, X8)                \
-	SCALE(2, 2, X8)                \
-	SCALE(3, 3, X8)                \
-	SCALE(4, 4, X8)                \
-	SCALE(5, 5, X8)                \
-	SCALE(6, 6, X8)                \
-	SCALE(7, 7, X8)                \
-	SCALE(8, 0, X9)                \
-	SCALE(9, 1, X9)                \
-	SCALE(10, 2, X9)               \
-	SCALE(11, 3, X9)               \
-	SCALE(12, 4, X9)               \
-	SCALE(13, 5, X9)               \
-	SCALE(14, 6, X9)               \
-	SCALE(15, 7, X9)               \
-	VINSERTI128 $1, X9, Y8, Y8     \
+	VPXOR       X8, X8, X8     \
+	VPXOR       X9, X9, X9     \
+	SCALE(0, 0, X8)            \
+	SCALE(1, 1, X8)            \
+	SCALE(2, 2, X8)            \
+	SCALE(3, 3, X8)            \
+	SCALE(4, 4, X8)            \
+	SCALE(5, 5, X8)            \
+	SCALE(6, 6, X8)            \
+	SCALE(7, 7, X8)            \
+	SCALE(8, 0, X9)            \
+	SCALE(9, 1, X9)            \
+	SCALE(10, 2, X9)           \
+	SCALE(11, 3, X9)           \
+	SCALE(12, 4, X9)           \
+	SCALE(13, 5, X9)           \
+	SCALE(14, 6, X9)           \
+	SCALE(15, 7, X9)           \
+	VINSERTI128 $1, X9, Y8, Y8 \
 	VCVTPH2PS   Y8, Z30
-
-// ASKBLOCK asks for a part of the tile to come. Where its rows lie side by side, it is a
-// block of each. Otherwise the first block asks for the first line of each row, others
-// for one more, as long as a line's length is left, and the last for the end: to ask
-// again for a line that is on its way is slow on Zen 4.
-#define ASKBLOCK \
-	MOVQ   120(R15), DX      \
-	SUBQ   (R15), DX         \
-	IMUL3Q $15, R13, R8      \
-	CMPQ   DX, R8            \
-	JNE    apart             \
-	MOVQ   AX, DX            \
-	SHLQ   $4, DX            \
-	ADDQ   (R15), DX         \
-	ASKBLOCKS                \
-	JMP    asked             \
-apart:                       \
-	LEAQ   BLOCK(AX), R8     \
-	LEAQ   -1(R13), DX       \
-	CMPQ   R8, R13           \
-	JEQ    lines             \
-	LEAQ   (R14)(R14*1), DX  \
-	LEAQ   64(DX), R8        \
-	CMPQ   R8, R13           \
-	JLT    lines             \
-	TESTQ  DX, DX            \
-	JNE    asked             \
-lines:                       \
-	ASK16                    \
-asked:
 
 #define BLOCK8 34
 #define ASKBLOCKS8 \

@@ -21,10 +21,6 @@ func testOptions() Options {
 // (ALGORITHM, invariant 2). It keeps its own record of what was seen.
 func checkUnion(h *host) func(layer int, rows []Row, out []float32) {
 	sh := h.shape
-	tol := 2e-5
-	if sh.tv.Quantised() { // weights may be rounded to 16 bits: a few units of values around 2
-		tol = 5e-4
-	}
 	return func(layer int, rows []Row, out []float32) {
 		l := &h.e.layers[layer]
 		for i := range h.e.step.seqs {
@@ -61,7 +57,7 @@ func checkUnion(h *host) func(layer int, rows []Row, out []float32) {
 					for g := range l.group {
 						hd := kv*l.group + g
 						got := out[(row*sh.heads+hd)*sh.dv:][:sh.dv]
-						requireClose(h.t, h.exact(k, hd, see), got, tol, fmt.Sprintf("%+v head %d of row %d/%d", k, hd, r, q.rows))
+						requireClose(h.t, h.exact(k, hd, see), got, 2e-5, fmt.Sprintf("%+v head %d of row %d/%d", k, hd, r, q.rows))
 					}
 				}
 			}
