@@ -43,48 +43,47 @@
 // are exact everywhere; otherwise sets differ in the order of summation and in fused
 // rounding, so within rounding error.
 //
-// # Integers where they are exact
+// # Integers
 //
 // Queries for Q8_0 and Q4_0 keys are rounded to int8 per block of 32 channels, as ggml
 // does, and multiplied in integers. Queries for summaries are rounded to 14 bits,
-// 64*hi + lo, which leaves their 8 bits as the only loss. For quantised values avx512
-// rounds weights times scales to 16 bits, relative to the largest of 16 tokens; the
-// others multiply floats.
+// 64*hi + lo, which leaves their 8 bits as the only loss. Values are multiplied as
+// floats: rounding weights to 16 bits for VPDPWSSD was tried and gained nothing up to
+// 8 rows but a rounding error.
 //
 // # Registers and counts, amd64
 //
 // Instructions per token for head size 64, without prefetching (10 to 18 more):
 //
-//	               avx2, 3 rows   avx512, 3 rows   per further row
-//	Dot F16        59             33               5 FMA or so, and sums
-//	Acc F16        50             19               4 FMA, 1 broadcast
-//	Dot Q8_0       55             12               1 VPDPBUSD, shared by 16 tokens
-//	Acc Q8_0       82             11               2 VPDPWSSD, shared by 2 tokens
+//	               avx2, 3 rows   avx512, 3 rows   avx512, 1 row
+//	Dot F16        59             41               26
+//	Acc F16        50             26               16
+//	Dot Q8_0       55             23               19
+//	Acc Q8_0       82             36               26
 //
-// Dot of floats, avx512: 4 tokens by up to 4 rows in 16 accumulators (Z0-Z15), 64
-// channels of K converted once in Z20-Z23 for all rows of the block. Sums across lanes
-// are 6 shuffles for 4 tokens of a row, then the lanes of up to 4 rows are folded
-// together; Zen 4 does shuffles and additions beside the FMAs, so the FMAs are the
-// limit. avx2: 4 tokens by 3 rows, 12 accumulators, one register for K.
+// Dot of floats, avx512: 4 tokens by up to 4 rows in 16 accumulators, 64 channels of
+// one token after the other, converted once for all rows of the block (a load that
+// meets several lines of a row makes Zen 4 fetch beyond it). Sums across lanes take 6
+// shuffles for 4 tokens of a row, then the lanes of up to 4 rows are folded together. Zen 4
+// does shuffles and additions beside FMAs, so FMAs are the limit; with 64
+// channels, 4 FMAs for a sum of 16 lanes, it stays at two thirds of that. avx2: 4 tokens
+// by 3 rows, 12 accumulators, one register for K.
 //
 // Dot of quantised keys, avx512: 16 tokens in the lanes of a vector. 32 channels of
 // each are transposed by dwords once, then each row takes 8 VPDPBUSD with 4 channels of
 // q broadcast from memory, without any sum across lanes. avx2 multiplies |k| with the
 // query under k's sign (VPMADDUBSW), token by token.
 //
-// Acc of floats: up to 4 rows (avx512) or 3 (avx2) by 64 (32) channels stay in
-// registers over a tile of 16 tokens; a weight is broadcast once for all channels.
+// Acc: up to 4 rows (avx512) or 3 (avx2) by 64 (32) channels stay in registers over a
+// tile of 16 tokens; a weight is broadcast once for all channels.
 //
-// Acc of quantised values, avx512: values of two tokens interleaved as int16 in
-// Z0-Z15 serve all rows: 16 VPDPWSSD for 16 tokens and 32 channels, where floats would
-// take 32 FMAs and as many conversions.
-//
-// Scan: 16 pages in the lanes, two VPDPBUSD per row for 64 bytes, nothing to convert.
+// Scan, avx512: 16 pages in the lanes, two VPDPBUSD per row for 64 bytes, nothing to
+// convert; one prefetch of the next tile for each. avx2: VPMADDWD on even and odd bytes.
 //
 // Why it is at the limit: F16 rows of 64 channels are 128 bytes and cost 64*rows
 // multiply-adds. A core of Zen 4 does 16 a cycle and reads 6 to 8 bytes of memory a
-// cycle, so up to 3 rows memory is the limit, from 5 or 6 on arithmetic is. Only integers get
-// past that: 64 a cycle for keys, 32 for values.
+// cycle. So up to 3 rows memory is the limit, from 5 or 6 on arithmetic is, and at 8 rows
+// half of the bandwidth is all there is. Only integers get past that.
 //
 // # Memory
 //
