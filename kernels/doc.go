@@ -59,7 +59,7 @@
 //	Dot F16        59             41               26
 //	Acc F16        50             26               16
 //	Dot Q8_0       55             23               19
-//	Acc Q8_0       82             36               26
+//	Acc Q8_0       82             46               34
 //
 // Dot of floats, avx512: 4 tokens by up to 4 rows in 16 accumulators, 64 channels of
 // one token after the other, converted once for all rows of the block (a load that
