@@ -1,6 +1,7 @@
 package retro
 
 import (
+	"math"
 	"time"
 	"unsafe"
 
@@ -52,7 +53,7 @@ func (e *Engine) Attend(a *Attn, ith, nth int) error {
 		// The heads of an exact sequence read the same cells, whose rows may share
 		// cache lines: one thread takes a chunk of all of them.
 		heads := 1
-		if e.exact(a.Layer, &e.step.seqs[s]) {
+		if e.step.seqs[s].cuts[a.Layer].exact {
 			heads = l.KVHeads
 		}
 		for h := 0; h < l.KVHeads; h += heads {
@@ -136,11 +137,18 @@ type item struct {
 	near   int
 	per    int // entries per near chunk when exact, pages per far chunk when not
 
-	q     []float32 // [rows][group][dk], scaled
-	kq    []float32 // the same, ready for the type of K: q itself, or prepared
-	best  []float32 // score of each far page
-	pages []int32   // selected far pages
-	rows  []uint16  // per selected page: bit r = virtual row r reads it
+	q  []float32 // [rows][group][dk], scaled
+	kq []float32 // the same, ready for the type of K: q itself, or prepared
+	// The selection. A column is a page, all of them or those of the chosen groups.
+	groupBest []float32 // score of each group
+	groups    []int32   // chosen, in ascending order
+	best      []float32 // score of each column
+	score     []float32 // [query][column], where queries are summed
+	mass      []float32 // [query][column], where a share of the attention is asked for
+	share     []float32 // per chosen column, of the attention
+
+	pages []int32  // selected far pages
+	rows  []uint16 // per selected page: bit r = virtual row r reads it
 	order []uint64
 
 	prepared []float32
@@ -215,6 +223,9 @@ func (e *Engine) merge(w *worker, l *layer, a *Attn, it *item, q *stepSeq, h int
 				}
 				if slot != nil {
 					slot.m[l.ring.ml+head], slot.l[l.ring.ml+head] = p.m, p.l
+					if e.opt.Drift > 0 {
+						slot.drift(l.ring.ml+head, &p, r < q.emit)
+					}
 				}
 			}
 			if r < q.emit {
@@ -226,6 +237,9 @@ func (e *Engine) merge(w *worker, l *layer, a *Attn, it *item, q *stepSeq, h int
 			}
 			for c := range it.near {
 				p.merge(it.m[c*rows+at], it.l[c*rows+at], it.acc[(c*rows+at)*l.DV:][:l.DV])
+			}
+			if slot := q.slots[r]; e.opt.Drift > 0 && !it.exact && slot != nil {
+				slot.all[l.ring.ml+head] = p.logSum()
 			}
 			row := q.firstRow + r - q.emit
 			out := unsafe.Slice((*float32)(unsafe.Add(a.Out, uint64(row)*a.OutRow+uint64(head*l.DV)*4)), l.DV)
@@ -255,6 +269,9 @@ func (p *partial) merge(m, l float32, acc []float32) {
 		p.m, p.l = top, a*p.l+b*l
 	}
 }
+
+// logSum is the logarithm of the softmax denominator.
+func (p *partial) logSum() float32 { return p.m + float32(math.Log(float64(p.l))) }
 
 // write stores the attention output. A sink is one more logit, of a token without value.
 func (p *partial) write(out []float32, sink float32) {

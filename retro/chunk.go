@@ -12,9 +12,11 @@ type worker struct {
 	cols   int              // tokens in it
 
 	ready prepared     // what scanQ was made for
-	q     []float32    // [1 + planes][group][dk]
-	scanQ [2][]float32 // per plane [group], ready for a scan
-	dots  [2][]float32 // per plane [group][chunkPages]
+	q     []float32    // the queries that select, [2][queries][dk]
+	scanQ [2][]float32 // per plane [queries], ready for a scan
+	dots  [2][]float32 // per plane [queries][chunkPages]
+	near  []partial    // per query
+	nearQ []float32    // queries for quantised keys
 	keys  []uint32
 	page  []float32 // [page][dk]
 
@@ -28,22 +30,29 @@ type worker struct {
 type prepared struct {
 	step  uint64
 	layer int
-	item  *item
+	item  int
 }
 
 // run is a stretch of the block's tokens, seen by virtual rows r0..r1-1.
 type run struct{ col, n, r0, r1 int }
 
-func (w *worker) allocate(rows, group, page, dk, dv, pages int) {
-	w.logits = make([]float32, rows*blockCols)
+func (w *worker) allocate(o *Options, group, dk, dv, pages int) {
+	w.logits = make([]float32, o.rows()*group*blockCols)
 	w.runs = make([]run, 0, maxRuns)
-	w.q = make([]float32, 3*group*dk)
+	queries := group // that select
+	if o.CorrectBudget > 0 {
+		queries *= o.Window
+	}
+	w.q = make([]float32, 2*queries*dk)
 	for i := range w.dots {
-		w.scanQ[i] = make([]float32, group*kernels.ScanLen(dk))
-		w.dots[i] = make([]float32, group*chunkPages)
+		w.scanQ[i] = make([]float32, queries*kernels.ScanLen(dk))
+		w.dots[i] = make([]float32, queries*chunkPages)
+	}
+	if o.Mass > 0 {
+		w.near, w.nearQ = make([]partial, queries), make([]float32, queries*kernels.QueryLen(kernels.Q8_0, dk))
 	}
 	w.keys = make([]uint32, 2*pages)
-	w.page = make([]float32, page*dk)
+	w.page = make([]float32, max(2, o.Page)*dk)
 	w.tmp, w.tmp2 = make([]float32, max(dk, dv)), make([]float32, max(dk, dv))
 }
 
@@ -211,7 +220,7 @@ func (w *worker) flush(c *chunkState) {
 
 // mask counts the tokens of the block that each virtual row reads, and sets the
 // logits of the rows that do not read all of them to -Inf.
-func (w *worker) mask(c *chunkState) (covered [maxWindow]int) {
+func (w *worker) mask(c *chunkState) (covered [maxRows]int) {
 	for i := range w.runs {
 		for r := w.runs[i].r0; r < w.runs[i].r1; r++ {
 			covered[r] += w.runs[i].n

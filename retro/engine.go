@@ -50,13 +50,14 @@ type Layer struct {
 // layer is a registered Layer with what the engine derives from it.
 type layer struct {
 	Layer
-	group    int // query heads per KV head
-	kBytes   int // of a row of K of one KV head
-	vBytes   int
-	sumOff   int // offset of the layer in a summary chunk, in bytes
-	sumPlane int // bytes of one plane of one KV head in a chunk; 0: no summaries
-	headOff  int // index of the layer's first KV head among all layers' heads
-	ring     ringLayout
+	group     int // query heads per KV head
+	kBytes    int // of a row of K of one KV head
+	vBytes    int
+	sumOff    int // offset of the layer in a summary chunk, in bytes
+	sumPages  int // bytes of one plane of one KV head in a chunk: its pages; 0: no summaries
+	sumGroups int // and, after them, its groups
+	headOff   int // index of the layer's first KV head among all layers' heads
+	ring      ringLayout
 }
 
 // keys and values are the caches of KV head h.
@@ -80,11 +81,13 @@ type Engine struct {
 	sumChunk int         // bytes of a summary chunk over all layers
 	kvHeads  int         // KV heads over all layers
 	maxPages int
+	budgets  []float64 // per layer, as Options.Budget; +Inf: everything
 
 	step    step
 	jobs    []job
 	items   []item
 	workers []worker
+	cuts    []cut // scratch, per layer
 
 	stats Stats
 }
@@ -105,16 +108,18 @@ func Open(cfg Config, opt Options) (*Engine, error) {
 			return nil, argumentf("%s=%d: must be 1..%d", c.name, c.value, c.hi)
 		}
 	}
-	if cfg.Rows < opt.Window {
-		return nil, argumentf("n_row=%d: must be at least the window (%d)", cfg.Rows, opt.Window)
+	if cfg.Rows < opt.rows() {
+		return nil, argumentf("n_row=%d: must be at least the window and rectify (%d)", cfg.Rows, opt.rows())
 	}
-	return &Engine{
+	e := &Engine{
 		cfg: cfg, opt: opt,
 		layers:   make([]layer, cfg.Layers),
 		seqs:     make([]*sequence, cfg.Seqs),
 		maxPages: cfg.Cells/opt.Page + 1,
-		step:     step{seqs: make([]stepSeq, 0, cfg.Rows)},
-	}, nil
+		step:     step{seqs: make([]stepSeq, 0, min(cfg.Seqs, cfg.Rows))},
+	}
+	e.budgets = e.layerBudgets()
+	return e, nil
 }
 
 // AddLayer registers attention layer i. Every size is checked, so that no cell
@@ -186,25 +191,30 @@ func (e *Engine) prepare() error {
 		}
 		l.sumOff, l.headOff = e.sumChunk, e.kvHeads
 		if planes > 0 {
-			l.sumPlane = planeBytes(e.opt.SummaryBits, l.DK)
+			l.sumPages = planeBytes(e.opt.SummaryBits, l.DK, chunkPages)
+			l.sumGroups = planeBytes(e.opt.SummaryBits, l.DK, groupPages)
 		}
-		e.sumChunk += l.KVHeads * planes * l.sumPlane
+		e.sumChunk += l.KVHeads * planes * (l.sumPages + l.sumGroups)
 		e.kvHeads += l.KVHeads
 		maxKV, maxGroup = max(maxKV, l.KVHeads), max(maxGroup, l.group)
 		maxDK, maxDV = max(maxDK, l.DK), max(maxDV, l.DV)
 	}
 	e.layoutRings()
 
-	w := e.opt.Window
-	nItem := e.cfg.Rows * maxKV
+	maxSeqs := cap(e.step.seqs)
+	cuts := make([]cut, (maxSeqs+1)*len(e.layers))
+	e.cuts = cuts[:len(e.layers)]
+	for i := range maxSeqs {
+		e.step.seqs[:maxSeqs][i].cuts = cuts[(i+1)*len(e.layers):][:len(e.layers)]
+	}
 	e.jobs = make([]job, len(e.layers))
 	for i := range e.jobs {
-		e.jobs[i].claims = make([]claim, e.cfg.Rows*e.layers[i].KVHeads)
+		e.jobs[i].claims = make([]claim, maxSeqs*e.layers[i].KVHeads)
 	}
-	e.items = make([]item, nItem)
+	e.items = make([]item, maxSeqs*maxKV)
 	e.workers = make([]worker, e.cfg.Threads)
 	for i := range e.workers {
-		e.workers[i].allocate(w*maxGroup, maxGroup, e.opt.Page, maxDK, maxDV, e.maxPages)
+		e.workers[i].allocate(&e.opt, maxGroup, maxDK, maxDV, e.maxPages)
 	}
 	e.ready = true
 	return nil
@@ -214,7 +224,18 @@ func (e *Engine) prepare() error {
 func (e *Engine) Cells() int { return e.cfg.Cells }
 
 // MaxWindow is the most past rows per sequence that a step can ask for.
-func (e *Engine) MaxWindow() int { return e.opt.Window - 1 }
+func (e *Engine) MaxWindow() int { return e.opt.rows() - 1 }
+
+// reset readies a claim for a step.
+func (c *claim) reset(parts int32) {
+	c.part.Store(0)
+	c.partLeft.Store(parts)
+	c.next.Store(0)
+	c.left.Store(0)
+	c.fine.Store(0)
+	c.fineLeft.Store(0)
+	c.fineParts.Store(0)
+}
 
 // job is the shared state of one layer within a step. There is one per layer so
 // that nobody has to reset it while others may already be in it.
@@ -227,4 +248,7 @@ type claim struct {
 	partLeft atomic.Int32 // parts not yet done; who takes it to 0 chooses the pages
 	next     atomic.Int32 // chunks claimed
 	left     atomic.Int32 // chunks not yet done; who takes it to 0 merges
+
+	// The second level of the selection, whose parts are known when the first is done.
+	fine, fineLeft, fineParts atomic.Int32
 }

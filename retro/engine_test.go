@@ -25,11 +25,10 @@ func checkUnion(h *host) func(layer int, rows []Row, out []float32) {
 		l := &h.e.layers[layer]
 		for i := range h.e.step.seqs {
 			q := &h.e.step.seqs[i]
-			newest := q.newest()
 			for kv := range sh.kv {
 				it := &h.e.items[i*sh.kv+kv]
-				if !it.exact && h.e.opt.Select != Streaming {
-					require.Len(h.t, it.pages, h.e.opt.budgetPages(newest.entry+1))
+				if c := q.cuts[layer]; !it.exact && h.e.opt.Mass == 0 {
+					require.Len(h.t, it.pages, c.budget)
 				}
 				for r := range q.rows {
 					view := q.views[r]

@@ -2,7 +2,7 @@ package retro
 
 import (
 	"fmt"
-	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -27,19 +27,52 @@ var selectorNames = [...]string{MeanStd: "meanstd", Mean: "mean", MinMax: "minma
 
 func (s Selector) String() string { return selectorNames[s] }
 
+// Aggregate says how the scores of the query heads of a KV head become one.
+type Aggregate int
+
+const (
+	// Largest takes the best score of any head: a page that one head wants badly is read.
+	Largest Aggregate = iota
+	// Sum adds the heads' softmax over the pages: each head has the same say.
+	Sum
+)
+
+var aggregateNames = [...]string{Largest: "max", Sum: "sum"}
+
+func (a Aggregate) String() string { return aggregateNames[a] }
+
 // Options are what a user can choose. Build them with DefaultOptions or
 // ParseOptions; Open checks them again.
 type Options struct {
 	// Budget is how much of the far context a token reads per layer and KV head:
 	// tokens when >= 1, a share of the context when below.
 	Budget float64
+	// LayerBudget gives layers budgets of their own, for example "0-1:all/5:1024/10-12:0.2".
+	LayerBudget string
+	// Mass, above 0, ends the selection when the pages chosen hold, by estimate, this share
+	// of the attention; Budget is the most that is read then, MinBudget tokens the least.
+	Mass      float64
+	MinBudget int
 	// Window is the newest token and the ones before it that are embedded again, 1..16. 1: no correction.
 	Window int
 	// Period embeds the window again on every Period-th token, 1..Window.
 	Period int
+	// CorrectBudget, in tokens, is the budget of steps that embed the window again; pages are
+	// then chosen by the queries of all its tokens. 0: like any other step.
+	CorrectBudget int
+	// Drift, above 0, embeds the window again before its period is over when pages that came
+	// later hold more than this share of the attention of one of its tokens.
+	Drift float64
+	// Rectify, 2..64, attends densely on every Rectify-th token, with all tokens since the last
+	// time embedded again (after ReSA, arXiv 2506.04108). 0: never.
+	Rectify int
 	// Page is the number of tokens per page: 8, 16 or 32.
-	Page   int
-	Select Selector
+	Page      int
+	Select    Selector
+	Aggregate Aggregate
+	// Groups is how many groups of 16 pages, at least, have all their pages scored. A longer
+	// context is scored in two levels: its groups, then the pages of the best ones. 0: one level.
+	Groups int
 	// SummaryBits is the precision of page summaries: 8, with a scale per page and KV head, or 16.
 	SummaryBits int
 	// MinCtx is the context length, in tokens, below which attention is exact.
@@ -55,18 +88,45 @@ type Options struct {
 	Always bool
 }
 
+// settings are the options by the names that users know, in the order in which they are written.
+var settings = []struct {
+	name string
+	at   func(*Options) any
+}{
+	{"budget", func(o *Options) any { return &o.Budget }},
+	{"layer_budget", func(o *Options) any { return &o.LayerBudget }},
+	{"mass", func(o *Options) any { return &o.Mass }},
+	{"min_budget", func(o *Options) any { return &o.MinBudget }},
+	{"window", func(o *Options) any { return &o.Window }},
+	{"period", func(o *Options) any { return &o.Period }},
+	{"correct_budget", func(o *Options) any { return &o.CorrectBudget }},
+	{"drift", func(o *Options) any { return &o.Drift }},
+	{"rectify", func(o *Options) any { return &o.Rectify }},
+	{"page", func(o *Options) any { return &o.Page }},
+	{"select", func(o *Options) any { return &o.Select }},
+	{"agg", func(o *Options) any { return &o.Aggregate }},
+	{"groups", func(o *Options) any { return &o.Groups }},
+	{"summary_bits", func(o *Options) any { return &o.SummaryBits }},
+	{"min_ctx", func(o *Options) any { return &o.MinCtx }},
+	{"local", func(o *Options) any { return &o.Local }},
+	{"dense_layers", func(o *Options) any { return &o.DenseLayers }},
+	{"beta", func(o *Options) any { return &o.Beta }},
+	{"always", func(o *Options) any { return &o.Always }},
+}
+
 // DefaultOptions are the paper's window and period with the selector and page
 // size that ALGORITHM.md measured best.
 func DefaultOptions() Options {
 	return Options{
-		Budget: 512, Window: 2, Period: 1, Page: 16, Select: MeanStd, SummaryBits: 8,
-		MinCtx: 1024, Local: 64, DenseLayers: 0, Beta: 2,
+		Budget: 512, MinBudget: 64, Window: 2, Period: 1, Page: 16, Select: MeanStd, Groups: 64, SummaryBits: 8,
+		MinCtx: 1024, Local: 64, Beta: 2,
 	}
 }
 
 const (
-	maxWindow = 16
-	maxTokens = 1 << 27
+	maxWindow  = 16
+	maxRectify = 64
+	maxTokens  = 1 << 27
 )
 
 // ParseOptions reads "key=value,key=value". Unknown keys and values out of range
@@ -89,114 +149,127 @@ func ParseOptions(text string) (Options, error) {
 	return o, o.check()
 }
 
-func (o *Options) set(key, value string) error {
-	integer := func(dst *int) error {
-		n, err := strconv.Atoi(value)
-		if err != nil {
-			return argumentf("option %s=%s: must be a whole number", key, value)
+func (o *Options) set(key, value string) (err error) {
+	var names []string
+	for _, s := range settings {
+		names = append(names, s.name)
+		if s.name != key {
+			continue
 		}
-		*dst = n
-		return nil
-	}
-	number := func(dst *float64) error {
-		x, err := strconv.ParseFloat(value, 64)
-		if err != nil {
-			return argumentf("option %s=%s: must be a number", key, value)
-		}
-		*dst = x
-		return nil
-	}
-	switch key {
-	case "budget":
-		return number(&o.Budget)
-	case "window":
-		return integer(&o.Window)
-	case "period":
-		return integer(&o.Period)
-	case "page":
-		return integer(&o.Page)
-	case "summary_bits":
-		return integer(&o.SummaryBits)
-	case "min_ctx":
-		return integer(&o.MinCtx)
-	case "local":
-		return integer(&o.Local)
-	case "dense_layers":
-		return integer(&o.DenseLayers)
-	case "beta":
-		return number(&o.Beta)
-	case "always":
-		if value != "0" && value != "1" {
-			return argumentf("option always=%s: must be 0 or 1", value)
-		}
-		o.Always = value == "1"
-		return nil
-	case "select":
-		for s, name := range selectorNames {
-			if name == value {
-				o.Select = Selector(s)
-				return nil
+		wrong := ""
+		switch p := s.at(o).(type) {
+		case *int:
+			if *p, err = strconv.Atoi(value); err != nil {
+				wrong = "must be a whole number"
 			}
+		case *float64:
+			if *p, err = strconv.ParseFloat(value, 64); err != nil {
+				wrong = "must be a number"
+			}
+		case *bool:
+			if *p = value == "1"; value != "0" && value != "1" {
+				wrong = "must be 0 or 1"
+			}
+		case *string:
+			*p = value
+		case *Selector:
+			wrong = pick(p, value, selectorNames[:])
+		case *Aggregate:
+			wrong = pick(p, value, aggregateNames[:])
 		}
-		return argumentf("option select=%s: must be one of %s", value, strings.Join(selectorNames[:], ", "))
+		if wrong != "" {
+			return argumentf("option %s=%s: %s", key, value, wrong)
+		}
+		return nil
 	}
-	return argumentf("option %s=%s is not known: options are budget, window, period, page, select, summary_bits, min_ctx, local, dense_layers, beta, always", key, value)
+	return argumentf("option %s=%s is not known: options are %s", key, value, strings.Join(names, ", "))
+}
+
+// pick finds the value among the names, or says what they are.
+func pick[T ~int](p *T, value string, names []string) string {
+	i := slices.Index(names, value)
+	if i < 0 {
+		return "must be one of " + strings.Join(names, ", ")
+	}
+	*p = T(i)
+	return ""
 }
 
 func (o *Options) check() error {
-	inRange := func(name string, v, lo, hi int) error {
-		if v < lo || v > hi {
-			return argumentf("option %s=%d: must be %d..%d", name, v, lo, hi)
+	if !validBudget(o.Budget) {
+		return argumentf("option budget=%v: must be %s", o.Budget, budgetRange)
+	}
+	if _, err := parseLayerBudgets(o.LayerBudget); err != nil {
+		return err
+	}
+	for _, c := range []struct {
+		name string
+		v    int
+		of   []int
+	}{{"page", o.Page, []int{8, 16, 32}}, {"summary_bits", o.SummaryBits, []int{8, 16}}} {
+		if !slices.Contains(c.of, c.v) {
+			text := strings.Trim(fmt.Sprint(c.of), "[]")
+			at := strings.LastIndex(text, " ")
+			return argumentf("option %s=%d: must be %s or %s", c.name, c.v, strings.ReplaceAll(text[:at], " ", ", "), text[at+1:])
 		}
-		return nil
 	}
-	if !(o.Budget > 0 && o.Budget <= maxTokens) || o.Budget >= 1 && o.Budget != math.Trunc(o.Budget) {
-		return argumentf("option budget=%v: must be a whole number of tokens (1..%d) or a share of the context (above 0, below 1)", o.Budget, maxTokens)
+	for _, c := range []struct {
+		name  string
+		v, hi float64
+	}{{"beta", o.Beta, 100}, {"mass", o.Mass, 1}, {"drift", o.Drift, 1}} {
+		if !(c.v >= 0 && c.v <= c.hi) {
+			return argumentf("option %s=%v: must be 0..%v", c.name, c.v, c.hi)
+		}
 	}
-	if o.Page != 8 && o.Page != 16 && o.Page != 32 {
-		return argumentf("option page=%d: must be 8, 16 or 32", o.Page)
+	if o.Select < 0 || int(o.Select) >= len(selectorNames) || o.Aggregate < 0 || int(o.Aggregate) >= len(aggregateNames) {
+		return argumentf("selector %d, aggregation %d: there are %d and %d", int(o.Select), int(o.Aggregate), len(selectorNames), len(aggregateNames))
 	}
-	if o.SummaryBits != 8 && o.SummaryBits != 16 {
-		return argumentf("option summary_bits=%d: must be 8 or 16", o.SummaryBits)
-	}
-	if !(o.Beta >= 0 && o.Beta <= 100) {
-		return argumentf("option beta=%v: must be 0..100", o.Beta)
-	}
-	if o.Select < 0 || int(o.Select) >= len(selectorNames) {
-		return argumentf("selector %d: must be 0..%d", int(o.Select), len(selectorNames)-1)
-	}
-	for _, err := range []error{
-		inRange("window", o.Window, 1, maxWindow),
-		inRange("period", o.Period, 1, max(1, o.Window)),
-		inRange("min_ctx", o.MinCtx, 0, maxTokens),
-		inRange("local", o.Local, max(o.Window, o.Page), 4096),
-		inRange("dense_layers", o.DenseLayers, 0, maxLayers),
+	for _, c := range []struct {
+		name      string
+		v, lo, hi int
+	}{
+		{"window", o.Window, 1, maxWindow},
+		{"period", o.Period, 1, max(1, o.Window)},
+		{"correct_budget", o.CorrectBudget, 0, maxTokens},
+		{"min_budget", o.MinBudget, 0, maxTokens},
+		{"groups", o.Groups, 0, maxTokens},
+		{"min_ctx", o.MinCtx, 0, maxTokens},
+		{"local", o.Local, max(o.Window, o.Page), 4096},
+		{"dense_layers", o.DenseLayers, 0, maxLayers},
 	} {
-		if err != nil {
-			return err
+		if c.v < c.lo || c.v > c.hi {
+			return argumentf("option %s=%d: must be %d..%d", c.name, c.v, c.lo, c.hi)
 		}
+	}
+	if o.Rectify != 0 && (o.Rectify < 2 || o.Rectify > maxRectify) {
+		return argumentf("option rectify=%d: must be 2..%d, or 0 for never", o.Rectify, maxRectify)
 	}
 	return nil
 }
 
 // String writes the options in the form ParseOptions reads.
 func (o Options) String() string {
-	s := fmt.Sprintf("budget=%v,window=%d,period=%d,page=%d,select=%v,summary_bits=%d,min_ctx=%d,local=%d,dense_layers=%d,beta=%v",
-		o.Budget, o.Window, o.Period, o.Page, o.Select, o.SummaryBits, o.MinCtx, o.Local, o.DenseLayers, o.Beta)
-	if o.Always {
-		s += ",always=1"
+	var parts []string
+	for _, s := range settings {
+		switch p := s.at(&o).(type) {
+		case *int:
+			parts = append(parts, fmt.Sprintf("%s=%d", s.name, *p))
+		case *float64:
+			parts = append(parts, fmt.Sprintf("%s=%v", s.name, *p))
+		case *string:
+			if *p != "" {
+				parts = append(parts, s.name+"="+*p)
+			}
+		case *bool:
+			if *p {
+				parts = append(parts, s.name+"=1")
+			}
+		case fmt.Stringer:
+			parts = append(parts, s.name+"="+p.String())
+		}
 	}
-	return s
+	return strings.Join(parts, ",")
 }
 
-// budgetPages is the number of far pages a token may read with n tokens of context.
-func (o *Options) budgetPages(n int) int {
-	if o.Select == Streaming {
-		return 0
-	}
-	tokens := o.Budget
-	if tokens < 1 {
-		tokens *= float64(n)
-	}
-	return int(math.Ceil(tokens / float64(o.Page)))
-}
+// rows is the most rows of one sequence in a step.
+func (o *Options) rows() int { return max(o.Window, o.Rectify) }

@@ -14,7 +14,7 @@ import (
 func TestParseOptions(t *testing.T) {
 	o, err := ParseOptions(" budget=0.15, window=8,period=4,page=32,select=minmax,summary_bits=16,min_ctx=0,local=128,dense_layers=2,beta=1.5,always=1,")
 	require.NoError(t, err)
-	require.Equal(t, Options{Budget: 0.15, Window: 8, Period: 4, Page: 32, Select: MinMax, SummaryBits: 16, Local: 128, DenseLayers: 2, Beta: 1.5, Always: true}, o)
+	require.Equal(t, Options{Budget: 0.15, MinBudget: 64, Groups: 64, Window: 8, Period: 4, Page: 32, Select: MinMax, SummaryBits: 16, Local: 128, DenseLayers: 2, Beta: 1.5, Always: true}, o)
 	again, err := ParseOptions(o.String())
 	require.NoError(t, err)
 	require.Equal(t, o, again)
@@ -43,7 +43,7 @@ func TestParseOptionsErrors(t *testing.T) {
 		"dense_layers=2000": "option dense_layers=2000: must be 0..1024",
 		"beta=101":          "option beta=101: must be 0..100",
 		"always=yes":        "option always=yes: must be 0 or 1",
-		"bugdet=5":          "option bugdet=5 is not known: options are budget, window",
+		"bugdet=5":          "option bugdet=5 is not known: options are budget, layer_budget, mass",
 		"budget":            `option "budget" has no value: write key=value`,
 	} {
 		_, err := ParseOptions(text)

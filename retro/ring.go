@@ -1,6 +1,10 @@
 package retro
 
-import "math"
+import (
+	"math"
+
+	"retroattn/kernels"
+)
 
 // ring is the output cache of one sequence: for the last Window tokens decoded
 // here, per layer, the query, the partial over the far pages read so far, and
@@ -13,13 +17,33 @@ type ring struct {
 }
 
 type ringSlot struct {
-	entry  int  // index in the sequence's table
-	sparse bool // decoded with pages left out; the data below is valid
+	entry  int    // index in the sequence's table
+	sparse bool   // decoded with pages left out; the data below is valid
+	exact  []bool // per layer: everything was read there, and the data is not valid
 	// Pages selected at the token's own step and seen since, over layers and KV heads.
 	selected, seen counter
 
 	q, m, l, acc []float32 // all layers, see ringLayout
 	pages        []uint64  // bit set per KV head of all layers
+
+	// For Options.Drift, per query head: the logarithms of the softmax denominators that the
+	// token's last output stands for, over far pages and over everything.
+	far, all []float32
+	unseen   counter // of the attention, what has come since; sum over heads, driftUnit each
+}
+
+const driftUnit = 1 << 20
+
+// drift books a far partial as it is now: unseen says that no output comes of it.
+func (s *ringSlot) drift(head int, p *partial, unseen bool) {
+	now := p.logSum()
+	if !unseen {
+		s.far[head] = now
+		return
+	}
+	before, all := s.far[head], s.all[head]
+	more := kernels.Exp32(now-all) - kernels.Exp32(before-all) // in units of what the output stands for
+	s.unseen.add(uint64(max(0, more/(1+more)) * driftUnit))
 }
 
 // ringLayout is where a layer's part begins in the arrays of a slot.
@@ -56,6 +80,10 @@ func (r *ring) allocate(e *Engine) {
 		r.slots[i].l = make([]float32, ml)
 		r.slots[i].acc = make([]float32, acc)
 		r.slots[i].pages = make([]uint64, e.kvHeads*e.pageWords())
+		r.slots[i].exact = make([]bool, len(e.layers))
+		if e.opt.Drift > 0 {
+			r.slots[i].far, r.slots[i].all = make([]float32, ml), make([]float32, ml)
+		}
 	}
 }
 
@@ -63,7 +91,7 @@ func (r *ring) bytes() uint64 {
 	total := 0
 	for i := range r.slots {
 		s := &r.slots[i]
-		total += 4*(len(s.q)+len(s.m)+len(s.l)+len(s.acc)) + 8*len(s.pages)
+		total += 4*(len(s.q)+len(s.m)+len(s.l)+len(s.acc)+len(s.far)+len(s.all)) + 8*len(s.pages)
 	}
 	return uint64(total)
 }
@@ -72,17 +100,26 @@ func (r *ring) bytes() uint64 {
 func (r *ring) back(j int) *ringSlot { return &r.slots[(r.count-j)%len(r.slots)] }
 
 // usable counts the tokens right before entry t, at most Window-1, that can be
-// rows of a step: unbroken, and decoded sparsely if the step is.
-func (r *ring) usable(t int, sparse bool) int {
+// rows of a step with the given cuts: unbroken, and with a far partial where the step wants one.
+func (r *ring) usable(t int, cuts []cut) int {
 	n := 0
 	for n < min(r.n, len(r.slots)-1) {
 		s := r.back(n + 1)
-		if s.entry != t-1-n || sparse && !s.sparse {
+		if s.entry != t-1-n || !s.fits(cuts) {
 			break
 		}
 		n++
 	}
 	return n
+}
+
+func (s *ringSlot) fits(cuts []cut) bool {
+	for i := range cuts {
+		if !cuts[i].exact && (!s.sparse || s.exact[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // truncate forgets tokens at entries >= keep.
@@ -96,15 +133,27 @@ func (r *ring) truncate(keep int) {
 
 func (r *ring) reset() { r.truncate(0) }
 
-// take gives the slot for the token of this step. What is in it leaves the
-// window; its exposure goes to the statistics.
-func (r *ring) take(st *Stats) *ringSlot {
-	s := &r.slots[r.count%len(r.slots)]
+// retire ends the window of all tokens but the one whose slot was taken, and keeps count of their exposure.
+func (r *ring) retire(st *Stats) {
+	for ; r.n > 0; r.n-- {
+		r.back(r.n).leave(st)
+	}
+}
+
+// leave books what the token has seen and makes its data invalid.
+func (s *ringSlot) leave(st *Stats) {
 	if s.sparse {
 		st.RetiredSelected += s.selected.load()
 		st.RetiredSeen += s.seen.load()
 	}
 	s.sparse = false
+}
+
+// take gives the slot for the token of this step. What is in it leaves the
+// window; its exposure goes to the statistics.
+func (r *ring) take(st *Stats) *ringSlot {
+	s := &r.slots[r.count%len(r.slots)]
+	s.leave(st)
 	s.selected.store(0)
 	s.seen.store(0)
 	r.n = min(r.n, len(r.slots)-1)
@@ -112,9 +161,12 @@ func (r *ring) take(st *Stats) *ringSlot {
 }
 
 // push commits the token whose slot was taken.
-func (r *ring) push(entry int, sparse bool) {
+func (r *ring) push(entry int, sparse bool, cuts []cut) {
 	s := &r.slots[r.count%len(r.slots)]
 	s.entry, s.sparse = entry, sparse
+	for i := range cuts {
+		s.exact[i] = cuts[i].exact
+	}
 	r.count++
 	r.n = min(r.n+1, len(r.slots))
 }

@@ -1,14 +1,6 @@
 package retro
 
-import (
-	"sort"
-
-	"retroattn/kernels"
-)
-
-// chunkPages is the number of pages whose summaries are allocated together and
-// scanned by one thread: a few microseconds of work.
-const chunkPages = 16 * kernels.TilePages
+import "sort"
 
 // sequence is what the engine knows of one sequence: its entries in order of
 // position, the summaries of its far pages, and the output cache.
@@ -16,14 +8,16 @@ type sequence struct {
 	pos  []int32 // position of each entry, strictly rising
 	cell []int32 // its KV cell
 
-	// chunks[c] holds the summaries of pages c*chunkPages.. of all layers and KV
-	// heads; see plane.
+	// chunks[c] holds the summaries of pages c*chunkPages.. and their groups, of all layers and
+	// KV heads; see plane.
 	chunks [][]byte
 	// summed[layer head] is the number of leading pages whose summary is built.
 	summed []int32
 
-	ring  ring
-	since int // steps since the window was last embedded again
+	ring    ring
+	since   int  // steps since the window was last embedded again
+	drifted bool // the window wants to be before its period is over
+	sparse  int  // of the newest tokens, how many were decoded sparsely and not rectified
 }
 
 func (e *Engine) sequenceAt(id int) (*sequence, error) {
@@ -87,6 +81,9 @@ func (e *Engine) SeqExtend(id int, pos, cell []int32) error {
 	if len(s.pos)+len(pos) > e.cfg.Cells {
 		return argumentf("sequence %d: %d entries do not fit in %d cells", id, len(s.pos)+len(pos), e.cfg.Cells)
 	}
+	if len(pos) > 0 {
+		s.sparse = 0
+	}
 	s.pos = append(s.pos, pos...)
 	s.cell = append(s.cell, cell...)
 	return nil
@@ -117,18 +114,19 @@ func (e *Engine) truncate(s *sequence, pos int32) {
 	if keep == len(s.pos) {
 		return
 	}
-	s.pos, s.cell = s.pos[:keep], s.cell[:keep]
 	whole := int32(keep / e.opt.Page)
 	for i, n := range s.summed {
 		s.summed[i] = min(n, whole)
 	}
+	s.sparse = max(0, s.sparse-(len(s.pos)-keep))
+	s.pos, s.cell = s.pos[:keep], s.cell[:keep]
 	s.ring.truncate(keep)
 	if s.ring.n == 0 {
-		s.since = 0
+		s.since, s.drifted = 0, false
 	}
 }
 
-// SeqWindow is the number of past tokens, 0..Window-1, that the step of the new
+// SeqWindow is the number of past tokens, up to MaxWindow, that the step of the new
 // token at pos wants embedded again. It also makes room for that token, so that
 // the step itself need not allocate.
 func (e *Engine) SeqWindow(id int, pos int32) (int, error) {
@@ -140,12 +138,21 @@ func (e *Engine) SeqWindow(id int, pos int32) (int, error) {
 	if n > 0 && pos <= s.pos[n-1] {
 		return 0, argumentf("sequence %d: window asked for position %d, but %d is known", id, pos, s.pos[n-1])
 	}
-	v := e.viewAt(n)
+	v := e.viewAt(n, false, e.cuts)
 	e.reserve(s, v)
-	if e.opt.Window == 1 || s.since+1 < e.opt.Period || !v.sparse && !e.opt.Always {
+	switch {
+	case e.rectifies(s, v):
+		return s.sparse, nil
+	case e.opt.Window == 1 || s.since+1 < e.opt.Period && !s.drifted || !v.sparse && !e.opt.Always:
 		return 0, nil
 	}
-	return s.ring.usable(n, v.sparse), nil
+	return s.ring.usable(n, e.cuts), nil
+}
+
+// rectifies tells whether the step of the new token with view v is dense, and wants all
+// tokens embedded again that were decoded sparsely since the last one.
+func (e *Engine) rectifies(s *sequence, v view) bool {
+	return e.opt.Rectify > 0 && v.sparse && s.sparse+1 >= e.opt.Rectify
 }
 
 // reserve makes room for one more entry and, when sparse, for its far pages' summaries.
@@ -168,14 +175,5 @@ func (e *Engine) reserve(s *sequence, v view) {
 type view struct {
 	entry  int
 	local  int  // first local page; far pages are 1..local-1
-	budget int  // far pages to select
-	sparse bool // some far page is left out
-}
-
-// viewAt is the view of a new token at entry t.
-func (e *Engine) viewAt(t int) view {
-	n := t + 1
-	v := view{entry: t, local: max(0, n-e.opt.Local) / e.opt.Page, budget: e.opt.budgetPages(n)}
-	v.sparse = n >= e.opt.MinCtx && v.local-1 > v.budget
-	return v
+	sparse bool // in some layer, some far page is left out
 }

@@ -8,21 +8,23 @@ import (
 
 // Stats counts since Open. Page figures are summed over layers and KV heads.
 type Stats struct {
-	Tokens          uint64 // new tokens decoded here
-	SparseTokens    uint64 // of these, with pages left out
-	CorrectedTokens uint64 // past tokens embedded again that got new pages
-	RewrittenTokens uint64 // all past tokens embedded again
-	FarPages        uint64 // far pages a sparse token could have read
-	SelectedPages   uint64 // far pages read for sparse tokens
-	SupplementPages uint64 // far pages added to past tokens
-	RetiredSelected uint64 // of tokens that left the window: pages selected
-	RetiredSeen     uint64 // ... and pages seen in the end
-	KVBytesRead     uint64 // bytes of K and V read
-	KVBytesFull     uint64 // the same if every token attended to everything
-	ScanBytes       uint64 // bytes of summaries read
-	SummaryBytes    uint64 // memory held by summaries
-	RingBytes       uint64 // memory held by output caches
-	AttendNS        uint64 // time in Attend on thread 0
+	Tokens           uint64 // new tokens decoded here
+	SparseTokens     uint64 // of these, with pages left out
+	CorrectedTokens  uint64 // past tokens embedded again that got new pages
+	RewrittenTokens  uint64 // all past tokens embedded again
+	RectifiedTokens  uint64 // of these, with everything read
+	EarlyCorrections uint64 // steps that corrected before their period was over, for drift
+	FarPages         uint64 // far pages a sparse token could have read
+	SelectedPages    uint64 // far pages read for sparse tokens
+	SupplementPages  uint64 // far pages added to past tokens
+	RetiredSelected  uint64 // of tokens that left the window: pages selected
+	RetiredSeen      uint64 // ... and pages seen in the end
+	KVBytesRead      uint64 // bytes of K and V read
+	KVBytesFull      uint64 // the same if every token attended to everything
+	ScanBytes        uint64 // bytes of summaries read
+	SummaryBytes     uint64 // memory held by summaries
+	RingBytes        uint64 // memory held by output caches
+	AttendNS         uint64 // time in Attend on thread 0
 }
 
 // add sums the counters that workers keep.

@@ -24,11 +24,16 @@ type stepSeq struct {
 	rows      int // virtual rows
 	emit      int // first virtual row that is in the batch
 	sparse    bool
-	budget    int
-	views     [maxWindow]view
-	slots     [maxWindow]*ringSlot // nil without ring
-	corrected [maxWindow]flag
+	rectified bool  // dense, with the tokens since the last time embedded again
+	cuts      []cut // per layer
+	views     [maxRows]view
+	slots     [maxRows]*ringSlot // nil without ring
+	corrected [maxRows]flag
 }
+
+// maxRows is the most virtual rows of a sequence in a step. Where they are sparse
+// they are at most maxWindow.
+const maxRows = max(maxWindow, maxRectify)
 
 func (q *stepSeq) newest() view { return q.views[q.rows-1] }
 
@@ -63,13 +68,9 @@ func (e *Engine) StepBegin(rows []Row, threads int) error {
 	for i := range e.layers {
 		heads := e.layers[i].KVHeads
 		for k := range e.step.seqs {
-			parts := int32(e.parts(i, &e.step.seqs[k]))
+			parts := int32(e.step.seqs[k].cuts[i].parts)
 			for h := range heads {
-				c := &e.jobs[i].claims[k*heads+h]
-				c.part.Store(0)
-				c.partLeft.Store(parts)
-				c.next.Store(0)
-				c.left.Store(0)
+				e.jobs[i].claims[k*heads+h].reset(parts)
 			}
 		}
 	}
@@ -81,14 +82,33 @@ func (e *Engine) StepBegin(rows []Row, threads int) error {
 
 // roomForScores makes room in the items, while no other thread is in.
 func (e *Engine) roomForScores() {
-	pages := 0
+	cols, pages, queries := 0, 0, 0
 	for i := range e.step.seqs {
-		if q := &e.step.seqs[i]; q.sparse {
-			pages = max(pages, q.newest().local)
+		q := &e.step.seqs[i]
+		if !q.sparse {
+			continue
+		}
+		pages = max(pages, q.newest().local)
+		for j := range q.cuts {
+			cols = max(cols, q.cuts[j].cols)
+			queries = max(queries, e.layers[j].group)
 		}
 	}
-	for i := range e.items[:len(e.step.seqs)*len(e.items)/e.cfg.Rows] {
-		e.items[i].best = grow(e.items[i].best, pages)
+	if e.opt.CorrectBudget > 0 {
+		queries *= e.opt.Window
+	}
+	for i := range e.items[:len(e.step.seqs)*len(e.items)/cap(e.step.seqs)] {
+		it := &e.items[i]
+		it.best = grow(it.best, cols)
+		if e.opt.Groups > 0 {
+			it.groupBest = grow(it.groupBest, pages/groupPages)
+		}
+		if e.opt.Aggregate == Sum {
+			it.score = grow(it.score, queries*cols)
+		}
+		if e.opt.Mass > 0 {
+			it.mass = grow(it.mass, queries*cols)
+		}
 	}
 }
 
@@ -108,8 +128,8 @@ func (e *Engine) beginSeq(rows []Row, first int) error {
 	t := len(s.pos)
 	past := len(rows) - 1
 	switch {
-	case past > e.opt.Window-1:
-		return argumentf("sequence %d: %d past rows, the window allows %d", id, past, e.opt.Window-1)
+	case past > e.MaxWindow():
+		return argumentf("sequence %d: %d past rows, the options allow %d", id, past, e.MaxWindow())
 	case newest.Cell < 0 || int(newest.Cell) >= e.cfg.Cells:
 		return argumentf("sequence %d: cell %d, must be 0..%d", id, newest.Cell, e.cfg.Cells-1)
 	case newest.Pos < 0 || newest.Pos == 1<<31-1 || t > 0 && newest.Pos <= s.pos[t-1]:
@@ -117,10 +137,31 @@ func (e *Engine) beginSeq(rows []Row, first int) error {
 	case t >= e.cfg.Cells:
 		return argumentf("sequence %d: all %d cells are taken", id, e.cfg.Cells)
 	}
-	v := e.viewAt(t)
+	e.step.seqs = e.step.seqs[:len(e.step.seqs)+1]
+	q := &e.step.seqs[len(e.step.seqs)-1]
+	*q = stepSeq{id: id, s: s, firstRow: first, cuts: q.cuts}
+	if err := e.plan(q, t, past, rows); err != nil {
+		e.step.seqs = e.step.seqs[:len(e.step.seqs)-1]
+		return err
+	}
+	s.pos, s.cell = append(s.pos, newest.Pos), append(s.cell, newest.Cell)
+	return nil
+}
+
+// plan decides how the new token at entry t, with past rows of the batch before it, is read.
+func (e *Engine) plan(q *stepSeq, t, past int, rows []Row) error {
+	s, id := q.s, q.id
+	v := e.viewAt(t, past > 0, q.cuts)
 	usable := 0
-	if e.opt.Window > 1 {
-		usable = s.ring.usable(t, v.sparse)
+	switch {
+	case e.rectifies(s, v):
+		usable = s.sparse
+		q.rectified, v.sparse = true, false
+		for i := range q.cuts {
+			q.cuts[i] = cut{exact: true, parts: 1}
+		}
+	case e.opt.Window > 1:
+		usable = s.ring.usable(t, q.cuts)
 	}
 	if past > usable {
 		return argumentf("sequence %d: %d past rows, only %d can be embedded again", id, past, usable)
@@ -131,11 +172,7 @@ func (e *Engine) beginSeq(rows []Row, first int) error {
 		}
 	}
 	e.reserve(s, v)
-	s.pos, s.cell = append(s.pos, newest.Pos), append(s.cell, newest.Cell)
-
-	e.step.seqs = e.step.seqs[:len(e.step.seqs)+1]
-	q := &e.step.seqs[len(e.step.seqs)-1]
-	*q = stepSeq{id: id, s: s, firstRow: first, sparse: v.sparse, budget: v.budget}
+	q.sparse = v.sparse
 	back := past // virtual past rows
 	if past == 0 && v.sparse {
 		back = usable
@@ -143,8 +180,11 @@ func (e *Engine) beginSeq(rows []Row, first int) error {
 	}
 	q.rows = back + 1
 	for j := range back {
-		q.views[j] = e.viewAt(t - back + j)
-		q.slots[j] = s.ring.back(back - j)
+		q.views[j] = e.viewAt(t-back+j, false, nil)
+		if !q.rectified {
+			q.slots[j] = s.ring.back(back - j)
+			q.slots[j].unseen.store(0)
+		}
 	}
 	q.views[back] = v
 	if e.opt.Window > 1 {
@@ -159,7 +199,6 @@ func (e *Engine) undo() {
 		q := &e.step.seqs[i]
 		q.s.ring.reset()
 		e.truncate(q.s, q.s.pos[len(q.s.pos)-1])
-		q.s.since = 0
 	}
 	e.step.seqs = e.step.seqs[:0]
 }
@@ -191,18 +230,51 @@ func (e *Engine) StepEnd(ok bool) error {
 		}
 		past := q.rows - 1 - q.emit
 		st.RewrittenTokens += uint64(past)
-		q.s.since++
-		if past > 0 {
-			q.s.since = 0
-		}
 		for r := q.emit; r < q.rows-1; r++ {
 			if q.corrected[r].isSet() {
 				st.CorrectedTokens++
 			}
 		}
-		if e.opt.Window > 1 {
-			q.s.ring.push(q.newest().entry, q.sparse)
-		}
+		e.commit(q, past)
 	}
 	return nil
+}
+
+// commit brings the sequence's window up to date after a step with past rows in the batch.
+func (e *Engine) commit(q *stepSeq, past int) {
+	s, st := q.s, &e.stats
+	if s.since++; past > 0 {
+		if s.drifted && s.since < e.opt.Period {
+			st.EarlyCorrections++
+		}
+		s.since = 0
+	}
+	s.drifted = e.opt.Drift > 0 && e.hasDrifted(q)
+	if s.sparse++; !q.sparse {
+		s.sparse = 0
+	}
+	if q.rectified { // what is in the window has seen everything
+		st.RectifiedTokens += uint64(past)
+		s.ring.retire(st)
+	}
+	if e.opt.Window > 1 {
+		s.ring.push(q.newest().entry, q.sparse, q.cuts)
+	}
+}
+
+// hasDrifted tells whether pages that came later hold more than the wanted share of the attention
+// of one of the window's tokens, in the mean of the heads that read sparsely.
+func (e *Engine) hasDrifted(q *stepSeq) bool {
+	heads := 0
+	for i := range q.cuts {
+		if !q.cuts[i].exact {
+			heads += e.layers[i].Heads
+		}
+	}
+	for r := range q.emit {
+		if float64(q.slots[r].unseen.load()) > e.opt.Drift*driftUnit*float64(heads) {
+			return true
+		}
+	}
+	return false
 }

@@ -1,0 +1,179 @@
+package retro
+
+import (
+	"math"
+	"unsafe"
+
+	"retroattn/kernels"
+)
+
+// Summaries lie in chunks of chunkPages pages, which are allocated together and
+// scanned by one thread: a few microseconds of work. groupPages pages make a group, which has a
+// summary of its own; a group of pages is a tile of 8-bit summaries.
+const (
+	groupPages = kernels.TilePages
+	chunkPages = groupPages * groupPages
+)
+
+// planes is the number of planes of summaries that the selector scans.
+func (s Selector) planes() int {
+	switch s {
+	case Mean:
+		return 1
+	case MeanStd, MinMax: // means and variances, minima and maxima
+		return 2
+	}
+	return 0
+}
+
+// sign tells how 8-bit summaries of a plane are stored.
+func (s Selector) sign(plane int) kernels.Sign {
+	if s == MeanStd && plane == 1 {
+		return kernels.Unsigned
+	}
+	return kernels.Signed
+}
+
+// planeBytes is the size of n summaries of one KV head in one plane.
+func planeBytes(bits, dk, n int) int {
+	if bits == 8 {
+		return n / kernels.TilePages * kernels.TileBytes(dk)
+	}
+	return n * 2 * dk
+}
+
+// plane returns plane i of KV head h in a chunk: its pages, then its groups.
+func (l *layer) plane(s *sequence, planes, h, i, chunk int) (pages, groups []byte) {
+	p := s.chunks[chunk][l.sumOff+(h*planes+i)*(l.sumPages+l.sumGroups):]
+	return p[:l.sumPages], p[l.sumPages:][:l.sumGroups]
+}
+
+// buildChunk computes what is missing of the summaries of a chunk, whose pages
+// first..last-1 of the sequence are far.
+func (e *Engine) buildChunk(w *worker, l *layer, s *sequence, h, first, last int) {
+	p := max(first, int(s.summed[l.headOff+h]))
+	if p == 0 { // never far, but part of group 0
+		e.buildPage(w, s, l, h, 0)
+		p = 1
+	}
+	for ; p < last; p++ {
+		e.buildPage(w, s, l, h, p)
+		if (p+1)%groupPages == 0 {
+			e.buildGroup(w, s, l, h, p/groupPages)
+		}
+	}
+}
+
+// buildPage computes the summary of page p of KV head h.
+func (e *Engine) buildPage(w *worker, s *sequence, l *layer, h, p int) {
+	d, n := l.DK, e.opt.Page
+	x, a, b := w.page[:n*d], w.tmp[:d], w.tmp2[:d]
+	keys := l.keys(h)
+	kernels.Load(x, &keys, s.cell[p*n:(p+1)*n])
+	if e.opt.Select == MinMax {
+		for i := range a {
+			a[i], b[i] = float32(math.Inf(1)), negInf
+		}
+		kernels.MinMax(a, b, x, d, n)
+	} else {
+		clear(a)
+		clear(b)
+		kernels.SumSq(a, b, x, d, n)
+		// Variance, not sd, is stored: the score needs q^2.sd^2.
+		inv := 1 / float32(n)
+		for i := range a {
+			a[i] *= inv
+			b[i] = max(0, b[i]*inv-a[i]*a[i])
+		}
+	}
+	planes := e.opt.Select.planes()
+	for i, x := range [2][]float32{a, b} {
+		if i < planes {
+			pages, _ := l.plane(s, planes, h, i, p/chunkPages)
+			e.storeSummary(pages, p%chunkPages, x, e.opt.Select.sign(i))
+		}
+	}
+}
+
+// buildGroup computes the summary of a group from those of its pages: keys need not be read again.
+func (e *Engine) buildGroup(w *worker, s *sequence, l *layer, h, g int) {
+	d, planes := l.DK, e.opt.Select.planes()
+	a, b, x, y := w.tmp[:d], w.tmp2[:d], w.page[:d], w.page[d:2*d]
+	chunk, first := g/groupPages, g%groupPages*groupPages
+	for p := range groupPages {
+		pages, _ := l.plane(s, planes, h, 0, chunk)
+		e.loadSummary(x, pages, first+p, e.opt.Select.sign(0))
+		if planes == 2 {
+			pages, _ = l.plane(s, planes, h, 1, chunk)
+			e.loadSummary(y, pages, first+p, e.opt.Select.sign(1))
+		}
+		e.addToGroup(a, b, x, y, p == 0)
+	}
+	if e.opt.Select != MinMax {
+		for i := range a {
+			a[i] /= groupPages
+			b[i] = max(0, b[i]/groupPages-a[i]*a[i])
+		}
+	}
+	for i, x := range [2][]float32{a, b} {
+		if i < planes {
+			_, groups := l.plane(s, planes, h, i, chunk)
+			e.storeSummary(groups, g%groupPages, x, e.opt.Select.sign(i))
+		}
+	}
+}
+
+// addToGroup adds a page's summary (x, y) to the group's sums, or bounds, (a, b).
+func (e *Engine) addToGroup(a, b, x, y []float32, first bool) {
+	for i := range a {
+		switch {
+		case e.opt.Select == MinMax && first:
+			a[i], b[i] = x[i], y[i]
+		case e.opt.Select == MinMax:
+			a[i], b[i] = min(a[i], x[i]), max(b[i], y[i])
+		case first:
+			a[i], b[i] = x[i], y[i]+x[i]*x[i]
+		default:
+			a[i] += x[i]
+			b[i] += y[i] + x[i]*x[i]
+		}
+	}
+}
+
+func (e *Engine) storeSummary(plane []byte, at int, x []float32, sign kernels.Sign) {
+	d := len(x)
+	if e.opt.SummaryBits == 8 {
+		kernels.Pack(plane[at/kernels.TilePages*kernels.TileBytes(d):], at%kernels.TilePages, x, sign)
+		return
+	}
+	kernels.ToF16(unsafe.Slice((*uint16)(unsafe.Pointer(&plane[2*d*at])), d), x)
+}
+
+func (e *Engine) loadSummary(x []float32, plane []byte, at int, sign kernels.Sign) {
+	d := len(x)
+	if e.opt.SummaryBits == 8 {
+		kernels.Unpack(x, plane[at/kernels.TilePages*kernels.TileBytes(d):], at%kernels.TilePages, sign)
+		return
+	}
+	c := kernels.Cache{Type: kernels.F16, Dim: d, Base: unsafe.Pointer(&plane[2*d*at]), Stride: uintptr(2 * d)}
+	kernels.Load(x, &c, identity[:1])
+}
+
+// identity lists the rows of an F16 plane.
+var identity = func() (cells [chunkPages]int32) {
+	for i := range cells {
+		cells[i] = int32(i)
+	}
+	return
+}()
+
+// scanPlane leaves the products of the worker's prepared queries with n summaries, the
+// first at number first of the plane, in w.dots[i]. 8-bit planes begin at a tile.
+func (e *Engine) scanPlane(w *worker, l *layer, i, rows int, plane []byte, first, n int) {
+	if e.opt.SummaryBits == 8 {
+		kernels.Scan(w.dots[i], chunkPages, w.scanQ[i], rows, l.DK, plane[first/kernels.TilePages*kernels.TileBytes(l.DK):], n, e.opt.Select.sign(i))
+		return
+	}
+	c := kernels.Cache{Type: kernels.F16, Dim: l.DK, Base: unsafe.Pointer(&plane[0]), Stride: uintptr(2 * l.DK)}
+	kernels.Dot(w.dots[i], chunkPages, w.scanQ[i], rows, &c, identity[first:first+n])
+}
