@@ -65,7 +65,7 @@ func checkUnion(h *host) func(layer int, rows []Row, out []float32) {
 }
 
 func TestUnionInvariant(t *testing.T) {
-	for trial := range 32 {
+	for trial := range 64 {
 		rng := rand.New(rand.NewPCG(uint64(trial), 9))
 		opt := testOptions()
 		opt.Page = []int{8, 16, 32}[rng.IntN(3)]
@@ -77,6 +77,7 @@ func TestUnionInvariant(t *testing.T) {
 			opt.Budget = 0.2
 		}
 		opt.DenseLayers = rng.IntN(2)
+		varyOptions(&opt, rng)
 		kv := 1 + rng.IntN(3)
 		sh := shape{layers: 2, seqs: 3, cells: 2000, kv: kv, heads: kv * (1 + rng.IntN(4)), dk: 8 * (1 + rng.IntN(6)), dv: 8 * (1 + rng.IntN(6)),
 			tk: kernels.Types[rng.IntN(5)], tv: kernels.Types[rng.IntN(5)], sinks: rng.IntN(3) == 0}
@@ -107,13 +108,37 @@ func TestUnionInvariant(t *testing.T) {
 			}
 			st := h.e.Stats()
 			require.NotZero(t, st.SparseTokens)
-			if opt.Window > 1 && opt.Select != Streaming {
+			if opt.Window > 1 && opt.Select != Streaming && opt.Rectify == 0 {
 				require.NotZero(t, st.CorrectedTokens)
 				require.NotZero(t, st.SupplementPages)
 				require.Greater(t, st.Exposure(), 1.0)
 			}
 			require.LessOrEqual(t, st.KVBytesRead, st.KVBytesFull)
 		})
+	}
+}
+
+// varyOptions switches on, now and then, what changes which pages are read and when.
+func varyOptions(o *Options, rng *rand.Rand) {
+	some := func() bool { return rng.IntN(3) == 0 }
+	o.Aggregate = Aggregate(rng.IntN(len(aggregateNames)))
+	if o.Groups = 1 + rng.IntN(3); some() {
+		o.Groups = 0
+	}
+	if some() {
+		o.Mass, o.MinBudget = 0.3+0.6*rng.Float64(), o.Page*rng.IntN(3)
+	}
+	if some() {
+		o.CorrectBudget = o.Page * (1 + rng.IntN(8))
+	}
+	if some() {
+		o.Drift = 0.3 * rng.Float64()
+	}
+	if some() {
+		o.Rectify = 2 + rng.IntN(30)
+	}
+	if some() {
+		o.LayerBudget = []string{"1:48", "0:0.1", "0-7:all/1:64"}[rng.IntN(3)]
 	}
 }
 
@@ -264,17 +289,17 @@ func TestFailedStep(t *testing.T) {
 }
 
 func TestStepsDoNotAllocate(t *testing.T) {
-	for _, period := range []int{1, 4} {
-		opt := testOptions()
-		opt.Window, opt.Period = 4, period
+	for _, text := range []string{"period=1", "period=4", "agg=sum", "groups=1,page=8", "mass=0.8", "period=4,correct_budget=128", "drift=0.1,period=4", "rectify=16"} {
+		opt, err := ParseOptions("budget=64,min_ctx=0,local=32,window=4," + text)
+		require.NoError(t, err)
 		sh := plainShape
 		h := newHost(t, sh, opt, 1, 5)
 		h.prefill(0, 1000)
-		for range 20 {
+		for range 40 {
 			h.decode([]int32{0}, nil)
 		}
-		q, out := make([]float32, 4*sh.heads*sh.dk), make([]float32, 4*sh.heads*sh.dv)
-		rows := make([]Row, 0, 4)
+		q, out := make([]float32, opt.rows()*sh.heads*sh.dk), make([]float32, opt.rows()*sh.heads*sh.dv)
+		rows := make([]Row, 0, opt.rows())
 		table := make([]entry, 0, 4000)
 		table = append(table, h.table[0]...)
 		pos := table[len(table)-1].pos

@@ -50,7 +50,7 @@ func (sh shape) vRow() int { return sh.tv.RowBytes(sh.dv) }
 func newHost(t testing.TB, sh shape, opt Options, threads int, seed uint64) *host {
 	h := &host{t: t, shape: sh, threads: threads, table: map[int32][]entry{}, out: map[key][]float32{}, seen: map[key][]map[int32]bool{}}
 	var err error
-	h.e, err = Open(Config{Layers: sh.layers, Seqs: sh.seqs, Cells: sh.cells, Rows: sh.seqs * opt.Window, Threads: threads}, opt)
+	h.e, err = Open(Config{Layers: sh.layers, Seqs: sh.seqs, Cells: sh.cells, Rows: sh.seqs * opt.rows(), Threads: threads}, opt)
 	require.NoError(t, err)
 	for i := range sh.layers {
 		h.k = append(h.k, make([]byte, sh.cells*sh.kv*sh.kRow()))
@@ -272,6 +272,30 @@ func (h *host) exact(k key, hd int, see func(entry int) bool) []float64 {
 		acc[j] /= l
 	}
 	return acc
+}
+
+// share is how much of its attention a query head of the token at k pays to the entries for which see is true.
+func (h *host) share(k key, hd int, see func(entry int) bool) float64 {
+	sh := h.shape
+	q := h.query(k, hd)
+	keys := h.e.layers[k.layer].keys(hd / (sh.heads / sh.kv))
+	kv := make([]float32, sh.dk)
+	seen, all := 0.0, 0.0
+	for i, e := range h.table[k.seq] {
+		if e.pos > k.pos {
+			continue
+		}
+		kernels.Load(kv, &keys, []int32{e.cell})
+		x := 0.0
+		for j := range q {
+			x += float64(q[j]) * float64(kv[j])
+		}
+		all += math.Exp(x)
+		if see(i) {
+			seen += math.Exp(x)
+		}
+	}
+	return seen / all
 }
 
 // encode writes x in ggml's layout of a type.

@@ -1,0 +1,231 @@
+package retro
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"retroattn/kernels"
+)
+
+// decodeChecked decodes n steps of one sequence after a prefill, checks every output, and returns the statistics.
+func decodeChecked(t *testing.T, opt Options, sh shape, prefill, n int) Stats {
+	h := newHost(t, sh, opt, 2, 5)
+	h.prefill(0, prefill)
+	for range n {
+		h.decode([]int32{0}, checkUnion(h))
+	}
+	return h.e.Stats()
+}
+
+// Two levels choose among the pages of the best groups; if all groups are among
+// them, they choose what one level chooses.
+func TestTwoLevels(t *testing.T) {
+	for _, bits := range []int{8, 16} {
+		for _, sel := range []Selector{MeanStd, Mean, MinMax} {
+			t.Run(fmt.Sprintf("%v %d bits", sel, bits), func(t *testing.T) {
+				opt := testOptions()
+				opt.Select, opt.SummaryBits, opt.Page, opt.Budget = sel, bits, 8, 64
+				flat, two := opt, opt
+				flat.Groups = 0
+				sh := shape{layers: 1, seqs: 1, cells: 8000, heads: 4, kv: 2, dk: 32, dv: 32, tk: kernels.F16, tv: kernels.F16}
+				choose := func(opt Options, groups int) (pages map[int32]int, h *host) {
+					h = newHost(t, sh, opt, 1, 5)
+					h.prefill(0, 6000)
+					h.decode([]int32{0}, nil)
+					h.e.forceGroups(groups)
+					pages = map[int32]int{}
+					h.decode([]int32{0}, func(int, []Row, []float32) {
+						for kv := range sh.kv {
+							for _, p := range h.e.items[kv].pages {
+								pages[int32(kv)<<24|p]++
+							}
+						}
+					})
+					return pages, h
+				}
+				all, h := choose(flat, 0)
+				same, _ := choose(two, h.e.seqs[0].groups())
+				require.Equal(t, all, same, "all groups refined")
+
+				few, _ := choose(two, 16)
+				require.Len(t, few, len(all))
+				kept := 0
+				for p := range few {
+					kept += all[p]
+				}
+				require.Greater(t, kept, len(all)/2, "the best groups hold most of the best pages")
+			})
+		}
+	}
+}
+
+// forceGroups sets how many groups are refined, however long the context is.
+func (e *Engine) forceGroups(n int) { e.opt.Groups = n }
+
+func (s *sequence) groups() int { return len(s.cell) / 8 / groupPages }
+
+// The scan grows slower than the context: at 128k it reads less than 1.5 times what it reads at 32k.
+func TestScanGrowsSlowly(t *testing.T) {
+	scanned := func(tokens int) uint64 {
+		opt := DefaultOptions()
+		h := newHost(t, shape{layers: 1, seqs: 1, cells: 132000, heads: 1, kv: 1, dk: 8, dv: 8, tk: kernels.F16, tv: kernels.F16}, opt, 1, 5)
+		pos, cell := make([]int32, tokens), make([]int32, tokens)
+		for i := range pos {
+			pos[i], cell[i] = int32(i), int32(i)
+			h.table[0] = append(h.table[0], entry{int32(i), int32(i)})
+		}
+		require.NoError(t, h.e.SeqExtend(0, pos, cell))
+		h.free = h.free[tokens:]
+		for i := range h.free {
+			h.free[i] = int32(tokens + i)
+		}
+		h.decode([]int32{0}, nil)
+		before := h.e.Stats().ScanBytes
+		h.decode([]int32{0}, nil)
+		return h.e.Stats().ScanBytes - before
+	}
+	short, long := scanned(32<<10), scanned(128<<10)
+	t.Logf("%d bytes at 32k, %d at 128k", short, long)
+	require.NotZero(t, short)
+	require.Less(t, float64(long), 1.5*float64(short))
+}
+
+func TestMassBudget(t *testing.T) {
+	pages := func(mass float64, least int) float64 {
+		opt := testOptions()
+		opt.Budget, opt.Mass, opt.MinBudget = 320, mass, least
+		st := decodeChecked(t, opt, plainShape, 600, 12)
+		return float64(st.SelectedPages) / float64(st.SparseTokens) / float64(plainShape.layers*plainShape.kv)
+	}
+	few, some, many, all := pages(0.3, 16), pages(0.6, 16), pages(0.85, 16), pages(1, 16)
+	t.Logf("pages for 30, 60, 85, 100 %% of the attention: %.1f, %.1f, %.1f, %.1f", few, some, many, all)
+	require.GreaterOrEqual(t, few, 1.0)
+	require.Less(t, few, some)
+	require.Less(t, some, many)
+	require.Less(t, many, all)
+	require.Equal(t, 20.0, all, "the budget is the most")
+	require.Greater(t, pages(0.3, 160), 9.99, "the floor is the least")
+}
+
+// What is estimated to be left out is about what is left out.
+func TestMassIsEstimatedWell(t *testing.T) {
+	opt := testOptions()
+	opt.Budget, opt.Mass, opt.Window = 320, 0.7, 1
+	h := newHost(t, plainShape, opt, 1, 5)
+	h.prefill(0, 600)
+	held, n := 0.0, 0
+	for range 8 {
+		h.decode([]int32{0}, func(layer int, rows []Row, _ []float32) {
+			for kv := range plainShape.kv {
+				chosen := map[int]bool{}
+				for _, p := range h.e.items[kv].pages {
+					chosen[int(p)] = true
+				}
+				v := h.e.step.seqs[0].newest()
+				for g := range plainShape.heads / plainShape.kv {
+					k := key{0, rows[0].Pos, int32(layer)}
+					held += h.share(k, kv*plainShape.heads/plainShape.kv+g, func(e int) bool {
+						p := e / opt.Page
+						return p == 0 || p >= v.local || chosen[p]
+					})
+					n++
+				}
+			}
+		})
+	}
+	t.Logf("asked for 0.7 of the attention, got %.3f", held/float64(n))
+	require.InDelta(t, 0.7, held/float64(n), 0.1)
+}
+
+func TestLayerBudgets(t *testing.T) {
+	opt := testOptions()
+	opt.LayerBudget = "0:32/1:all/2-3:0.2"
+	sh := plainShape
+	sh.layers = 5
+	want := []int{2, 0, 7, 7, 4} // pages
+	h := newHost(t, sh, opt, 2, 5)
+	h.prefill(0, 500)
+	for range 8 {
+		h.decode([]int32{0}, func(layer int, rows []Row, out []float32) {
+			checkUnion(h)(layer, rows, out)
+			require.Len(t, h.e.items[0].pages, want[layer])
+			require.Equal(t, layer == 1, h.e.items[0].exact)
+		})
+	}
+	require.NotZero(t, h.e.Stats().CorrectedTokens)
+	for _, bad := range []string{"x:1", "0:0", "0:all/", "3-1:5", "0-2000:5", "0", "0:1.5", "-1:all"} {
+		_, err := ParseOptions("layer_budget=" + bad)
+		require.ErrorIs(t, err, ErrArgument, bad)
+		require.Contains(t, err.Error(), "option layer_budget="+bad)
+	}
+}
+
+// A layer that was exact while others were sparse has no far partial; its tokens leave the window when it turns sparse.
+func TestLayersTurnSparseOneByOne(t *testing.T) {
+	opt := testOptions()
+	opt.Window, opt.LayerBudget = 4, "0:64/1:96"
+	h := newHost(t, plainShape, opt, 1, 5)
+	h.prefill(0, 100)
+	for range 60 {
+		h.decode([]int32{0}, checkUnion(h))
+	}
+	require.NotZero(t, h.e.Stats().CorrectedTokens)
+}
+
+// Steps that correct read more, by the queries of all their rows.
+func TestCorrectBudget(t *testing.T) {
+	opt := testOptions()
+	opt.Window, opt.Period, opt.Budget = 4, 4, 64
+	plain := decodeChecked(t, opt, plainShape, 500, 40)
+	opt.CorrectBudget = 192
+	more := decodeChecked(t, opt, plainShape, 500, 40)
+	require.Greater(t, more.SelectedPages, plain.SelectedPages*5/4)
+	require.Greater(t, more.RetiredSeen, plain.RetiredSeen*5/4)
+	require.Equal(t, plain.RewrittenTokens, more.RewrittenTokens)
+}
+
+// Every 8th step is dense, and every token is embedded again by one.
+func TestRectify(t *testing.T) {
+	opt := testOptions()
+	opt.Window, opt.Rectify = 1, 8
+	h := newHost(t, plainShape, opt, 2, 5)
+	h.prefill(0, 500)
+	for step := 1; step <= 32; step++ {
+		h.decode([]int32{0}, checkUnion(h))
+		rows := len(h.emitted) / plainShape.layers
+		if step%8 == 0 {
+			require.Equal(t, 8, rows)
+		} else {
+			require.Equal(t, 1, rows)
+		}
+	}
+	st := h.e.Stats()
+	require.EqualValues(t, 28, st.RectifiedTokens)
+	require.EqualValues(t, 28, st.SparseTokens)
+	for pos := int32(500); pos < 532; pos++ {
+		k := key{0, pos, 1}
+		requireClose(t, h.exact(k, 3, func(int) bool { return true }), h.out[k][3*plainShape.dv:][:plainShape.dv], 2e-5, "rectified")
+	}
+}
+
+func TestDrift(t *testing.T) {
+	opt := testOptions()
+	opt.Window, opt.Period = 8, 8
+	early := func(drift float64) (uint64, uint64) {
+		opt.Drift = drift
+		st := decodeChecked(t, opt, plainShape, 500, 64)
+		return st.EarlyCorrections, st.RewrittenTokens
+	}
+	never, some, often := 0.99, 0.4, 0.001
+	n, rn := early(never)
+	s, rs := early(some)
+	o, ro := early(often)
+	t.Logf("early corrections: %d, %d, %d", n, s, o)
+	require.Zero(t, n)
+	require.NotZero(t, s)
+	require.Greater(t, o, s)
+	require.Greater(t, rs, rn)
+	require.Greater(t, ro, rs)
+}
