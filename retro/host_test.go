@@ -30,6 +30,8 @@ type host struct {
 	out     map[key][]float32 // newest output of each (seq, pos, layer)
 	seen    map[key][]map[int32]bool
 	emitted []key // by the last step
+
+	limit func(seq int32, w int) int // of w past tokens, those that may be embedded again
 }
 
 type entry struct{ pos, cell int32 }
@@ -162,6 +164,9 @@ func (h *host) decode(seqs []int32, check func(layer int, rows []Row, out []floa
 		}
 		w, err := h.e.SeqWindow(int(s), pos)
 		require.NoError(h.t, err)
+		if h.limit != nil {
+			w = h.limit(s, w)
+		}
 		h.place(s)
 		for _, e := range h.table[s][n-w:] {
 			h.write(s, e) // in place, as llama.cpp does

@@ -75,13 +75,13 @@ func (c *counter) add(n uint64)   { c.v.Add(n) }
 func (c *counter) load() uint64   { return c.v.Load() }
 func (c *counter) store(n uint64) { c.v.Store(n) }
 
-// flag is raised by several threads in a step. It is not an atomic.Bool so that
+// mark is raised by several threads in a step. It is not an atomic.Bool so that
 // its owner can be reset by assignment between steps.
-type flag struct{ v uint32 }
+type mark struct{ v uint32 }
 
-func (f *flag) set() {
+func (f *mark) set() {
 	if atomic.LoadUint32(&f.v) == 0 {
 		atomic.StoreUint32(&f.v, 1)
 	}
 }
-func (f *flag) isSet() bool { return atomic.LoadUint32(&f.v) != 0 }
+func (f *mark) isSet() bool { return atomic.LoadUint32(&f.v) != 0 }

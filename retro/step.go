@@ -28,7 +28,7 @@ type stepSeq struct {
 	cuts      []cut // per layer
 	views     [maxRows]view
 	slots     [maxRows]*ringSlot // nil without ring
-	corrected [maxRows]flag
+	corrected [maxRows]mark
 }
 
 // maxRows is the most virtual rows of a sequence in a step. Where they are sparse

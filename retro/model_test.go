@@ -1,0 +1,336 @@
+package retro
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"retroattn/kernels"
+)
+
+var modelOps = flag.Int("ops", 10000, "operations that TestModel drives; 1000000 is the long run")
+
+// world drives an engine through everything that llama.cpp can do to a KV cache. Beside
+// it stands a second engine that forgets everything before every step: what the first remembers
+// (summaries, tables, windows) must choose the same pages. Outputs are checked
+// against float64 attention over the pages that the world has recorded as seen.
+type world struct {
+	*host
+	rng   *rand.Rand
+	fresh *Engine
+	done  map[string]int
+}
+
+const worldSeqs = 4
+
+func newWorld(t *testing.T, seed uint64) *world {
+	w := &world{rng: rand.New(rand.NewPCG(seed, 3)), done: map[string]int{}}
+	opt := testOptions()
+	opt.Page, opt.Local = 8, 16
+	opt.Window = []int{1, 2, 4, 8}[w.rng.IntN(4)]
+	opt.Period = 1 + w.rng.IntN(opt.Window)
+	opt.Select = []Selector{MeanStd, Mean, MinMax}[w.rng.IntN(3)]
+	opt.SummaryBits = 8 * (1 + w.rng.IntN(2))
+	opt.Budget = float64(8 * (1 + w.rng.IntN(4)))
+	opt.MinCtx = w.rng.IntN(100)
+	varyOptions(&opt, w.rng)
+	opt.CorrectBudget = 0 // the fresh engine never corrects, and would choose other pages
+	sh := shape{layers: 2, seqs: worldSeqs, cells: 1600, heads: 4, kv: 2, dk: 8, dv: 8, tk: kernels.F16, tv: kernels.F16}
+	w.host = newHost(t, sh, opt, 1, seed)
+	w.limit = w.unshared
+	w.fresh = w.another(opt)
+	return w
+}
+
+// another is an engine over the same keys and values.
+func (w *world) another(opt Options) *Engine {
+	opt.Window, opt.Period, opt.Drift = 1, 1, 0
+	e, err := Open(Config{Layers: w.shape.layers, Seqs: worldSeqs, Cells: w.shape.cells, Rows: worldSeqs * opt.rows(), Threads: 1}, opt)
+	require.NoError(w.t, err)
+	for i := range w.shape.layers {
+		require.NoError(w.t, e.AddLayer(i, w.e.layers[i].Layer))
+	}
+	return e
+}
+
+// unshared is how many of the last n tokens lie in cells of their own, which alone may be written.
+func (w *world) unshared(seq int32, n int) int {
+	t := w.table[seq]
+	for i := range n {
+		c := t[len(t)-1-i].cell
+		for other, u := range w.table {
+			if other != seq && slices.ContainsFunc(u, func(e entry) bool { return e.cell == c }) {
+				return i
+			}
+		}
+	}
+	return n
+}
+
+// collect makes cells free that no sequence holds, in an order of chance.
+func (w *world) collect() {
+	used := make([]bool, w.shape.cells)
+	for _, t := range w.table {
+		for _, e := range t {
+			used[e.cell] = true
+		}
+	}
+	w.free = w.free[:0]
+	for c := range int32(w.shape.cells) {
+		if !used[c] {
+			w.free = append(w.free, c)
+		}
+	}
+	for range len(w.free) / 24 {
+		i, j := w.rng.IntN(len(w.free)), w.rng.IntN(len(w.free))
+		w.free[i], w.free[j] = w.free[j], w.free[i]
+	}
+}
+
+// forget tells the engine that positions >= pos of a sequence (-1: of all) have changed.
+func (w *world) forget(seq, pos int32) {
+	require.NoError(w.t, w.e.SeqTruncate(int(seq), pos))
+	for k := range w.seen {
+		if (seq < 0 || k.seq == seq) && k.pos >= pos {
+			delete(w.seen, k)
+		}
+	}
+}
+
+func (w *world) length(seq int32) int { return len(w.table[seq]) }
+
+// somewhere is a position of the sequence, or its end.
+func (w *world) somewhere(seq int32) int { return w.rng.IntN(w.length(seq) + 1) }
+
+// step is one operation.
+func (w *world) step() string {
+	seq := int32(w.rng.IntN(worldSeqs))
+	if len(w.free) < 300 {
+		w.table[seq] = nil
+		w.forget(seq, 0)
+		w.collect()
+		return "clear"
+	}
+	if w.length(seq) == 0 || w.length(seq) < 60 && w.rng.IntN(4) > 0 {
+		w.prefill(seq, 40+w.rng.IntN(120))
+		return "prefill"
+	}
+	switch w.rng.IntN(20) {
+	case 0:
+		w.prefill(seq, 1+w.rng.IntN(30))
+		return "prefill"
+	case 1:
+		w.truncateAt(seq)
+		return "truncate"
+	case 2:
+		w.removeMiddle(seq)
+		return "remove"
+	case 3:
+		w.copySeq(seq)
+		return "copy"
+	case 4:
+		return w.shift(seq)
+	case 5:
+		w.defragment()
+		return "defragment"
+	case 6:
+		w.failStep(seq)
+		return "fail"
+	case 7:
+		if w.rng.IntN(4) == 0 {
+			w.keep(seq)
+			return "keep"
+		}
+	}
+	w.decodeSome(seq)
+	return "decode"
+}
+
+func (w *world) truncateAt(seq int32) {
+	n := max(0, w.length(seq)-w.rng.IntN(40))
+	if w.rng.IntN(5) == 0 {
+		n = w.somewhere(seq)
+	}
+	if n < w.length(seq) {
+		w.forget(seq, w.table[seq][n].pos)
+		w.table[seq] = w.table[seq][:n]
+		w.collect()
+	}
+}
+
+// removeMiddle leaves a gap in the positions.
+func (w *world) removeMiddle(seq int32) {
+	a := w.somewhere(seq)
+	b := min(w.length(seq), a+1+w.rng.IntN(30))
+	if a < b {
+		w.forget(seq, w.table[seq][a].pos)
+		w.table[seq] = slices.Delete(slices.Clone(w.table[seq]), a, b)
+		w.collect()
+	}
+}
+
+// copySeq makes a prefix of the sequence another's, in the same cells.
+func (w *world) copySeq(seq int32) {
+	dst := (seq + 1 + int32(w.rng.IntN(worldSeqs-1))) % worldSeqs
+	n := w.somewhere(seq)
+	w.forget(dst, 0)
+	w.table[dst] = slices.Clone(w.table[seq][:n])
+	w.collect()
+}
+
+// shift takes tokens out and moves those behind to lower positions, which rotates their keys.
+func (w *world) shift(seq int32) string {
+	t := w.table[seq]
+	a := w.somewhere(seq)
+	b := min(len(t), a+1+w.rng.IntN(30))
+	if a == b || w.unshared(seq, len(t)-a) < len(t)-a {
+		return "nothing"
+	}
+	w.forget(-1, t[a].pos)
+	moved := slices.Delete(slices.Clone(t), a, b)
+	by := t[b-1].pos - t[a].pos + 1
+	for i := a; i < len(moved); i++ {
+		moved[i].pos -= by
+		w.write(seq, moved[i])
+	}
+	w.table[seq] = moved
+	w.collect()
+	return "shift"
+}
+
+// defragment moves all tokens to other cells.
+func (w *world) defragment() {
+	w.forget(-1, 0)
+	to := make([]int32, w.shape.cells)
+	for i, c := range w.rng.Perm(w.shape.cells) {
+		to[i] = int32(c)
+	}
+	for l := range w.k {
+		for _, m := range [][]byte{w.k[l], w.v[l]} {
+			old, row := slices.Clone(m), len(m)/w.shape.cells
+			for from, c := range to {
+				copy(m[int(c)*row:][:row], old[from*row:])
+			}
+		}
+	}
+	for _, t := range w.table {
+		for i := range t {
+			t[i].cell = to[t[i].cell]
+		}
+	}
+	w.collect()
+}
+
+func (w *world) failStep(seq int32) {
+	w.sync(seq)
+	t := w.table[seq]
+	pos := t[len(t)-1].pos + 1
+	n, err := w.e.SeqWindow(int(seq), pos)
+	require.NoError(w.t, err)
+	var rows []Row
+	for _, e := range t[len(t)-w.unshared(seq, n):] {
+		rows = append(rows, Row{seq, e.pos, e.cell})
+	}
+	require.NoError(w.t, w.e.StepBegin(append(rows, Row{seq, pos, w.free[0]}), 1))
+	require.NoError(w.t, w.e.StepEnd(false))
+}
+
+func (w *world) keep(seq int32) {
+	for s := range w.table {
+		if s != seq {
+			w.table[s] = nil
+		}
+	}
+	w.forget(-1, 0)
+	w.collect()
+}
+
+// decodeSome decodes a token of the sequence and perhaps of others.
+func (w *world) decodeSome(seq int32) {
+	seqs := []int32{seq}
+	for s := range int32(worldSeqs) {
+		if s != seq && w.length(s) > 0 && w.rng.IntN(3) == 0 {
+			seqs = append(seqs, s)
+		}
+	}
+	for _, s := range seqs {
+		w.sync(s)
+	}
+	check := checkUnion(w.host)
+	w.decode(seqs, func(layer int, rows []Row, out []float32) {
+		check(layer, rows, out)
+		w.compareSelection(layer)
+	})
+	for k := range w.seen {
+		if t := w.table[k.seq]; len(t) > 0 && k.pos < t[len(t)-1].pos-maxWindow {
+			delete(w.seen, k)
+		}
+	}
+}
+
+// compareSelection holds that an engine which knows nothing chooses the same pages for the newest tokens.
+func (w *world) compareSelection(layer int) {
+	e, sh := w.fresh, w.shape
+	for i := range w.e.step.seqs {
+		q := &w.e.step.seqs[i]
+		t := w.table[int32(q.id)]
+		last := t[len(t)-1]
+		if q.cuts[layer].exact {
+			continue
+		}
+		require.NoError(w.t, e.SeqTruncate(-1, 0))
+		var pos, cell []int32
+		for _, x := range t[:len(t)-1] {
+			pos, cell = append(pos, x.pos), append(cell, x.cell)
+		}
+		require.NoError(w.t, e.SeqExtend(q.id, pos, cell))
+		require.NoError(w.t, e.StepBegin([]Row{{int32(q.id), last.pos, last.cell}}, 1))
+		x := w.vector(3, int32(q.id), last.pos, int32(layer), sh.heads*sh.dk)
+		a := w.attn(layer, 1, x, x)
+		require.NoError(w.t, e.Select(&a, 0, 1))
+		for kv := range sh.kv {
+			got, want := slices.Clone(w.e.items[i*sh.kv+kv].pages), e.items[kv].pages
+			slices.Sort(got)
+			require.Equal(w.t, want, got, "sequence %d layer %d head %d", q.id, layer, kv)
+		}
+		require.NoError(w.t, e.StepEnd(false))
+	}
+}
+
+func TestModel(t *testing.T) {
+	const perWorld = 500
+	total := map[string]int{}
+	var st Stats
+	for n := 0; n < *modelOps; n += perWorld {
+		w := newWorld(t, uint64(n))
+		ok := t.Run(fmt.Sprintf("world %d", n/perWorld), func(t *testing.T) {
+			w.t = t
+			for i := range perWorld {
+				w.done[w.step()]++
+				if i%50 == 0 {
+					w.collect()
+				}
+			}
+		})
+		if !ok {
+			t.Fatalf("options %v", w.e.opt)
+		}
+		for op, k := range w.done {
+			total[op] += k
+		}
+		s := w.e.Stats()
+		st.SparseTokens += s.SparseTokens
+		st.CorrectedTokens += s.CorrectedTokens
+		st.RectifiedTokens += s.RectifiedTokens
+	}
+	t.Logf("%v; %d tokens sparse, %d corrected, %d rectified", total, st.SparseTokens, st.CorrectedTokens, st.RectifiedTokens)
+	for _, op := range []string{"prefill", "truncate", "remove", "copy", "shift", "defragment", "fail", "keep", "decode"} {
+		require.NotZero(t, total[op], op)
+	}
+	require.Greater(t, int(st.SparseTokens), *modelOps/4)
+	require.NotZero(t, st.CorrectedTokens)
+}
