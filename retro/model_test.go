@@ -121,7 +121,7 @@ func (w *world) step() string {
 	}
 	switch w.rng.IntN(20) {
 	case 0:
-		w.prefill(seq, 1+w.rng.IntN(30))
+		w.prefill(seq, 1+w.rng.IntN(1+w.rng.IntN(30)))
 		return "prefill"
 	case 1:
 		w.truncateAt(seq)
@@ -151,7 +151,7 @@ func (w *world) step() string {
 }
 
 func (w *world) truncateAt(seq int32) {
-	n := max(0, w.length(seq)-w.rng.IntN(40))
+	n := max(0, w.length(seq)-w.rng.IntN(1+w.rng.IntN(40)))
 	if w.rng.IntN(5) == 0 {
 		n = w.somewhere(seq)
 	}
@@ -265,11 +265,6 @@ func (w *world) decodeSome(seq int32) {
 		check(layer, rows, out)
 		w.compareSelection(layer)
 	})
-	for k := range w.seen {
-		if t := w.table[k.seq]; len(t) > 0 && k.pos < t[len(t)-1].pos-maxWindow {
-			delete(w.seen, k)
-		}
-	}
 }
 
 // compareSelection holds that an engine which knows nothing chooses the same pages for the newest tokens.
