@@ -24,6 +24,8 @@ var cases = []scriptCase{
 	{"three sequences, streams", 3, false, threeSequences},
 	{"edited sequences, unified", 3, true, editedSequences},
 	{"edited sequences, streams", 3, false, editedSequences},
+	{"mixed batches, unified", 4, true, mixedSequences},
+	{"mixed batches, streams", 4, false, mixedSequences},
 }
 
 // job is the case in a process of its own.
