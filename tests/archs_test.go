@@ -2,7 +2,6 @@ package tests
 
 import (
 	"math"
-	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -48,16 +47,7 @@ func (a architecture) fullLayers() int {
 func TestArchitectures(t *testing.T) {
 	for _, a := range architectures {
 		t.Run(a.name, func(t *testing.T) {
-			lib, err := bridge.Load(bridge.Paths{Dir: setting(t, "RETRO_PATCHED_DIR"), Retro: setting(t, "RETRO_LIB")})
-			require.NoError(t, err)
-			m, err := lib.LoadModel(smallModel(t, a), bridge.ModelParams{})
-			require.NoError(t, err)
-			t.Cleanup(func() { require.NoError(t, m.Close()) })
-			random := rand.New(rand.NewPCG(3, 4))
-			text := make([]bridge.Token, 2000)
-			for i := range text {
-				text[i] = bridge.Token(random.IntN(smallVocab))
-			}
+			m, text := random(t, a)
 			sizes := []bool{false}
 			if a.swa {
 				sizes = []bool{false, true}

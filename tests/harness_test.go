@@ -327,14 +327,14 @@ func editedSequences(text []bridge.Token) script {
 // mixedSequences decode while prompts of others arrive, one of them in parts.
 func mixedSequences(text []bridge.Token) script {
 	w := newWriter(text)
-	w.prefill(1, 300)
+	w.prefill(1, 150)
 	w.decode(6, 1)
-	w.mixed(true, 0, 200, 1)
+	w.mixed(true, 0, 100, 1)
 	w.decode(5, 0, 1)
-	w.mixed(false, 3, 90, 1, 0)
-	w.mixed(true, 3, 700, 0, 1)
+	w.mixed(false, 3, 40, 1, 0)
+	w.mixed(true, 3, 530, 0, 1) // more than a micro-batch
 	w.decode(4, 3, 0, 1)
-	w.mixed(true, 2, 100, 3, 1) // 1 and 3 are no neighbours, and 0 waits
+	w.mixed(true, 2, 50, 3, 1) // 1 and 3 are no neighbours, and 0 waits
 	w.decode(8, 0, 1, 2, 3)
 	return w.script
 }

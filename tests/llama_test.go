@@ -265,6 +265,17 @@ func TestLibraryFailsMidway(t *testing.T) {
 				require.FileExists(t, mark, "the failure did not happen")
 			})
 		}
+		if c.name != "mixed batches, streams" {
+			continue
+		}
+		for _, where := range []string{"step_begin", "step_end"} {
+			t.Run(c.name+"/second half of a step/"+where, func(t *testing.T) {
+				mark := filepath.Join(t.TempDir(), "mark")
+				// The logits of the steps before are the stub's; a token lost or left behind would make a later batch fail.
+				j.start(t, "LLAMA_RETRO_ATTN=", "LLAMA_RETRO_LIB="+stub, "STUB_FAILS="+where, "STUB_SKIP=15", "STUB_MARK="+mark)
+				require.FileExists(t, mark, "the failure did not happen")
+			})
+		}
 	}
 }
 
