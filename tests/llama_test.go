@@ -24,6 +24,8 @@ var cases = []scriptCase{
 	{"three sequences, streams", 3, false, threeSequences},
 	{"edited sequences, unified", 3, true, editedSequences},
 	{"edited sequences, streams", 3, false, editedSequences},
+	{"mixed batches, unified", 4, true, mixedSequences},
+	{"mixed batches, streams", 4, false, mixedSequences},
 }
 
 // job is the case in a process of its own.
@@ -260,6 +262,17 @@ func TestLibraryFailsMidway(t *testing.T) {
 				mark := filepath.Join(t.TempDir(), "mark")
 				got := j.start(t, "LLAMA_RETRO_ATTN=", "LLAMA_RETRO_LIB="+stub, "STUB_FAILS="+where, "STUB_MARK="+mark)
 				require.True(t, same(stock, got))
+				require.FileExists(t, mark, "the failure did not happen")
+			})
+		}
+		if c.name != "mixed batches, streams" {
+			continue
+		}
+		for _, where := range []string{"step_begin", "step_end"} {
+			t.Run(c.name+"/second half of a step/"+where, func(t *testing.T) {
+				mark := filepath.Join(t.TempDir(), "mark")
+				// The logits of the steps before are the stub's; a token lost or left behind would make a later batch fail.
+				j.start(t, "LLAMA_RETRO_ATTN=", "LLAMA_RETRO_LIB="+stub, "STUB_FAILS="+where, "STUB_SKIP=15", "STUB_MARK="+mark)
 				require.FileExists(t, mark, "the failure did not happen")
 			})
 		}

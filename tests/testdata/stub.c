@@ -1,5 +1,5 @@
 /* A libretroattn that computes nothing and fails where STUB_FAILS says, on the
- * first step that gets there. */
+ * first step that gets there, or after as many as STUB_SKIP says. */
 #include "retroattn.h"
 
 #include <stdio.h>
@@ -12,6 +12,9 @@ static int next_pos[256];
 static int fails(const char * where) {
     const char * at = getenv("STUB_FAILS");
     if (!at || strcmp(at, where)) return 0;
+    static int calls;
+    const char * skip = getenv("STUB_SKIP");
+    if (skip && calls++ < atoi(skip)) return 0;
     FILE * f = fopen(getenv("STUB_MARK"), "w");
     if (f) fclose(f);
     return 1;
