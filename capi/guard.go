@@ -19,6 +19,7 @@ import (
 const (
 	maxOptions = 1 << 16 // bytes
 	maxEngines = 1024
+	maxState   = 1 << 40 // bytes
 )
 
 var (
@@ -160,6 +161,9 @@ func optionText(p *C.char) (string, error) {
 	}
 	return C.GoStringN(p, C.int(n)), nil
 }
+
+// raw is the host's memory of a size that was checked.
+func raw(p unsafe.Pointer, size C.uint64_t) []byte { return unsafe.Slice((*byte)(p), size) }
 
 // write copies text to buf, NUL-terminated and cut at size; it returns the whole length.
 func write(buf *C.char, size C.uint32_t, text string) int {

@@ -8,6 +8,7 @@ package main
 import "C"
 
 import (
+	"fmt"
 	"runtime"
 	"runtime/debug"
 	"unsafe"
@@ -141,6 +142,51 @@ func retro_seq_extend(engine C.uint64_t, seq C.int32_t, n C.uint32_t, pos, cells
 //export retro_seq_truncate
 func retro_seq_truncate(engine C.uint64_t, seq, pos C.int32_t) C.int32_t {
 	return call(engine, func(e *retro.Engine) error { return e.SeqTruncate(int(seq), int32(pos)) })
+}
+
+//export retro_seq_copy
+func retro_seq_copy(engine C.uint64_t, src, dst, end, offset C.int32_t) C.int32_t {
+	return call(engine, func(e *retro.Engine) error {
+		return e.SeqCopy(int(src), int(dst), int32(end), int32(offset))
+	})
+}
+
+//export retro_seq_save
+func retro_seq_save(engine C.uint64_t, seq C.int32_t, note unsafe.Pointer, noteSize C.uint64_t, dst unsafe.Pointer, cap C.uint64_t, size *C.uint64_t) C.int32_t {
+	return call(engine, func(e *retro.Engine) error {
+		if size == nil || note == nil && noteSize > 0 || noteSize > retro.MaxNote || cap > maxState {
+			return argument("retro_seq_save: size, or the note that note_size is of, is NULL, or note_size or cap is too large")
+		}
+		n, err := e.SeqSize(int(seq), int(noteSize))
+		if err != nil {
+			return err
+		}
+		*size = u64(uint64(n))
+		if dst == nil || n == 0 {
+			return nil
+		}
+		if uint64(n) > uint64(cap) {
+			return argument(fmt.Sprintf("retro_seq_save: %d bytes do not fit in cap (%d)", n, cap))
+		}
+		_, err = e.SeqSave(int(seq), raw(note, noteSize), raw(dst, u64(uint64(n)))[:0])
+		return err
+	})
+}
+
+//export retro_seq_load
+func retro_seq_load(engine C.uint64_t, seq C.int32_t, src unsafe.Pointer, size C.uint64_t, note unsafe.Pointer, noteCap C.uint64_t, noteSize *C.uint64_t) C.int32_t {
+	return call(engine, func(e *retro.Engine) error {
+		if src == nil || size > maxState || note == nil && noteCap > 0 || noteCap > maxState || noteSize == nil {
+			return argument("retro_seq_load: src, note_size, or the note that note_cap is of, is NULL, or size or note_cap is too large")
+		}
+		text, err := e.SeqLoad(int(seq), raw(src, size))
+		if err != nil {
+			return err
+		}
+		copy(raw(note, noteCap), text)
+		*noteSize = u64(uint64(len(text)))
+		return nil
+	})
 }
 
 //export retro_seq_window

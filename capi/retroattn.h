@@ -32,7 +32,7 @@ extern "C" {
 #endif
 
 /* Raised when a struct or the meaning of a call changes. */
-#define RETRO_ABI_VERSION 2
+#define RETRO_ABI_VERSION 3
 
 enum retro_status {
     RETRO_OK              =  0,
@@ -150,6 +150,16 @@ int32_t retro_seq_next(uint64_t engine, int32_t seq);
 int32_t retro_seq_extend(uint64_t engine, int32_t seq, uint32_t n, const int32_t * pos, const int32_t * cells);
 /* Forgets positions >= pos. seq = -1: every sequence. pos = 0: everything. */
 int32_t retro_seq_truncate(uint64_t engine, int32_t seq, int32_t pos);
+/* Makes dst, which must hold nothing, a copy of what the engine knows of src at positions < end, in cells that lie
+ * cell_offset higher. What K and V are there for src must be there for dst by the next step. */
+int32_t retro_seq_copy(uint64_t engine, int32_t src, int32_t dst, int32_t end, int32_t cell_offset);
+/* Writes what the engine knows of the sequence, except for its cells, and note_size bytes (at most 2^20) of the
+ * caller's. *size: the bytes written, 0 if nothing is known; dst = NULL: only that. Too small a cap is an error. */
+int32_t retro_seq_save(uint64_t engine, int32_t seq, const void * note, uint64_t note_size, void * dst, uint64_t cap, uint64_t * size);
+/* Takes over what retro_seq_save wrote, after retro_seq_extend up to at least the positions of then. The note is cut
+ * at note_cap; *note_size is its length. RETRO_ERR_UNSUPPORTED: saved by other options, model or version;
+ * RETRO_ERR_ARGUMENT: damaged, or other positions. After an error the sequence is as it was, and usable. */
+int32_t retro_seq_load(uint64_t engine, int32_t seq, const void * src, uint64_t size, void * note, uint64_t note_cap, uint64_t * note_size);
 /* Past tokens to re-embed together with a new token at pos (0..window-1). */
 int32_t retro_seq_window(uint64_t engine, int32_t seq, int32_t pos);
 

@@ -26,4 +26,11 @@
 // entries up to t, and the far pages between. Sink and local are always read;
 // of the far pages, the budget's worth with the best summary scores. A page
 // turns far when all its tokens are final, because Window <= Local.
+//
+// # Saved sequences
+//
+// SeqSave writes all that decoding a sequence depends on except for K, V and the
+// cells; after SeqLoad, in any engine of the same shape and options, it goes on
+// with the same bits. A new field is one line, in codeSequence or codeSlot, and a
+// higher stateVersion.
 package retro

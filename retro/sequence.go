@@ -162,10 +162,14 @@ func (e *Engine) reserve(s *sequence, v view) {
 		s.pos = append(make([]int32, 0, room), s.pos...)
 		s.cell = append(make([]int32, 0, room), s.cell...)
 	}
-	if !v.sparse || e.sumChunk == 0 {
-		return
+	if v.sparse && e.sumChunk > 0 {
+		e.roomForSummaries(s, v.local)
 	}
-	for len(s.chunks)*chunkPages < v.local {
+}
+
+// roomForSummaries makes room for the summaries of so many pages.
+func (e *Engine) roomForSummaries(s *sequence, pages int) {
+	for len(s.chunks)*chunkPages < pages {
 		s.chunks = append(s.chunks, make([]byte, e.sumChunk))
 		e.stats.SummaryBytes += uint64(e.sumChunk)
 	}

@@ -189,63 +189,6 @@ func TestSparseInCompany(t *testing.T) {
 	}
 }
 
-// A sequence that is saved and loaded in the middle of sparse decoding goes on:
-// with the same bits without correction; with it, once its window is full again,
-// as close as a window more or less makes it.
-func TestStateContinues(t *testing.T) {
-	m := model(t, "RETRO_MODEL_F16")
-	text := prose(t, m, 2000)
-	for _, c := range []struct {
-		window int
-		bound  float64
-	}{{1, 0}, {2, 1e-2}} {
-		t.Run(fmt.Sprintf("window %d", c.window), func(t *testing.T) {
-			options := fmt.Sprintf("budget=128,min_ctx=0,window=%d", c.window)
-			w := newWriter(text)
-			w.prefill(0, 700)
-			w.decode(10, 0)
-			first := w.script
-			w.script = nil
-			w.decode(10, 0)
-
-			ctx := newContext(t, m, contextParams(1, false))
-			require.NoError(t, ctx.EnableRetro(options))
-			_, err := first.play(ctx)
-			require.NoError(t, err)
-			data, err := ctx.SeqStateData(0)
-			require.NoError(t, err)
-			path := filepath.Join(t.TempDir(), "state")
-			require.NoError(t, ctx.StateSave(path, nil))
-			want, err := w.script.play(ctx)
-			require.NoError(t, err)
-
-			check := func(what string, other *bridge.Context) {
-				got, err := w.script.play(other)
-				require.NoError(t, err)
-				e := kl(want, got)
-				t.Logf("%s: KL %.2g", what, e)
-				if c.bound == 0 {
-					require.True(t, same(want, got), what)
-				}
-				require.LessOrEqual(t, e, max(c.bound, 1e-12))
-				st, err := other.RetroStats()
-				require.NoError(t, err)
-				require.EqualValues(t, 10, st.SparseTokens)
-			}
-			bySeq := newContext(t, m, contextParams(1, false))
-			require.NoError(t, bySeq.EnableRetro(options))
-			require.NoError(t, bySeq.SetSeqStateData(0, data))
-			check("sequence state", bySeq)
-
-			whole := newContext(t, m, contextParams(1, false))
-			require.NoError(t, whole.EnableRetro(options))
-			_, err = whole.StateLoad(path)
-			require.NoError(t, err)
-			check("context state", whole)
-		})
-	}
-}
-
 // When the library fails in the middle, the host goes on with stock attention
 // and the caller's tokens are not lost.
 func TestLibraryFailsMidway(t *testing.T) {

@@ -105,15 +105,15 @@ func TestProgramsRefuse(t *testing.T) {
 }
 
 // serve starts llama-server with the feature on and returns its address.
-func serve(t *testing.T, slots int) string {
+func serve(t *testing.T, slots int, args ...string) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	address := l.Addr().String()
 	l.Close()
 	_, port, _ := net.SplitHostPort(address)
 	var log bytes.Buffer
-	cmd := exec.Command(filepath.Join(setting(t, "RETRO_PATCHED_DIR"), "llama-server"), "-m", setting(t, "RETRO_MODEL"), "--host", "127.0.0.1", "--port", port,
-		"-t", "2", "-np", fmt.Sprint(slots), "-c", fmt.Sprint(4096*slots), "--retro-attn", "--retro-budget", "128", "--retro-min-ctx", "256")
+	cmd := exec.Command(filepath.Join(setting(t, "RETRO_PATCHED_DIR"), "llama-server"), append([]string{"-m", setting(t, "RETRO_MODEL"), "--host", "127.0.0.1", "--port", port,
+		"-t", "2", "-np", fmt.Sprint(slots), "-c", fmt.Sprint(4096 * slots), "--retro-attn", "--retro-budget", "128", "--retro-min-ctx", "256"}, args...)...)
 	cmd.Stdout, cmd.Stderr = &log, &log
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {
@@ -136,19 +136,26 @@ func serve(t *testing.T, slots int) string {
 
 type completion struct {
 	Content string
+	Tokens  []int
 	Timings struct {
+		CacheN    int    `json:"cache_n"`
 		RetroAttn string `json:"retro_attn"`
 	}
 }
 
 func complete(url, prompt string, slot int) (c completion, err error) {
-	body, err := json.Marshal(map[string]any{"prompt": prompt, "n_predict": 24, "temperature": 0, "id_slot": slot, "cache_prompt": false, "ignore_eos": true})
+	return c, post(url+"/completion", map[string]any{"prompt": prompt, "n_predict": 24, "temperature": 0, "id_slot": slot, "cache_prompt": false, "ignore_eos": true}, &c)
+}
+
+// post asks the server and reads its answer.
+func post(url string, ask map[string]any, answer any) error {
+	body, err := json.Marshal(ask)
 	if err != nil {
-		return c, err
+		return err
 	}
-	r, err := http.Post(url+"/completion", "application/json", bytes.NewReader(body))
+	r, err := http.Post(url, "application/json", bytes.NewReader(body))
 	if err != nil {
-		return c, err
+		return err
 	}
 	defer r.Body.Close()
 	data, err := io.ReadAll(r.Body)
@@ -156,9 +163,9 @@ func complete(url, prompt string, slot int) (c completion, err error) {
 		err = fmt.Errorf("status %d: %s", r.StatusCode, data)
 	}
 	if err != nil {
-		return c, err
+		return err
 	}
-	return c, json.Unmarshal(data, &c)
+	return json.Unmarshal(data, answer)
 }
 
 // The server decodes sparsely, alone and with parallel slots, tells so in the
@@ -192,4 +199,52 @@ func TestServer(t *testing.T) {
 		require.NotEmpty(t, c.Content)
 		require.Regexp(t, sparseLine, c.Timings.RetroAttn)
 	}
+}
+
+// A slot that was saved goes on as if it had not been, after a restore into
+// another slot, into another server, and out of the server's prompt cache.
+func TestServerSlots(t *testing.T) {
+	prompt, dir := longPrompt(t), t.TempDir()
+	url := serve(t, 2, "--slot-save-path", dir, "-kvu")
+	var tokens struct{ Tokens []int }
+	require.NoError(t, post(url+"/tokenize", map[string]any{"content": prompt, "add_special": true}, &tokens))
+	ask := func(url string, slot, n int, prompt []int) completion {
+		var c completion
+		require.NoError(t, post(url+"/completion", map[string]any{"prompt": prompt, "n_predict": n, "temperature": 0, "id_slot": slot,
+			"cache_prompt": true, "ignore_eos": true, "return_tokens": true}, &c))
+		return c
+	}
+	slot := func(url string, slot int, action string) {
+		var answer map[string]any
+		require.NoError(t, post(fmt.Sprintf("%s/slots/%d?action=%s", url, slot, action), map[string]any{"filename": "slot"}, &answer))
+		if action != "erase" {
+			require.True(t, answer["n_saved"] != nil || answer["n_restored"] != nil, "%v", answer)
+		}
+	}
+	first := ask(url, 0, 24, tokens.Tokens)
+	all := append(append([]int(nil), tokens.Tokens...), first.Tokens...)
+	require.Len(t, all, len(tokens.Tokens)+24)
+	slot(url, 0, "save")
+	want := ask(url, 0, 24, all)
+	require.Greater(t, want.Timings.CacheN, len(tokens.Tokens), "it did not go on from the cache")
+
+	check := func(what, url string, slot int) {
+		got := ask(url, slot, 24, all)
+		require.Equal(t, want.Timings.CacheN, got.Timings.CacheN, what)
+		require.Equal(t, want.Content, got.Content, what)
+		require.Regexp(t, sparseLine, got.Timings.RetroAttn)
+	}
+	slot(url, 0, "erase")
+	slot(url, 0, "restore")
+	check("the same slot", url, 0)
+	slot(url, 1, "restore")
+	check("another slot", url, 1)
+	other := serve(t, 1, "--slot-save-path", dir)
+	slot(other, 0, "restore")
+	check("another server", other, 0)
+
+	// The restored state again, put away for another prompt and taken back.
+	slot(other, 0, "restore")
+	ask(other, 0, 4, tokens.Tokens[700:1000])
+	check("the prompt cache", other, 0)
 }

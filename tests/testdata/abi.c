@@ -86,6 +86,37 @@ static float exact(int row, int head, int dim, int n) {
     return acc/l;
 }
 
+/* sequence 0 is copied to 1, saved, and loaded into its copy */
+static void save(void) {
+    const int32_t known = retro_seq_next(engine, 0);
+    CHECK(retro_seq_copy(engine, 0, 1, N_PROMPT, 0) == RETRO_OK && retro_seq_next(engine, 1) == N_PROMPT);
+    CHECK(retro_seq_truncate(engine, 1, 0) == RETRO_OK);
+    CHECK(retro_seq_copy(engine, 0, 1, 1 << 30, 0) == RETRO_OK && retro_seq_next(engine, 1) == known);
+
+    uint64_t size = 0, size_1 = 0, note_size = 0;
+    CHECK(retro_seq_save(engine, 0, "note", 4, NULL, 0, &size) == RETRO_OK && size > 4);
+    char * data = malloc(size + 1), note[4];
+    data[size] = 'x';
+    CHECK(retro_seq_save(engine, 0, "note", 4, data, size - 1, &size_1) == RETRO_ERR_ARGUMENT && size_1 == size);
+    CHECK(retro_seq_save(engine, 0, "note", 4, data, size + 1, &size_1) == RETRO_OK && size_1 == size && data[size] == 'x');
+    CHECK(retro_seq_load(engine, 1, data, size, note, sizeof(note), &note_size) == RETRO_OK);
+    CHECK(note_size == 4 && memcmp(note, "note", 4) == 0);
+    memset(note, 'y', sizeof(note));
+    CHECK(retro_seq_load(engine, 1, data, size, note, 2, &note_size) == RETRO_OK && note_size == 4 && memcmp(note, "noyy", 4) == 0);
+    CHECK(retro_seq_load(engine, 1, data, size, NULL, 0, &note_size) == RETRO_OK);
+    CHECK(retro_seq_window(engine, 1, known) == retro_seq_window(engine, 0, known));
+    for (uint64_t i = 0; i < size; i += 1 + i/20) {
+        CHECK(retro_seq_load(engine, 1, data, i, note, 4, &note_size) == RETRO_ERR_ARGUMENT);
+        data[i] ^= 0x10;
+        CHECK(retro_seq_load(engine, 1, data, size, note, 4, &note_size) == RETRO_ERR_ARGUMENT);
+        data[i] ^= 0x10;
+    }
+    CHECK(retro_seq_truncate(engine, 1, 0) == RETRO_OK);
+    CHECK(retro_seq_save(engine, 1, NULL, 0, data, 0, &size_1) == RETRO_OK && size_1 == 0);
+    CHECK(retro_seq_load(engine, 1, data, size, note, 4, &note_size) == RETRO_ERR_ARGUMENT); /* no positions */
+    free(data);
+}
+
 static void use(const char * options, int sparse) {
     char msg[256] = "";
     struct retro_config config = good_config();
@@ -113,6 +144,7 @@ static void use(const char * options, int sparse) {
         for (int h = 0; h < N_HEAD && !sparse; h++)
             for (int i = 0; i < D; i++) CHECK(fabsf(out[0][h][i] - exact(0, h, i, at + 1)) < 1e-4f);
     }
+    save();
     struct retro_stats stats = { .struct_size = sizeof(stats) };
     CHECK(retro_get_stats(engine, &stats) == RETRO_OK);
     CHECK(stats.n_cell == N_CELL && stats.tokens == 4 && stats.sparse_tokens == (sparse ? 4 : 0));
@@ -167,7 +199,8 @@ static void garbage(void) {
     struct retro_row   row   = { 0, 0, 0 };
     struct retro_stats stats = { .struct_size = sizeof(stats) };
     attn = (struct retro_attn) { sizeof(attn), 0, 1, 1, q, out, sizeof(q[0]), sizeof(q[0][0]), sizeof(out[0]) };
-    int32_t zero = 0;
+    int32_t  zero = 0;
+    uint64_t n    = 0;
     for (int i = 0; i < 6; i++) {
         uint64_t e = handles[i];
         CHECK(retro_close(e) == RETRO_ERR_STATE);
@@ -176,6 +209,9 @@ static void garbage(void) {
         CHECK(retro_seq_next(e, 0) == RETRO_ERR_STATE);
         CHECK(retro_seq_extend(e, 0, 1, &zero, &zero) == RETRO_ERR_STATE);
         CHECK(retro_seq_truncate(e, 0, 0) == RETRO_ERR_STATE);
+        CHECK(retro_seq_copy(e, 0, 1, 1, 0) == RETRO_ERR_STATE);
+        CHECK(retro_seq_save(e, 0, NULL, 0, NULL, 0, &n) == RETRO_ERR_STATE);
+        CHECK(retro_seq_load(e, 0, msg, sizeof(msg), NULL, 0, &n) == RETRO_ERR_STATE);
         CHECK(retro_seq_window(e, 0, 0) == RETRO_ERR_STATE);
         CHECK(retro_step_begin(e, &row, 1, 1) == RETRO_ERR_STATE);
         CHECK(retro_select(e, &attn, 0, 1) == RETRO_ERR_STATE);
@@ -227,6 +263,19 @@ static void garbage(void) {
     REFUSED(retro_seq_extend(engine, 0, 1, &zero, &beyond));
     REFUSED(retro_seq_extend(engine, 0, 1, &below, &zero));
     REFUSED(retro_seq_truncate(engine, -2, 0));
+    REFUSED(retro_seq_copy(engine, 0, 2, 0, 0));
+    REFUSED(retro_seq_copy(engine, -1, 1, 0, 0));
+    REFUSED(retro_seq_save(engine, 0, NULL, 0, msg, sizeof(msg), NULL));
+    REFUSED(retro_seq_save(engine, 0, NULL, 1, msg, sizeof(msg), &n));
+    REFUSED(retro_seq_save(engine, 0, msg, ~0ull, msg, sizeof(msg), &n));
+    REFUSED(retro_seq_save(engine, 0, NULL, 0, msg, ~0ull, &n));
+    REFUSED(retro_seq_save(engine, 2, NULL, 0, msg, sizeof(msg), &n));
+    REFUSED(retro_seq_load(engine, 0, NULL, 8, NULL, 0, &n));
+    REFUSED(retro_seq_load(engine, 0, msg, ~0ull, NULL, 0, &n));
+    REFUSED(retro_seq_load(engine, 0, msg, 0, NULL, 0, &n));
+    REFUSED(retro_seq_load(engine, 0, msg, sizeof(msg), NULL, 1, &n));
+    REFUSED(retro_seq_load(engine, 0, msg, sizeof(msg), NULL, 0, NULL));
+    REFUSED(retro_seq_load(engine, 0, msg, sizeof(msg), NULL, 0, &n));
     REFUSED(retro_seq_window(engine, 99, 0));
     REFUSED(retro_step_begin(engine, NULL, 1, 1));
     REFUSED(retro_step_begin(engine, &row, 0, 1));

@@ -42,6 +42,17 @@ int32_t retro_seq_truncate(uint64_t e, int32_t s, int32_t p) {
     for (int i = 0; i < 256; i++) if ((s == -1 || s == i) && next_pos[i] > p) next_pos[i] = p;
     return 0;
 }
+int32_t retro_seq_copy(uint64_t e, int32_t s, int32_t d, int32_t p, int32_t o) { (void) e; (void) s; (void) d; (void) p; (void) o; return 0; }
+int32_t retro_seq_save(uint64_t e, int32_t s, const void * n, uint64_t k, void * d, uint64_t c, uint64_t * z) {
+    (void) e; (void) s; (void) n; (void) k; (void) d; (void) c;
+    *z = 0;
+    return 0;
+}
+int32_t retro_seq_load(uint64_t e, int32_t s, const void * d, uint64_t z, void * n, uint64_t c, uint64_t * k) {
+    (void) e; (void) s; (void) d; (void) z; (void) n; (void) c;
+    *k = 0;
+    return RETRO_ERR_UNSUPPORTED;
+}
 int32_t retro_seq_window(uint64_t e, int32_t s, int32_t p) {
     (void) e; (void) s; (void) p;
     return fails("seq_window") ? RETRO_ERR_INTERNAL : 0;
