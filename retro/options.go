@@ -53,6 +53,10 @@ type Options struct {
 	// Always embeds the window again even while attention is exact. It changes
 	// no result, costs time, and exists to verify the rewriting of cells in place.
 	Always bool
+	// CorrectBudget is what Budget is on steps that embed the window again, in tokens; 0: Budget.
+	CorrectBudget int
+	// Planning asks for a plan of what the user did not set; see plan.go.
+	Planning Planning
 }
 
 // DefaultOptions are the paper's window and period with the selector and page
@@ -86,10 +90,12 @@ func ParseOptions(text string) (Options, error) {
 			return o, err
 		}
 	}
+	o.Planning.settle(&o)
 	return o, o.check()
 }
 
 func (o *Options) set(key, value string) error {
+	o.Planning.fixed |= planKeys[key]
 	integer := func(dst *int) error {
 		n, err := strconv.Atoi(value)
 		if err != nil {
@@ -125,6 +131,10 @@ func (o *Options) set(key, value string) error {
 		return integer(&o.DenseLayers)
 	case "beta":
 		return number(&o.Beta)
+	case "correct_budget":
+		return integer(&o.CorrectBudget)
+	case "target", "plan", "plan_cache":
+		return o.Planning.set(key, value)
 	case "always":
 		if value != "0" && value != "1" {
 			return argumentf("option always=%s: must be 0 or 1", value)
@@ -140,7 +150,7 @@ func (o *Options) set(key, value string) error {
 		}
 		return argumentf("option select=%s: must be one of %s", value, strings.Join(selectorNames[:], ", "))
 	}
-	return argumentf("option %s=%s is not known: options are budget, window, period, page, select, summary_bits, min_ctx, local, dense_layers, beta, always", key, value)
+	return argumentf("option %s=%s is not known: options are budget, window, period, page, select, summary_bits, min_ctx, local, dense_layers, beta, always, correct_budget, target, plan, plan_cache", key, value)
 }
 
 func (o *Options) check() error {
@@ -171,6 +181,8 @@ func (o *Options) check() error {
 		inRange("min_ctx", o.MinCtx, 0, maxTokens),
 		inRange("local", o.Local, max(o.Window, o.Page), 4096),
 		inRange("dense_layers", o.DenseLayers, 0, maxLayers),
+		inRange("correct_budget", o.CorrectBudget, 0, maxTokens),
+		o.Planning.check(),
 	} {
 		if err != nil {
 			return err
@@ -186,7 +198,10 @@ func (o Options) String() string {
 	if o.Always {
 		s += ",always=1"
 	}
-	return s
+	if o.CorrectBudget > 0 {
+		s += fmt.Sprintf(",correct_budget=%d", o.CorrectBudget)
+	}
+	return s + o.Planning.options()
 }
 
 // budgetPages is the number of far pages a token may read with n tokens of context.
