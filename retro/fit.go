@@ -30,6 +30,7 @@ func (m *Measured) fit(groups []group) {
 		return y
 	}
 	m.StepNS, m.PageNS, m.SupplementNS, m.WindowNS, m.PastNS = c[0], c[1], c[2], c[3], c[4]
+	m.Error = 0
 	for i, r := range rows {
 		m.Error = max(m.Error, math.Abs(predict(r)/ns[i]-1))
 	}

@@ -18,13 +18,14 @@ import (
 // that every step reads other pages, and the caches are emptied between steps, as the
 // weights of the dense layers do it in a real one.
 const (
-	measureTime   = 1200 * time.Millisecond // after which no more than the necessary is done
+	measureTime   = 900 * time.Millisecond  // after which no more than the necessary is done
+	measureMost   = 1500 * time.Millisecond // the same, where the times do not fit together yet
 	measureRounds = 8
 	measureRuns   = 3 // of each kind, per round
 	measureWindow = 8
 	measureLow    = 256  // tokens of budget
 	measureHigh   = 2048 // and this
-	cacheBytes    = 64 << 20
+	cacheBytes    = 32 << 20
 )
 
 type measurement struct {
@@ -81,10 +82,10 @@ func (e *Engine) measure(m *Measured) error {
 	if err := s.prime(); err != nil {
 		return err
 	}
-	start := time.Now()
-	for round := range measureRounds {
+	start, most := time.Now(), measureTime
+	for round := 0; round < measureRounds || most > measureTime; round++ {
 		for i := range s.groups {
-			late := time.Since(start) > measureTime
+			late := time.Since(start) > most
 			if late && round > 0 {
 				break
 			}
@@ -92,12 +93,19 @@ func (e *Engine) measure(m *Measured) error {
 				return err
 			}
 		}
+		if m.fit(s.groups); m.noisy() {
+			most = measureMost
+		} else {
+			most = measureTime
+		}
+		if time.Since(start) > most {
+			break
+		}
 	}
 	m.Depth, m.Far = s.depth, s.far
 	for _, l := range s.layers[min(s.opt.DenseLayers, len(s.layers)):] {
 		m.Heads += l.KVHeads
 	}
-	m.fit(s.groups)
 	return nil
 }
 
