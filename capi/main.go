@@ -113,6 +113,28 @@ func retro_add_layer(engine C.uint64_t, layer *C.struct_retro_layer) (code C.int
 	})
 }
 
+//export retro_plan
+func retro_plan(engine C.uint64_t, passes *C.struct_retro_passes, line *C.char, cap C.uint32_t) C.int32_t {
+	return value(engine, func(e *retro.Engine) (int, error) {
+		p := retro.Passes{Threads: e.Threads()}
+		if passes != nil {
+			if passes.struct_size < C.uint32_t(unsafe.Sizeof(*passes)) || passes.n > 8 || passes.n_thread > retro.MaxThreads {
+				return 0, argument("retro_plan: the struct_size of passes is too small, or more than 8 passes or 1024 threads")
+			}
+			p.Threads = int(passes.n_thread)
+			for i := range passes.n {
+				p.Rows, p.NS = append(p.Rows, int(passes.rows[i])), append(p.NS, uint64(passes.ns[i]))
+			}
+		}
+		done, text, err := e.Plan(p)
+		if !done || err != nil {
+			return 0, err
+		}
+		write(line, cap, text)
+		return 1, nil
+	})
+}
+
 //export retro_max_window
 func retro_max_window(engine C.uint64_t) C.int32_t {
 	return value(engine, func(e *retro.Engine) (int, error) { return e.MaxWindow(), nil })

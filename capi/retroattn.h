@@ -7,7 +7,7 @@
  * sequence, and calls retro_select, then retro_attend, from every worker thread for
  * every layer of a decode step:
  *
- *     retro_open, retro_add_layer ...
+ *     retro_open, retro_add_layer ..., retro_plan
  *     for each decode of one new token per sequence:
  *         retro_seq_next / retro_seq_extend   bring the position -> cell table up to date
  *         retro_seq_window                    how many past tokens to re-embed
@@ -80,6 +80,16 @@ struct retro_layer {
     const float * sinks;  /* NULL, or n_head logits that have no value (copied) */
 };
 
+/* Times of passes through the model, measured by the caller without this library: rows
+ * tokens with little context before them, on the threads that it decodes with. */
+struct retro_passes {
+    uint32_t struct_size;
+    uint32_t n_thread;    /* threads that call retro_attend when decoding     */
+    uint32_t n;           /* passes that were measured, at most 8; 0: none    */
+    uint32_t rows[8];     /* of each, rising, the first 1                     */
+    uint64_t ns[8];       /* and what it takes                                */
+};
+
 /* One row of a decode step. Rows of one sequence are adjacent, with rising
  * positions; the last one is the sequence's newest token. */
 struct retro_row {
@@ -141,7 +151,15 @@ int32_t retro_close(uint64_t engine);
 /* Registers a layer; all must be there before the first retro_step_begin. */
 int32_t retro_add_layer(uint64_t engine, const struct retro_layer * layer);
 
-/* The most past rows per sequence that a step can ask for (window - 1). */
+/* Chooses the options that a target was given for (target=, plan=, plan_cache=), after all layers were added and
+ * before anything else. Without passes (NULL, or n = 0; NULL: n_thread is that of the config) it is a question:
+ * 1 if nothing needs to be measured, 0 if the caller should measure passes and call again. With them it measures
+ * the attention, for about a second, decides, writes the file that the options name, and returns 1. With 1, one
+ * line for people is left in line (NUL-terminated, cut at cap), empty if the options have no target. An engine
+ * that gets no passes keeps the defaults. */
+int32_t retro_plan(uint64_t engine, const struct retro_passes * passes, char * line, uint32_t cap);
+
+/* The most past rows per sequence that a step can ask for (window - 1). Of use after retro_plan. */
 int32_t retro_max_window(uint64_t engine);
 
 /* First position whose cell the engine does not know (0: knows nothing). */

@@ -223,6 +223,9 @@ func (e *Engine) prepare() error {
 // Cells is the number of KV cells it was opened with.
 func (e *Engine) Cells() int { return e.cfg.Cells }
 
+// Threads is the most threads it was opened for.
+func (e *Engine) Threads() int { return e.cfg.Threads }
+
 // MaxWindow is the most past rows per sequence that a step can ask for.
 func (e *Engine) MaxWindow() int { return e.opt.rows() - 1 }
 

@@ -86,6 +86,8 @@ type Options struct {
 	// Always embeds the window again even while attention is exact. It changes
 	// no result, costs time, and exists to verify the rewriting of cells in place.
 	Always bool
+	// Planning asks for a plan of what the user did not set; see plan.go.
+	Planning Planning
 }
 
 // settings are the options by the names that users know, in the order in which they are written.
@@ -112,6 +114,9 @@ var settings = []struct {
 	{"dense_layers", func(o *Options) any { return &o.DenseLayers }},
 	{"beta", func(o *Options) any { return &o.Beta }},
 	{"always", func(o *Options) any { return &o.Always }},
+	{"target", func(o *Options) any { return &o.Planning.Target }},
+	{"plan", func(o *Options) any { return &o.Planning.File }},
+	{"plan_cache", func(o *Options) any { return &o.Planning.Cache }},
 }
 
 // DefaultOptions are the paper's window and period with the selector and page
@@ -146,10 +151,12 @@ func ParseOptions(text string) (Options, error) {
 			return o, err
 		}
 	}
+	o.Planning.settle(&o)
 	return o, o.check()
 }
 
 func (o *Options) set(key, value string) (err error) {
+	o.Planning.fixed |= planKeys[key]
 	var names []string
 	for _, s := range settings {
 		names = append(names, s.name)
@@ -171,7 +178,13 @@ func (o *Options) set(key, value string) (err error) {
 				wrong = "must be 0 or 1"
 			}
 		case *string:
-			*p = value
+			if *p = value; value == "" {
+				wrong = "must not be empty"
+			}
+		case *Target:
+			if wrong = pick(p, value, targetNames[1:]); wrong == "" {
+				*p++ // after NoTarget
+			}
 		case *Selector:
 			wrong = pick(p, value, selectorNames[:])
 		case *Aggregate:
@@ -241,6 +254,9 @@ func (o *Options) check() error {
 			return argumentf("option %s=%d: must be %d..%d", c.name, c.v, c.lo, c.hi)
 		}
 	}
+	if err := o.Planning.check(); err != nil {
+		return err
+	}
 	if o.Rectify != 0 && (o.Rectify < 2 || o.Rectify > maxRectify) {
 		return argumentf("option rectify=%d: must be 2..%d, or 0 for never", o.Rectify, maxRectify)
 	}
@@ -263,6 +279,10 @@ func (o Options) String() string {
 		case *bool:
 			if *p {
 				parts = append(parts, s.name+"=1")
+			}
+		case *Target:
+			if *p != NoTarget {
+				parts = append(parts, s.name+"="+p.String())
 			}
 		case fmt.Stringer:
 			parts = append(parts, s.name+"="+p.String())

@@ -120,7 +120,7 @@ func (e *Engine) openState(id int, data []byte) ([]byte, error) {
 		return nil, unsupportedf("sequence %d was saved in format %d, this library reads %d: its page summaries are built again", id, v, stateVersion)
 	}
 	if le.Uint64(data[8:]) != e.fingerprint() {
-		return nil, unsupportedf("sequence %d was saved with other options or another model (page, select, summary_bits, window, local and dense_layers must be the same): its page summaries are built again", id)
+		return nil, unsupportedf("sequence %d was saved with other options or another model (page, select, summary_bits, window, local, drift and dense_layers must be the same): its page summaries are built again", id)
 	}
 	return data[stateHead:end], nil
 }
@@ -128,7 +128,7 @@ func (e *Engine) openState(id int, data []byte) ([]byte, error) {
 // fingerprint is of all that the payload's layout and meaning depend on.
 func (e *Engine) fingerprint() uint64 {
 	h, o := fnv.New64a(), &e.opt
-	fmt.Fprintln(h, o.Page, int(o.Select), o.SummaryBits, o.Window, o.Local, o.DenseLayers, len(e.layers), kernels.TilePages)
+	fmt.Fprintln(h, o.Page, int(o.Select), o.SummaryBits, o.Window, o.Local, o.DenseLayers, o.Drift > 0, len(e.layers), kernels.TilePages)
 	for i := range e.layers {
 		l := &e.layers[i]
 		fmt.Fprintln(h, int(l.TypeK), int(l.TypeV), l.Heads, l.KVHeads, l.DK, l.DV, l.SoftCap)
@@ -143,6 +143,8 @@ func (e *Engine) codeSequence(c *coder, s *sequence, note *[]byte) {
 	since := min(s.since, math.MaxInt32)
 	c.number(&since, math.MaxInt32)
 	s.since = since
+	c.number(&s.sparse, entries)
+	c.flag(&s.drifted)
 	e.codeSummaries(c, s, entries)
 	e.codeRing(c, &s.ring, entries)
 }
@@ -185,7 +187,9 @@ func (e *Engine) codeSummaries(c *coder, s *sequence, entries int) {
 		for h := range l.KVHeads {
 			for plane := range planes {
 				for p, end := 0, int(s.summed[l.headOff+h]); p < end; p += chunkPages {
-					c.bytes(l.plane(s, planes, h, plane, p)[:summaryBytes(e.opt.SummaryBits, l.DK, end-p)])
+					pages, groups := l.plane(s, planes, h, plane, p/chunkPages)
+					c.bytes(pages[:summaryBytes(e.opt.SummaryBits, l.DK, end-p)])
+					c.bytes(groups)
 				}
 			}
 		}
@@ -194,11 +198,7 @@ func (e *Engine) codeSummaries(c *coder, s *sequence, entries int) {
 
 // summaryBytes is what the first n pages of a chunk take in a plane.
 func summaryBytes(bits, dk, n int) int {
-	n = min(n, chunkPages)
-	if bits == 8 {
-		return (n + kernels.TilePages - 1) / kernels.TilePages * kernels.TileBytes(dk)
-	}
-	return n * 2 * dk
+	return planeBytes(bits, dk, (min(n, chunkPages)+kernels.TilePages-1)/kernels.TilePages*kernels.TilePages)
 }
 
 // codeRing codes the valid slots, oldest first.
@@ -233,10 +233,15 @@ func (e *Engine) codeSlot(c *coder, s *ringSlot, words int) {
 	}
 	c.counter(&s.selected)
 	c.counter(&s.seen)
+	for i := range s.exact {
+		c.flag(&s.exact[i])
+	}
 	c.f32s(s.q)
 	c.f32s(s.m)
 	c.f32s(s.l)
 	c.f32s(s.acc)
+	c.f32s(s.far)
+	c.f32s(s.all)
 	for h := range e.kvHeads {
 		c.u64s(s.pages[h*e.pageWords():][:words])
 	}
@@ -285,6 +290,6 @@ func (e *Engine) SeqCopy(src, dst int, end, cellOffset int32) error {
 		}
 	}
 	d.ring.reset()
-	d.since = 0
+	d.since, d.drifted, d.sparse = 0, false, 0
 	return nil
 }

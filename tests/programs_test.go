@@ -76,6 +76,8 @@ func TestProgramsRefuse(t *testing.T) {
 		{[]string{"--retro-window", "17"}, "option window=17: must be 1..16"},
 		{[]string{"--retro-page", "20"}, "option page=20: must be 8, 16 or 32"},
 		{[]string{"--retro-select", "best"}, "option select=best: must be one of meanstd, mean, minmax, streaming"},
+		{[]string{"--retro-target", "best"}, "option target=best: must be one of speed, balanced, quality"},
+		{[]string{"--retro-plan", "a,b"}, "the name must not contain a comma"},
 		{[]string{"--retro-opts", "colour=red"}, "option colour=red is not known"},
 		{[]string{"--retro-attn", "-ctk", "q5_0"}, "supported are f32, f16, bf16, q8_0 and q4_0"},
 		{[]string{"--retro-attn", "--override-kv", "llama.attention.causal=bool:false"}, "encoders and non-causal attention are not supported"},

@@ -123,6 +123,8 @@ static void use(const char * options, int sparse) {
     struct retro_layer  layer  = good_layer();
     CHECK(retro_open(&config, options, &engine, msg, sizeof(msg)) == RETRO_OK);
     CHECK(retro_add_layer(engine, &layer) == RETRO_OK);
+    msg[0] = 'x';
+    CHECK(retro_plan(engine, NULL, msg, sizeof(msg)) == 1 && !msg[0]); /* no target */
     CHECK(retro_max_window(engine) == 1);
     CHECK(retro_seq_next(engine, 0) == 0);
 
@@ -153,6 +155,32 @@ static void use(const char * options, int sparse) {
     CHECK(retro_summary(engine, msg, sizeof(msg)) == (int32_t) strlen(msg) && strncmp(msg, sparse ? "4 of 4" : "0 of 4", 6) == 0);
     CHECK(retro_summary(engine, msg, 4) > 4 && strlen(msg) == 3);
     CHECK(retro_seq_truncate(engine, 0, 100) == RETRO_OK && retro_seq_next(engine, 0) == 100);
+    CHECK(retro_close(engine) == RETRO_OK);
+}
+
+static struct retro_passes good_passes(void) {
+    struct retro_passes p = { sizeof(p), N_THREAD, 3, { 1, 2, 4 }, { 1000000, 1700000, 2200000 } };
+    return p;
+}
+
+/* a plan is asked for, made, and decoded with */
+static void plan(void) {
+    char msg[1024] = "";
+    struct retro_config config = good_config();
+    struct retro_layer  layer  = good_layer();
+    struct retro_passes passes = good_passes(), none = { sizeof(none), N_THREAD };
+    CHECK(retro_open(&config, "target=quality,min_ctx=0,window=4", &engine, msg, sizeof(msg)) == RETRO_OK);
+    CHECK(retro_plan(engine, NULL, msg, sizeof(msg)) == RETRO_ERR_STATE); /* no layers */
+    CHECK(retro_add_layer(engine, &layer) == RETRO_OK);
+    CHECK(retro_plan(engine, NULL, msg, sizeof(msg)) == 0);
+    CHECK(retro_plan(engine, &none, NULL, 0) == 0);
+    CHECK(retro_plan(engine, &passes, msg, sizeof(msg)) == 1 && strncmp(msg, "plan: budget ", 13) == 0 && strstr(msg, "window 4"));
+    CHECK(retro_max_window(engine) == 3);
+    struct retro_stats stats = { .struct_size = sizeof(stats) };
+    CHECK(retro_get_stats(engine, &stats) == RETRO_OK && stats.tokens == 0 && stats.summary_bytes == 0);
+    struct retro_row row = { 0, 0, 0 };
+    CHECK(retro_step_begin(engine, &row, 1, N_THREAD) == RETRO_OK && retro_step_end(engine, 0) == RETRO_OK);
+    CHECK(retro_plan(engine, NULL, msg, sizeof(msg)) == RETRO_ERR_STATE); /* too late */
     CHECK(retro_close(engine) == RETRO_OK);
 }
 
@@ -205,6 +233,7 @@ static void garbage(void) {
         uint64_t e = handles[i];
         CHECK(retro_close(e) == RETRO_ERR_STATE);
         CHECK(retro_add_layer(e, &layer) == RETRO_ERR_STATE);
+        CHECK(retro_plan(e, NULL, msg, sizeof(msg)) == RETRO_ERR_STATE);
         CHECK(retro_max_window(e) == RETRO_ERR_STATE);
         CHECK(retro_seq_next(e, 0) == RETRO_ERR_STATE);
         CHECK(retro_seq_extend(e, 0, 1, &zero, &zero) == RETRO_ERR_STATE);
@@ -221,6 +250,23 @@ static void garbage(void) {
         CHECK(retro_summary(e, msg, sizeof(msg)) == RETRO_ERR_STATE);
         CHECK(retro_error(e, NULL, 0) >= 0);
     }
+
+    CHECK(retro_open(&config, "target=speed,min_ctx=0", &engine, NULL, 0) == RETRO_OK);
+    CHECK(retro_add_layer(engine, &layer) == RETRO_OK);
+#define BAD_PASSES(field, value) do { struct retro_passes p = good_passes(); p.field = value; REFUSED(retro_plan(engine, &p, msg, sizeof(msg))); } while (0)
+    BAD_PASSES(struct_size, 8);
+    BAD_PASSES(n_thread, 0);
+    BAD_PASSES(n_thread, N_THREAD + 1);
+    BAD_PASSES(n_thread, 0xffffffff);
+    BAD_PASSES(n, 4);
+    BAD_PASSES(n, 9);
+    BAD_PASSES(n, 0xffffffff);
+    BAD_PASSES(rows[0], 2);
+    BAD_PASSES(rows[1], 1);
+    BAD_PASSES(rows[2], 0xffffffff);
+    BAD_PASSES(ns[0], 0);
+    BAD_PASSES(ns[2], ~0ull);
+    CHECK(retro_close(engine) == RETRO_OK);
 
     CHECK(retro_open(&config, "", &engine, NULL, 0) == RETRO_OK);
     REFUSED(retro_step_begin(engine, &row, 1, 1)); /* no layers */
@@ -329,6 +375,7 @@ int main(int argc, char ** argv) {
     CHECK(argc < 2 || strstr(retro_version(), argv[1])); /* the instruction set to expect */
     use("", 0);
     use("budget=64,min_ctx=0", 1);
+    plan();
     garbage();
     for (int i = 0; i < 200; i++) use(i % 2 ? "budget=64,min_ctx=0" : NULL, i % 2); /* opens and closes */
     printf(failures ? "%d failures\n" : "ok\n", failures);

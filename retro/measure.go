@@ -1,0 +1,290 @@
+package retro
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime/debug"
+	"slices"
+	"time"
+	"unsafe"
+
+	"retroattn/kernels"
+)
+
+// A measurement runs steps of an engine of its own on the keys and values of the
+// registered layers, wherever they may lie and whatever they hold: one sequence of
+// planDepth tokens spread over all cells. Queries and page summaries are random, so
+// that every step reads other pages, and the caches are emptied between steps, as the
+// weights of the dense layers do it in a real one.
+const (
+	measureTime   = 900 * time.Millisecond  // after which no more than the necessary is done
+	measureMost   = 1500 * time.Millisecond // the same, where the times do not fit together yet
+	measureRounds = 8
+	measureRuns   = 3 // of each kind, per round
+	measureWindow = 8
+	measureLow    = 256  // tokens of budget
+	measureHigh   = 2048 // and this
+	cacheBytes    = 32 << 20
+)
+
+type measurement struct {
+	*Engine
+	depth   int
+	far     int
+	team    *team
+	rng     *rand.Rand
+	queries []float32 // steps take theirs from random places in it
+	out     []float32
+	cache   []byte
+	groups  []group
+}
+
+// group is the kinds of steps that are run after one another in one window.
+type group struct {
+	budget, window int
+	kinds          []sample
+}
+
+// sample is a kind of step and what its runs gave.
+type sample struct {
+	budget, wide int // tokens
+	window, past int // past is the rows embedded again
+
+	runs               int
+	layerNS            []float64 // shortest of all runs
+	pages, supplements float64   // read in all runs, over all layers and KV heads
+}
+
+// ns is the time of a step.
+func (x *sample) ns() (sum float64) {
+	for _, ns := range x.layerNS {
+		sum += ns
+	}
+	return sum
+}
+
+// measureDepth is the tokens that a measurement would have, and how many of their
+// pages are far; tokens are left for the steps.
+func (e *Engine) measureDepth() (depth, far int) {
+	depth = min(planDepth(e.cfg.Cells), e.cfg.Cells-2*maxWindow)
+	return depth, max(0, (depth-e.opt.Local)/e.opt.Page-1)
+}
+
+// measure fills in what the passes of the host left open.
+func (e *Engine) measure(m *Measured) error {
+	defer debug.FreeOSMemory()
+	s, err := e.newMeasurement(m.Threads)
+	if err != nil {
+		return err
+	}
+	defer s.team.stop()
+	if err := s.prime(); err != nil {
+		return err
+	}
+	start, most := time.Now(), measureTime
+	for round := 0; round < measureRounds || most > measureTime; round++ {
+		for i := range s.groups {
+			late := time.Since(start) > most
+			if late && round > 0 {
+				break
+			}
+			if err := s.run(&s.groups[i], late); err != nil {
+				return err
+			}
+		}
+		if m.fit(s.groups); m.noisy() {
+			most = measureMost
+		} else {
+			most = measureTime
+		}
+		if time.Since(start) > most {
+			break
+		}
+	}
+	m.Depth, m.Far = s.depth, s.far
+	for _, l := range s.layers[min(s.opt.DenseLayers, len(s.layers)):] {
+		m.Heads += l.KVHeads
+	}
+	return nil
+}
+
+func (e *Engine) newMeasurement(threads int) (*measurement, error) {
+	s := &measurement{rng: rand.New(rand.NewPCG(1, 2)), cache: make([]byte, cacheBytes)}
+	s.depth, s.far = e.measureDepth()
+	opt := e.opt
+	opt.Planning, opt.MinCtx, opt.Always = Planning{}, 0, false
+	window := measureWindow
+	if e.opt.Planning.fixed&keyWindow != 0 {
+		window = e.opt.Window
+	}
+	opt.Window, opt.Period = min(window, opt.Local, e.cfg.Rows), 1
+	var err error
+	s.Engine, err = Open(Config{Layers: e.cfg.Layers, Seqs: 1, Cells: e.cfg.Cells, Rows: opt.Window, Threads: threads}, opt)
+	if err != nil {
+		return nil, err
+	}
+	heads, dim := 0, 0
+	for i := range e.layers {
+		l := e.layers[i].Layer
+		if err := s.AddLayer(i, l); err != nil {
+			return nil, err
+		}
+		heads, dim = max(heads, l.Heads), max(dim, l.DK, l.DV)
+	}
+	s.queries = make([]float32, 2*opt.Window*heads*dim)
+	for i := range s.queries {
+		s.queries[i] = 2*s.rng.Float32() - 1
+	}
+	s.out = make([]float32, threads*opt.Window*heads*dim)
+	for i := range s.cache {
+		s.cache[i] = byte(i)
+	}
+	w, low, high := opt.Window, min(measureLow, s.far*opt.Page/4), min(measureHigh, s.far*opt.Page/2)
+	for _, budget := range []int{low, high} {
+		s.groups = append(s.groups, group{budget, 1, []sample{{budget: budget}}})
+		if w == 1 {
+			continue
+		}
+		kinds := []sample{{budget: budget}, {budget: budget, past: w - 1}}
+		if budget == low {
+			kinds = append(kinds, sample{budget: low, wide: high, past: w - 1})
+		}
+		s.groups = append(s.groups, group{budget, w, kinds})
+	}
+	for _, g := range s.groups {
+		for i := range g.kinds {
+			g.kinds[i].window = g.window
+			g.kinds[i].layerNS = slices.Repeat([]float64{math.Inf(1)}, len(s.layers))
+		}
+	}
+	s.team = newTeam(threads)
+	return s, nil
+}
+
+// prime makes the sequence and builds the summaries: in a step that is then given up,
+// from random keys, since the cache of a host that has just started holds zeros, and
+// equal pages would be chosen in order.
+func (s *measurement) prime() error {
+	const rows = 1024
+	random := make([]uint16, (rows+1)*maxHeadDim)
+	for i := range random {
+		random[i] = uint16(s.rng.Uint32())&0x83ff | 0x3800 // F16, +-0.5..1
+	}
+	saved := make([]Layer, len(s.layers))
+	pos, real := make([]int32, s.depth), make([]int32, s.depth)
+	for i := range pos {
+		page := i / s.opt.Page
+		pos[i] = int32(i)
+		real[i] = int32(page*s.cfg.Cells/s.depth*s.opt.Page + i%s.opt.Page)
+		if real[i] >= int32(s.cfg.Cells) {
+			real[i] = int32(i)
+		}
+	}
+	cells := make([]int32, s.depth)
+	for i := range cells {
+		cells[i] = int32(s.rng.IntN(rows))
+	}
+	if err := s.SeqExtend(0, pos, cells); err != nil {
+		return err
+	}
+	for i := range s.layers {
+		l := &s.layers[i].Layer
+		saved[i] = *l
+		l.TypeK, l.K, l.KRow, l.KHead = kernels.F16, unsafe.Pointer(&random[0]), uint64(2*l.DK), 0
+	}
+	s.opt.Budget = float64(s.groups[0].budget)
+	err := s.StepBegin([]Row{{0, int32(s.depth), 0}}, s.team.threads)
+	for i := range s.layers {
+		if err == nil {
+			err = s.team.run(func(ith int) error { return s.Select(s.attn(i, 1, ith), ith, s.team.threads) })
+		}
+	}
+	if err == nil {
+		err = s.StepEnd(false)
+	}
+	for i := range s.layers {
+		s.layers[i].Layer = saved[i]
+	}
+	copy(s.seqs[0].cell, real)
+	return err
+}
+
+// attn is a layer with random queries. Outputs are written by every thread to a place
+// of its own; nobody reads them.
+func (s *measurement) attn(layer, rows, ith int) *Attn {
+	l := &s.layers[layer]
+	n := rows * l.Heads * l.DK
+	at := (layer*7919 + int(s.step.number)*104729) % (len(s.queries) - n + 1)
+	return &Attn{Layer: layer, Rows: rows, Scale: float32(1 / math.Sqrt(float64(l.DK))),
+		Q: unsafe.Pointer(&s.queries[at]), QRow: uint64(4 * l.Heads * l.DK), QHead: uint64(4 * l.DK),
+		Out: unsafe.Pointer(&s.out[ith*len(s.out)/s.team.threads]), OutRow: uint64(4 * l.Heads * l.DV)}
+}
+
+// run times the steps of a group, after filling the window.
+func (s *measurement) run(g *group, once bool) error {
+	s.opt.Window, s.opt.Budget, s.opt.CorrectBudget = g.window, float64(g.budget), 0
+	if err := s.SeqTruncate(0, int32(s.depth)); err != nil {
+		return err
+	}
+	s.seqs[0].ring.reset()
+	for range g.window - 1 {
+		if err := s.oneStep(0, nil); err != nil {
+			return err
+		}
+	}
+	for range measureRuns {
+		for i := range g.kinds {
+			if err := s.time(&g.kinds[i]); err != nil {
+				return err
+			}
+		}
+		if once {
+			break
+		}
+	}
+	return nil
+}
+
+func (s *measurement) time(x *sample) error {
+	for i := 0; i < len(s.cache); i += 64 {
+		s.cache[i]++
+	}
+	s.opt.CorrectBudget = x.wide
+	before := s.stats
+	if err := s.oneStep(x.past, x.layerNS); err != nil {
+		return err
+	}
+	x.runs++
+	x.pages += float64(s.stats.SelectedPages - before.SelectedPages)
+	x.supplements += float64(s.stats.SupplementPages - before.SupplementPages)
+	return nil
+}
+
+// oneStep decodes a token and embeds past ones again. Shorter times than those in ns
+// take their places.
+func (s *measurement) oneStep(past int, ns []float64) error {
+	q := s.seqs[0]
+	at := len(q.pos)
+	var rows []Row
+	for i := at - past; i < at; i++ {
+		rows = append(rows, Row{0, q.pos[i], q.cell[i]})
+	}
+	rows = append(rows, Row{0, int32(at), int32(at)})
+	if err := s.StepBegin(rows, s.team.threads); err != nil {
+		return err
+	}
+	for i := range s.layers {
+		start := time.Now()
+		for _, phase := range []func(*Attn, int, int) error{s.Select, s.Attend} {
+			err := s.team.run(func(ith int) error { return phase(s.attn(i, len(rows), ith), ith, s.team.threads) })
+			if err != nil {
+				return fmt.Errorf("measuring layer %d: %w", i, err)
+			}
+		}
+		if ns != nil {
+			ns[i] = min(ns[i], float64(time.Since(start)))
+		}
+	}
+	return s.StepEnd(true)
+}

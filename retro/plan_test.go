@@ -1,0 +1,307 @@
+package retro
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"retroattn/kernels"
+)
+
+// dear is a CPU: a second row costs almost what the first does, and pages are cheap.
+// cheap is dense layers on a GPU and a slow memory.
+var (
+	dear = Measured{Threads: 2, Rows: []int{1, 2, 4, 8}, PassNS: []float64{5e6, 8.5e6, 11e6, 16e6}, Depth: 4096, Far: 251, Heads: 90,
+		StepNS: 1.2e6, PageNS: 150, SupplementNS: 80, PastNS: 0.3e6, WideNS: -1}
+	cheap = Measured{Threads: 8, Rows: []int{1, 2, 4, 8}, PassNS: []float64{4e6, 4.01e6, 4.02e6, 4.05e6}, Depth: 16384, Far: 1019, Heads: 64,
+		StepNS: 1e6, PageNS: 1500, SupplementNS: 20, PastNS: 0.01e6, WideNS: -1}
+)
+
+func planOptions(t *testing.T, text string) Options {
+	o, err := ParseOptions(text)
+	require.NoError(t, err)
+	return o
+}
+
+func TestDecide(t *testing.T) {
+	o := planOptions(t, "target=balanced")
+	p := dear.decide(&o, 16)
+	require.Equal(t, p, dear.decide(&o, 16))
+	require.Equal(t, 1, p.Window)
+	require.Greater(t, p.Budget, 512.0, "what correction would cost buys budget")
+	require.Contains(t, p.Why, "2 rows cost 1.7x of a pass")
+	require.Contains(t, p.Why, "correction would cost more than it brings")
+
+	p = cheap.decide(&o, 16)
+	require.Greater(t, p.Window, 1)
+	require.Contains(t, p.Why, "correction brings more")
+	require.LessOrEqual(t, cheap.decide(&o, 4).Window, 4, "rows of the host")
+}
+
+// A target that allows more time takes no less of it and is no less faithful.
+func TestTargetsAreOrdered(t *testing.T) {
+	for name, m := range map[string]Measured{"dear": dear, "cheap": cheap} {
+		var last Plan
+		for i, target := range []string{"speed", "balanced", "quality"} {
+			o := planOptions(t, "target="+target)
+			p := m.decide(&o, 16)
+			t.Logf("%s, %s: %v, %.2f ms, KL %.2f", name, target, p.Choice, p.TokenNS/1e6, p.KL)
+			require.LessOrEqual(t, p.TokenNS, p.FastestNS*o.Planning.Target.slack()*1.0001)
+			require.LessOrEqual(t, p.Budget, float64(m.Depth)/2)
+			require.Equal(t, target, p.Target)
+			if i > 0 {
+				require.GreaterOrEqual(t, p.TokenNS, last.TokenNS)
+				require.LessOrEqual(t, p.KL, last.KL*1.03)
+			}
+			last = p
+		}
+	}
+}
+
+// Whatever the user set stays; the rest is chosen around it.
+func TestDecideKeepsWhatIsSet(t *testing.T) {
+	for _, text := range []string{"budget=700", "budget=0.3", "window=4", "window=3", "window=16", "window=1", "period=4", "window=8,period=3",
+		"period=5", "correct_budget=4096", "correct_budget=0", "budget=512,window=2,period=1,correct_budget=0", "window=2,period=2,budget=100000"} {
+		for _, target := range []string{"speed", "quality"} {
+			for _, m := range []Measured{dear, cheap} {
+				o := planOptions(t, text+",target="+target)
+				e, err := Open(Config{Layers: 1, Seqs: 1, Cells: 8192, Rows: 16, Threads: 1}, o)
+				require.NoError(t, err)
+				require.NoError(t, e.adopt(m.decide(&o, 16).Choice), text)
+				for part := range strings.SplitSeq(text, ",") {
+					require.Contains(t, e.opt.String()+",correct_budget=0", part)
+				}
+			}
+		}
+	}
+	o := planOptions(t, "target=quality,window=8,budget=512")
+	wide := cheap
+	wide.WideNS = 0
+	require.Equal(t, 2048, wide.decide(&o, 16).CorrectBudget, "with the budget set, more on some steps is what is left")
+	require.Zero(t, cheap.decide(&o, 16).CorrectBudget, "an engine that cannot")
+}
+
+func TestPlanOptions(t *testing.T) {
+	require.Equal(t, Planning{Target: Balanced, File: "x"}, planOptions(t, "plan=x").Planning)
+	require.Zero(t, planOptions(t, "budget=64,window=4").Planning)
+	require.Equal(t, 6, planOptions(t, "period=6,target=speed").Window)
+	for text, want := range map[string]string{
+		"target=best":            "option target=best: must be one of speed, balanced, quality",
+		"target=none":            "option target=none: must be one of speed, balanced, quality",
+		"plan=":                  "option plan= has no value",
+		"plan=a,plan_cache=b":    "options plan=a and plan_cache=b exclude one another",
+		"period=4":               "option period=4: must be 1..2",
+		"period=17,target=speed": "option period=17: must be 1..16",
+		"correct_budget=-1":      "option correct_budget=-1: must be 0..",
+	} {
+		_, err := ParseOptions(text)
+		require.ErrorContains(t, err, want)
+	}
+}
+
+func TestLeastSquares(t *testing.T) {
+	want := [costs]float64{1e6, 150, 80, 2e4, 3e5}
+	var rows [][costs]float64
+	var y []float64
+	for _, r := range [][costs]float64{{1, 1440}, {1, 11520}, {1, 1440, 9000, 7}, {1, 1440, 9000, 7, 7}, {1, 11520, 40000, 7}, {1, 11520, 40000, 7, 7}} {
+		sum := 0.0
+		for i, x := range r {
+			sum += want[i] * x
+		}
+		rows, y = append(rows, r), append(y, sum)
+	}
+	got := leastSquares(rows, y)
+	for i := range want {
+		require.InEpsilon(t, want[i], got[i], 1e-6)
+	}
+	got = leastSquares(rows[:2], y[:2])
+	require.InEpsilon(t, want[1], got[1], 1e-6)
+	require.Zero(t, got[2])
+	y[3] = y[2] * 0.8 // rows that cost nothing
+	y[5] = y[4] * 0.9
+	got = leastSquares(rows, y)
+	require.Zero(t, got[4])
+	for _, x := range got {
+		require.GreaterOrEqual(t, x, 0.0)
+	}
+}
+
+var planModel = shape{layers: 6, seqs: 1, cells: 6000, heads: 9, kv: 3, dk: 64, dv: 64, tk: kernels.F16, tv: kernels.F16}
+
+var planPasses = Passes{Threads: 2, Rows: []int{1, 2, 4, 8}, NS: []uint64{1e6, 1.7e6, 2.2e6, 4e6}}
+
+// The measurement gives costs in the order of what memory and arithmetic allow, ends
+// in time, and leaves nothing behind: decoding goes on as in an engine without it.
+func TestMeasure(t *testing.T) {
+	for _, tk := range []kernels.Type{kernels.F16, kernels.Q8_0} {
+		sh := planModel
+		sh.tk, sh.tv = tk, tk
+		h := newHost(t, sh, planOptions(t, "target=balanced"), 2, 1)
+		start := time.Now()
+		done, line, err := h.e.Plan(planPasses)
+		require.NoError(t, err)
+		require.True(t, done)
+		require.Less(t, time.Since(start), 10*time.Second)
+		t.Log(time.Since(start), line)
+		require.Regexp(t, `^plan: budget \d+, window \d.* \(balanced: `, line)
+		require.False(t, h.e.ready)
+		require.Zero(t, h.e.Stats())
+		m := Measured{Threads: 2}
+		require.NoError(t, h.e.measure(&m))
+		t.Logf("%+v", m)
+		require.Equal(t, 18, m.Heads)
+		require.Equal(t, 4096, m.Depth)
+		require.Less(t, m.PageNS, 1e5)
+		require.Less(t, m.StepNS, 1e9)
+		for _, ns := range []float64{m.StepNS, m.PageNS, m.SupplementNS, m.WindowNS, m.PastNS} {
+			require.GreaterOrEqual(t, ns, 0.0)
+		}
+		require.Greater(t, m.StepNS+m.PageNS, 0.0)
+		require.EqualValues(t, -1, m.WideNS)
+	}
+}
+
+// Every way that a plan comes about, and that it is refused.
+func TestPlanFiles(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "below", "plan.json")
+	open := func(options string, sh shape) *Engine { return newHost(t, sh, planOptions(t, options), 2, 1).e }
+	ask := func(e *Engine, threads int) (bool, string, error) { return e.Plan(Passes{Threads: threads}) }
+
+	// Made once, then used as it is.
+	first := open("plan="+path, planModel)
+	done, _, err := ask(first, 2)
+	require.NoError(t, err)
+	require.False(t, done)
+	line, err := first.planFrom(dear, first.planShape(2))
+	require.NoError(t, err)
+	require.Contains(t, line, "written to "+path)
+	again := open("plan="+path, planModel)
+	done, line, err = ask(again, 2)
+	require.NoError(t, err)
+	require.True(t, done)
+	require.Contains(t, line, "as "+path+" says")
+	require.Equal(t, first.opt, again.opt)
+	kept := open("plan="+path+",window=4,period=2,budget=333", planModel)
+	done, _, err = ask(kept, 2)
+	require.NoError(t, err)
+	require.True(t, done)
+	require.Equal(t, Choice{333, 4, 2, kept.opt.CorrectBudget}, kept.opt.choice())
+
+	good, err := os.ReadFile(path)
+	require.NoError(t, err)
+	f, err := decodePlan(good)
+	require.NoError(t, err)
+	require.Equal(t, good, f.encode())
+	other := planModel
+	other.layers = 5
+	small := planModel
+	small.cells = 5000
+	refuse := func(data []byte, options string, sh shape, threads int, want string) {
+		t.Helper()
+		require.NoError(t, os.WriteFile(path, data, 0o644))
+		e := open("plan="+path+options, sh)
+		before := e.opt
+		_, _, err := ask(e, threads)
+		require.ErrorIs(t, err, ErrArgument)
+		require.ErrorContains(t, err, path)
+		require.ErrorContains(t, err, want)
+		require.ErrorContains(t, err, "remove it")
+		require.Equal(t, before, e.opt)
+		after, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.Equal(t, data, after, "never overwritten")
+	}
+	refuse(good, "", other, 2, "was made for a model with 6 layers")
+	refuse(good, "", small, 2, "was made for a context of 6000 tokens, this one has 5000")
+	refuse(good, "", planModel, 1, "was made for 2 threads, this is 1")
+	refuse(good, ",target=speed", planModel, 2, "was made for target=balanced, not for speed")
+	refuse(bytes.Replace(good, []byte(`"version": 1`), []byte(`"version": 2`), 1), "", planModel, 2, "is of version 2")
+	f.Plan.Window = 99
+	refuse(f.encode(), "", planModel, 2, "window=99")
+	damage := [][]byte{{}, []byte("{}"), []byte("budget=512"), good[:len(good)/2], append(bytes.Clone(good), "{}"...),
+		bytes.Replace(good, []byte(`"far"`), []byte(`"fat"`), 1), bytes.Repeat([]byte(" "), maxPlanFile+1)}
+	for i := 0; i < len(good)-1; i += 7 {
+		b := bytes.Clone(good)
+		b[i] ^= 1
+		if !bytes.Contains(b, []byte(`"version": 1`)) {
+			continue
+		}
+		damage = append(damage, b)
+	}
+	for _, b := range damage {
+		refuse(b, "", planModel, 2, "is damaged")
+	}
+
+	// A cached plan that does not fit is measured again and replaced.
+	require.NoError(t, os.WriteFile(path, damage[2], 0o644))
+	for _, options := range []string{"target=balanced", "target=speed", "target=speed,window=2"} {
+		options += ",plan_cache=" + path
+		e := open(options, planModel)
+		done, _, err = ask(e, 2)
+		require.NoError(t, err)
+		require.False(t, done, options)
+		line, err = e.planFrom(dear, e.planShape(2))
+		require.NoError(t, err)
+		require.NotContains(t, line, "not kept")
+		known := open(options, planModel)
+		done, line, err = ask(known, 2)
+		require.NoError(t, err)
+		require.True(t, done, options)
+		require.Contains(t, line, "measured in an earlier run")
+		require.Equal(t, e.opt, known.opt)
+	}
+	entries, err := os.ReadDir(filepath.Dir(path))
+	require.NoError(t, err)
+	require.Len(t, entries, 1, "temporary files are gone")
+
+	// What cannot be written is a note for a cache and an error for a plan.
+	e := open("plan_cache=/proc/none/plan,target=speed", planModel)
+	line, err = e.planFrom(dear, e.planShape(2))
+	require.NoError(t, err)
+	require.Contains(t, line, "not kept: ")
+	e = open("plan_cache="+path+"x", planModel)
+	busy := dear
+	busy.Error = 0.5
+	line, err = e.planFrom(busy, e.planShape(2))
+	require.NoError(t, err)
+	require.Contains(t, line, "not kept, as the machine was busy")
+	require.NoFileExists(t, path+"x")
+	_, err = open("plan=/proc/none/plan", planModel).planFrom(dear, planShape{})
+	require.ErrorContains(t, err, "plan /proc/none/plan cannot be written")
+}
+
+func TestPlanOutOfOrder(t *testing.T) {
+	h := newHost(t, planModel, planOptions(t, ""), 2, 1)
+	done, line, err := h.e.Plan(Passes{})
+	require.NoError(t, err)
+	require.True(t, done)
+	require.Empty(t, line)
+	_, err = h.e.SeqWindow(0, 0)
+	require.NoError(t, err)
+	_, _, err = h.e.Plan(Passes{})
+	require.ErrorIs(t, err, ErrState)
+
+	e, err := Open(Config{Layers: 1, Seqs: 1, Cells: 8192, Rows: 16, Threads: 1}, planOptions(t, "target=speed"))
+	require.NoError(t, err)
+	_, _, err = e.Plan(Passes{Threads: 1})
+	require.ErrorIs(t, err, ErrState)
+
+	h = newHost(t, planModel, planOptions(t, "target=speed"), 2, 1)
+	for _, bad := range []Passes{{}, {Threads: 3}, {Threads: 1, Rows: []int{1}}, {Threads: 1, Rows: []int{2}, NS: []uint64{1}},
+		{Threads: 1, Rows: []int{1, 1}, NS: []uint64{1, 1}}, {Threads: 1, Rows: []int{1}, NS: []uint64{0}}} {
+		_, _, err = h.e.Plan(bad)
+		require.ErrorIs(t, err, ErrArgument)
+	}
+	for options, want := range map[string]string{"target=speed,select=streaming": "streaming", "target=speed,min_ctx=8000": "attended to exactly"} {
+		h = newHost(t, planModel, planOptions(t, options), 2, 1)
+		done, line, err = h.e.Plan(Passes{Threads: 2})
+		require.NoError(t, err)
+		require.True(t, done)
+		require.Contains(t, line, want)
+	}
+}
