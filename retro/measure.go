@@ -1,6 +1,7 @@
 package retro
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -20,6 +21,7 @@ import (
 const (
 	measureTime   = 900 * time.Millisecond  // after which no more than the necessary is done
 	measureMost   = 1500 * time.Millisecond // the same, where the times do not fit together yet
+	measureEnd    = 2500 * time.Millisecond // after which it is given up
 	measureRounds = 8
 	measureRuns   = 3 // of each kind, per round
 	measureWindow = 8
@@ -38,7 +40,12 @@ type measurement struct {
 	out     []float32
 	cache   []byte
 	groups  []group
+	end     time.Time
 }
+
+// errBusy ends a measurement that does not get the processors, or whose times do not
+// fit together.
+var errBusy = errors.New("the machine is too busy to measure")
 
 // group is the kinds of steps that are run after one another in one window.
 type group struct {
@@ -83,13 +90,14 @@ func (e *Engine) measure(m *Measured) error {
 		return err
 	}
 	start, most := time.Now(), measureTime
+	s.end = start.Add(measureEnd)
 	for round := 0; round < measureRounds || most > measureTime; round++ {
 		for i := range s.groups {
-			late := time.Since(start) > most
-			if late && round > 0 {
+			if round > 0 && time.Since(start) > most {
 				break
 			}
-			if err := s.run(&s.groups[i], late); err != nil {
+			// The first round sees to it that there is one run of each.
+			if err := s.run(&s.groups[i], round == 0); err != nil {
 				return err
 			}
 		}
@@ -101,6 +109,9 @@ func (e *Engine) measure(m *Measured) error {
 		if time.Since(start) > most {
 			break
 		}
+	}
+	if m.noisy() {
+		return errBusy
 	}
 	m.Depth, m.Far = s.depth, s.far
 	for _, l := range s.layers[min(s.opt.DenseLayers, len(s.layers)):] {
@@ -276,6 +287,9 @@ func (s *measurement) oneStep(past int, ns []float64) error {
 	}
 	for i := range s.layers {
 		start := time.Now()
+		if start.After(s.end) {
+			return errors.Join(errBusy, s.StepEnd(false))
+		}
 		for _, phase := range []func(*Attn, int, int) error{s.Select, s.Attend} {
 			err := s.team.run(func(ith int) error { return phase(s.attn(i, len(rows), ith), ith, s.team.threads) })
 			if err != nil {

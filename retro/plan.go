@@ -270,8 +270,9 @@ func (m *Measured) why(o *Options, chosen Choice, all []Choice) string {
 	return strings.Join(parts, ", ")
 }
 
-// noisy tells that something else kept the machine busy during the measurement.
-func (m *Measured) noisy() bool { return m.Error > 0.25 || m.PageNS == 0 }
+// noisy tells that something else kept the machine busy during the measurement: the
+// formula was within 2 % on a machine shared with a few others.
+func (m *Measured) noisy() bool { return m.Error > 0.4 || m.PageNS == 0 }
 
 // line is the plan for people, with where it comes from.
 func (p *Plan) line(o *Options, from string) string {

@@ -62,7 +62,9 @@ func (e *Engine) Plan(p Passes) (done bool, line string, err error) {
 			m.PassNS[i] = max(m.PassNS[i], m.PassNS[i-1])
 		}
 	}
-	if err := e.measure(&m); err != nil {
+	if err := e.measure(&m); errors.Is(err, errBusy) {
+		return true, fmt.Sprintf("plan: %v (the fixed defaults, as %v; the next start tries again)", o.choice(), errBusy), nil
+	} else if err != nil {
 		return false, "", err
 	}
 	line, err = e.planFrom(m, shape)
@@ -122,8 +124,6 @@ func (p *Planning) keep(f planFile) (note string, err error) {
 			return "", argumentf("plan %s cannot be written (%v): name a file that can", p.File, bare(err))
 		}
 		return "; written to " + p.File, nil
-	case f.Measured.noisy():
-		return "; not kept, as the machine was busy", nil
 	case p.Cache != "":
 		if err := writePlan(p.Cache, f, true); err != nil {
 			return fmt.Sprintf("; not kept: %v", bare(err)), nil

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -25,24 +26,27 @@ func planned(t *testing.T, cache string, args ...string) (choice, rest string) {
 // Without options the programs measure once, say what they chose and why, and keep it.
 func TestPlanIsKept(t *testing.T) {
 	cache := t.TempDir()
-	// On a busy machine nothing is kept: try again.
+	// On a busy machine nothing is measured: try again.
 	var first, rest string
 	for range 4 {
 		first, rest = planned(t, cache, "--retro-attn")
-		require.Regexp(t, `^balanced: [\d.e+]+ ms per token expected, .*2 rows cost [\d.]+x of a pass, .*1000 pages `, rest)
-		if files, _ := filepath.Glob(filepath.Join(cache, "retroattn-plan-*.json")); len(files) == 1 {
-			second, rest := planned(t, cache, "--retro-attn")
-			require.Equal(t, first, second)
-			require.Contains(t, rest, "measured in an earlier run")
-			break
+		if strings.Contains(rest, "too busy to measure") {
+			continue
 		}
-		require.Contains(t, rest, "machine was busy")
+		require.Regexp(t, `^balanced: [\d.e+]+ ms per token expected, .*2 rows cost [\d.]+x of a pass, .*1000 pages `, rest)
+		files, err := filepath.Glob(filepath.Join(cache, "retroattn-plan-*.json"))
+		require.NoError(t, err)
+		require.Len(t, files, 1)
+		second, rest := planned(t, cache, "--retro-attn")
+		require.Equal(t, first, second)
+		require.Contains(t, rest, "measured in an earlier run")
+		break
 	}
 	t.Log(first, rest)
 
 	choice, rest := planned(t, cache, "--retro-target", "speed", "--retro-window", "4")
 	require.Contains(t, choice, "window 4")
-	require.Contains(t, rest, "speed, with what was set: ")
+	require.Regexp(t, "^speed, with what was set: |too busy to measure", rest)
 	require.NotContains(t, rest, "measured in an earlier run", "other options")
 }
 
@@ -62,7 +66,12 @@ func TestPlanNotWanted(t *testing.T) {
 // A plan file is made once and then used as it is, or refused.
 func TestPlanFile(t *testing.T) {
 	cache, file := t.TempDir(), filepath.Join(t.TempDir(), "plan.json")
-	first, rest := planned(t, cache, "--retro-plan", file)
+	var first, rest string
+	for range 4 {
+		if first, rest = planned(t, cache, "--retro-plan", file); !strings.Contains(rest, "too busy to measure") {
+			break
+		}
+	}
 	require.Contains(t, rest, "written to "+file)
 	made, err := os.ReadFile(file)
 	require.NoError(t, err)
