@@ -124,7 +124,8 @@ func (e *Engine) newMeasurement(threads int) (*measurement, error) {
 	s := &measurement{rng: rand.New(rand.NewPCG(1, 2)), cache: make([]byte, cacheBytes)}
 	s.depth, s.far = e.measureDepth()
 	opt := e.opt
-	opt.Planning, opt.MinCtx, opt.Always = Planning{}, 0, false
+	opt.Planning, opt.MinCtx, opt.Always, opt.Drift, opt.Rectify = Planning{}, 0, false, 0, 0
+	opt.CorrectBudget = measureHigh // makes room for it
 	window := measureWindow
 	if e.opt.Planning.fixed&keyWindow != 0 {
 		window = e.opt.Window
@@ -270,6 +271,12 @@ func (s *measurement) time(x *sample) error {
 	x.pages += float64(s.stats.SelectedPages - before.SelectedPages)
 	x.supplements += float64(s.stats.SupplementPages - before.SupplementPages)
 	return nil
+}
+
+// set chooses the budgets, in tokens, of the next steps.
+func (s *measurement) set(budget, correct int) {
+	s.opt.Budget, s.opt.CorrectBudget = float64(budget), correct
+	s.budgets = s.layerBudgets()
 }
 
 // oneStep decodes a token and embeds past ones again. Shorter times than those in ns

@@ -179,7 +179,7 @@ func (o *Options) set(key, value string) (err error) {
 			}
 		case *string:
 			if *p = value; value == "" {
-				wrong = "must not be empty"
+				wrong = "has no value"
 			}
 		case *Target:
 			if wrong = pick(p, value, targetNames[1:]); wrong == "" {

@@ -94,7 +94,7 @@ func TestPlanOptions(t *testing.T) {
 	for text, want := range map[string]string{
 		"target=best":            "option target=best: must be one of speed, balanced, quality",
 		"target=none":            "option target=none: must be one of speed, balanced, quality",
-		"plan=":                  "option plan= has no value",
+		"plan=":                  "option plan=: has no value",
 		"plan=a,plan_cache=b":    "options plan=a and plan_cache=b exclude one another",
 		"period=4":               "option period=4: must be 1..2",
 		"period=17,target=speed": "option period=17: must be 1..16",

@@ -147,9 +147,10 @@ func (e *Engine) adopt(c Choice) error {
 	if err := opt.check(); err != nil {
 		return err
 	}
-	if opt.Window > e.cfg.Rows {
+	if opt.rows() > e.cfg.Rows {
 		return argumentf("a window of %d does not fit in steps of %d rows", opt.Window, e.cfg.Rows)
 	}
 	e.opt = opt
+	e.budgets = e.layerBudgets()
 	return nil
 }
