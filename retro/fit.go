@@ -2,6 +2,9 @@ package retro
 
 import "math"
 
+// minLayerTimes is how many times of layers a shortest tenth is made of, at least.
+const minLayerTimes = 20
+
 // costs is the number of costs that are fitted.
 const costs = 5
 
@@ -31,6 +34,13 @@ func (m *Measured) fit(groups []group) {
 	}
 	m.StepNS, m.PageNS, m.SupplementNS, m.WindowNS, m.PastNS = c[0], c[1], c[2], c[3], c[4]
 	m.Error = 0
+	for _, g := range groups {
+		for _, x := range g.kinds {
+			if x.runs*len(x.layerNS) < minLayerTimes {
+				m.Error = 1
+			}
+		}
+	}
 	for i, r := range rows {
 		m.Error = max(m.Error, math.Abs(predict(r)/ns[i]-1))
 	}

@@ -17,7 +17,9 @@ import (
 // registered layers, wherever they may lie and whatever they hold: one sequence of
 // planDepth tokens spread over all cells. Queries and page summaries are random, so
 // that every step reads other pages, and the caches are emptied between steps, as the
-// weights of the dense layers do it in a real one.
+// weights of the dense layers do it in a real one. Layers are timed one by one, and those
+// of one shape together: of many times of some 50 us each, the shortest tenth is free of
+// what else the machine does, where hardly any whole step would be.
 const (
 	measureTime   = 900 * time.Millisecond  // after which no more than the necessary is done
 	measureMost   = 1500 * time.Millisecond // the same, where the times do not fit together yet
@@ -40,6 +42,7 @@ type measurement struct {
 	out     []float32
 	cache   []byte
 	groups  []group
+	shapes  []int // per layer: equal for layers of one shape
 	end     time.Time
 }
 
@@ -49,8 +52,8 @@ var errBusy = errors.New("the machine is too busy to measure")
 
 // group is the kinds of steps that are run after one another in one window.
 type group struct {
-	budget, window int
-	kinds          []sample
+	window int
+	kinds  []sample
 }
 
 // sample is a kind of step and what its runs gave.
@@ -59,14 +62,23 @@ type sample struct {
 	window, past int // past is the rows embedded again
 
 	runs               int
-	layerNS            []float64 // shortest of all runs
-	pages, supplements float64   // read in all runs, over all layers and KV heads
+	layerNS            [][]float64 // by shape: each layer's time in each run
+	pages, supplements float64     // read in all runs, over all layers and KV heads
 }
 
-// ns is the time of a step.
+// ns is the time of a step: for each shape, as many layers as it has times the mean of
+// the shortest tenth.
 func (x *sample) ns() (sum float64) {
-	for _, ns := range x.layerNS {
-		sum += ns
+	for _, all := range x.layerNS {
+		if len(all) == 0 {
+			continue
+		}
+		slices.Sort(all)
+		n, fast := (len(all)+9)/10, 0.0
+		for _, ns := range all[:n] {
+			fast += ns
+		}
+		sum += fast / float64(n) * float64(len(all)) / float64(x.runs)
 	}
 	return sum
 }
@@ -153,25 +165,31 @@ func (e *Engine) newMeasurement(threads int) (*measurement, error) {
 		s.cache[i] = byte(i)
 	}
 	w, low, high := opt.Window, min(measureLow, s.far*opt.Page/4), min(measureHigh, s.far*opt.Page/2)
-	for _, budget := range []int{low, high} {
-		s.groups = append(s.groups, group{budget, 1, []sample{{budget: budget}}})
-		if w == 1 {
-			continue
-		}
-		kinds := []sample{{budget: budget}, {budget: budget, past: w - 1}}
-		if budget == low {
-			kinds = append(kinds, sample{budget: low, wide: high, past: w - 1})
-		}
-		s.groups = append(s.groups, group{budget, w, kinds})
+	s.groups = []group{{1, []sample{{budget: low}, {budget: high}}}}
+	if w > 1 {
+		s.groups = append(s.groups, group{w, []sample{{budget: low}, {budget: low, past: w - 1},
+			{budget: high}, {budget: high, past: w - 1}, {budget: low, wide: high, past: w - 1}}})
 	}
 	for _, g := range s.groups {
 		for i := range g.kinds {
 			g.kinds[i].window = g.window
-			g.kinds[i].layerNS = slices.Repeat([]float64{math.Inf(1)}, len(s.layers))
+			g.kinds[i].layerNS = make([][]float64, len(s.layers))
 		}
+	}
+	for i := range s.layers {
+		first := 0
+		for i >= opt.DenseLayers && first < opt.DenseLayers || !s.layers[first].sameShape(&s.layers[i]) {
+			first++
+		}
+		s.shapes = append(s.shapes, first)
 	}
 	s.team = newTeam(threads)
 	return s, nil
+}
+
+// sameShape tells whether two layers cost the same.
+func (l *layer) sameShape(o *layer) bool {
+	return l.TypeK == o.TypeK && l.TypeV == o.TypeV && l.Heads == o.Heads && l.KVHeads == o.KVHeads && l.DK == o.DK && l.DV == o.DV
 }
 
 // prime makes the sequence and builds the summaries: in a step that is then given up,
@@ -205,7 +223,7 @@ func (s *measurement) prime() error {
 		saved[i] = *l
 		l.TypeK, l.K, l.KRow, l.KHead = kernels.F16, unsafe.Pointer(&random[0]), uint64(2*l.DK), 0
 	}
-	s.opt.Budget = float64(s.groups[0].budget)
+	s.opt.Budget = float64(s.groups[0].kinds[0].budget)
 	err := s.StepBegin([]Row{{0, int32(s.depth), 0}}, s.team.threads)
 	for i := range s.layers {
 		if err == nil {
@@ -235,7 +253,7 @@ func (s *measurement) attn(layer, rows, ith int) *Attn {
 
 // run times the steps of a group, after filling the window.
 func (s *measurement) run(g *group, once bool) error {
-	s.opt.Window, s.opt.Budget, s.opt.CorrectBudget = g.window, float64(g.budget), 0
+	s.opt.Window, s.opt.Budget, s.opt.CorrectBudget = g.window, float64(g.kinds[0].budget), 0
 	if err := s.SeqTruncate(0, int32(s.depth)); err != nil {
 		return err
 	}
@@ -262,7 +280,7 @@ func (s *measurement) time(x *sample) error {
 	for i := 0; i < len(s.cache); i += 64 {
 		s.cache[i]++
 	}
-	s.opt.CorrectBudget = x.wide
+	s.opt.Budget, s.opt.CorrectBudget = float64(x.budget), x.wide
 	before := s.stats
 	if err := s.oneStep(x.past, x.layerNS); err != nil {
 		return err
@@ -279,9 +297,8 @@ func (s *measurement) set(budget, correct int) {
 	s.budgets = s.layerBudgets()
 }
 
-// oneStep decodes a token and embeds past ones again. Shorter times than those in ns
-// take their places.
-func (s *measurement) oneStep(past int, ns []float64) error {
+// oneStep decodes a token and embeds past ones again. Times of layers are added to ns.
+func (s *measurement) oneStep(past int, ns [][]float64) error {
 	q := s.seqs[0]
 	at := len(q.pos)
 	var rows []Row
@@ -304,7 +321,7 @@ func (s *measurement) oneStep(past int, ns []float64) error {
 			}
 		}
 		if ns != nil {
-			ns[i] = min(ns[i], float64(time.Since(start)))
+			ns[s.shapes[i]] = append(ns[s.shapes[i]], float64(time.Since(start)))
 		}
 	}
 	return s.StepEnd(true)
