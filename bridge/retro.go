@@ -30,7 +30,10 @@ type Stats struct {
 	ScanBytes       uint64 // page summaries read
 	SummaryBytes    uint64 // memory held by page summaries
 	RingBytes       uint64 // memory held by the output cache
-	AttendNS        uint64 // time in retro_attend on thread 0
+	AttendNS        uint64 // time in retro_select and retro_attend on thread 0
+
+	RectifiedTokens  uint64 // past tokens re-embedded with everything read
+	EarlyCorrections uint64 // steps that corrected before their period was over, for drift
 }
 
 // HasRetro says whether libllama carries our patch and libretroattn was found.

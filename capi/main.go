@@ -285,6 +285,7 @@ func retro_get_stats(engine C.uint64_t, stats *C.struct_retro_stats) C.int32_t {
 			retired_selected: u64(s.RetiredSelected), retired_seen: u64(s.RetiredSeen),
 			kv_bytes_read: u64(s.KVBytesRead), kv_bytes_full: u64(s.KVBytesFull), scan_bytes: u64(s.ScanBytes),
 			summary_bytes: u64(s.SummaryBytes), ring_bytes: u64(s.RingBytes), attend_ns: u64(s.AttendNS),
+			rectified_tokens: u64(s.RectifiedTokens), early_corrections: u64(s.EarlyCorrections),
 		}
 		return nil
 	})

@@ -131,6 +131,8 @@ struct retro_stats {
     uint64_t summary_bytes;     /* memory held by page summaries              */
     uint64_t ring_bytes;        /* memory held by the output cache            */
     uint64_t attend_ns;         /* time in retro_select, retro_attend, thread 0*/
+    uint64_t rectified_tokens;  /* past tokens re-embedded with everything read */
+    uint64_t early_corrections; /* steps that corrected early, for drift      */
 };
 
 /* The library's own build leaves the prototypes out: cgo writes them without const. */

@@ -140,7 +140,10 @@ func (w *world) step() string {
 	case 6:
 		w.failStep(seq)
 		return "fail"
-	case 7:
+	case 7, 8:
+		w.reload(seq)
+		return "reload"
+	case 9:
 		if w.rng.IntN(4) == 0 {
 			w.keep(seq)
 			return "keep"
@@ -180,6 +183,21 @@ func (w *world) copySeq(seq int32) {
 	w.forget(dst, 0)
 	w.table[dst] = slices.Clone(w.table[seq][:n])
 	w.collect()
+	if n > 0 && w.rng.IntN(2) == 0 { // else it is found out later, and summarised anew
+		require.NoError(w.t, w.e.SeqCopy(int(seq), int(dst), w.table[seq][n-1].pos+1, 0))
+	}
+}
+
+// reload saves the sequence, forgets it, and takes it back. Nothing may show of it.
+func (w *world) reload(seq int32) {
+	data, err := w.e.SeqSave(int(seq), []byte("note"), nil)
+	require.NoError(w.t, err)
+	require.NoError(w.t, w.e.SeqTruncate(int(seq), 0))
+	w.sync(seq)
+	if len(data) > 0 {
+		_, err = w.e.SeqLoad(int(seq), data)
+		require.NoError(w.t, err)
+	}
 }
 
 // shift takes tokens out and moves those behind to lower positions, which rotates their keys.
@@ -323,7 +341,7 @@ func TestModel(t *testing.T) {
 		st.RectifiedTokens += s.RectifiedTokens
 	}
 	t.Logf("%v; %d tokens sparse, %d corrected, %d rectified", total, st.SparseTokens, st.CorrectedTokens, st.RectifiedTokens)
-	for _, op := range []string{"prefill", "truncate", "remove", "copy", "shift", "defragment", "fail", "keep", "decode"} {
+	for _, op := range []string{"prefill", "truncate", "remove", "copy", "shift", "defragment", "fail", "keep", "reload", "decode"} {
 		require.NotZero(t, total[op], op)
 	}
 	require.Greater(t, int(st.SparseTokens), *modelOps/4)

@@ -123,7 +123,7 @@ var settings = []struct {
 // size that ALGORITHM.md measured best.
 func DefaultOptions() Options {
 	return Options{
-		Budget: 512, MinBudget: 64, Window: 2, Period: 1, Page: 16, Select: MeanStd, Groups: 64, SummaryBits: 8,
+		Budget: 512, MinBudget: 64, Window: 2, Period: 1, Page: 16, Select: MeanStd, Groups: 128, SummaryBits: 8,
 		MinCtx: 1024, Local: 64, Beta: 2,
 	}
 }

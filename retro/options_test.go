@@ -14,7 +14,7 @@ import (
 func TestParseOptions(t *testing.T) {
 	o, err := ParseOptions(" budget=0.15, window=8,period=4,page=32,select=minmax,summary_bits=16,min_ctx=0,local=128,dense_layers=2,beta=1.5,always=1,")
 	require.NoError(t, err)
-	require.Equal(t, Options{Budget: 0.15, MinBudget: 64, Groups: 64, Window: 8, Period: 4, Page: 32, Select: MinMax, SummaryBits: 16, Local: 128, DenseLayers: 2, Beta: 1.5, Always: true}, o)
+	require.Equal(t, Options{Budget: 0.15, MinBudget: 64, Groups: 128, Window: 8, Period: 4, Page: 32, Select: MinMax, SummaryBits: 16, Local: 128, DenseLayers: 2, Beta: 1.5, Always: true}, o)
 	again, err := ParseOptions(o.String())
 	require.NoError(t, err)
 	require.Equal(t, o, again)

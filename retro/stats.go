@@ -64,6 +64,10 @@ func (s *Stats) Summary() string {
 	fmt.Fprintf(&b, "%d of %d tokens sparse", s.SparseTokens, s.Tokens)
 	if s.SparseTokens > 0 {
 		fmt.Fprintf(&b, ", %.1f %% of KV read, %d corrections, exposure %.2f", 100*s.KVShare(), s.CorrectedTokens, s.Exposure())
+		if s.RectifiedTokens > 0 {
+			fmt.Fprintf(&b, ", %d rectified", s.RectifiedTokens)
+		}
+		fmt.Fprintf(&b, ", %.1f MiB beside the KV cache", float64(s.SummaryBytes+s.RingBytes)/(1<<20))
 	}
 	return b.String()
 }
