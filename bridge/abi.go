@@ -151,6 +151,7 @@ type api struct {
 	contextNBatch    func(ctx uintptr) uint32
 	contextNSeqMax   func(ctx uintptr) uint32
 	decode           func(ctx uintptr, batch cBatch) int32
+	setAbort         func(ctx, callback, data uintptr)
 	logitsIth        func(ctx uintptr, i int32) *float32
 	memClear         func(mem uintptr, data bool)
 	memSeqRm         func(mem uintptr, seq, p0, p1 int32) bool
@@ -212,6 +213,7 @@ func (a *api) llamaSymbols() []symbol {
 		{"llama_n_batch", &a.contextNBatch},
 		{"llama_n_seq_max", &a.contextNSeqMax},
 		{"llama_decode", &a.decode},
+		{"llama_set_abort_callback", &a.setAbort},
 		{"llama_get_logits_ith", &a.logitsIth},
 		{"llama_memory_clear", &a.memClear},
 		{"llama_memory_seq_rm", &a.memSeqRm},

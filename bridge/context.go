@@ -67,6 +67,7 @@ type Context struct {
 	rows    []bool // which rows of the last batch have logits
 	outputs int    // how many
 	pending bool   // llama.cpp has a copy or shift to do in the next Decode
+	abortID uintptr
 }
 
 // values of Context.state
@@ -171,6 +172,7 @@ func (c *Context) Close() error {
 		return ErrBusy
 	}
 	c.lib.contextFree(c.ptr)
+	c.forgetAbort()
 	c.ptr, c.mem, c.rows = 0, 0, nil
 	c.model.contexts.Add(-1)
 	return nil

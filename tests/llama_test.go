@@ -245,3 +245,48 @@ func TestEnableRefuses(t *testing.T) {
 		require.NoError(t, err)
 	}
 }
+
+// A step given up in the middle loses its new token and nothing else: what is decoded
+// afterwards, also the same token again, is what a fresh context computes.
+func TestAbort(t *testing.T) {
+	m := model(t, "RETRO_MODEL_F16")
+	for _, options := range []string{"budget=100000,min_ctx=0,always=1,window=4", "budget=64,min_ctx=0,window=4"} {
+		t.Run(options, func(t *testing.T) {
+			s := oneSequence(prose(t, m, 2000))
+			want, err := s.play(newContext(t, m, contextParams(1, false)))
+			require.NoError(t, err)
+
+			ctx := newContext(t, m, contextParams(1, false))
+			require.NoError(t, ctx.EnableRetro(options))
+			var got [][]float32
+			for i, o := range s {
+				for _, after := range []int{50, 333} { // nodes
+					if i == 0 || i%5 != 0 {
+						break
+					}
+					require.NoError(t, ctx.SetAbort(func() bool { after--; return after < 0 }))
+					_, err := script{o}.play(ctx)
+					require.ErrorIs(t, err, bridge.ErrAborted)
+					require.NoError(t, ctx.SetAbort(nil))
+					last, err := ctx.SeqPosMax(0)
+					require.NoError(t, err)
+					require.Equal(t, o.Batch[0].Pos-1, last)
+				}
+				rows, err := script{o}.play(ctx)
+				require.NoError(t, err)
+				got = append(got, rows...)
+			}
+			e, worst := nmse(t, want, got)
+			st, err := ctx.RetroStats()
+			require.NoError(t, err)
+			t.Logf("NMSE %.2g, worst token %.2g; %d tokens, %d embedded again", e, worst, st.Tokens, st.RewrittenTokens)
+			require.EqualValues(t, 24, st.Tokens)
+			require.NotZero(t, st.RewrittenTokens)
+			if st.SparseTokens == 0 {
+				require.Less(t, e, 1e-4)
+			} else {
+				require.Less(t, kl(want, got), 0.3)
+			}
+		})
+	}
+}
