@@ -229,3 +229,22 @@ func TestDrift(t *testing.T) {
 	require.Greater(t, rs, rn)
 	require.Greater(t, ro, rs)
 }
+
+// Beside an F16 cache of 8k tokens, summaries and windows take at most 5 % of its memory.
+func TestMemory(t *testing.T) {
+	sh := shape{layers: 2, seqs: 1, cells: 8192, heads: 9, kv: 3, dk: 64, dv: 64, tk: kernels.F16, tv: kernels.F16}
+	h := newHost(t, sh, DefaultOptions(), 1, 5)
+	pos, cell := make([]int32, 8000), make([]int32, 8000)
+	for i := range pos {
+		pos[i], cell[i] = int32(i), h.free[i]
+		h.table[0] = append(h.table[0], entry{pos[i], cell[i]})
+	}
+	h.free = h.free[len(pos):]
+	require.NoError(t, h.e.SeqExtend(0, pos, cell))
+	h.decode([]int32{0}, nil)
+	st := h.e.Stats()
+	kv := float64(sh.layers * (len(h.k[0]) + len(h.v[0])))
+	t.Logf("summaries %.2f %%, windows %.2f %% of the KV cache", 100*float64(st.SummaryBytes)/kv, 100*float64(st.RingBytes)/kv)
+	require.NotZero(t, st.SparseTokens)
+	require.Less(t, float64(st.SummaryBytes+st.RingBytes)/kv, 0.05)
+}
