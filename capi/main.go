@@ -102,7 +102,7 @@ func retro_add_layer(engine C.uint64_t, layer *C.struct_retro_layer) (code C.int
 		}
 		return e.AddLayer(int(layer.layer), retro.Layer{
 			TypeK: kernels.Type(layer.type_k), TypeV: kernels.Type(layer.type_v),
-			SoftCap: float32(layer.soft_cap), Sinks: sinks,
+			SoftCap: float32(layer.soft_cap), Sinks: sinks, Rotation: int(layer.rot_k),
 			Heads: int(layer.n_head), KVHeads: int(layer.n_head_kv),
 			DK: int(layer.d_k), DV: int(layer.d_v),
 			K: unsafe.Pointer(layer.k), V: unsafe.Pointer(layer.v),

@@ -78,6 +78,8 @@ struct retro_layer {
     uint64_t k_head, v_head; /* bytes between KV heads of a cell              */
     float    soft_cap;    /* above 0: logits become soft_cap*tanh(x/soft_cap) */
     const float * sinks;  /* NULL, or n_head logits that have no value (copied) */
+    uint32_t rot_k;       /* 0, or: q and K come multiplied by an orthonormal Walsh-Hadamard
+                           * matrix per rot_k channels, a power of two that divides d_k */
 };
 
 /* Times of passes through the model, measured by the caller without this library: rows

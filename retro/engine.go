@@ -40,6 +40,12 @@ type Layer struct {
 	KRow, VRow     uint64
 	KHead, VHead   uint64
 
+	// Rotation, a power of two that divides DK, or 0, says that keys and queries come multiplied
+	// by an orthonormal Walsh-Hadamard matrix per so many channels, as llama.cpp does for
+	// quantised keys. It spreads outliers, and with them what tells pages apart:
+	// summaries are taken of keys as they were before.
+	Rotation int
+
 	// SoftCap, when above 0, bounds logits to c*tanh(x/c).
 	SoftCap float32
 	// Sinks, unless empty, holds a logit per query head that takes part in the
@@ -147,6 +153,9 @@ func (e *Engine) AddLayer(i int, l Layer) error {
 	kBytes, vBytes := l.TypeK.RowBytes(l.DK), l.TypeV.RowBytes(l.DV)
 	if kBytes == 0 || vBytes == 0 {
 		return unsupportedf("layer %d has head sizes %d and %d: must be multiples of 32 for %v and %v, use --cache-type-k f16 --cache-type-v f16", i, l.DK, l.DV, l.TypeK, l.TypeV)
+	}
+	if r := l.Rotation; r != 0 && (r < 2 || r&(r-1) != 0 || l.DK%r != 0) {
+		return argumentf("layer %d has keys rotated by %d channels: must be a power of two that divides the head size %d, or 0", i, r, l.DK)
 	}
 	if l.K == nil || l.V == nil {
 		return argumentf("layer %d has no K or V", i)

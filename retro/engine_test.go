@@ -90,6 +90,9 @@ func TestUnionInvariant(t *testing.T) {
 		if rng.IntN(3) == 0 {
 			sh.softCap = 3
 		}
+		if sh.dk%32 == 0 && rng.IntN(2) == 0 {
+			sh.rotation = 32
+		}
 		opt.SummaryBits = 8 * (1 + rng.IntN(2))
 		t.Run(fmt.Sprintf("%v/%+v", opt, sh), func(t *testing.T) {
 			h := newHost(t, sh, opt, 1+trial%3, uint64(trial))

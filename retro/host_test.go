@@ -43,6 +43,7 @@ type shape struct {
 	tk, tv                                 kernels.Type
 	softCap                                float32
 	sinks                                  bool
+	rotation                               int
 }
 
 // kRow and vRow are the bytes of one head's row.
@@ -61,7 +62,7 @@ func newHost(t testing.TB, sh shape, opt Options, threads int, seed uint64) *hos
 			K: unsafe.Pointer(&h.k[i][0]), V: unsafe.Pointer(&h.v[i][0]),
 			KSize: uint64(len(h.k[i])), VSize: uint64(len(h.v[i])),
 			KRow: uint64(sh.kv * sh.kRow()), VRow: uint64(sh.kv * sh.vRow()), KHead: uint64(sh.kRow()), VHead: uint64(sh.vRow()),
-			SoftCap: sh.softCap, Sinks: h.sinks(i)}))
+			SoftCap: sh.softCap, Sinks: h.sinks(i), Rotation: sh.rotation}))
 	}
 	// Mostly neighbouring cells, with breaks inside pages.
 	rng := rand.New(rand.NewPCG(seed, 1))
@@ -90,7 +91,9 @@ func (h *host) vector(what uint64, seq, pos, layer int32, n int) []float32 {
 func (h *host) write(seq int32, e entry) {
 	sh := h.shape
 	for l := range sh.layers {
-		encode(sh.tk, h.k[l][int(e.cell)*sh.kv*sh.kRow():], h.vector(1, seq, e.pos, int32(l), sh.kv*sh.dk))
+		k := h.vector(1, seq, e.pos, int32(l), sh.kv*sh.dk)
+		hadamard(k, sh.rotation)
+		encode(sh.tk, h.k[l][int(e.cell)*sh.kv*sh.kRow():], k)
 		encode(sh.tv, h.v[l][int(e.cell)*sh.kv*sh.vRow():], h.vector(2, seq, e.pos, int32(l), sh.kv*sh.dv))
 	}
 }
@@ -179,7 +182,9 @@ func (h *host) decode(seqs []int32, check func(layer int, rows []Row, out []floa
 	out := make([]float32, len(rows)*sh.heads*sh.dv)
 	for l := range sh.layers {
 		for r, row := range rows {
-			copy(q[r*sh.heads*sh.dk:], h.vector(3, row.Seq, row.Pos, int32(l), sh.heads*sh.dk))
+			x := q[r*sh.heads*sh.dk:][:sh.heads*sh.dk]
+			copy(x, h.vector(3, row.Seq, row.Pos, int32(l), sh.heads*sh.dk))
+			hadamard(x, sh.rotation)
 		}
 		h.attend(l, len(rows), q, out)
 		for r, row := range rows {
@@ -221,6 +226,7 @@ func (h *host) scale() float32 { return float32(1.5 / math.Sqrt(float64(h.shape.
 func (h *host) query(k key, hd int) []float32 {
 	sh := h.shape
 	q := h.vector(3, k.seq, k.pos, k.layer, sh.heads*sh.dk)[hd*sh.dk : (hd+1)*sh.dk]
+	hadamard(q, sh.rotation)
 	kernels.Scale(q, h.scale())
 	if sh.tk.Quantised() {
 		row := make([]float32, kernels.QueryLen(sh.tk, sh.dk))

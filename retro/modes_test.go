@@ -248,3 +248,40 @@ func TestMemory(t *testing.T) {
 	require.NotZero(t, st.SparseTokens)
 	require.Less(t, float64(st.SummaryBytes+st.RingBytes)/kv, 0.05)
 }
+
+// With keys and queries rotated the same pages are chosen, nearly, as without: summaries know keys as they were.
+func TestRotatedKeysChooseTheSame(t *testing.T) {
+	for _, mass := range []float64{0, 0.7} {
+		chosen := func(rotation int) (pages []map[int32]bool) {
+			opt := testOptions()
+			opt.Window, opt.Budget, opt.Mass = 1, 128, mass
+			sh := shape{layers: 1, seqs: 1, cells: 2000, heads: 4, kv: 2, dk: 64, dv: 32, tk: kernels.Q8_0, tv: kernels.F16, rotation: rotation}
+			h := newHost(t, sh, opt, 1, 5)
+			for range 10 {
+				h.prefill(0, 100)
+				h.decode([]int32{0}, func(int, []Row, []float32) {
+					for kv := range sh.kv {
+						set := map[int32]bool{}
+						for _, p := range h.e.items[kv].pages {
+							set[p] = true
+						}
+						pages = append(pages, set)
+					}
+				})
+			}
+			return pages
+		}
+		plain, rotated := chosen(0), chosen(64)
+		same, all := 0, 0
+		for i := range plain {
+			for p := range plain[i] {
+				all++
+				if rotated[i][p] {
+					same++
+				}
+			}
+		}
+		t.Logf("%d of %d pages are the same", same, all)
+		require.Greater(t, same, all*9/10)
+	}
+}

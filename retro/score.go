@@ -35,6 +35,7 @@ func (s *selection) scanQueries() {
 	for r := range rows {
 		l.batchQueries(x[r*size:(r+1)*size], s.a, first+r, s.h)
 	}
+	hadamard(x, l.Rotation)
 	for i := range e.opt.Select.planes() {
 		for j, v := range x {
 			switch {
@@ -160,7 +161,8 @@ func (s *selection) nearMass() []partial {
 	for r := range near {
 		near[r] = partial{m: negInf}
 	}
-	x := w.q // prepare left them there
+	x := w.q[:queries*l.DK] // prepare left them there
+	hadamard(x, l.Rotation) // as the keys are
 	if l.TypeK.Quantised() {
 		x = w.nearQ
 		kernels.Queries(l.TypeK, x, w.q, queries, l.DK)

@@ -131,7 +131,7 @@ func (e *Engine) fingerprint() uint64 {
 	fmt.Fprintln(h, o.Page, int(o.Select), o.SummaryBits, o.Window, o.Local, o.DenseLayers, o.Drift > 0, len(e.layers), kernels.TilePages)
 	for i := range e.layers {
 		l := &e.layers[i]
-		fmt.Fprintln(h, int(l.TypeK), int(l.TypeV), l.Heads, l.KVHeads, l.DK, l.DV, l.SoftCap)
+		fmt.Fprintln(h, int(l.TypeK), int(l.TypeV), l.Heads, l.KVHeads, l.DK, l.DV, l.Rotation, l.SoftCap)
 	}
 	return h.Sum64()
 }

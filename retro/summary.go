@@ -70,6 +70,7 @@ func (e *Engine) buildPage(w *worker, s *sequence, l *layer, h, p int) {
 	x, a, b := w.page[:n*d], w.tmp[:d], w.tmp2[:d]
 	keys := l.keys(h)
 	kernels.Load(x, &keys, s.cell[p*n:(p+1)*n])
+	hadamard(x, l.Rotation)
 	if e.opt.Select == MinMax {
 		for i := range a {
 			a[i], b[i] = float32(math.Inf(1)), negInf
@@ -92,6 +93,22 @@ func (e *Engine) buildPage(w *worker, s *sequence, l *layer, h, p int) {
 			pages, _ := l.plane(s, planes, h, i, p/chunkPages)
 			e.storeSummary(pages, p%chunkPages, x, e.opt.Select.sign(i))
 		}
+	}
+}
+
+// hadamard multiplies each n numbers of x by the orthonormal Walsh-Hadamard matrix, which
+// is its own inverse; n is a power of two, or 0 for nothing.
+func hadamard(x []float32, n int) {
+	for h := 1; h < n; h *= 2 {
+		for i := 0; i < len(x); i += 2 * h {
+			a, b := x[i:i+h], x[i+h:i+2*h]
+			for j, v := range a {
+				a[j], b[j] = v+b[j], v-b[j]
+			}
+		}
+	}
+	if n > 0 {
+		kernels.Scale(x, float32(1/math.Sqrt(float64(n))))
 	}
 }
 
