@@ -223,7 +223,7 @@ func (s *measurement) prime() error {
 		saved[i] = *l
 		l.TypeK, l.K, l.KRow, l.KHead = kernels.F16, unsafe.Pointer(&random[0]), uint64(2*l.DK), 0
 	}
-	s.opt.Budget = float64(s.groups[0].kinds[0].budget)
+	s.set(s.groups[0].kinds[0].budget, 0)
 	err := s.StepBegin([]Row{{0, int32(s.depth), 0}}, s.team.threads)
 	for i := range s.layers {
 		if err == nil {
@@ -253,7 +253,8 @@ func (s *measurement) attn(layer, rows, ith int) *Attn {
 
 // run times the steps of a group, after filling the window.
 func (s *measurement) run(g *group, once bool) error {
-	s.opt.Window, s.opt.Budget, s.opt.CorrectBudget = g.window, float64(g.kinds[0].budget), 0
+	s.opt.Window = g.window
+	s.set(g.kinds[0].budget, 0)
 	if err := s.SeqTruncate(0, int32(s.depth)); err != nil {
 		return err
 	}
@@ -280,7 +281,7 @@ func (s *measurement) time(x *sample) error {
 	for i := 0; i < len(s.cache); i += 64 {
 		s.cache[i]++
 	}
-	s.opt.Budget, s.opt.CorrectBudget = float64(x.budget), x.wide
+	s.set(x.budget, x.wide)
 	before := s.stats
 	if err := s.oneStep(x.past, x.layerNS); err != nil {
 		return err

@@ -166,7 +166,7 @@ func TestMeasure(t *testing.T) {
 			require.GreaterOrEqual(t, ns, 0.0)
 		}
 		require.Greater(t, m.StepNS+m.PageNS, 0.0)
-		require.EqualValues(t, -1, m.WideNS)
+		require.GreaterOrEqual(t, m.WideNS, 0.0, "a budget for correction was measured")
 	}
 }
 
