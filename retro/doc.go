@@ -27,6 +27,19 @@
 // of the far pages, the budget's worth with the best summary scores. A page
 // turns far when all its tokens are final, because Window <= Local.
 //
+// Sixteen pages make a group, whose summary is made of theirs. In a long context
+// groups are scored first, and then the pages of the best ones, so that the scan grows slower than the context.
+//
+// # Where things are
+//
+//	options, budget     what a user chooses; what it means for a layer in a step
+//	sequence, summary   tables of entries, page and group summaries
+//	step                what a step is; windows, early correction, rectification
+//	select, score, choose   the first phase, by many threads: see Select
+//	attend, chunk, ring     the second, and the output cache
+//	state, coder        saved and copied sequences
+//	plan, planner, measure, fit, team, planfile, planning   choosing options by measuring
+//
 // # Saved sequences
 //
 // SeqSave writes all that decoding a sequence depends on except for K, V and the
