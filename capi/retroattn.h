@@ -163,7 +163,7 @@ int32_t retro_add_layer(uint64_t engine, const struct retro_layer * layer);
  * that gets no passes keeps the defaults. */
 int32_t retro_plan(uint64_t engine, const struct retro_passes * passes, char * line, uint32_t cap);
 
-/* The most past rows per sequence that a step can ask for (window - 1). Of use after retro_plan. */
+/* The most past rows per sequence that a step can ask for (the larger of window and rectify, - 1). Of use after retro_plan. */
 int32_t retro_max_window(uint64_t engine);
 
 /* First position whose cell the engine does not know (0: knows nothing). */
@@ -182,7 +182,7 @@ int32_t retro_seq_save(uint64_t engine, int32_t seq, const void * note, uint64_t
  * at note_cap; *note_size is its length. RETRO_ERR_UNSUPPORTED: saved by other options, model or version;
  * RETRO_ERR_ARGUMENT: damaged, or other positions. After an error the sequence is as it was, and usable. */
 int32_t retro_seq_load(uint64_t engine, int32_t seq, const void * src, uint64_t size, void * note, uint64_t note_cap, uint64_t * note_size);
-/* Past tokens to re-embed together with a new token at pos (0..window-1). */
+/* Past tokens to re-embed together with a new token at pos (0..retro_max_window). */
 int32_t retro_seq_window(uint64_t engine, int32_t seq, int32_t pos);
 
 int32_t retro_step_begin(uint64_t engine, const struct retro_row * rows, uint32_t n_row, uint32_t n_thread);
