@@ -13,8 +13,7 @@ import (
 func TestModes(t *testing.T) {
 	m := model(t, "RETRO_MODEL_F16")
 	const prompt, steps = 2048, 128
-	k := newTeacher(t, m, source(t, m, prompt+steps, "docs/build.md", "README.md"), prompt)
-	full, _ := k.decode(t, "")
+	k := newTeacher(t, m, source(t, m, prompt+steps+1, "docs/build.md", "README.md"), prompt)
 	got := map[string]float64{}
 	stats := map[string]bridge.Stats{}
 	const deferred = "budget=128,window=8,period=8"
@@ -25,8 +24,8 @@ func TestModes(t *testing.T) {
 		deferred, deferred + ",correct_budget=512", deferred + ",drift=0.02", "budget=128,window=1,rectify=32",
 	}
 	for _, p := range policies {
-		rows, st := k.decode(t, p)
-		got[p], stats[p] = kl(full, rows), st
+		d, st := policy(t, k, p)
+		got[p], stats[p] = d, st
 		t.Logf("%-50s KL %.4f, %4.1f %% of KV read, %.1f %% scanned, %d embedded again", p, got[p],
 			100*share(st.KVBytesRead+st.ScanBytes, st.KVBytesFull), 100*share(st.ScanBytes, st.KVBytesFull), st.RewrittenTokens)
 		require.Less(t, got[p], 0.4, p)

@@ -2,59 +2,36 @@ package tests
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"retroattn/bridge"
+	"retroattn/tests/eval/teach"
 )
 
-// teacher is a context after a dense prefill of a text, and the tokens that
-// follow; each policy decodes them from there, one by one, as given.
-type teacher struct {
-	m      *bridge.Model
-	state  []byte
-	prompt int
-	follow []bridge.Token
+// newTeacher is a model after a prompt of the text, to decode the rest of it under policies, and under full attention before them.
+func newTeacher(t *testing.T, m *bridge.Model, text []bridge.Token, prompt int) *teach.Teacher {
+	t.Helper()
+	k, err := teach.New(t.Context(), m, teach.Params{Threads: 2, Dir: t.TempDir()},
+		[]teach.Stream{{Prompt: text[:prompt], Follow: text[prompt:]}}, nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, k.Close()) })
+	_, err = k.Full(t.Context())
+	require.NoError(t, err)
+	return k
 }
 
-func newTeacher(t *testing.T, m *bridge.Model, text []bridge.Token, prompt int) *teacher {
-	w := newWriter(text)
-	w.prefill(0, prompt)
-	ctx := newContext(t, m, teacherParams())
-	for part := range slices.Chunk(w.script[0].Batch, 2048) {
-		_, err := script{{Batch: part}}.play(ctx)
-		require.NoError(t, err)
-	}
-	data, err := ctx.SeqStateData(0)
+// policy returns the mean KL in nats of a policy, and its counters.
+func policy(t *testing.T, k *teach.Teacher, options string) (float64, bridge.Stats) {
+	t.Helper()
+	r, err := k.Policy(t.Context(), options)
 	require.NoError(t, err)
-	return &teacher{m: m, state: data, prompt: prompt, follow: text[prompt:]}
-}
-
-func teacherParams() bridge.ContextParams {
-	return bridge.ContextParams{Ctx: 5120, Threads: 2, FlashAttn: bridge.FlashOn}
-}
-
-// decode returns the logits of every token under a policy; "" is full attention.
-func (k *teacher) decode(t *testing.T, options string) ([][]float32, bridge.Stats) {
-	ctx := newContext(t, k.m, teacherParams())
-	require.NoError(t, ctx.SetSeqStateData(0, k.state))
-	if options != "" {
-		require.NoError(t, ctx.EnableRetro(options))
+	sum := 0.0
+	for _, x := range r.KL {
+		sum += float64(x)
 	}
-	var s script
-	for i, tok := range k.follow {
-		s = append(s, op{Batch: []token{{Token: tok, Pos: k.prompt + i, Logits: true}}})
-	}
-	rows, err := s.play(ctx)
-	require.NoError(t, err)
-	if options == "" {
-		return rows, bridge.Stats{}
-	}
-	st, err := ctx.RetroStats()
-	require.NoError(t, err)
-	return rows, st
+	return sum / float64(len(r.KL)), r.Stats
 }
 
 // The quality that the method promises, on real text: 4096 tokens of prompt, 256
@@ -76,10 +53,9 @@ func TestSparseQuality(t *testing.T) {
 		var sum [3]float64
 		for name, files := range texts {
 			t.Run(env+"/"+name, func(t *testing.T) {
-				k := newTeacher(t, m, source(t, m, qualityPrompt+qualitySteps, files...), qualityPrompt)
-				full, _ := k.decode(t, "")
+				k := newTeacher(t, m, source(t, m, qualityPrompt+qualitySteps+1, files...), qualityPrompt)
 				for i, p := range policies {
-					d := k.measure(t, full, p.sel, p.window)
+					d := measure(t, k, p.sel, p.window)
 					sum[i] += d / float64(len(texts))
 					if p.sel == "meanstd" && p.window == 2 {
 						require.Less(t, d, 0.12)
@@ -101,9 +77,8 @@ func TestSparseQuality(t *testing.T) {
 const qualityPrompt, qualitySteps = 4096, 256
 
 // measure is the KL of a policy, with proof that it was sparse and did correct.
-func (k *teacher) measure(t *testing.T, full [][]float32, sel string, window int) float64 {
-	rows, st := k.decode(t, fmt.Sprintf("budget=256,select=%s,window=%d", sel, window))
-	d := kl(full, rows)
+func measure(t *testing.T, k *teach.Teacher, sel string, window int) float64 {
+	d, st := policy(t, k, fmt.Sprintf("budget=256,select=%s,window=%d", sel, window))
 	t.Logf("%-9s window %d: KL %.4f, %.1f %% of KV read, %d corrections, exposure %.2f", sel, window, d,
 		100*float64(st.KVBytesRead+st.ScanBytes)/float64(st.KVBytesFull), st.CorrectedTokens,
 		float64(st.RetiredSeen)/max(1, float64(st.RetiredSelected)))
