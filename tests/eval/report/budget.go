@@ -98,7 +98,7 @@ func compare(points, budget []Point, of func(Point) float64, at func(float64) st
 			t.unclear++
 			says = "no clear difference"
 		}
-		lines = append(lines, fmt.Sprintf("At %s (%s) %s: KL %s with correction against %s with a larger budget, %s times.",
+		lines = append(lines, fmt.Sprintf("At %s (%s) %s: KL %s with correction against %s with a larger budget, ratio %s.",
 			at(of(p)), p.Policy, says, figure(p.KL.Value), figure(other), ratio))
 	}
 	return t, lines

@@ -16,7 +16,11 @@ const (
 type Estimate struct{ Value, Lo, Hi float64 }
 
 func (e Estimate) String() string {
-	return fmt.Sprintf("%s [%s, %s]", figure(e.Value), figure(e.Lo), figure(e.Hi))
+	if math.IsNaN(e.Value) {
+		return "-"
+	}
+	d := digits(e.Value)
+	return fmt.Sprintf("%.*f [%.*f, %.*f]", d, e.Value, d, e.Lo, d, e.Hi)
 }
 
 // scaled is the estimate times a factor.
@@ -140,7 +144,7 @@ func estimate(f func(means []float64) float64, samples ...sample) Estimate {
 		clear(means)
 		for text := range samples[0] {
 			for stream := range samples[0][text] {
-				draw(rng, samples, text, stream, means)
+				resample(rng, samples, text, stream, means)
 			}
 		}
 		if v := f(means); !math.IsNaN(v) {
@@ -157,8 +161,8 @@ func estimate(f func(means []float64) float64, samples ...sample) Estimate {
 	return e
 }
 
-// draw adds the mean of one resampled stream to each sample's mean, at the weight it has.
-func draw(rng *rand.Rand, samples []sample, text, stream int, means []float64) {
+// resample adds the mean of one resampled stream to each sample's mean, at the weight it has.
+func resample(rng *rand.Rand, samples []sample, text, stream int, means []float64) {
 	n := samples[0][text][stream].tokens()
 	weight := 1 / float64(n*len(samples[0][text])*len(samples[0]))
 	block := min(blockTokens, max(1, n/4)) // a short stream still has some blocks to draw
@@ -224,19 +228,25 @@ func average[T any](all []T, value func(T) float64) float64 {
 
 // figure writes three significant digits without an exponent.
 func figure(v float64) string {
-	switch a := math.Abs(v); {
-	case math.IsNaN(v):
+	if math.IsNaN(v) {
 		return "-"
-	case a == 0 || a >= 100:
-		return fmt.Sprintf("%.0f", v)
-	case a >= 10:
-		return fmt.Sprintf("%.1f", v)
-	case a >= 1:
-		return fmt.Sprintf("%.2f", v)
-	case a >= 0.0995:
-		return fmt.Sprintf("%.3f", v)
+	}
+	return fmt.Sprintf("%.*f", digits(v), v)
+}
+
+// digits behind the point to show three that are significant, four at most.
+func digits(v float64) int {
+	switch a := math.Abs(v); {
+	case a == 0 || a >= 99.95:
+		return 0
+	case a >= 9.995:
+		return 1
+	case a >= 0.9995:
+		return 2
+	case a >= 0.09995:
+		return 3
 	default:
-		return fmt.Sprintf("%.4f", v)
+		return 4
 	}
 }
 

@@ -101,7 +101,7 @@ func (c *comparison) judge(s *setup) (out []Verdict) {
 				continue
 			}
 			v := Verdict{Question: c.question, Setup: s.title(), Goal: c.goal, Met: ratio.Value <= c.limit}
-			v.Text = fmt.Sprintf("%s: KL %s against %s of %s, %s times; %s %% against %s %% of KV read",
+			v.Text = fmt.Sprintf("%s: KL %s against %s of %s, ratio %s; KV read %s %% against %s %%",
 				a.name, figure(a.kl.Value), figure(b.kl.Value), b.name, ratio, percent(a.share, 1), percent(b.share, 1))
 			v.Text += c.remark(a, b, ratio, &v.Met)
 			out = append(out, v)
@@ -271,12 +271,13 @@ func (g verdictGroup) Heading() string {
 }
 
 // Count says how often the goal was met.
-func (g verdictGroup) Count() string {
-	met := 0
+func (g verdictGroup) Count() string { return fmt.Sprintf("Met in %d of %d", g.met(), len(g.Verdicts)) }
+
+func (g verdictGroup) met() (n int) {
 	for _, v := range g.Verdicts {
 		if v.Met {
-			met++
+			n++
 		}
 	}
-	return fmt.Sprintf("Met in %d of %d", met, len(g.Verdicts))
+	return n
 }
