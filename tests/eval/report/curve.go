@@ -1,0 +1,169 @@
+package report
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"sort"
+)
+
+// Point is one policy of a curve, over all texts.
+type Point struct {
+	Policy string
+	Share  float64  // of the KV bytes of full attention
+	MS     float64  // per token; with several streams the time divides by them
+	KL     Estimate // nats per token
+
+	policy *policy
+}
+
+// Curve is a family: policies that differ in budget only.
+type Curve struct {
+	Family string
+	Points []Point // by share
+	oracle bool
+	bytime []Point
+}
+
+// Curves returns the families of records of one test, model, KV type and prompt length;
+// without full attention, and without policies that lack a text others have.
+func Curves(records []Record) []Curve {
+	var all []Curve
+	for _, s := range setups(records) {
+		all = append(all, s.curves()...)
+	}
+	return all
+}
+
+func (s *setup) curves() []Curve {
+	var all []Curve
+	for _, p := range s.policies {
+		if p.full() || !p.complete || !(p.kl.Value > 0) || !(p.share > 0) {
+			continue
+		}
+		if len(all) == 0 || all[len(all)-1].Family != p.family {
+			all = append(all, Curve{Family: p.family, oracle: !p.attainable()})
+		}
+		c := &all[len(all)-1]
+		c.Points = append(c.Points, Point{p.name, p.share, p.ms, p.kl, p})
+	}
+	for i := range all {
+		c := &all[i]
+		slices.SortStableFunc(c.Points, func(a, b Point) int { return cmp.Compare(a.Share, b.Share) })
+		for _, p := range c.Points {
+			if p.MS > 0 {
+				c.bytime = append(c.bytime, p)
+			}
+		}
+		slices.SortStableFunc(c.bytime, func(a, b Point) int { return cmp.Compare(a.MS, b.MS) })
+	}
+	return all
+}
+
+// At is the KL at a share of KV bytes: log KL linear in log share between the two
+// points around it. Not ok outside of the points.
+func (c *Curve) At(share float64) (kl float64, ok bool) { return at(c.Points, share, byShare) }
+
+// AtTime is the same at a time per token in ms.
+func (c *Curve) AtTime(ms float64) (kl float64, ok bool) { return at(c.bytime, ms, byTime) }
+
+func byShare(p Point) float64 { return p.Share }
+func byTime(p Point) float64  { return p.MS }
+
+func at(points []Point, x float64, of func(Point) float64) (kl float64, ok bool) {
+	i, w, ok := between(points, x, of)
+	if !ok {
+		return 0, false
+	}
+	return geometric(points[i].KL.Value, points[i+1].KL.Value, w), true
+}
+
+// between finds the points i and i+1 around x, and the weight of the second.
+func between(points []Point, x float64, of func(Point) float64) (i int, w float64, ok bool) {
+	last := len(points) - 1
+	if last < 1 || x < of(points[0])*0.999 || x > of(points[last])*1.001 { // rounding is no extrapolation
+		return 0, 0, false
+	}
+	i = sort.Search(last-1, func(i int) bool { return of(points[i+1]) >= x })
+	a, b := math.Log(of(points[i])), math.Log(of(points[i+1]))
+	if b-a < 1e-9 {
+		return i, 1, true
+	}
+	return i, min(1, max(0, (math.Log(x)-a)/(b-a))), true
+}
+
+// geometric is the weighted geometric mean.
+func geometric(a, b, weight float64) float64 {
+	return math.Exp((1-weight)*math.Log(a) + weight*math.Log(b))
+}
+
+// against compares a point with a curve at the same x: its KL over the curve's there,
+// paired over the common texts.
+func (p *Point) against(points []Point, of func(Point) float64) (ratio Estimate, other float64, ok bool) {
+	i, w, ok := between(points, of(*p), of)
+	if !ok {
+		return Estimate{}, 0, false
+	}
+	samples := paired(p.policy.records, points[i].policy.records, points[i+1].policy.records)
+	if samples == nil {
+		return Estimate{}, 0, false
+	}
+	ratio = estimate(func(m []float64) float64 { return m[0] / geometric(m[1], m[2], w) }, samples...)
+	return ratio, p.KL.Value / ratio.Value, true
+}
+
+// commonShares are the columns of the table at equal bytes: those which at least half of
+// the curves reach.
+func commonShares(curves []Curve) []float64 {
+	var common []float64
+	for _, share := range []float64{0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.16, 0.24, 0.32, 0.48} {
+		if reached(curves, func(c *Curve) bool { _, ok := c.At(share); return ok }) {
+			common = append(common, share)
+		}
+	}
+	return common
+}
+
+// commonTimes are up to six times per token that at least half of the curves reach, in
+// even steps of a round factor.
+func commonTimes(curves []Curve) []float64 {
+	lo, hi := math.Inf(1), 0.0
+	for _, c := range curves {
+		for _, p := range c.bytime {
+			if reached(curves, func(c *Curve) bool { _, ok := c.AtTime(p.MS); return ok }) {
+				lo, hi = min(lo, p.MS), max(hi, p.MS)
+			}
+		}
+	}
+	if !(hi > lo) {
+		return nil
+	}
+	var times []float64
+	for i := range 6 {
+		ms := round2(geometric(lo, hi, float64(i)/5))
+		if !slices.Contains(times, ms) && reached(curves, func(c *Curve) bool { _, ok := c.AtTime(ms); return ok }) {
+			times = append(times, ms)
+		}
+	}
+	return times
+}
+
+// round2 rounds to two significant digits.
+func round2(v float64) float64 {
+	unit := math.Pow(10, math.Floor(math.Log10(v))-1)
+	return math.Round(v/unit) * unit
+}
+
+// reached: by at least half of the curves that have more than one point, and by two.
+func reached(curves []Curve, by func(*Curve) bool) bool {
+	n, of := 0, 0
+	for i := range curves {
+		if len(curves[i].Points) > 1 {
+			of++
+			if by(&curves[i]) {
+				n++
+			}
+		}
+	}
+	return n >= 2 && 2*n >= of
+}

@@ -1,0 +1,195 @@
+package report
+
+import (
+	"bufio"
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+)
+
+// Table prints what was measured: for each test, model and KV type a line per policy,
+// then the KL at equal bytes and at equal time. It fits 120 columns.
+func Table(w io.Writer, records []Record) error {
+	b := bufio.NewWriter(w)
+	for _, s := range setups(records) {
+		for _, g := range s.grids() {
+			g.write(b)
+		}
+		if s.decodes() {
+			for _, g := range s.equal() {
+				g.write(b)
+			}
+		}
+	}
+	return b.Flush()
+}
+
+// grids are the tables of a setup's policies.
+func (s *setup) grids() []*grid {
+	var out []*grid
+	if len(s.policies) > 0 {
+		if s.decodes() {
+			out = append(out, s.decoded())
+			if len(s.texts) > 1 {
+				out = append(out, s.byText())
+			}
+		} else {
+			out = append(out, s.tasks())
+		}
+	}
+	if len(s.failed) > 0 {
+		g := &grid{Caption: s.title() + ": could not run", Head: []string{"policy", "why"}}
+		for _, r := range s.failed {
+			g.row(r.Policy+" on "+r.Text, r.Error)
+		}
+		out = append(out, g)
+	}
+	return out
+}
+
+func (s *setup) decoded() *grid {
+	g := &grid{
+		Caption: s.title(),
+		Head: []string{"policy", "KL [95 %]", "NLL-full", "top-1 %", "KV %", "mass %", "expos.", "tok/s",
+			"KL 1st", "2nd", "3rd", "4th quarter"},
+	}
+	for _, p := range s.policies {
+		row := []string{s.label(p), p.kl.String(), fmt.Sprintf("%+.4f", p.dNLL), percent(p.top1, 1), percent(p.share, 1),
+			percent(p.mass, 1), figure(p.exposure), figure(1000 / p.ms)}
+		if p.full() {
+			row[1], row[2], row[3], row[5], row[6] = "-", "-", "-", "-", "-"
+		}
+		for _, q := range p.quarters {
+			row = append(row, figure(q))
+		}
+		g.row(row...)
+	}
+	g.Notes = s.inactive()
+	return g
+}
+
+// label is the policy's name, with the texts it has if some are missing.
+func (s *setup) label(p *policy) string {
+	if p.complete || !s.decodes() {
+		return p.name
+	}
+	return fmt.Sprintf("%s (%d of %d texts)", p.name, len(p.records), len(s.texts))
+}
+
+// inactive warns of figures that do not prove what they seem to.
+func (s *setup) inactive() (notes []string) {
+	for _, p := range s.policies {
+		switch {
+		case p.full():
+		case p.sparse == 0:
+			notes = append(notes, "Beware: "+p.name+" decoded no token sparsely.")
+		case p.opt.corrects() && p.opt["select"] != "streaming" && p.corrected == 0:
+			notes = append(notes, "Beware: "+p.name+" corrected no token.")
+		}
+	}
+	return notes
+}
+
+func (s *setup) byText() *grid {
+	g := &grid{Caption: "KL by text", Head: append([]string{"policy"}, s.texts...)}
+	for _, p := range s.policies {
+		if p.full() {
+			continue
+		}
+		row := []string{p.name}
+		for _, text := range s.texts {
+			of := slices.DeleteFunc(slices.Clone(p.records), func(r Record) bool { return r.Text != text })
+			row = append(row, figure(average(of, func(r Record) float64 { return r.KL })))
+		}
+		g.row(row...)
+	}
+	return g
+}
+
+func (s *setup) tasks() *grid {
+	lengths := map[int]bool{}
+	for _, p := range s.policies {
+		for _, r := range p.records {
+			lengths[r.Ctx] = true
+		}
+	}
+	g := &grid{Caption: s.title(), Head: []string{"policy", "right", "% [95 %]", "same as full %", "KV %", "tok/s"}}
+	columns := slices.Sorted(maps.Keys(lengths))
+	if len(columns) > 1 {
+		for _, n := range columns {
+			g.Head = append(g.Head, fmt.Sprintf("at %d", n))
+		}
+	}
+	for _, p := range s.policies {
+		e := wilson(p.right, p.asked).scaled(100)
+		row := []string{p.name, fmt.Sprintf("%d of %d", p.right, p.asked), fmt.Sprintf("%.0f [%.0f, %.0f]", e.Value, e.Lo, e.Hi),
+			percent(float64(p.same)/float64(p.asked), 0), percent(p.share, 1), figure(1000 / p.ms)}
+		if p.full() {
+			row[3] = "-"
+		}
+		for _, n := range columns[:min(len(columns), len(g.Head)-len(row))] {
+			right, asked := 0, 0
+			for _, r := range p.records {
+				if r.Ctx == n {
+					right, asked = right+r.Right, asked+r.Asked
+				}
+			}
+			row = append(row, fmt.Sprintf("%d/%d", right, asked))
+		}
+		g.row(row...)
+	}
+	return g
+}
+
+// equal are the tables at equal bytes read and at equal time per token.
+func (s *setup) equal() []*grid {
+	curves := s.curves()
+	var out []*grid
+	if shares := commonShares(curves); len(shares) > 0 {
+		out = append(out, equalGrid("KL at equal bytes read: columns are the share of KV bytes", curves, shares,
+			func(v float64) string { return fmt.Sprintf("%g %%", round2(100*v)) }, (*Curve).At))
+	}
+	if times := commonTimes(curves); len(times) > 0 {
+		out = append(out, equalGrid("KL at equal time per token", curves, times,
+			func(v float64) string { return fmt.Sprintf("%.4g ms", v) }, (*Curve).AtTime))
+	}
+	return out
+}
+
+func equalGrid(caption string, curves []Curve, columns []float64, head func(float64) string, at func(*Curve, float64) (float64, bool)) *grid {
+	g := &grid{
+		Caption: caption,
+		Head:    []string{"family"},
+		Notes:   []string{"* best of its column (the oracle, which cannot be had, aside). Between budgets by interpolation; - is outside of those measured."},
+	}
+	best := make([]float64, len(columns))
+	for j, x := range columns {
+		g.Head = append(g.Head, head(x))
+		for i := range curves {
+			if kl, ok := at(&curves[i], x); ok && !curves[i].oracle && (best[j] == 0 || kl < best[j]) {
+				best[j] = kl
+			}
+		}
+	}
+	for i := range curves {
+		c := &curves[i]
+		row := []cell{{Text: c.Family}}
+		some := false
+		for j, x := range columns {
+			kl, ok := at(c, x)
+			if !ok {
+				row = append(row, cell{Text: "-"})
+				continue
+			}
+			some = true
+			row = append(row, cell{figure(kl), !c.oracle && kl == best[j]})
+		}
+		if some {
+			g.Rows = append(g.Rows, row)
+		}
+	}
+	slices.SortStableFunc(g.Rows, func(a, b []cell) int { return cmp.Compare(a[0].Text, b[0].Text) })
+	return g
+}
