@@ -56,7 +56,7 @@ func budgetVerdicts(all []*setup) []Verdict {
 				details = append(details, Verdict{Question: question, Setup: s.title(), Text: text, Points: points})
 			}
 		}
-		out = append(out, Verdict{Question: question, Text: fmt.Sprintf("At equal %s, everything counted: %s.", term.name, total)})
+		out = append(out, Verdict{Question: question, Text: fmt.Sprintf("At equal %s, everything counted: %s.", term.name, total), Brief: true})
 	}
 	if len(details) == 0 {
 		return nil

@@ -117,20 +117,23 @@ func (p *Point) against(points []Point, of func(Point) float64) (ratio Estimate,
 func commonShares(curves []Curve) []float64 {
 	var common []float64
 	for _, share := range []float64{0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.16, 0.24, 0.32, 0.48} {
-		if reached(curves, func(c *Curve) bool { _, ok := c.At(share); return ok }) {
+		if reached(curves, 2, func(c *Curve) bool { _, ok := c.At(share); return ok }) {
 			common = append(common, share)
 		}
 	}
 	return common
 }
 
-// commonTimes are up to six times per token that at least half of the curves reach, in
-// even steps of a round factor.
+// commonTimes are up to six times per token, in even steps of a round factor, that at
+// least a quarter of the curves reach: what a correction costs may keep it from the rest.
 func commonTimes(curves []Curve) []float64 {
+	common := func(ms float64) bool {
+		return reached(curves, 4, func(c *Curve) bool { _, ok := c.AtTime(ms); return ok })
+	}
 	lo, hi := math.Inf(1), 0.0
 	for _, c := range curves {
 		for _, p := range c.bytime {
-			if reached(curves, func(c *Curve) bool { _, ok := c.AtTime(p.MS); return ok }) {
+			if common(p.MS) {
 				lo, hi = min(lo, p.MS), max(hi, p.MS)
 			}
 		}
@@ -140,8 +143,7 @@ func commonTimes(curves []Curve) []float64 {
 	}
 	var times []float64
 	for i := range 6 {
-		ms := round2(geometric(lo, hi, float64(i)/5))
-		if !slices.Contains(times, ms) && reached(curves, func(c *Curve) bool { _, ok := c.AtTime(ms); return ok }) {
+		if ms := round2(geometric(lo, hi, float64(i)/5)); !slices.Contains(times, ms) && common(ms) {
 			times = append(times, ms)
 		}
 	}
@@ -154,8 +156,8 @@ func round2(v float64) float64 {
 	return math.Round(v/unit) * unit
 }
 
-// reached: by at least half of the curves that have more than one point, and by two.
-func reached(curves []Curve, by func(*Curve) bool) bool {
+// reached: by at least one in so many of the curves that have more than one point, and by two.
+func reached(curves []Curve, oneIn int, by func(*Curve) bool) bool {
 	n, of := 0, 0
 	for i := range curves {
 		if len(curves[i].Points) > 1 {
@@ -165,5 +167,5 @@ func reached(curves []Curve, by func(*Curve) bool) bool {
 			}
 		}
 	}
-	return n >= 2 && 2*n >= of
+	return n >= 2 && oneIn*n >= of
 }

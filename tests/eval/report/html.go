@@ -71,7 +71,7 @@ func (g verdictGroup) summary(id string) summaryLine {
 		return l
 	}
 	for _, v := range g.Verdicts {
-		if v.Setup == "" || len(g.Verdicts) <= 3 {
+		if v.Brief || len(g.Verdicts) <= 3 {
 			l.Answers = append(l.Answers, v.Text)
 		}
 	}

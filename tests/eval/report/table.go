@@ -162,7 +162,7 @@ func equalGrid(caption string, curves []Curve, columns []float64, head func(floa
 	g := &grid{
 		Caption: caption,
 		Head:    []string{"family"},
-		Notes:   []string{"* best of its column (the oracle, which cannot be had, aside). Between budgets by interpolation; - is outside of those measured."},
+		Notes:   []string{"* best of its column (the oracle, which cannot be had, aside). Between budgets by interpolation; - is outside of those measured. Families with one budget are in the plots only."},
 	}
 	best := make([]float64, len(columns))
 	for j, x := range columns {
