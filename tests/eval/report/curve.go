@@ -97,19 +97,37 @@ func geometric(a, b, weight float64) float64 {
 	return math.Exp((1-weight)*math.Log(a) + weight*math.Log(b))
 }
 
-// against compares a point with a curve at the same x: its KL over the curve's there,
-// paired over the common texts.
-func (p *Point) against(points []Point, of func(Point) float64) (ratio Estimate, other float64, ok bool) {
-	i, w, ok := between(points, of(*p), of)
-	if !ok {
-		return Estimate{}, 0, false
+// rival is what a point is compared with on another curve.
+type rival struct {
+	x     float64  // share or ms of the rival, the point's own if the curve has it between two points
+	kl    float64  // of the rival
+	ratio Estimate // KL of the point over the rival's, paired over the common texts
+}
+
+// against compares a point with a curve at the same x. Beyond the curve's ends it compares
+// with the end, and is ok only if one of the two has both the lower KL and the lower x.
+func (p *Point) against(points []Point, of func(Point) float64) (r rival, ok bool) {
+	if len(points) == 0 {
+		return r, false
 	}
-	samples := paired(p.policy.records, points[i].policy.records, points[i+1].policy.records)
+	r.x = of(*p)
+	i, w, inside := between(points, r.x, of)
+	if !inside {
+		if r.x > of(points[0]) {
+			i = len(points) - 1
+		}
+		r.x = of(points[i])
+	}
+	next := min(i+1, len(points)-1)
+	samples := paired(p.policy.records, points[i].policy.records, points[next].policy.records)
 	if samples == nil {
-		return Estimate{}, 0, false
+		return r, false
 	}
-	ratio = estimate(func(m []float64) float64 { return m[0] / geometric(m[1], m[2], w) }, samples...)
-	return ratio, p.KL.Value / ratio.Value, true
+	r.ratio = estimate(func(m []float64) float64 { return m[0] / geometric(m[1], m[2], w) }, samples...)
+	r.kl = geometric(points[i].KL.Value, points[next].KL.Value, w)
+	worse, dearer := r.ratio.Lo > 1, of(*p) > r.x
+	better, cheaper := r.ratio.Hi < 1, of(*p) < r.x
+	return r, inside || worse && dearer || better && cheaper
 }
 
 // commonShares are the columns of the table at equal bytes: those which at least half of

@@ -150,7 +150,9 @@ func sameBudget(curves []Curve) (points []Point, budget string) {
 	count := map[string]int{}
 	for _, c := range curves {
 		for _, p := range c.Points {
-			count[p.policy.opt["budget"]]++
+			if len(c.Points) > 1 || len(curves) == 1 {
+				count[p.policy.opt["budget"]]++
+			}
 		}
 	}
 	most := slices.Max(slices.Collect(maps.Values(count)))

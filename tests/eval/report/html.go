@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"strings"
 )
 
 // Meta is what the report says about itself.
@@ -19,7 +20,9 @@ type Meta struct {
 //go:embed report.html
 var pageText string
 
-var pageTemplate = template.Must(template.New("report").Parse(pageText))
+var pageTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
+	"nobreak": func(s string) string { return strings.ReplaceAll(s, " %", "\u00a0%") },
+}).Parse(pageText))
 
 // section is a setup in the page.
 type section struct {

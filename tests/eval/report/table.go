@@ -2,10 +2,10 @@ package report
 
 import (
 	"bufio"
-	"cmp"
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 )
 
@@ -149,47 +149,51 @@ func (s *setup) equal() []*grid {
 	var out []*grid
 	if shares := commonShares(curves); len(shares) > 0 {
 		out = append(out, equalGrid("KL at equal bytes read: columns are the share of KV bytes", curves, shares,
-			func(v float64) string { return fmt.Sprintf("%g %%", round2(100*v)) }, (*Curve).At))
+			func(v float64) string { return fmt.Sprintf("%g %%", round2(100*v)) }, (*Curve).At, terms[0].points, byShare))
 	}
 	if times := commonTimes(curves); len(times) > 0 {
 		out = append(out, equalGrid("KL at equal time per token", curves, times,
-			func(v float64) string { return fmt.Sprintf("%.4g ms", v) }, (*Curve).AtTime))
+			func(v float64) string { return fmt.Sprintf("%.4g ms", v) }, (*Curve).AtTime, terms[1].points, byTime))
 	}
 	return out
 }
 
-func equalGrid(caption string, curves []Curve, columns []float64, head func(float64) string, at func(*Curve, float64) (float64, bool)) *grid {
+func equalGrid(caption string, curves []Curve, columns []float64, head func(float64) string, at func(*Curve, float64) (float64, bool), points func(*Curve) []Point, of func(Point) float64) *grid {
 	g := &grid{
 		Caption: caption,
 		Head:    []string{"family"},
-		Notes:   []string{"* best of its column (the oracle, which cannot be had, aside). Between budgets by interpolation; - is outside of those measured. Families with one budget are in the plots only."},
+		Notes: []string{"* best of its column (the oracle, which cannot be had, aside). Between budgets by interpolation. " +
+			"≤: the largest budget measured takes less. -: the smallest takes more."},
+	}
+	for _, x := range columns {
+		g.Head = append(g.Head, head(x))
 	}
 	best := make([]float64, len(columns))
-	for j, x := range columns {
-		g.Head = append(g.Head, head(x))
-		for i := range curves {
-			if kl, ok := at(&curves[i], x); ok && !curves[i].oracle && (best[j] == 0 || kl < best[j]) {
-				best[j] = kl
-			}
-		}
-	}
+	values := make([][]float64, len(curves))
 	for i := range curves {
 		c := &curves[i]
 		row := []cell{{Text: c.Family}}
-		some := false
 		for j, x := range columns {
 			kl, ok := at(c, x)
-			if !ok {
-				row = append(row, cell{Text: "-"})
-				continue
+			text := figure(kl)
+			if p := points(c); !ok && len(p) > 0 && of(p[len(p)-1]) <= x {
+				kl, ok = p[len(p)-1].KL.Value, true
+				text = "≤" + figure(kl)
 			}
-			some = true
-			row = append(row, cell{figure(kl), !c.oracle && kl == best[j]})
+			if !ok {
+				kl, text = math.NaN(), "-"
+			} else if !c.oracle && (best[j] == 0 || kl < best[j]) {
+				best[j] = kl
+			}
+			values[i] = append(values[i], kl)
+			row = append(row, cell{Text: text})
 		}
-		if some {
-			g.Rows = append(g.Rows, row)
+		g.Rows = append(g.Rows, row)
+	}
+	for i := range curves {
+		for j := range columns {
+			g.Rows[i][j+1].Best = !curves[i].oracle && values[i][j] == best[j]
 		}
 	}
-	slices.SortStableFunc(g.Rows, func(a, b []cell) int { return cmp.Compare(a[0].Text, b[0].Text) })
 	return g
 }

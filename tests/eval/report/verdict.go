@@ -116,7 +116,7 @@ func (c *comparison) remark(a, b *policy, ratio Estimate, met *bool) string {
 	case !*met:
 		s = append(s, fmt.Sprintf("missed by %s", figure(ratio.Value-c.limit)))
 	case ratio.Hi > c.limit:
-		s = append(s, fmt.Sprintf("met, but the interval reaches beyond %g", c.limit))
+		s = append(s, fmt.Sprintf("the interval reaches beyond %g", c.limit))
 	}
 	if c.sameBytes && a.share > 1.01*b.share {
 		*met = false
