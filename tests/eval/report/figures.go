@@ -136,7 +136,7 @@ func (looks styles) position(curves []Curve, title string) []figureHTML {
 		return nil
 	}
 	p.X.Min, p.X.Max = 0, last*1.05
-	p.X.Tick.Marker = plot.TickerFunc(tokenTicks)
+	p.X.Tick.Marker = plot.TickerFunc(evenTicks)
 	logAxis(&p.Y, slices.Min(ys), slices.Max(ys))
 	return []figureHTML{{
 		Caption: fmt.Sprintf("KL over position, mean of all streams and texts in equal parts of the decoded tokens; policies with a budget of %s.", budget),
@@ -236,7 +236,7 @@ func (s *setup) bars() []figureHTML {
 	p.NominalY(names...)
 	p.Y.Min, p.Y.Max = -0.5, float64(len(shown))-0.5
 	p.X.Min, p.X.Max = 0, 100
-	p.X.Tick.Marker = plot.TickerFunc(tokenTicks)
+	p.X.Tick.Marker = plot.TickerFunc(evenTicks)
 	return []figureHTML{{
 		Caption: "Answers right, and the same as with full attention.",
 		SVG:     svg(p, legend, plotWidth, vg.Length(60+rowHeight*len(shown)), s.title()+": answers"),

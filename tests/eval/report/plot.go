@@ -97,8 +97,12 @@ func logAxis(a *plot.Axis, lo, hi float64) {
 func logTicks(lo, hi float64) (ticks []plot.Tick) {
 	labelled := "1 2 5"
 	switch decades := hi - lo; {
-	case decades < 0.5:
-		labelled = "1 1.2 1.5 2 2.5 3 3.5 4 5 6 7 8 9"
+	case decades < 0.4: // hardly a logarithmic scale
+		ticks = evenTicks(math.Pow(10, lo), math.Pow(10, hi))
+		for i := range ticks {
+			ticks[i].Value = math.Log10(ticks[i].Value)
+		}
+		return ticks
 	case decades < 1.2:
 		labelled = "1 1.5 2 3 4 5 6 8"
 	case decades < 2.2:
@@ -117,14 +121,15 @@ func logTicks(lo, hi float64) (ticks []plot.Tick) {
 	return ticks
 }
 
-// tokenTicks are at round whole numbers.
-func tokenTicks(lo, hi float64) (ticks []plot.Tick) {
-	step := 1.0
+// evenTicks are at multiples of a round number, ten at most.
+func evenTicks(lo, hi float64) (ticks []plot.Tick) {
+	step := math.Pow(10, math.Floor(math.Log10((hi-lo)/10)))
 	for factor := 0; (hi-lo)/step > 10; factor++ {
 		step *= []float64{2, 2.5, 2}[factor%3] // 1, 2, 5, 10
 	}
-	for v := math.Ceil(lo/step) * step; v <= hi; v += step {
-		ticks = append(ticks, plot.Tick{Value: v, Label: strconv.FormatFloat(v, 'f', -1, 64)})
+	for i := math.Ceil(lo / step); i*step <= hi; i++ {
+		v := i*step + 0 // no minus zero
+		ticks = append(ticks, plot.Tick{Value: v, Label: strconv.FormatFloat(v, 'g', 6, 64)})
 	}
 	return ticks
 }

@@ -27,7 +27,7 @@ type comparison struct {
 	limit          float64 // of the ratio
 	differ         []string
 	ours, theirs   func(options) bool
-	sameBytes      bool // ours must not read more
+	sameBytes      bool // ours must not read more, within 1 %
 }
 
 func plainSelection(o options) bool { return !o.corrects() && o["select"] != "streaming" }
