@@ -56,7 +56,7 @@ func budgetVerdicts(all []*setup) []Verdict {
 				details = append(details, Verdict{Question: question, Setup: s.title(), Text: text, Points: points})
 			}
 		}
-		out = append(out, Verdict{Question: question, Text: fmt.Sprintf("At equal %s, everything counted: %s.", term.name, total)})
+		out = append(out, Verdict{Question: question, Text: fmt.Sprintf("At equal %s, everything counted: %s.", term.name, total), Brief: true})
 	}
 	if len(details) == 0 {
 		return nil
@@ -82,24 +82,28 @@ func uncorrected(curves []Curve, c *Curve) *Curve {
 
 func compare(points, budget []Point, of func(Point) float64, at func(float64) string) (t tally, lines []string) {
 	for _, p := range points {
-		ratio, other, ok := p.against(budget, of)
+		r, ok := p.against(budget, of)
 		if !ok {
 			continue
 		}
 		says := ""
 		switch {
-		case ratio.Hi < 1:
+		case r.ratio.Hi < 1:
 			t.correction++
 			says = "correction is better"
-		case ratio.Lo > 1:
+		case r.ratio.Lo > 1:
 			t.budget++
 			says = "reading more pages is better"
 		default:
 			t.unclear++
 			says = "no clear difference"
 		}
-		lines = append(lines, fmt.Sprintf("At %s (%s) %s: KL %s with correction against %s with a larger budget, ratio %s.",
-			at(of(p)), p.Policy, says, figure(p.KL.Value), figure(other), ratio))
+		where := ""
+		if r.x != of(p) {
+			where = " at " + at(r.x)
+		}
+		lines = append(lines, fmt.Sprintf("At %s (%s) %s: KL %s with correction against %s with a larger budget%s, ratio %s.",
+			at(of(p)), p.Policy, says, figure(p.KL.Value), figure(r.kl), where, r.ratio))
 	}
 	return t, lines
 }

@@ -97,19 +97,37 @@ func geometric(a, b, weight float64) float64 {
 	return math.Exp((1-weight)*math.Log(a) + weight*math.Log(b))
 }
 
-// against compares a point with a curve at the same x: its KL over the curve's there,
-// paired over the common texts.
-func (p *Point) against(points []Point, of func(Point) float64) (ratio Estimate, other float64, ok bool) {
-	i, w, ok := between(points, of(*p), of)
-	if !ok {
-		return Estimate{}, 0, false
+// rival is what a point is compared with on another curve.
+type rival struct {
+	x     float64  // share or ms of the rival, the point's own if the curve has it between two points
+	kl    float64  // of the rival
+	ratio Estimate // KL of the point over the rival's, paired over the common texts
+}
+
+// against compares a point with a curve at the same x. Beyond the curve's ends it compares
+// with the end, and is ok only if one of the two has both the lower KL and the lower x.
+func (p *Point) against(points []Point, of func(Point) float64) (r rival, ok bool) {
+	if len(points) == 0 {
+		return r, false
 	}
-	samples := paired(p.policy.records, points[i].policy.records, points[i+1].policy.records)
+	r.x = of(*p)
+	i, w, inside := between(points, r.x, of)
+	if !inside {
+		if r.x > of(points[0]) {
+			i = len(points) - 1
+		}
+		r.x = of(points[i])
+	}
+	next := min(i+1, len(points)-1)
+	samples := paired(p.policy.records, points[i].policy.records, points[next].policy.records)
 	if samples == nil {
-		return Estimate{}, 0, false
+		return r, false
 	}
-	ratio = estimate(func(m []float64) float64 { return m[0] / geometric(m[1], m[2], w) }, samples...)
-	return ratio, p.KL.Value / ratio.Value, true
+	r.ratio = estimate(func(m []float64) float64 { return m[0] / geometric(m[1], m[2], w) }, samples...)
+	r.kl = geometric(points[i].KL.Value, points[next].KL.Value, w)
+	worse, dearer := r.ratio.Lo > 1, of(*p) > r.x
+	better, cheaper := r.ratio.Hi < 1, of(*p) < r.x
+	return r, inside || worse && dearer || better && cheaper
 }
 
 // commonShares are the columns of the table at equal bytes: those which at least half of
@@ -117,20 +135,23 @@ func (p *Point) against(points []Point, of func(Point) float64) (ratio Estimate,
 func commonShares(curves []Curve) []float64 {
 	var common []float64
 	for _, share := range []float64{0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.16, 0.24, 0.32, 0.48} {
-		if reached(curves, func(c *Curve) bool { _, ok := c.At(share); return ok }) {
+		if reached(curves, 2, func(c *Curve) bool { _, ok := c.At(share); return ok }) {
 			common = append(common, share)
 		}
 	}
 	return common
 }
 
-// commonTimes are up to six times per token that at least half of the curves reach, in
-// even steps of a round factor.
+// commonTimes are up to six times per token, in even steps of a round factor, that at
+// least a quarter of the curves reach: what a correction costs may keep it from the rest.
 func commonTimes(curves []Curve) []float64 {
+	common := func(ms float64) bool {
+		return reached(curves, 4, func(c *Curve) bool { _, ok := c.AtTime(ms); return ok })
+	}
 	lo, hi := math.Inf(1), 0.0
 	for _, c := range curves {
 		for _, p := range c.bytime {
-			if reached(curves, func(c *Curve) bool { _, ok := c.AtTime(p.MS); return ok }) {
+			if common(p.MS) {
 				lo, hi = min(lo, p.MS), max(hi, p.MS)
 			}
 		}
@@ -140,8 +161,7 @@ func commonTimes(curves []Curve) []float64 {
 	}
 	var times []float64
 	for i := range 6 {
-		ms := round2(geometric(lo, hi, float64(i)/5))
-		if !slices.Contains(times, ms) && reached(curves, func(c *Curve) bool { _, ok := c.AtTime(ms); return ok }) {
+		if ms := round2(geometric(lo, hi, float64(i)/5)); !slices.Contains(times, ms) && common(ms) {
 			times = append(times, ms)
 		}
 	}
@@ -154,8 +174,8 @@ func round2(v float64) float64 {
 	return math.Round(v/unit) * unit
 }
 
-// reached: by at least half of the curves that have more than one point, and by two.
-func reached(curves []Curve, by func(*Curve) bool) bool {
+// reached: by at least one in so many of the curves that have more than one point, and by two.
+func reached(curves []Curve, oneIn int, by func(*Curve) bool) bool {
 	n, of := 0, 0
 	for i := range curves {
 		if len(curves[i].Points) > 1 {
@@ -165,5 +185,5 @@ func reached(curves []Curve, by func(*Curve) bool) bool {
 			}
 		}
 	}
-	return n >= 2 && 2*n >= of
+	return n >= 2 && oneIn*n >= of
 }

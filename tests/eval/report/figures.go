@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"html/template"
 	"image/color"
@@ -81,14 +82,14 @@ func (looks styles) quality(curves []Curve, x, y string, points func(*Curve) []P
 		c := &curves[i]
 		var data scatter
 		for _, pt := range points(c) {
-			kl := pt.KL.Value
+			x, kl := math.Log10(of(pt)), math.Log10(pt.KL.Value)
 			lo, hi := kl, kl
-			if pt.KL.Lo > 0 && pt.KL.Hi >= kl {
-				lo, hi = min(kl, pt.KL.Lo), pt.KL.Hi
+			if pt.KL.Lo > 0 && pt.KL.Hi > 0 {
+				lo, hi = min(kl, math.Log10(pt.KL.Lo)), max(kl, math.Log10(pt.KL.Hi))
 			}
-			data.XYs = append(data.XYs, plotter.XY{X: of(pt), Y: kl})
+			data.XYs = append(data.XYs, plotter.XY{X: x, Y: kl})
 			data.YErrors = append(data.YErrors, struct{ Low, High float64 }{kl - lo, hi - kl})
-			xs, ys = append(xs, of(pt)), append(ys, lo, hi)
+			xs, ys = append(xs, x), append(ys, lo, hi)
 		}
 		if len(data.XYs) == 0 {
 			continue
@@ -135,6 +136,7 @@ func (looks styles) position(curves []Curve, title string) []figureHTML {
 		return nil
 	}
 	p.X.Min, p.X.Max = 0, last*1.05
+	p.X.Tick.Marker = plot.TickerFunc(evenTicks)
 	logAxis(&p.Y, slices.Min(ys), slices.Max(ys))
 	return []figureHTML{{
 		Caption: fmt.Sprintf("KL over position, mean of all streams and texts in equal parts of the decoded tokens; policies with a budget of %s.", budget),
@@ -143,22 +145,22 @@ func (looks styles) position(curves []Curve, title string) []figureHTML {
 }
 
 // sameBudget picks a point of each curve that has the budget which most curves have, the
-// smaller one of two; and policies without a far budget.
+// middle one of several; and policies without a far budget.
 func sameBudget(curves []Curve) (points []Point, budget string) {
 	count := map[string]int{}
 	for _, c := range curves {
 		for _, p := range c.Points {
-			count[p.policy.opt["budget"]]++
+			if len(c.Points) > 1 || len(curves) == 1 {
+				count[p.policy.opt["budget"]]++
+			}
 		}
 	}
+	most := slices.Max(slices.Collect(maps.Values(count)))
+	maps.DeleteFunc(count, func(_ string, n int) bool { return n < most })
 	budgets := slices.SortedFunc(maps.Keys(count), func(a, b string) int {
-		return int(parseOptions("budget="+a).number("budget") - parseOptions("budget="+b).number("budget"))
+		return cmp.Compare(options{"": a}.number(""), options{"": b}.number(""))
 	})
-	for _, b := range budgets {
-		if count[b] > count[budget] {
-			budget = b
-		}
-	}
+	budget = budgets[(len(budgets)-1)/2]
 	for _, c := range curves {
 		for _, p := range c.Points {
 			if p.policy.opt["budget"] == budget || p.policy.opt["select"] == "streaming" {
@@ -171,7 +173,7 @@ func sameBudget(curves []Curve) (points []Point, budget string) {
 }
 
 // positions are means over equal parts of the positions, of 16 tokens or more, 16 parts
-// at most.
+// at most; the KL as a logarithm.
 func (p *policy) positions() (xys plotter.XYs) {
 	tokens := math.MaxInt
 	for _, r := range p.records {
@@ -189,7 +191,7 @@ func (p *policy) positions() (xys plotter.XYs) {
 	}
 	for i, v := range mean {
 		if v > 0 {
-			xys = append(xys, plotter.XY{X: (float64(i) + 0.5) * float64(tokens) / float64(parts), Y: v})
+			xys = append(xys, plotter.XY{X: (float64(i) + 0.5) * float64(tokens) / float64(parts), Y: math.Log10(v)})
 		}
 	}
 	return xys
@@ -234,6 +236,7 @@ func (s *setup) bars() []figureHTML {
 	p.NominalY(names...)
 	p.Y.Min, p.Y.Max = -0.5, float64(len(shown))-0.5
 	p.X.Min, p.X.Max = 0, 100
+	p.X.Tick.Marker = plot.TickerFunc(evenTicks)
 	return []figureHTML{{
 		Caption: "Answers right, and the same as with full attention.",
 		SVG:     svg(p, legend, plotWidth, vg.Length(60+rowHeight*len(shown)), s.title()+": answers"),

@@ -69,7 +69,7 @@ func (s *setup) heatMaps() (out []figureHTML) {
 }
 
 func (f *found) panel(name, title string) figureHTML {
-	p := newPlot("prompt, tokens", "depth of the needle, %")
+	p := newPlot("prompt, tokens", "depth, %")
 	p.Add(&plotter.HeatMap{GridXYZ: f, Palette: shades{}, Min: 0, Max: 1, NaN: rgb(0xEEEEEE)})
 	labels := &plotter.Labels{}
 	for row := range f.depths {
@@ -103,7 +103,7 @@ func (f *found) panel(name, title string) figureHTML {
 	p.Y.Min, p.Y.Max = -0.5, float64(len(depths))-0.5
 	width, height := vg.Length(90+46*len(lengths)), vg.Length(70+24*len(depths))
 	return figureHTML{
-		Caption: name + ": % found",
+		Caption: name + ": % found, by prompt length and depth of the needle in it",
 		SVG:     svg(p, nil, width, height, title+": needles found by "+name),
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"strings"
 )
 
 // Meta is what the report says about itself.
@@ -19,7 +20,9 @@ type Meta struct {
 //go:embed report.html
 var pageText string
 
-var pageTemplate = template.Must(template.New("report").Parse(pageText))
+var pageTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
+	"nobreak": func(s string) string { return strings.ReplaceAll(s, " %", "\u00a0%") },
+}).Parse(pageText))
 
 // section is a setup in the page.
 type section struct {
@@ -71,7 +74,7 @@ func (g verdictGroup) summary(id string) summaryLine {
 		return l
 	}
 	for _, v := range g.Verdicts {
-		if v.Setup == "" || len(g.Verdicts) <= 3 {
+		if v.Brief || len(g.Verdicts) <= 3 {
 			l.Answers = append(l.Answers, v.Text)
 		}
 	}

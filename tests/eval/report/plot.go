@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"fmt"
+	"html"
 	"html/template"
 	"image/color"
 	"math"
@@ -41,7 +42,7 @@ var markers = []draw.GlyphDrawer{
 var dashes = [][]vg.Length{nil, {6, 3}, {2, 2}, {8, 3, 2, 3}}
 
 var (
-	gridColour = rgb(0xE4E4E4)
+	gridColour = rgb(0xDADADA)
 	inkColour  = rgb(0x222222)
 )
 
@@ -84,23 +85,24 @@ func newPlot(x, y string) *plot.Plot {
 	return p
 }
 
-// logAxis shows lo to hi, with some room, on a logarithmic scale.
+// logAxis shows lo to hi, with some room, on a logarithmic scale. The data are the decimal
+// logarithms: gonum misplaces labels on a scale of its own.
 func logAxis(a *plot.Axis, lo, hi float64) {
-	room := max(1.05, math.Pow(hi/lo, 0.06))
-	a.Min, a.Max = lo/room, hi*room
-	a.Scale = plot.LogScale{}
-	a.Tick.Marker = logTicks{}
+	room := max(0.02, 0.06*(hi-lo))
+	a.Min, a.Max = lo-room, hi+room
+	a.Tick.Marker = plot.TickerFunc(logTicks)
 }
 
-// logTicks puts labels at round numbers, as dense as the range allows.
-type logTicks struct{}
-
-// Ticks implements plot.Ticker.
-func (logTicks) Ticks(lo, hi float64) (ticks []plot.Tick) {
+// logTicks puts labels at round numbers, as dense as the range of logarithms allows.
+func logTicks(lo, hi float64) (ticks []plot.Tick) {
 	labelled := "1 2 5"
-	switch decades := math.Log10(hi / lo); {
-	case decades < 0.5:
-		labelled = "1 1.2 1.5 2 2.5 3 3.5 4 5 6 7 8 9"
+	switch decades := hi - lo; {
+	case decades < 0.4: // hardly a logarithmic scale
+		ticks = evenTicks(math.Pow(10, lo), math.Pow(10, hi))
+		for i := range ticks {
+			ticks[i].Value = math.Log10(ticks[i].Value)
+		}
+		return ticks
 	case decades < 1.2:
 		labelled = "1 1.5 2 3 4 5 6 8"
 	case decades < 2.2:
@@ -108,14 +110,26 @@ func (logTicks) Ticks(lo, hi float64) (ticks []plot.Tick) {
 	case decades > 4:
 		labelled = "1"
 	}
-	major := strings.Fields(labelled)
-	for e := math.Floor(math.Log10(lo)); e <= math.Ceil(math.Log10(hi)); e++ {
-		for _, m := range major {
+	for e := math.Floor(lo); e <= hi; e++ {
+		for _, m := range strings.Fields(labelled) {
 			mantissa, _ := strconv.ParseFloat(m, 64)
-			if v := mantissa * math.Pow(10, e); v >= lo && v <= hi {
-				ticks = append(ticks, plot.Tick{Value: v, Label: strconv.FormatFloat(v, 'g', 3, 64)})
+			if v := math.Log10(mantissa) + e; v >= lo && v <= hi {
+				ticks = append(ticks, plot.Tick{Value: v, Label: strconv.FormatFloat(mantissa*math.Pow(10, e), 'g', 3, 64)})
 			}
 		}
+	}
+	return ticks
+}
+
+// evenTicks are at multiples of a round number, ten at most.
+func evenTicks(lo, hi float64) (ticks []plot.Tick) {
+	step := math.Pow(10, math.Floor(math.Log10((hi-lo)/10)))
+	for factor := 0; (hi-lo)/step > 10; factor++ {
+		step *= []float64{2, 2.5, 2}[factor%3] // 1, 2, 5, 10
+	}
+	for i := math.Ceil(lo / step); i*step <= hi; i++ {
+		v := i*step + 0 // no minus zero
+		ticks = append(ticks, plot.Tick{Value: v, Label: strconv.FormatFloat(v, 'g', 6, 64)})
 	}
 	return ticks
 }
@@ -156,13 +170,25 @@ func svg(p *plot.Plot, legend []entry, width, height vg.Length, label string) te
 	return inline(b.String(), label)
 }
 
-var svgHead = regexp.MustCompile(`(?s)^.*?<svg width="[^"]*" height="[^"]*"`)
+var (
+	svgHead = regexp.MustCompile(`(?s)^.*?<svg width="[^"]*" height="[^"]*"`)
+	svgText = regexp.MustCompile(`(?s)<text (x="[^>]*font-size:([0-9.]+)px[^>]*)>(.*?)</text>`)
+)
 
-// inline makes the document an element that fills the page's width, with fonts that
-// every system has.
+// inline makes the document an element that fills the page's width. Texts keep the width
+// that they were laid out with, whatever font the reader has.
 func inline(doc, label string) template.HTML {
 	head := fmt.Sprintf(`<svg role="img" aria-label="%s"`, template.HTMLEscapeString(label))
 	doc = svgHead.ReplaceAllLiteralString(doc, head)
 	doc = strings.ReplaceAll(doc, "font-family:Liberation Sans;", "font-family:Liberation Sans,Arial,Helvetica,sans-serif;")
+	style := plot.NewLegend().TextStyle
+	style.Font.Variant = "Sans"
+	doc = svgText.ReplaceAllStringFunc(doc, func(text string) string {
+		m := svgText.FindStringSubmatch(text)
+		size, _ := strconv.ParseFloat(m[2], 64)
+		style.Font.Size = vg.Length(size)
+		width := style.Width(html.UnescapeString(m[3])).Points()
+		return fmt.Sprintf(`<text textLength="%.1f" lengthAdjust="spacingAndGlyphs" %s>%s</text>`, width, m[1], m[3])
+	})
 	return template.HTML(doc)
 }

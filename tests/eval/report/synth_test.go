@@ -5,6 +5,8 @@ import (
 	"hash/fnv"
 	"math"
 	"math/rand/v2"
+	"slices"
+	"sync"
 )
 
 // model of the synthetic records: what a family's KL, bytes and time would be.
@@ -54,7 +56,9 @@ func rng(seed string) *rand.Rand {
 }
 
 // synth is a laboratory's worth of records.
-func synth() []Record {
+func synth() []Record { return slices.Clone(laboratory()) }
+
+var laboratory = sync.OnceValue(func() []Record {
 	var out []Record
 	for _, kv := range []string{"f16", "q8_0"} {
 		for _, text := range []string{"prose", "code", "notes <b>&</b>"} {
@@ -63,7 +67,7 @@ func synth() []Record {
 	}
 	out = append(out, synthDecode("generate", "f16", "story")...)
 	return append(out, synthTasks()...)
-}
+})
 
 func synthDecode(test, kv, text string) []Record {
 	const streams, tokens = 2, 256

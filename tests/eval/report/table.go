@@ -2,10 +2,10 @@ package report
 
 import (
 	"bufio"
-	"cmp"
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 )
 
@@ -31,18 +31,15 @@ func (s *setup) grids() []*grid {
 	var out []*grid
 	if len(s.policies) > 0 {
 		if s.decodes() {
-			out = append(out, s.decoded())
-			if len(s.texts) > 1 {
-				out = append(out, s.byText())
-			}
+			out = append(out, s.decoded(), s.parts())
 		} else {
 			out = append(out, s.tasks())
 		}
 	}
 	if len(s.failed) > 0 {
-		g := &grid{Caption: s.title() + ": could not run", Head: []string{"policy", "why"}}
+		g := &grid{Caption: s.title() + ": could not run"}
 		for _, r := range s.failed {
-			g.row(r.Policy+" on "+r.Text, r.Error)
+			g.Notes = append(g.Notes, fmt.Sprintf("%s on %s: %s", r.Policy, r.Text, r.Error))
 		}
 		out = append(out, g)
 	}
@@ -52,22 +49,25 @@ func (s *setup) grids() []*grid {
 func (s *setup) decoded() *grid {
 	g := &grid{
 		Caption: s.title(),
-		Head: []string{"policy", "KL [95 %]", "NLL-full", "top-1 %", "KV %", "mass %", "expos.", "tok/s",
-			"KL 1st", "2nd", "3rd", "4th quarter"},
+		Head:    []string{"policy", "KL [95 %]", "NLL - full", "top-1 %", "KV read %", "mass kept %", "exposure", "tokens/s"},
 	}
 	for _, p := range s.policies {
-		row := []string{s.label(p), p.kl.String(), fmt.Sprintf("%+.4f", p.dNLL), percent(p.top1, 1), percent(p.share, 1),
+		row := []string{s.label(p), p.kl.String(), signed(p.dNLL), percent(p.top1, 1), percent(p.share, 1),
 			percent(p.mass, 1), figure(p.exposure), figure(1000 / p.ms)}
 		if p.full() {
 			row[1], row[2], row[3], row[5], row[6] = "-", "-", "-", "-", "-"
-		}
-		for _, q := range p.quarters {
-			row = append(row, figure(q))
 		}
 		g.row(row...)
 	}
 	g.Notes = s.inactive()
 	return g
+}
+
+func signed(v float64) string {
+	if math.IsNaN(v) {
+		return "-"
+	}
+	return fmt.Sprintf("%+.4f", v)
 }
 
 // label is the policy's name, with the texts it has if some are missing.
@@ -92,14 +92,22 @@ func (s *setup) inactive() (notes []string) {
 	return notes
 }
 
-func (s *setup) byText() *grid {
-	g := &grid{Caption: "KL by text", Head: append([]string{"policy"}, s.texts...)}
+// parts is the KL of parts of what was decoded: quarters of the positions, and texts.
+func (s *setup) parts() *grid {
+	g := &grid{Caption: "KL by quarter of the decoded positions", Head: []string{"policy", "1st", "2nd", "3rd", "4th"}}
+	if len(s.texts) > 1 {
+		g.Caption += ", and by text"
+		g.Head = append(g.Head, s.texts...)
+	}
 	for _, p := range s.policies {
 		if p.full() {
 			continue
 		}
-		row := []string{p.name}
-		for _, text := range s.texts {
+		row := []string{s.label(p)}
+		for _, q := range p.quarters {
+			row = append(row, figure(q))
+		}
+		for _, text := range g.Head[5:] {
 			of := slices.DeleteFunc(slices.Clone(p.records), func(r Record) bool { return r.Text != text })
 			row = append(row, figure(average(of, func(r Record) float64 { return r.KL })))
 		}
@@ -115,7 +123,7 @@ func (s *setup) tasks() *grid {
 			lengths[r.Ctx] = true
 		}
 	}
-	g := &grid{Caption: s.title(), Head: []string{"policy", "right", "% [95 %]", "same as full %", "KV %", "tok/s"}}
+	g := &grid{Caption: s.title(), Head: []string{"policy", "right", "% [95 %]", "same as full %", "KV read %", "tokens/s"}}
 	columns := slices.Sorted(maps.Keys(lengths))
 	if len(columns) > 1 {
 		for _, n := range columns {
@@ -123,13 +131,16 @@ func (s *setup) tasks() *grid {
 		}
 	}
 	for _, p := range s.policies {
-		e := wilson(p.right, p.asked).scaled(100)
-		row := []string{p.name, fmt.Sprintf("%d of %d", p.right, p.asked), fmt.Sprintf("%.0f [%.0f, %.0f]", e.Value, e.Lo, e.Hi),
+		e, share := wilson(p.right, p.asked).scaled(100), "-"
+		if p.asked > 0 {
+			share = fmt.Sprintf("%.0f [%.0f, %.0f]", e.Value, e.Lo, e.Hi)
+		}
+		row := []string{p.name, fmt.Sprintf("%d of %d", p.right, p.asked), share,
 			percent(float64(p.same)/float64(p.asked), 0), percent(p.share, 1), figure(1000 / p.ms)}
 		if p.full() {
 			row[3] = "-"
 		}
-		for _, n := range columns[:min(len(columns), len(g.Head)-len(row))] {
+		for _, n := range columns[:len(g.Head)-len(row)] {
 			right, asked := 0, 0
 			for _, r := range p.records {
 				if r.Ctx == n {
@@ -140,6 +151,7 @@ func (s *setup) tasks() *grid {
 		}
 		g.row(row...)
 	}
+	g.Notes = s.inactive()
 	return g
 }
 
@@ -149,47 +161,51 @@ func (s *setup) equal() []*grid {
 	var out []*grid
 	if shares := commonShares(curves); len(shares) > 0 {
 		out = append(out, equalGrid("KL at equal bytes read: columns are the share of KV bytes", curves, shares,
-			func(v float64) string { return fmt.Sprintf("%g %%", round2(100*v)) }, (*Curve).At))
+			func(v float64) string { return fmt.Sprintf("%g %%", round2(100*v)) }, (*Curve).At, terms[0].points, byShare))
 	}
 	if times := commonTimes(curves); len(times) > 0 {
 		out = append(out, equalGrid("KL at equal time per token", curves, times,
-			func(v float64) string { return fmt.Sprintf("%.4g ms", v) }, (*Curve).AtTime))
+			func(v float64) string { return fmt.Sprintf("%.4g ms", v) }, (*Curve).AtTime, terms[1].points, byTime))
 	}
 	return out
 }
 
-func equalGrid(caption string, curves []Curve, columns []float64, head func(float64) string, at func(*Curve, float64) (float64, bool)) *grid {
+func equalGrid(caption string, curves []Curve, columns []float64, head func(float64) string, at func(*Curve, float64) (float64, bool), points func(*Curve) []Point, of func(Point) float64) *grid {
 	g := &grid{
 		Caption: caption,
 		Head:    []string{"family"},
-		Notes:   []string{"* best of its column (the oracle, which cannot be had, aside). Between budgets by interpolation; - is outside of those measured."},
+		Notes: []string{"Marked: best of its column (the oracle, which cannot be had, aside). Between budgets by interpolation. " +
+			"≤: the largest budget measured takes less. -: the smallest takes more."},
+	}
+	for _, x := range columns {
+		g.Head = append(g.Head, head(x))
 	}
 	best := make([]float64, len(columns))
-	for j, x := range columns {
-		g.Head = append(g.Head, head(x))
-		for i := range curves {
-			if kl, ok := at(&curves[i], x); ok && !curves[i].oracle && (best[j] == 0 || kl < best[j]) {
-				best[j] = kl
-			}
-		}
-	}
+	values := make([][]float64, len(curves))
 	for i := range curves {
 		c := &curves[i]
 		row := []cell{{Text: c.Family}}
-		some := false
 		for j, x := range columns {
 			kl, ok := at(c, x)
-			if !ok {
-				row = append(row, cell{Text: "-"})
-				continue
+			text := figure(kl)
+			if p := points(c); !ok && len(p) > 0 && of(p[len(p)-1]) <= x {
+				kl, ok = p[len(p)-1].KL.Value, true
+				text = "≤" + figure(kl)
 			}
-			some = true
-			row = append(row, cell{figure(kl), !c.oracle && kl == best[j]})
+			if !ok {
+				kl, text = math.NaN(), "-"
+			} else if !c.oracle && (best[j] == 0 || kl < best[j]) {
+				best[j] = kl
+			}
+			values[i] = append(values[i], kl)
+			row = append(row, cell{Text: text})
 		}
-		if some {
-			g.Rows = append(g.Rows, row)
+		g.Rows = append(g.Rows, row)
+	}
+	for i := range curves {
+		for j := range columns {
+			g.Rows[i][j+1].Best = !curves[i].oracle && values[i][j] == best[j]
 		}
 	}
-	slices.SortStableFunc(g.Rows, func(a, b []cell) int { return cmp.Compare(a[0].Text, b[0].Text) })
 	return g
 }
