@@ -13,13 +13,16 @@ import (
 	"unicode"
 )
 
-//go:embed data/places.txt
-var placesText string
+// framesText holds sentences that lack their last word, the key. They differ in all their words: with one sentence for all keys and only
+// a name exchanged, a model of 135M parameters mixes the keys up even under full attention.
+//
+//go:embed data/frames.txt
+var framesText string
 
 //go:embed data/words.txt
 var wordsText string
 
-// MaxNeedles is how many keys a text can hide: each has a place of its own.
+// MaxNeedles is how many keys a text can hide: each has a sentence of its own.
 const MaxNeedles = 32
 
 // MinTokens is the shortest text that Passkey and Needles write, beside the about 30 tokens of each key.
@@ -92,22 +95,21 @@ func Passkey(seed int64, tokens int, depth float64, count func(string) int) Hays
 	}
 }
 
-// Needles hides one pass phrase at each depth, each of another place, in a text of at most tokens tokens and at least 97 % of them. It
+// Needles hides one key at each depth, each in another sentence, in a text of at most tokens tokens and at least 97 % of them. It
 // panics if there are more than MaxNeedles or too few tokens for them.
 func Needles(seed int64, tokens int, depths []float64, count func(string) int) Haystack {
 	if len(depths) > MaxNeedles {
 		panic(fmt.Sprintf("tasks: %d needles, the most is %d", len(depths), MaxNeedles))
 	}
 	random := newRandom(seed, "needles")
-	places, words := shuffledLines(random, placesText), shuffledLines(random, wordsText)
+	frames, words := shuffledLines(random, framesText), shuffledLines(random, wordsText)
 	h := Haystack{Name: "needle"}
 	var hidden []needle
 	for i, depth := range depths {
 		key := fmt.Sprintf("%s-%d", words[i], 10+random.IntN(90))
-		fact := "The pass phrase of the " + places[i] + " is"
-		hidden = append(hidden, needle{depth: depth, sentence: " " + fact + " " + key + "."})
+		hidden = append(hidden, needle{depth: depth, sentence: " " + frames[i] + " " + key + "."})
 		h.Questions = append(h.Questions, Question{
-			Text: "\n\nQuestion: What is the pass phrase of the " + places[i] + "?\nAnswer: " + fact,
+			Text: "\n\nQuestion: What does the chronicle say?\nAnswer: " + frames[i],
 			Want: key, Depth: depth, MaxTokens: keyTokens,
 		})
 	}
