@@ -192,7 +192,7 @@ func pad(c *chronicle, text string, have, tokens int, count func(string) int) st
 	return text
 }
 
-// weave puts each needle before the sentence whose start is nearest to its depth in the whole text.
+// weave puts each needle where its end, the key, is nearest to its depth in the whole text.
 func weave(filler []string, needles []needle) string {
 	total := len(title)
 	for _, s := range filler {
@@ -203,8 +203,11 @@ func weave(filler []string, needles []needle) string {
 	}
 	var b strings.Builder
 	b.WriteString(title)
+	due := func(next string) bool {
+		return len(needles) > 0 && needles[0].depth*float64(total) <= float64(b.Len()+len(needles[0].sentence))+float64(len(next))/2
+	}
 	for _, s := range filler {
-		for len(needles) > 0 && needles[0].depth*float64(total) <= float64(b.Len())+float64(len(s))/2 {
+		for due(s) {
 			b.WriteString(needles[0].sentence)
 			needles = needles[1:]
 		}
