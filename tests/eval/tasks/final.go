@@ -12,7 +12,7 @@ var (
 	thousands = regexp.MustCompile(`^\d{1,3}(,\d{3})+(\.\d+)?$`)
 
 	// "The answer is 7", "Answer: 7", "the final answer is: 7"; markers such as "Answer_3:" do not match.
-	stated = regexp.MustCompile(`(?i)\banswer(?:\s+is\b|\**\s*:)[:\s]*([^\n]*)`)
+	stated = regexp.MustCompile(`(?i)\banswer(?:\s+is\b|\**\s*:)[:\s]*`)
 
 	capital = regexp.MustCompile(`\b[A-Z]\b`)
 
@@ -33,9 +33,8 @@ func final(output string, choices int) string {
 		}
 		return pick(content)
 	}
-	if all := stated.FindAllStringSubmatch(output, -1); len(all) > 0 {
+	if rest := afterStated(output); rest != "" {
 		// Of "The answer is 6 + 4 = 10." the result counts.
-		rest := all[len(all)-1][1]
 		if at := strings.LastIndexByte(rest, '='); at >= 0 && choices == 0 && firstNumber(rest[at:]) != "" {
 			rest = rest[at:]
 		}
@@ -47,6 +46,16 @@ func final(output string, choices int) string {
 		return lastNumber(output)
 	}
 	return pick(output)
+}
+
+// afterStated returns the rest of the line after the last "answer is".
+func afterStated(text string) string {
+	all := stated.FindAllStringIndex(text, -1)
+	if len(all) == 0 {
+		return ""
+	}
+	rest, _, _ := strings.Cut(text[all[len(all)-1][1]:], "\n")
+	return rest
 }
 
 // boxed returns the content of the last \boxed{...} whose braces are balanced.

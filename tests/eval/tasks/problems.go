@@ -194,10 +194,4 @@ func (p Problem) Found(output string) string {
 func isNumber(answer string) bool { return answer != "" && wholeNumber(answer) == answer }
 
 // statement returns what follows the last "answer is" on its line, without the full stop.
-func statement(text string) string {
-	all := stated.FindAllStringSubmatch(text, -1)
-	if len(all) == 0 {
-		return ""
-	}
-	return strings.Trim(all[len(all)-1][1], " \t\r*.")
-}
+func statement(text string) string { return strings.Trim(afterStated(text), " \t\r*.") }

@@ -86,12 +86,17 @@ func readFile(path string) ([]record, error) {
 		return nil, err
 	}
 	defer file.Close()
+	tooLarge := fmt.Errorf("%s is larger than %d MiB", path, maxFile>>20)
+	if info, err := file.Stat(); err == nil && info.Size() > maxFile {
+		return nil, tooLarge
+	}
+	// The size of a pipe is not known before.
 	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	if err != nil {
 		return nil, err
 	}
 	if len(data) > maxFile {
-		return nil, fmt.Errorf("%s is larger than %d MiB", path, maxFile>>20)
+		return nil, tooLarge
 	}
 	return parseFile(path, data)
 }
