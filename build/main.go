@@ -25,6 +25,7 @@ var cli struct {
 	All     allCmd   `cmd:"" help:"Build libretroattn and the patched llama.cpp."`
 	Demo    demoCmd  `cmd:"" help:"Build everything and ask a model about a long text, with and without libretroattn."`
 	Test    testCmd  `cmd:"" help:"Build everything and run all tests."`
+	Eval    evalCmd  `cmd:"" passthrough:"" help:"Measure quality: policies of sparse attention against full attention, on a model and texts."`
 	Bench   benchCmd `cmd:"" help:"Measure speed."`
 }
 
@@ -55,7 +56,7 @@ func main() {
 	if ctx.Err() != nil {
 		err = errors.New("interrupted")
 	}
-	if !errors.Is(err, errTests) {
+	if !errors.Is(err, errSaid) {
 		fmt.Fprintln(os.Stderr, "build:", err)
 	}
 	os.Exit(1)

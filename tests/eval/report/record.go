@@ -26,7 +26,7 @@ type Record struct {
 	KV      string `json:"kv"`      // type of the KV cache
 	Ctx     int    `json:"ctx"`     // tokens of the prompt
 	Tokens  int    `json:"tokens"`  // decoded, over all streams
-	Streams int    `json:"streams"` // continuations decoded from the same prompt
+	Streams int    `json:"streams"` // stretches of the text, each with its prompt, decoded as one batch
 
 	KL       float64 `json:"kl"` // from full attention, nats per token; KLLo to KLHi is its 95 % interval
 	KLLo     float64 `json:"kl_lo"`
@@ -36,8 +36,7 @@ type Record struct {
 	KVShare  float64 `json:"kv_share"` // KV bytes read, summaries included, of those full attention reads
 	Mass     float64 `json:"mass"`     // share of the attention that the pages read hold; <= 0 is not measured
 	Exposure float64 `json:"exposure"` // pages seen when leaving the window, per page selected
-	TokS     float64 `json:"tok_s"`    // tokens per second over all streams
-	StepMS   float64 `json:"step_ms"`  // median step; where steps differ (period, rectify) TokS is what counts
+	TokS     float64 `json:"tok_s"`    // tokens decoded per second, over all streams
 
 	SparseTokens    uint64 `json:"sparse_tokens"`    // with these two a figure proves that it
 	CorrectedTokens uint64 `json:"corrected_tokens"` // comes from sparse, and from corrected, attention
@@ -61,6 +60,14 @@ func (r *Record) SetKL(tokens []float32) {
 	r.KL, r.KLLo, r.KLHi = Interval(tokens, r.Streams)
 }
 
+// Unmeasured returns r without figures.
+func (r Record) Unmeasured() Record {
+	for _, v := range r.figures() {
+		*v = math.NaN()
+	}
+	return r
+}
+
 // Full says whether this is full attention, the reference.
 func (r *Record) Full() bool { return r.Options == "" }
 
@@ -82,7 +89,7 @@ func (r *Record) Key() string {
 func (r *Record) figures() map[string]*float64 {
 	return map[string]*float64{
 		"kl": &r.KL, "kl_lo": &r.KLLo, "kl_hi": &r.KLHi, "nll": &r.NLL, "top1": &r.Top1, "kv_share": &r.KVShare,
-		"mass": &r.Mass, "exposure": &r.Exposure, "tok_s": &r.TokS, "step_ms": &r.StepMS,
+		"mass": &r.Mass, "exposure": &r.Exposure, "tok_s": &r.TokS,
 	}
 }
 
@@ -116,10 +123,7 @@ func (r Record) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON reads null, and what is not there, as NaN.
 func (r *Record) UnmarshalJSON(data []byte) error {
-	*r = Record{}
-	for _, v := range r.figures() {
-		*v = math.NaN() // null leaves it so
-	}
+	*r = Record{}.Unmeasured() // null leaves it so
 	return json.Unmarshal(data, (*plain)(r))
 }
 

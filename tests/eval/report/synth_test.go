@@ -89,7 +89,6 @@ func synthDecode(test, kv, text string) []Record {
 			r.KVShare = 0.035 + f.bytes*float64(budget)/4096 + 0.02
 			r.Mass, r.Exposure = 1-0.3*mean, 1.3
 			r.TokS = 1000 / (f.ms * (8 + float64(budget)/300))
-			r.StepMS = 1000 / r.TokS
 			r.SparseTokens, r.CorrectedTokens = uint64(r.Tokens), uint64(r.Tokens)
 			out = append(out, r)
 			if f.name == "streaming" {

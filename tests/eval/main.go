@@ -1,0 +1,194 @@
+// Command eval is a laboratory for the quality of sparse attention: it tries policies on a model and on texts, and
+// compares what they predict, find and answer with what full attention does. "go run ./build eval" runs it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/klauspost/cpuid/v2"
+
+	"retroattn/bridge"
+	"retroattn/tests/eval/report"
+)
+
+// options are the command line. What `go run ./build eval` prepares is in the environment.
+type options struct {
+	Lib    string `env:"RETRO_PATCHED_DIR" required:"" placeholder:"DIR" help:"Folder of the patched llama.cpp libraries."`
+	Retro  string `env:"RETRO_LIB" placeholder:"FILE" help:"libretroattn; else the one in that folder."`
+	Model  string `env:"RETRO_MODEL" required:"" placeholder:"FILE" help:"GGUF model."`
+	Source string `env:"RETRO_SOURCE" placeholder:"DIR" help:"llama.cpp source, whose documents and code are the texts without --text."`
+
+	Text         []string          `placeholder:"FILE" help:"Texts to decode; repeat it for several."`
+	Tests        []string          `default:"decode,cache,generate,retrieval,questions,problems" enum:"decode,cache,generate,retrieval,questions,problems" help:"What to do: ${default}."`
+	Ctx          int               `default:"4096" help:"Tokens of the prompt that texts are decoded after."`
+	Tokens       int               `default:"256" help:"Tokens decoded after it, in each stream."`
+	Streams      int               `default:"2" help:"Stretches of a text, decoded as one batch."`
+	Budget       []int             `default:"128,256,512,1024" help:"Budgets of the matrix in tokens, rising."`
+	Cache        []string          `default:"q8_0,q4_0" help:"Other types of the KV cache to try."`
+	Haystack     []int             `default:"2048,4096,7680" help:"Tokens of the texts in which keys are looked for."`
+	Policy       map[string]string `placeholder:"NAME=OPTIONS" mapsep:"none" help:"A policy of your own beside the matrix, such as mine=budget=300,window=4; repeat it for several."`
+	Items        map[string]string `placeholder:"NAME=PATH" help:"Question sets in place of ours: GSM8K, MMLU or CommonsenseQA as JSON, JSONL or CSV."`
+	Exam         []int             `default:"15" help:"Questions in one prompt."`
+	Exams        int               `default:"1" help:"Prompts of each question set."`
+	Problems     string            `placeholder:"FILE" help:"Problems with answers, such as AIME or GPQA, as JSONL; one answer each."`
+	AnswerTokens int               `default:"1024" help:"Tokens that may be generated for a problem."`
+	Paper        bool              `help:"The set-up of the RetroAttention paper: full, Quest, Quest with correction; 15 and 30 questions; nothing else."`
+	Threads      int               `default:"0" help:"Threads; 0 is one per processor."`
+	Quick        bool              `help:"Small sizes, to see whether everything runs: the figures mean little."`
+
+	Out   string `default:"eval-results" type:"path" placeholder:"DIR" help:"Folder for results.jsonl and report.html. Results that are there are not measured again."`
+	Fresh bool   `help:"Measure everything anew."`
+}
+
+// lab is what all lessons share.
+type lab struct {
+	model     *bridge.Model
+	modelName string
+	threads   int
+	dir       string
+	audit     int
+}
+
+func main() {
+	var o options
+	kong.Parse(&o, kong.Name("eval"), kong.UsageOnError(), kong.Description(
+		"Tries policies of sparse attention against full attention. An interrupted run goes on where it was."))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second one ends this at once
+	err := o.run(ctx, os.Stdout)
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted; the same command goes on from here")
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "eval:", err)
+		os.Exit(1)
+	}
+}
+
+func (o *options) run(ctx context.Context, out io.Writer) error {
+	if o.Quick {
+		o.small()
+	}
+	if err := o.check(); err != nil {
+		return err
+	}
+	lib, err := bridge.Load(bridge.Paths{Dir: o.Lib, Retro: o.Retro})
+	if err != nil {
+		return err
+	}
+	if _, err := lib.RetroVersion(); err != nil {
+		return err
+	}
+	model, err := lib.LoadModel(o.Model, bridge.ModelParams{})
+	if err != nil {
+		return err
+	}
+	defer model.Close()
+	l := &lab{model: model, modelName: filepath.Base(o.Model), threads: o.Threads, dir: o.Out, audit: 50}
+	if err := os.MkdirAll(o.Out, 0o755); err != nil {
+		return err
+	}
+	s := &school{out: out, path: filepath.Join(o.Out, "results.jsonl"), done: map[string]bool{}}
+	if err := s.resume(o.Fresh); err != nil {
+		return err
+	}
+	lessons, err := o.lessons(l)
+	if err != nil {
+		return err
+	}
+	begun := time.Now()
+	err = s.run(ctx, lessons)
+	if len(s.records) == 0 {
+		return err
+	}
+	return errors.Join(err, o.write(out, s.records, model, time.Since(begun)))
+}
+
+// resume reads what an earlier run left.
+func (s *school) resume(fresh bool) error {
+	if fresh {
+		if err := os.Remove(s.path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	records, err := report.Read(s.path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	s.records = records
+	for _, r := range records {
+		s.done[r.Key()] = true
+	}
+	return err
+}
+
+// write shows the results and leaves the report.
+func (o *options) write(out io.Writer, records []report.Record, model *bridge.Model, took time.Duration) error {
+	fmt.Fprintln(out)
+	if err := errors.Join(report.Table(out, records), report.PrintVerdicts(out, report.Verdicts(records))); err != nil {
+		return err
+	}
+	path := filepath.Join(o.Out, "report.html")
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	meta := report.Meta{
+		Title: "Sparse attention against full attention", When: time.Now().Format("2 January 2006, 15:04"),
+		Machine: fmt.Sprintf("%s, %d processors, %s", strings.TrimSpace(cpuid.CPU.BrandName), runtime.NumCPU(), runtime.GOARCH),
+		Command: "go run ./build eval " + strings.Join(os.Args[1:], " "),
+		Notes:   []string{"Model: " + model.Description(), "This run took " + clock(took) + " (minutes:seconds)."},
+	}
+	if err := errors.Join(report.Write(file, records, meta), file.Close()); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\nResults: %s\nReport: %s\n", filepath.Join(o.Out, "results.jsonl"), path)
+	return nil
+}
+
+func (o *options) small() {
+	o.Ctx, o.Tokens, o.Budget, o.Haystack, o.Exam = 768, 33, []int{64, 128, 256}, []int{1024}, []int{3}
+	o.Cache = o.Cache[:min(1, len(o.Cache))]
+}
+
+// check bounds what comes from outside.
+func (o *options) check() error {
+	bad := func(name string, v, lo, hi int) error {
+		if v < lo || v > hi {
+			return fmt.Errorf("--%s %d: must be %d..%d", name, v, lo, hi)
+		}
+		return nil
+	}
+	errs := []error{
+		bad("ctx", o.Ctx, 256, 1<<20), bad("tokens", o.Tokens, 16, 1<<16), bad("streams", o.Streams, 1, 16), bad("threads", o.Threads, 0, 512),
+		bad("exams", o.Exams, 1, 1000), bad("answer-tokens", o.AnswerTokens, 16, 1<<17),
+	}
+	for i, b := range o.Budget {
+		errs = append(errs, bad("budget", b, 32, 1<<20))
+		if i > 0 && b <= o.Budget[i-1] {
+			errs = append(errs, fmt.Errorf("--budget %d after %d: they must rise", b, o.Budget[i-1]))
+		}
+	}
+	if len(o.Budget) == 0 {
+		errs = append(errs, errors.New("--budget: name at least one"))
+	}
+	for _, n := range o.Haystack {
+		errs = append(errs, bad("haystack", n, 512, 1<<20))
+	}
+	for _, n := range o.Exam {
+		errs = append(errs, bad("exam", n, 1, 200))
+	}
+	return errors.Join(errs...)
+}

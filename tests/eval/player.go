@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"slices"
+	"time"
+
+	"retroattn/bridge"
+)
+
+// player generates from a prompt that is processed once: greedily, so that policies differ only by their attention.
+type player struct {
+	lab    *lab
+	ctx    *bridge.Context
+	prompt int // tokens
+	state  []byte
+}
+
+// answer is a generated text, and how it was made.
+type answer struct {
+	text   string
+	tokens int // decoded under the policy, question included
+	took   time.Duration
+	stats  bridge.Stats
+}
+
+// newPlayer processes the prompt with full attention; room is how many tokens may follow it.
+func newPlayer(ctx context.Context, l *lab, prompt []bridge.Token, room int) (*player, error) {
+	const pad = 256
+	c, err := l.model.NewContext(bridge.ContextParams{Ctx: (len(prompt) + room + pad - 1) / pad * pad, Threads: l.threads, FlashAttn: bridge.FlashOn})
+	if err != nil {
+		return nil, err
+	}
+	p := &player{lab: l, ctx: c, prompt: len(prompt)}
+	if err = p.read(ctx, prompt); err == nil {
+		p.state, err = c.SeqStateData(0)
+	}
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *player) read(ctx context.Context, prompt []bridge.Token) error {
+	runtime.LockOSThread() // OpenMP keeps threads for each thread that calls
+	defer runtime.UnlockOSThread()
+	pos := 0
+	for part := range slices.Chunk(prompt, p.ctx.BatchSize()) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b := bridge.NewBatch(len(part))
+		for i, token := range part {
+			b.Add(token, pos+i, 0, false)
+		}
+		if err := p.ctx.Decode(b); err != nil {
+			return err
+		}
+		pos += len(part)
+	}
+	return nil
+}
+
+// use begins a policy: the prompt is as it was.
+func (p *player) use(po policy) error {
+	if err := p.ctx.DisableRetro(); err != nil {
+		return err
+	}
+	if err := p.ctx.MemoryClear(); err != nil {
+		return err
+	}
+	if err := p.ctx.SetSeqStateData(0, p.state); err != nil {
+		return err
+	}
+	if po == full {
+		return nil
+	}
+	return p.ctx.EnableRetro(p.lab.options(po))
+}
+
+// ask decodes a question, which has at least one token, token by token, and then most likely tokens, until the
+// model ends, done says so, or there are max. The sequence is then as it was before the question.
+func (p *player) ask(ctx context.Context, question []bridge.Token, max int, done func(text string) bool) (a answer, err error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var text []byte
+	b := bridge.NewBatch(1)
+	tokens := slices.Clip(question)
+	for n := 0; n < len(tokens); n++ {
+		if err := ctx.Err(); err != nil {
+			return a, err
+		}
+		b.Clear()
+		b.Add(tokens[n], p.prompt+n, 0, true)
+		start := time.Now()
+		if err := p.ctx.Decode(b); err != nil {
+			return a, err
+		}
+		a.took += time.Since(start)
+		a.tokens++
+		if n < len(tokens)-1 { // of the question
+			continue
+		}
+		next, piece, err := p.next()
+		if err != nil {
+			return a, err
+		}
+		text = append(text, piece...)
+		if piece == nil || done(string(text)) || n-len(question)+2 >= max {
+			break
+		}
+		tokens = append(tokens, next)
+	}
+	a.text = string(text)
+	if a.stats, err = p.ctx.RetroStats(); err != nil && !errors.Is(err, bridge.ErrRetroOff) {
+		return a, err
+	}
+	return a, p.ctx.SeqRemove(0, p.prompt, -1)
+}
+
+// next is the most likely token and its text, nil where the model ends.
+func (p *player) next() (bridge.Token, []byte, error) {
+	row, err := p.ctx.Logits(-1)
+	if err != nil {
+		return 0, nil, err
+	}
+	token := bridge.Argmax(row)
+	if p.lab.model.IsEOG(token) {
+		return token, nil, nil
+	}
+	piece, err := p.lab.model.Piece(token)
+	return token, append([]byte{}, piece...), err
+}
+
+func (p *player) close() error {
+	if p == nil {
+		return nil
+	}
+	return p.ctx.Close()
+}

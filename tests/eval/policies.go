@@ -1,0 +1,97 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// policy is a way to attend. Policies of one family differ in their budget only.
+type policy struct {
+	name, family string
+	options      string // "" is full attention
+}
+
+var full = policy{name: "full", family: "full"}
+
+// family makes a policy for each budget; in the options, $ is the budget and $4 four times as much.
+func family(name, options string, budgets ...int) []policy {
+	var ps []policy
+	for _, b := range budgets {
+		o := strings.ReplaceAll(options, "$4", fmt.Sprint(4*b))
+		ps = append(ps, policy{fmt.Sprintf("%s %d", name, b), name, fmt.Sprintf("budget=%d,", b) + strings.ReplaceAll(o, "$", fmt.Sprint(b))})
+	}
+	return ps
+}
+
+// The options of each family. window=2 is the library's default and the paper's choice.
+const (
+	questOptions     = "select=minmax,window=1"
+	plainOptions     = "window=1"
+	correctOptions   = "window=2"
+	deferredOptions  = "window=8,period=8"
+	budgetedOptions  = deferredOptions + ",correct_budget=$4"
+	rectifiedOptions = "window=1,rectify=32"
+	streamingOptions = "select=streaming,window=1"
+	oracleOptions    = "select=oracle,window=1"
+)
+
+// matrix is what is tried after a long prompt. The middle budget is the one at which everything is compared;
+// families that are candidates for the default get a curve over all budgets.
+func matrix(budgets []int) []policy {
+	middle := budgets[len(budgets)/3:][:1]
+	few := budgets[:min(len(budgets), 3)]
+	half := make([]int, len(budgets))
+	for i, b := range budgets {
+		half[i] = b / 2
+	}
+	var ps []policy
+	add := func(name, options string, budgets ...int) { ps = append(ps, family(name, options, budgets...)...) }
+	add("meanstd w1", plainOptions, budgets...)
+	add("meanstd w2", correctOptions, budgets...)
+	add("meanstd w8c8", deferredOptions, few...)
+	add("meanstd w8c8 correct 4x", budgetedOptions, few...)
+	add("meanstd w8", "window=8", middle...)
+	add("rectify 32 (ReSA)", rectifiedOptions, few...)
+	add("minmax w1 (Quest)", questOptions, budgets...)
+	add("minmax w2 (paper)", "select=minmax,window=2", middle...)
+	add("streaming", streamingOptions, middle...)
+	add("oracle w1", oracleOptions, few...)
+	add("page 8 w1", "page=8,window=1", half...)
+	add("page 8 w2", "page=8,window=2", middle...)
+	add("page 32 w1", "page=32,window=1", middle...)
+	add("mean w1", "select=mean,window=1", middle...)
+	add("sum w1", "agg=sum,window=1", middle...)
+	add("16-bit w2", "summary_bits=16,window=2", middle...)
+	add("2 dense layers w1", "dense_layers=2,window=1", middle...)
+	add("mass 0.9 w1", "mass=0.9,window=1", 4*middle[0])
+	return ps
+}
+
+// main policies are tried where every run is long: after short prompts, on other cache types, on tasks.
+func mainPolicies(budget int) []policy {
+	var ps []policy
+	for _, f := range [][2]string{
+		{"meanstd w1", plainOptions}, {"meanstd w2", correctOptions}, {"meanstd w8c8 correct 4x", budgetedOptions},
+		{"rectify 32 (ReSA)", rectifiedOptions}, {"minmax w1 (Quest)", questOptions}, {"streaming", streamingOptions},
+	} {
+		ps = append(ps, family(f[0], f[1], budget)...)
+	}
+	return ps
+}
+
+// cachePolicies are for other types of the KV cache.
+func cachePolicies(budget int) []policy {
+	return slices.Concat(family("meanstd w1", plainOptions, budget), family("meanstd w2", correctOptions, budget),
+		family("minmax w1 (Quest)", questOptions, budget))
+}
+
+// paper is the set-up of RetroAttention's tables (arXiv 2508.09001, section 4): a budget of 0.15 of the context,
+// window 2, pages of 16, the first two layers dense, page bounds in 16 bits, no local window beyond the last page.
+func paper() []policy {
+	const quest = "budget=0.15,select=minmax,summary_bits=16,dense_layers=2,local=16,groups=0"
+	return []policy{
+		{"quest", "quest", quest + ",window=1"},
+		{"quest+retro", "quest+retro", quest + ",window=2"},
+	}
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"strings"
+
+	"retroattn/bridge"
+	"retroattn/tests/eval/report"
+	"retroattn/tests/eval/tasks"
+)
+
+// sought is a long text with keys in it that are asked for.
+type sought struct {
+	lab     *lab
+	stack   tasks.Haystack
+	size    int // tokens
+	prompt  []bridge.Token
+	ps      []policy
+	player  *player
+	answers []string // under full attention
+}
+
+func newSought(l *lab, stack tasks.Haystack, ps []policy) (*sought, error) {
+	tokens, err := l.model.Tokenize(stack.Text, true, false)
+	return &sought{lab: l, stack: stack, size: len(tokens), prompt: tokens, ps: ps}, err
+}
+
+func (s *sought) base() report.Record {
+	return report.Record{Test: s.stack.Name, Model: s.lab.modelName, Text: "chronicle", KV: "f16", Ctx: s.size, Streams: 1}.Unmeasured()
+}
+
+func (s *sought) policies() []policy { return s.ps }
+
+const questionTokens = 64 // at most, about
+
+func (s *sought) cost() (prepare, try float64) {
+	n := float64(len(s.stack.Questions)) * 40
+	return 7*float64(s.size) + n*25, n * 10
+}
+
+func (s *sought) prepare(ctx context.Context) (rs []report.Record, err error) {
+	room := 0
+	for _, q := range s.stack.Questions {
+		room = max(room, questionTokens+q.MaxTokens)
+	}
+	if s.player, err = newPlayer(ctx, s.lab, s.prompt, room); err != nil {
+		return nil, err
+	}
+	s.answers = nil
+	return s.try(ctx, full)
+}
+
+// try asks every question; there is a record for each, since they lie at different depths.
+func (s *sought) try(ctx context.Context, p policy) (rs []report.Record, err error) {
+	if err := s.player.use(p); err != nil {
+		return nil, err
+	}
+	for i, q := range s.stack.Questions {
+		question, err := s.lab.model.Tokenize(q.Text, false, false)
+		if err != nil {
+			return nil, err
+		}
+		a, err := s.player.ask(ctx, question, q.MaxTokens, func(text string) bool { return strings.Contains(text, "\n") })
+		if err != nil {
+			return nil, err
+		}
+		if p == full {
+			s.answers = append(s.answers, a.text)
+		}
+		r := s.base()
+		r.Depth, r.N = q.Depth, len(s.stack.Questions)
+		if err := s.lab.fill(&r, p, a); err != nil {
+			return nil, err
+		}
+		r.Asked, r.Right, r.Same = 1, count(q.Right(a.text)), count(a.text == s.answers[i])
+		rs = append(rs, r)
+	}
+	return rs, nil
+}
+
+func (s *sought) close() error { return s.player.close() }
+
+// fill sets what the records of all tasks say.
+func (l *lab) fill(r *report.Record, p policy, a answer) error {
+	r.Policy, r.Family, r.Options, r.Tokens = p.name, p.family, p.options, a.tokens
+	r.TokS = float64(a.tokens) / a.took.Seconds()
+	if p == full {
+		r.KVShare, r.Mass, r.Exposure = 1, 1, 1
+		return nil
+	}
+	addStats(r, a.stats)
+	return proof(a.stats, a.tokens)
+}
+
+func count(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,103 @@
+package tests
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"retroattn/tests/eval/report"
+)
+
+// The laboratory runs through in small: it can be interrupted and goes on, what it
+// reports was sparse, and nothing is measured twice.
+func TestEval(t *testing.T) {
+	setting(t, "RETRO_PATCHED_DIR")
+	setting(t, "RETRO_MODEL")
+	setting(t, "RETRO_SOURCE")
+	program := filepath.Join(t.TempDir(), "eval")
+	build, err := exec.Command("go", "build", "-o", program, "./eval").CombinedOutput()
+	require.NoError(t, err, string(build))
+	dir := t.TempDir()
+	eval := func(args ...string) *exec.Cmd {
+		return exec.Command(program, append([]string{"--quick", "--threads", "2", "--out", dir}, args...)...)
+	}
+
+	// Interrupted after a few results.
+	cmd := eval()
+	var complaint bytes.Buffer
+	cmd.Stderr = &complaint
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	lines := bufio.NewScanner(out)
+	for n := 0; n < 6 && lines.Scan(); n++ {
+		t.Log(lines.Text())
+	}
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	_, err = io.Copy(io.Discard, out)
+	require.NoError(t, err)
+	require.Error(t, cmd.Wait())
+	require.Contains(t, complaint.String(), "interrupted")
+	results := filepath.Join(dir, "results.jsonl")
+	first, err := report.Read(results)
+	require.NoError(t, err)
+	require.NotEmpty(t, first)
+
+	text, err := eval().CombinedOutput()
+	require.NoError(t, err, string(text))
+	t.Log(string(text))
+	records, err := report.Read(results)
+	require.NoError(t, err)
+	require.Greater(t, len(records), len(first))
+	checkRecords(t, records)
+	require.Equal(t, first, records[:len(first)])
+	page, err := os.ReadFile(filepath.Join(dir, "report.html"))
+	require.NoError(t, err)
+	require.Contains(t, string(page), "<svg")
+
+	text, err = eval().CombinedOutput()
+	require.NoError(t, err, string(text))
+	again, err := report.Read(results)
+	require.NoError(t, err)
+	require.Len(t, again, len(records), "measured twice")
+
+	text, err = eval("--budget", "0").CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(text), "--budget 0")
+}
+
+// checkRecords: every policy ran, was sparse, and was compared with full attention.
+func checkRecords(t *testing.T, records []report.Record) {
+	t.Helper()
+	seen, tests := map[string]bool{}, map[string]int{}
+	for _, r := range records {
+		require.Empty(t, r.Error, r.Policy)
+		require.False(t, seen[r.Key()], "twice: %s", r.Key())
+		seen[r.Key()] = true
+		tests[r.Test]++
+		if r.Full() {
+			continue
+		}
+		require.NotZero(t, r.SparseTokens, r.Policy)
+		require.Less(t, r.KVShare, 1.0, r.Policy)
+		require.Greater(t, r.TokS, 0.0, r.Policy)
+		if strings.Contains(r.Options, "window=2") {
+			require.NotZero(t, r.CorrectedTokens, r.Policy)
+		}
+		if r.Asked == 0 {
+			require.Greater(t, r.KL, 0.0, r.Policy)
+			require.LessOrEqual(t, r.KLLo, r.KL)
+			require.GreaterOrEqual(t, r.KLHi, r.KL)
+		}
+	}
+	for _, test := range []string{"decode", "generate", "needle", "passkey", "questions"} {
+		require.NotZero(t, tests[test], "no results of %s", test)
+	}
+}
