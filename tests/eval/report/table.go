@@ -2,9 +2,9 @@ package report
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
-	"maps"
 	"math"
 	"slices"
 )
@@ -116,19 +116,14 @@ func (s *setup) parts() *grid {
 	return g
 }
 
+// maxColumns of parts of a task: beyond it they are not told apart.
+const maxColumns = 8
+
 func (s *setup) tasks() *grid {
-	lengths := map[int]bool{}
-	for _, p := range s.policies {
-		for _, r := range p.records {
-			lengths[r.Ctx] = true
-		}
-	}
 	g := &grid{Caption: s.title(), Head: []string{"policy", "right", "% [95 %]", "same as full %", "KV read %", "tokens/s"}}
-	columns := slices.Sorted(maps.Keys(lengths))
-	if len(columns) > 1 {
-		for _, n := range columns {
-			g.Head = append(g.Head, fmt.Sprintf("at %d", n))
-		}
+	columns := s.columns()
+	for _, r := range columns {
+		g.Head = append(g.Head, s.column(r))
 	}
 	for _, p := range s.policies {
 		e, share := wilson(p.right, p.asked).scaled(100), "-"
@@ -140,10 +135,10 @@ func (s *setup) tasks() *grid {
 		if p.full() {
 			row[3] = "-"
 		}
-		for _, n := range columns[:len(g.Head)-len(row)] {
+		for _, c := range columns {
 			right, asked := 0, 0
 			for _, r := range p.records {
-				if r.Ctx == n {
+				if s.column(r) == s.column(c) {
 					right, asked = right+r.Right, asked+r.Asked
 				}
 			}
@@ -153,6 +148,30 @@ func (s *setup) tasks() *grid {
 	}
 	g.Notes = s.inactive()
 	return g
+}
+
+// column names the part of a task that a record is of: a length of the text in which keys are sought, or a set of questions.
+func (s *setup) column(r Record) string {
+	if s.test == "needle" || s.test == "passkey" {
+		return fmt.Sprintf("at %d", r.Ctx)
+	}
+	return r.Text
+}
+
+// columns has a record of each part, if there are several and not too many.
+func (s *setup) columns() (columns []Record) {
+	for _, p := range s.policies {
+		for _, r := range p.records {
+			if !slices.ContainsFunc(columns, func(c Record) bool { return s.column(c) == s.column(r) }) {
+				columns = append(columns, r)
+			}
+		}
+	}
+	if len(columns) < 2 || len(columns) > maxColumns {
+		return nil
+	}
+	slices.SortFunc(columns, func(a, b Record) int { return cmp.Or(cmp.Compare(a.Ctx, b.Ctx), cmp.Compare(a.Text, b.Text)) })
+	return columns
 }
 
 // equal are the tables at equal bytes read and at equal time per token.

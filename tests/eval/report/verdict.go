@@ -242,7 +242,7 @@ func gap(test string, full, quest, retro *policy) string {
 	return text + fmt.Sprintf("%s %% of the gap closed (%d answers asked).", percent((r-q)/(f-q), 0), retro.asked)
 }
 
-// PrintVerdicts prints them for the terminal, grouped by question.
+// PrintVerdicts prints them for the terminal, grouped by question. Their points are in the page only.
 func PrintVerdicts(w io.Writer, verdicts []Verdict) error {
 	b := bufio.NewWriter(w)
 	for _, g := range groupVerdicts(verdicts) {
@@ -254,9 +254,6 @@ func PrintVerdicts(w io.Writer, verdicts []Verdict) error {
 				wrap(b, "  ", setup+":")
 			}
 			wrap(b, "    ", v.mark()+v.Text)
-			for _, p := range v.Points {
-				wrap(b, "      ", p)
-			}
 		}
 		fmt.Fprintln(b)
 	}
