@@ -86,6 +86,7 @@ type Engine struct {
 	seqs     []*sequence // by id; nil until first used
 	sumChunk int         // bytes of a summary chunk over all layers
 	kvHeads  int         // KV heads over all layers
+	rotation uint64      // of audits, see audits
 	maxPages int
 	budgets  []float64 // per layer, as Options.Budget; +Inf: everything
 
@@ -209,6 +210,7 @@ func (e *Engine) prepare() error {
 		maxDK, maxDV = max(maxDK, l.DK), max(maxDV, l.DV)
 	}
 	e.layoutRings()
+	e.layoutAudits()
 
 	maxSeqs := cap(e.step.seqs)
 	cuts := make([]cut, (maxSeqs+1)*len(e.layers))

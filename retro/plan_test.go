@@ -139,10 +139,13 @@ var planPasses = Passes{Threads: 2, Rows: []int{1, 2, 4, 8}, NS: []uint64{1e6, 1
 // The measurement gives costs in the order of what memory and arithmetic allow, ends
 // in time, and leaves nothing behind: decoding goes on as in an engine without it.
 func TestMeasure(t *testing.T) {
-	for _, tk := range []kernels.Type{kernels.F16, kernels.Q8_0} {
+	for _, c := range []struct {
+		of      kernels.Type
+		options string
+	}{{kernels.F16, ""}, {kernels.Q8_0, ""}, {kernels.Q8_0, ",select=oracle"}} {
 		sh := planModel
-		sh.tk, sh.tv = tk, tk
-		h := newHost(t, sh, planOptions(t, "target=balanced"), 2, 1)
+		sh.tk, sh.tv = c.of, c.of
+		h := newHost(t, sh, planOptions(t, "target=balanced"+c.options), 2, 1)
 		start := time.Now()
 		done, line, err := h.e.Plan(planPasses)
 		require.NoError(t, err)
