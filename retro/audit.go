@@ -17,28 +17,42 @@ const (
 	keptUnit   = 1e6  // of Stats.KeptMass
 )
 
-// layoutAudits finds after how many heads of sequences' steps the rotation moves on: their
-// least common multiple with Options.Audit.
+// layoutAudits chooses auditTurn, from which the order follows in which KV heads are audited: a
+// step of about the golden ratio of all heads leads from one to the next, so that few audits
+// are spread over the layers already, which differ more than tokens do.
 func (e *Engine) layoutAudits() {
-	a, b := uint64(e.kvHeads), uint64(e.opt.Audit)
-	e.rotation = a * b
+	heads := uint64(e.kvHeads)
+	step := uint64(1)
+	golden := func(s uint64) float64 { return math.Abs(float64(s)/float64(heads) - (math.Sqrt(5)-1)/2) }
+	for s := range heads {
+		if gcd(s, heads) == 1 && golden(s) < golden(step) {
+			step = s
+		}
+	}
+	e.auditTurn = 1 // inverse of step
+	for step*e.auditTurn%heads != 1%heads {
+		e.auditTurn++
+	}
+}
+
+func gcd(a, b uint64) uint64 {
 	for b > 0 {
 		a, b = b, a%b
 	}
-	e.rotation /= a
+	return a
 }
 
 // audits tells whether KV head p, of all layers' in order, is audited on a sequence's sparse
-// step number t. Counted through head by head and step by step, every n-th is. If n and the
-// heads of a step have a common divisor that would be the same heads for ever; so whenever they
-// repeat, all moves on by one, and in n steps each head has been audited once.
+// step number t. Audit number k is due on step k*Audit/heads, and is of head k*step, so that in
+// any Audit steps each head is audited once.
 func (e *Engine) audits(t uint64, p int) bool {
-	n := uint64(e.opt.Audit)
+	n, heads := uint64(e.opt.Audit), uint64(e.kvHeads)
 	if n == 0 {
 		return false
 	}
-	i := t*uint64(e.kvHeads) + uint64(p)
-	return (i-i/e.rotation)%n == 0
+	first, next := (t*heads+n-1)/n, ((t+1)*heads+n-1)/n // the audits due
+	turn := uint64(p) * e.auditTurn % heads             // the head's, modulo heads
+	return (turn+heads-first%heads)%heads < next-first
 }
 
 // planAudit lists the far pages that were left out and cuts them into chunks. The selected pages ascend.

@@ -86,7 +86,6 @@ type Engine struct {
 	seqs     []*sequence // by id; nil until first used
 	sumChunk int         // bytes of a summary chunk over all layers
 	kvHeads  int         // KV heads over all layers
-	rotation uint64      // of audits, see audits
 	maxPages int
 	budgets  []float64 // per layer, as Options.Budget; +Inf: everything
 
@@ -95,6 +94,8 @@ type Engine struct {
 	items   []item
 	workers []worker
 	cuts    []cut // scratch, per layer
+
+	auditTurn uint64 // see audits
 
 	stats Stats
 }
