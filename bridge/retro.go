@@ -34,6 +34,9 @@ type Stats struct {
 
 	RectifiedTokens  uint64 // past tokens re-embedded with everything read
 	EarlyCorrections uint64 // steps that corrected before their period was over, for drift
+	AuditedHeads     uint64 // query heads whose kept attention was measured, see option audit
+	KeptMass         uint64 // millionths: sum over them of the share of its attention that each kept
+	AuditBytes       uint64 // K read for that, not in KVBytesRead
 }
 
 // HasRetro says whether libllama carries our patch and libretroattn was found.

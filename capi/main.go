@@ -273,11 +273,11 @@ func retro_step_end(engine C.uint64_t, ok C.int32_t) C.int32_t {
 //export retro_get_stats
 func retro_get_stats(engine C.uint64_t, stats *C.struct_retro_stats) C.int32_t {
 	return call(engine, func(e *retro.Engine) error {
-		if stats == nil || stats.struct_size < C.uint32_t(unsafe.Sizeof(*stats)) {
+		if stats == nil || stats.struct_size < C.uint32_t(leastStats) {
 			return argument("retro_get_stats: stats is NULL or its struct_size is too small")
 		}
 		s := e.Stats()
-		*stats = C.struct_retro_stats{
+		all := C.struct_retro_stats{
 			struct_size: stats.struct_size, n_cell: C.uint32_t(e.Cells()),
 			tokens: u64(s.Tokens), sparse_tokens: u64(s.SparseTokens),
 			corrected_tokens: u64(s.CorrectedTokens), rewritten_tokens: u64(s.RewrittenTokens),
@@ -286,10 +286,16 @@ func retro_get_stats(engine C.uint64_t, stats *C.struct_retro_stats) C.int32_t {
 			kv_bytes_read: u64(s.KVBytesRead), kv_bytes_full: u64(s.KVBytesFull), scan_bytes: u64(s.ScanBytes),
 			summary_bytes: u64(s.SummaryBytes), ring_bytes: u64(s.RingBytes), attend_ns: u64(s.AttendNS),
 			rectified_tokens: u64(s.RectifiedTokens), early_corrections: u64(s.EarlyCorrections),
+			audited_heads: u64(s.AuditedHeads), kept_mass: u64(s.KeptMass), audit_bytes: u64(s.AuditBytes),
 		}
+		size := u64(min(uint64(stats.struct_size), uint64(unsafe.Sizeof(all))))
+		copy(raw(unsafe.Pointer(stats), size), raw(unsafe.Pointer(&all), size))
 		return nil
 	})
 }
+
+// leastStats is the size of struct retro_stats in the first release with this RETRO_ABI_VERSION.
+const leastStats = unsafe.Offsetof(C.struct_retro_stats{}.audited_heads)
 
 func u64(n uint64) C.uint64_t { return C.uint64_t(n) }
 

@@ -31,7 +31,7 @@
 extern "C" {
 #endif
 
-/* Raised when a struct or the meaning of a call changes. */
+/* Raised when a struct or the meaning of a call changes; fields added at the end of retro_stats do not count. */
 #define RETRO_ABI_VERSION 3
 
 enum retro_status {
@@ -114,7 +114,8 @@ struct retro_attn {
     uint64_t out_row;
 };
 
-/* Counters since retro_open. Page and row figures are summed over layers and KV heads. */
+/* Counters since retro_open. Page and row figures are summed over layers and KV heads. A caller that was built
+ * with fewer fields at the end gets those that fit in its struct_size. */
 struct retro_stats {
     uint32_t struct_size;
     uint32_t n_cell;            /* as configured                              */
@@ -135,6 +136,9 @@ struct retro_stats {
     uint64_t attend_ns;         /* time in retro_select, retro_attend, thread 0*/
     uint64_t rectified_tokens;  /* past tokens re-embedded with everything read */
     uint64_t early_corrections; /* steps that corrected early, for drift      */
+    uint64_t audited_heads;     /* query heads whose kept attention was measured, see option audit */
+    uint64_t kept_mass;         /* millionths: sum over them of the share of its attention that each kept */
+    uint64_t audit_bytes;       /* K read for that, not in kv_bytes_read      */
 };
 
 /* The library's own build leaves the prototypes out: cgo writes them without const. */

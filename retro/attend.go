@@ -76,7 +76,7 @@ func (e *Engine) attendItems(w *worker, l *layer, a *Attn, first, n int) error {
 		}
 	}
 	q := &e.step.seqs[first/l.KVHeads]
-	for chunks := int32(e.items[first].chunks); claims[0].next.Load() < chunks; {
+	for chunks := int32(e.items[first].chunks + e.items[first].auditChunks); claims[0].next.Load() < chunks; {
 		chunk := claims[0].next.Add(1) - 1
 		if chunk >= chunks {
 			break
@@ -151,10 +151,16 @@ type item struct {
 	rows  []uint16 // per selected page: bit r = virtual row r reads it
 	order []uint64
 
+	// The audit. Its chunks, of the far pages that were left out, come after the others.
+	audited     bool
+	auditChunks int
+	auditPer    int     // pages per chunk
+	left        []int32 // pages left out
+
 	prepared []float32
 
 	m, l []float32 // [chunk][rows*group]
-	acc  []float32 // [chunk][rows*group][dv]
+	acc  []float32 // [chunk][rows*group][dv], without the audit's chunks
 }
 
 // grow makes room in slices that are kept from step to step; they reach their
@@ -237,6 +243,9 @@ func (e *Engine) merge(w *worker, l *layer, a *Attn, it *item, q *stepSeq, h int
 			}
 			for c := range it.near {
 				p.merge(it.m[c*rows+at], it.l[c*rows+at], it.acc[(c*rows+at)*l.DV:][:l.DV])
+			}
+			if it.audited && r == q.rows-1 {
+				w.auditHead(it, rows, at, &p)
 			}
 			if slot := q.slots[r]; e.opt.Drift > 0 && !it.exact && slot != nil {
 				slot.all[l.ring.ml+head] = p.logSum()

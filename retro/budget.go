@@ -118,7 +118,7 @@ func (e *Engine) cutSelection(c *cut, local int) {
 	chunks := (local + chunkPages - 1) / chunkPages
 	c.parts, c.cols = chunks, local
 	// The best pages may each lie in a group of its own; twice as many groups leave a choice.
-	if groups := max(e.opt.Groups, 2*c.budget); e.opt.Groups > 0 && local/groupPages > groups {
+	if groups := max(e.opt.Groups, 2*c.budget); e.opt.Groups > 0 && e.opt.Select != Oracle && local/groupPages > groups {
 		c.groups, c.cols = groups, groups*groupPages+local%groupPages
 		c.parts = (chunks + groupChunks - 1) / groupChunks
 	}

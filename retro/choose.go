@@ -10,7 +10,7 @@ import (
 // the work is cut into chunks.
 func (s *selection) choose() {
 	e, w, l, it, q := s.e, s.w, s.l, s.it, s.q
-	it.exact = s.cut.exact
+	it.exact, it.audited, it.auditChunks = s.cut.exact, false, 0
 	e.loadQueries(l, s.a, it, q, s.h)
 	v := q.newest()
 	n := v.entry + 1
@@ -24,6 +24,7 @@ func (s *selection) choose() {
 		w.stats.KVBytesRead += uint64(n) * cellBytes
 	} else {
 		s.choosePages()
+		s.planAudit()
 		s.markRows()
 		k := len(it.pages)
 		it.near = 1
@@ -35,9 +36,10 @@ func (s *selection) choose() {
 		w.stats.SelectedPages += uint64(k)
 	}
 	rows := q.rows * l.group
-	it.m, it.l = grow(it.m, it.chunks*rows), grow(it.l, it.chunks*rows)
+	all := it.chunks + it.auditChunks
+	it.m, it.l = grow(it.m, all*rows), grow(it.l, all*rows)
 	it.acc = grow(it.acc, it.chunks*rows*l.DV)
-	s.claim.left.Store(int32(it.chunks))
+	s.claim.left.Store(int32(all))
 }
 
 // choosePages takes the best far pages, in ascending order.

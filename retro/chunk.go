@@ -17,6 +17,7 @@ type worker struct {
 	dots  [2][]float32 // per plane [queries][chunkPages]
 	near  []partial    // per query
 	nearQ []float32    // queries for quantised keys
+	keyQ  []float32    // the queries that select as the keys need them: in q, or nearQ
 	keys  []uint32
 	page  []float32 // [page][dk]
 
@@ -48,9 +49,7 @@ func (w *worker) allocate(o *Options, group, dk, dv, pages int) {
 		w.scanQ[i] = make([]float32, queries*kernels.ScanLen(dk))
 		w.dots[i] = make([]float32, queries*chunkPages)
 	}
-	if o.Mass > 0 {
-		w.near, w.nearQ = make([]partial, queries), make([]float32, queries*kernels.QueryLen(kernels.Q8_0, dk))
-	}
+	w.near, w.nearQ = make([]partial, queries), make([]float32, queries*kernels.QueryLen(kernels.Q8_0, dk))
 	w.keys = make([]uint32, 2*pages)
 	w.page = make([]float32, max(2, o.Page)*dk)
 	w.tmp, w.tmp2 = make([]float32, max(dk, dv)), make([]float32, max(dk, dv))
@@ -70,6 +69,10 @@ type chunkState struct {
 // attendChunk computes one chunk of an item: the partial of every row over its tokens.
 func (e *Engine) attendChunk(w *worker, l *layer, it *item, q *stepSeq, h, chunk int) {
 	rows := q.rows * l.group
+	if chunk >= it.chunks {
+		e.auditChunk(w, l, it, q, h, chunk)
+		return
+	}
 	c := chunkState{l: l, s: q.s, k: l.keys(h), v: l.values(h), rows: q.rows, q: it.kq,
 		m:   it.m[chunk*rows:][:rows],
 		d:   it.l[chunk*rows:][:rows],

@@ -37,6 +37,7 @@
 //	step                what a step is; windows, early correction, rectification
 //	select, score, choose   the first phase, by many threads: see Select
 //	attend, chunk, ring     the second, and the output cache
+//	audit, stats            what was kept, and what is counted
 //	state, coder        saved and copied sequences
 //	plan, planner, measure, fit, team, planfile, planning   choosing options by measuring
 //

@@ -95,6 +95,8 @@ type Engine struct {
 	workers []worker
 	cuts    []cut // scratch, per layer
 
+	auditTurn uint64 // see audits
+
 	stats Stats
 }
 
@@ -209,6 +211,7 @@ func (e *Engine) prepare() error {
 		maxDK, maxDV = max(maxDK, l.DK), max(maxDV, l.DV)
 	}
 	e.layoutRings()
+	e.layoutAudits()
 
 	maxSeqs := cap(e.step.seqs)
 	cuts := make([]cut, (maxSeqs+1)*len(e.layers))

@@ -124,6 +124,7 @@ func TestUnionInvariant(t *testing.T) {
 // varyOptions switches on, now and then, what changes which pages are read and when.
 func varyOptions(o *Options, rng *rand.Rand) {
 	some := func() bool { return rng.IntN(3) == 0 }
+	o.Audit = rng.IntN(4)
 	o.Aggregate = Aggregate(rng.IntN(len(aggregateNames)))
 	if o.Groups = 1 + rng.IntN(3); some() {
 		o.Groups = 0
@@ -292,7 +293,8 @@ func TestFailedStep(t *testing.T) {
 }
 
 func TestStepsDoNotAllocate(t *testing.T) {
-	for _, text := range []string{"period=1", "period=4", "agg=sum", "groups=1,page=8", "mass=0.8", "period=4,correct_budget=128", "drift=0.1,period=4", "rectify=16"} {
+	for _, text := range []string{"period=1", "period=4", "agg=sum", "groups=1,page=8", "mass=0.8", "period=4,correct_budget=128", "drift=0.1,period=4", "rectify=16",
+		"audit=1", "select=oracle", "select=oracle,agg=sum,mass=0.8,audit=3"} {
 		opt, err := ParseOptions("budget=64,min_ctx=0,local=32,window=4," + text)
 		require.NoError(t, err)
 		sh := plainShape

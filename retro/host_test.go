@@ -285,22 +285,34 @@ func (h *host) exact(k key, hd int, see func(entry int) bool) []float64 {
 	return acc
 }
 
-// share is how much of its attention a query head of the token at k pays to the entries for which see is true.
-func (h *host) share(k key, hd int, see func(entry int) bool) float64 {
+// logits are those of a query head of the token at k for the entries up to it, in float64.
+func (h *host) logits(k key, hd int) (all []float64) {
 	sh := h.shape
 	q := h.query(k, hd)
 	keys := h.e.layers[k.layer].keys(hd / (sh.heads / sh.kv))
 	kv := make([]float32, sh.dk)
-	seen, all := 0.0, 0.0
-	for i, e := range h.table[k.seq] {
+	for _, e := range h.table[k.seq] {
 		if e.pos > k.pos {
-			continue
+			break
 		}
 		kernels.Load(kv, &keys, []int32{e.cell})
 		x := 0.0
 		for j := range q {
 			x += float64(q[j]) * float64(kv[j])
 		}
+		if c := float64(sh.softCap); c > 0 {
+			x = c * math.Tanh(x/c)
+		}
+		all = append(all, x)
+	}
+	return all
+}
+
+// share is how much of its attention a query head of the token at k pays to the entries for
+// which see is true, attention sinks aside.
+func (h *host) share(k key, hd int, see func(entry int) bool) float64 {
+	seen, all := 0.0, 0.0
+	for i, x := range h.logits(k, hd) {
 		all += math.Exp(x)
 		if see(i) {
 			seen += math.Exp(x)

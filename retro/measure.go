@@ -136,7 +136,7 @@ func (e *Engine) newMeasurement(threads int) (*measurement, error) {
 	s := &measurement{rng: rand.New(rand.NewPCG(1, 2)), cache: make([]byte, cacheBytes)}
 	s.depth, s.far = e.measureDepth()
 	opt := e.opt
-	opt.Planning, opt.MinCtx, opt.Always, opt.Drift, opt.Rectify = Planning{}, 0, false, 0, 0
+	opt.Planning, opt.MinCtx, opt.Always, opt.Drift, opt.Rectify, opt.Audit = Planning{}, 0, false, 0, 0, 0
 	opt.CorrectBudget = measureHigh // makes room for it
 	window := measureWindow
 	if e.opt.Planning.fixed&keyWindow != 0 {

@@ -33,7 +33,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	opt.Page, opt.Local = 8, 16
 	opt.Window = []int{1, 2, 4, 8}[w.rng.IntN(4)]
 	opt.Period = 1 + w.rng.IntN(opt.Window)
-	opt.Select = []Selector{MeanStd, Mean, MinMax}[w.rng.IntN(3)]
+	opt.Select = []Selector{MeanStd, Mean, MinMax, Oracle}[w.rng.IntN(4)]
 	opt.SummaryBits = 8 * (1 + w.rng.IntN(2))
 	opt.Budget = float64(8 * (1 + w.rng.IntN(4)))
 	opt.MinCtx = w.rng.IntN(100)

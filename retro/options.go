@@ -21,9 +21,12 @@ const (
 	MinMax
 	// Streaming reads no far page at all (StreamingLLM: sink + local).
 	Streaming
+	// Oracle scores the log-sum-exp of the page's true logits, for which it reads every key. It has
+	// no summaries, and no groups. For study only: it says how much better a selector could be.
+	Oracle
 )
 
-var selectorNames = [...]string{MeanStd: "meanstd", Mean: "mean", MinMax: "minmax", Streaming: "streaming"}
+var selectorNames = [...]string{MeanStd: "meanstd", Mean: "mean", MinMax: "minmax", Streaming: "streaming", Oracle: "oracle"}
 
 func (s Selector) String() string { return selectorNames[s] }
 
@@ -83,6 +86,10 @@ type Options struct {
 	DenseLayers int
 	// Beta weighs the spread in MeanStd.
 	Beta float64
+	// Audit measures the share of the attention that sparse tokens keep (Stats.MassKept): of
+	// Audit KV heads of layers one is audited, in rotation, which reads the keys that were left
+	// out. 1: every one. 0: none. It changes no result.
+	Audit int
 	// Always embeds the window again even while attention is exact. It changes
 	// no result, costs time, and exists to verify the rewriting of cells in place.
 	Always bool
@@ -113,6 +120,7 @@ var settings = []struct {
 	{"local", func(o *Options) any { return &o.Local }},
 	{"dense_layers", func(o *Options) any { return &o.DenseLayers }},
 	{"beta", func(o *Options) any { return &o.Beta }},
+	{"audit", func(o *Options) any { return &o.Audit }},
 	{"always", func(o *Options) any { return &o.Always }},
 	{"target", func(o *Options) any { return &o.Planning.Target }},
 	{"plan", func(o *Options) any { return &o.Planning.File }},
@@ -124,7 +132,7 @@ var settings = []struct {
 func DefaultOptions() Options {
 	return Options{
 		Budget: 512, MinBudget: 64, Window: 2, Period: 1, Page: 16, Select: MeanStd, Groups: 128, SummaryBits: 8,
-		MinCtx: 1024, Local: 64, Beta: 2,
+		MinCtx: 1024, Local: 64, Beta: 2, Audit: 1000,
 	}
 }
 
@@ -249,6 +257,7 @@ func (o *Options) check() error {
 		{"min_ctx", o.MinCtx, 0, maxTokens},
 		{"local", o.Local, max(o.Window, o.Page), 4096},
 		{"dense_layers", o.DenseLayers, 0, maxLayers},
+		{"audit", o.Audit, 0, maxTokens},
 	} {
 		if c.v < c.lo || c.v > c.hi {
 			return argumentf("option %s=%d: must be %d..%d", c.name, c.v, c.lo, c.hi)

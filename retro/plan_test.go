@@ -3,6 +3,7 @@ package retro
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -139,35 +140,42 @@ var planPasses = Passes{Threads: 2, Rows: []int{1, 2, 4, 8}, NS: []uint64{1e6, 1
 // The measurement gives costs in the order of what memory and arithmetic allow, ends
 // in time, and leaves nothing behind: decoding goes on as in an engine without it.
 func TestMeasure(t *testing.T) {
-	for _, tk := range []kernels.Type{kernels.F16, kernels.Q8_0} {
-		sh := planModel
-		sh.tk, sh.tv = tk, tk
-		h := newHost(t, sh, planOptions(t, "target=balanced"), 2, 1)
-		start := time.Now()
-		done, line, err := h.e.Plan(planPasses)
-		require.NoError(t, err)
-		require.True(t, done)
-		require.Less(t, time.Since(start), 10*time.Second)
-		t.Log(time.Since(start), line)
-		require.Regexp(t, `^plan: budget \d+, window \d`, line)
-		require.False(t, h.e.ready)
-		require.Zero(t, h.e.Stats())
-		m := Measured{Threads: 2}
-		if err := h.e.measure(&m); errors.Is(err, errBusy) {
-			t.Skip(err)
-		}
-		require.False(t, h.e.ready)
-		t.Logf("%+v", m)
-		require.Equal(t, 18, m.Heads)
-		require.Equal(t, 4096, m.Depth)
-		require.Less(t, m.PageNS, 1e5)
-		require.Less(t, m.StepNS, 1e9)
-		for _, ns := range []float64{m.StepNS, m.PageNS, m.SupplementNS, m.WindowNS, m.PastNS} {
-			require.GreaterOrEqual(t, ns, 0.0)
-		}
-		require.Greater(t, m.StepNS+m.PageNS, 0.0)
-		require.GreaterOrEqual(t, m.WideNS, 0.0, "a budget for correction was measured")
+	for _, c := range []struct {
+		of      kernels.Type
+		options string
+	}{{kernels.F16, ""}, {kernels.Q8_0, ""}, {kernels.Q8_0, ",select=oracle"}} {
+		t.Run(fmt.Sprint(c), func(t *testing.T) { testMeasure(t, c.of, c.options) })
 	}
+}
+
+func testMeasure(t *testing.T, of kernels.Type, options string) {
+	sh := planModel
+	sh.tk, sh.tv = of, of
+	h := newHost(t, sh, planOptions(t, "target=balanced"+options), 2, 1)
+	start := time.Now()
+	done, line, err := h.e.Plan(planPasses)
+	require.NoError(t, err)
+	require.True(t, done)
+	require.Less(t, time.Since(start), 10*time.Second)
+	t.Log(time.Since(start), line)
+	require.Regexp(t, `^plan: budget \d+, window \d`, line)
+	require.False(t, h.e.ready)
+	require.Zero(t, h.e.Stats())
+	m := Measured{Threads: 2}
+	if err := h.e.measure(&m); errors.Is(err, errBusy) {
+		t.Skip(err)
+	}
+	require.False(t, h.e.ready)
+	t.Logf("%+v", m)
+	require.Equal(t, 18, m.Heads)
+	require.Equal(t, 4096, m.Depth)
+	require.Less(t, m.PageNS, 1e5)
+	require.Less(t, m.StepNS, 1e9)
+	for _, ns := range []float64{m.StepNS, m.PageNS, m.SupplementNS, m.WindowNS, m.PastNS} {
+		require.GreaterOrEqual(t, ns, 0.0)
+	}
+	require.Greater(t, m.StepNS+m.PageNS, 0.0)
+	require.GreaterOrEqual(t, m.WideNS, 0.0, "a budget for correction was measured")
 }
 
 // Every way that a plan comes about, and that it is refused.

@@ -59,7 +59,7 @@ func (e *Engine) planShape(threads int) planShape {
 // made is the target, what the user set, the options, and the arithmetic.
 func (e *Engine) made() string {
 	o := e.opt
-	o.Planning.File, o.Planning.Cache = "", ""
+	o.Planning.File, o.Planning.Cache, o.Audit = "", "", 0 // none of which it depends on
 	return fmt.Sprintf("%v; set %d; %s; n_row %d", o, o.Planning.fixed, kernels.ISA(), e.cfg.Rows)
 }
 

@@ -35,6 +35,10 @@ func (s *selection) scanQueries() {
 	for r := range rows {
 		l.batchQueries(x[r*size:(r+1)*size], s.a, first+r, s.h)
 	}
+	if e.opt.Select == Oracle {
+		s.keyQueries(x)
+		return
+	}
 	hadamard(x, l.Rotation)
 	for i := range e.opt.Select.planes() {
 		for j, v := range x {
@@ -129,12 +133,16 @@ func (s *selection) enough(lo int, chosen []int32) []int32 {
 	it.share = grow(it.share, len(chosen))
 	clear(it.share)
 	held, tokens := float32(0), float32(s.e.opt.Page)
+	exact := s.e.opt.Select == Oracle // no estimate: of all tokens of a page, capped
+	if exact {
+		tokens = 1
+	}
 	for r := range queries {
 		x := it.mass[r*s.cut.cols+lo:][:len(best)]
-		if s.l.SoftCap > 0 {
+		if s.l.SoftCap > 0 && !exact {
 			kernels.SoftCap(x, s.l.SoftCap)
 		}
-		// In units of a page's tokens; m is at least the near tokens' part.
+		// In units of that many tokens; m is at least the near tokens' part.
 		top := near[r].m - float32(math.Log(float64(tokens)))
 		m, sum := kernels.SoftmaxRow(x, top)
 		local := near[r].l * kernels.Exp32(top-m)
@@ -161,28 +169,63 @@ func (s *selection) nearMass() []partial {
 	for r := range near {
 		near[r] = partial{m: negInf}
 	}
-	x := w.q[:queries*l.DK] // prepare left them there
-	hadamard(x, l.Rotation) // as the keys are
-	if l.TypeK.Quantised() {
-		x = w.nearQ
-		kernels.Queries(l.TypeK, x, w.q, queries, l.DK)
+	if s.e.opt.Select != Oracle { // whose are ready
+		x := w.q[:queries*l.DK] // prepare left them there
+		hadamard(x, l.Rotation) // as the keys are
+		s.keyQueries(x)
 	}
 	page, keys := s.e.opt.Page, l.keys(s.h)
-	add := func(cells []int32) {
-		kernels.Dot(w.logits, blockCols, x, queries, &keys, cells)
-		for r := range near {
-			row := w.logits[r*blockCols:][:len(cells)]
-			if l.SoftCap > 0 {
-				kernels.SoftCap(row, l.SoftCap)
-			}
-			m, sum := kernels.SoftmaxRow(row, near[r].m)
-			near[r].l = near[r].l*kernels.Exp32(near[r].m-m) + sum
-			near[r].m = m
-		}
-	}
-	add(q.s.cell[:page])
+	w.addMass(near, l, &keys, w.keyQ, q.s.cell[:page])
 	for cells := range slices.Chunk(q.s.cell[q.newest().local*page:q.newest().entry+1], blockCols) {
-		add(cells)
+		w.addMass(near, l, &keys, w.keyQ, cells)
 	}
 	return near
+}
+
+// keyQueries makes the queries x that select ready for keys as they are stored, in w.keyQ.
+func (s *selection) keyQueries(x []float32) {
+	w, l := s.w, s.l
+	w.keyQ = x
+	if l.TypeK.Quantised() {
+		w.keyQ = w.nearQ
+		kernels.Queries(l.TypeK, w.nearQ, x, s.queries(), l.DK)
+	}
+}
+
+// scanKeys leaves the log-sum-exp of the true logits of each of n pages where scan leaves products.
+func (s *selection) scanKeys(page, n int) {
+	w, l, size, queries := s.w, s.l, s.e.opt.Page, s.queries()
+	keys, at := l.keys(s.h), 0
+	for cells := range slices.Chunk(s.q.s.cell[page*size:(page+n)*size], blockCols) {
+		w.logitsOf(l, &keys, w.keyQ, queries, cells)
+		for i := 0; i < len(cells); i += size {
+			for r := range queries {
+				p := partial{}
+				p.m, p.l = kernels.SoftmaxRow(w.logits[r*blockCols+i:][:size], negInf)
+				w.dots[0][r*chunkPages+at] = p.logSum()
+			}
+			at++
+		}
+	}
+	w.stats.ScanBytes += uint64(n * size * l.kBytes)
+}
+
+// logitsOf leaves the logits of queries, which are ready for the keys, for at most blockCols cells in w.logits.
+func (w *worker) logitsOf(l *layer, keys *kernels.Cache, q []float32, queries int, cells []int32) {
+	kernels.Dot(w.logits, blockCols, q, queries, keys, cells)
+	if l.SoftCap > 0 {
+		for r := range queries {
+			kernels.SoftCap(w.logits[r*blockCols:][:len(cells)], l.SoftCap)
+		}
+	}
+}
+
+// addMass adds cells, at most blockCols, to the softmax denominator of each query.
+func (w *worker) addMass(sums []partial, l *layer, keys *kernels.Cache, q []float32, cells []int32) {
+	w.logitsOf(l, keys, q, len(sums), cells)
+	for r := range sums {
+		m, sum := kernels.SoftmaxRow(w.logits[r*blockCols:][:len(cells)], sums[r].m)
+		sums[r].l = sums[r].l*kernels.Exp32(sums[r].m-m) + sum
+		sums[r].m = m
+	}
 }

@@ -133,7 +133,11 @@ func (s *selection) chooseGroups() {
 // scorePages scores n pages from page on, which lie in one chunk; the first's column is col.
 func (s *selection) scorePages(col, page, n int) {
 	s.prepare()
-	s.scan(page/chunkPages, page%chunkPages, n, false)
+	if s.e.opt.Select == Oracle {
+		s.scanKeys(page, n)
+	} else {
+		s.scan(page/chunkPages, page%chunkPages, n, false)
+	}
 	s.combine(s.it.best[col:][:n], s.it, col)
 }
 

@@ -18,6 +18,8 @@ type sequence struct {
 	since   int  // steps since the window was last embedded again
 	drifted bool // the window wants to be before its period is over
 	sparse  int  // of the newest tokens, how many were decoded sparsely and not rectified
+
+	audits uint64 // sparse steps so far, for the rotation of audits; it does not affect results and is not saved
 }
 
 func (e *Engine) sequenceAt(id int) (*sequence, error) {

@@ -224,6 +224,7 @@ func TestLoadForeignOptions(t *testing.T) {
 		"period":  func(o *Options) { o.Period = 1 },
 		"min_ctx": func(o *Options) { o.MinCtx = 10000 },
 		"beta":    func(o *Options) { o.Beta = 1 },
+		"audit":   func(o *Options) { o.Audit = 1 },
 	} {
 		data, other := savedState(t, edit)
 		h := other(t)

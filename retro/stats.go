@@ -21,10 +21,13 @@ type Stats struct {
 	RetiredSeen      uint64 // ... and pages seen in the end
 	KVBytesRead      uint64 // bytes of K and V read
 	KVBytesFull      uint64 // the same if every token attended to everything
-	ScanBytes        uint64 // bytes of summaries read
+	ScanBytes        uint64 // bytes of summaries read, or of keys to score pages by (Oracle)
 	SummaryBytes     uint64 // memory held by summaries
 	RingBytes        uint64 // memory held by output caches
-	AttendNS         uint64 // time in Attend on thread 0
+	AttendNS         uint64 // time in Select and Attend on thread 0
+	AuditedHeads     uint64 // query heads whose kept attention was measured, see Options.Audit
+	KeptMass         uint64 // ... and the sum of what they kept of it, in millionths
+	AuditBytes       uint64 // bytes of K read for that, which KVBytesRead leaves out
 }
 
 // add sums the counters that workers keep.
@@ -36,6 +39,9 @@ func (s *Stats) add(o *Stats) {
 	s.KVBytesFull += o.KVBytesFull
 	s.ScanBytes += o.ScanBytes
 	s.AttendNS += o.AttendNS
+	s.AuditedHeads += o.AuditedHeads
+	s.KeptMass += o.KeptMass
+	s.AuditBytes += o.AuditBytes
 }
 
 // Stats returns the counters; between steps only.
@@ -58,6 +64,17 @@ func (s *Stats) Exposure() float64 {
 	return float64(s.RetiredSeen) / float64(s.RetiredSelected)
 }
 
+// MassKept is the share of their attention that sparse tokens kept: what sink, local window and
+// the selected pages hold of the softmax over all tokens, without attention sinks (Layer.Sinks),
+// in the mean of the query heads that were audited. It is that of the token's own step, before
+// any correction. ok is false if none was audited.
+func (s *Stats) MassKept() (share float64, ok bool) {
+	if s.AuditedHeads == 0 {
+		return 0, false
+	}
+	return float64(s.KeptMass) / keptUnit / float64(s.AuditedHeads), true
+}
+
 // Summary is one line for people.
 func (s *Stats) Summary() string {
 	var b strings.Builder
@@ -66,6 +83,9 @@ func (s *Stats) Summary() string {
 		fmt.Fprintf(&b, ", %.1f %% of KV read, %d corrections, exposure %.2f", 100*s.KVShare(), s.CorrectedTokens, s.Exposure())
 		if s.RectifiedTokens > 0 {
 			fmt.Fprintf(&b, ", %d rectified", s.RectifiedTokens)
+		}
+		if kept, ok := s.MassKept(); ok {
+			fmt.Fprintf(&b, ", %.1f %% of attention kept", 100*kept)
 		}
 		fmt.Fprintf(&b, ", %.1f MiB beside the KV cache", float64(s.SummaryBytes+s.RingBytes)/(1<<20))
 	}

@@ -109,6 +109,9 @@ func (e *Engine) roomForScores() {
 		if e.opt.Mass > 0 {
 			it.mass = grow(it.mass, queries*cols)
 		}
+		if e.opt.Audit > 0 {
+			it.left = grow(it.left, pages)
+		}
 	}
 }
 
@@ -252,6 +255,8 @@ func (e *Engine) commit(q *stepSeq, past int) {
 	s.drifted = e.opt.Drift > 0 && e.hasDrifted(q)
 	if s.sparse++; !q.sparse {
 		s.sparse = 0
+	} else {
+		s.audits++
 	}
 	if q.rectified { // what is in the window has seen everything
 		st.RectifiedTokens += uint64(past)

@@ -51,6 +51,9 @@ func (l *layer) plane(s *sequence, planes, h, i, chunk int) (pages, groups []byt
 // buildChunk computes what is missing of the summaries of a chunk, whose pages
 // first..last-1 of the sequence are far.
 func (e *Engine) buildChunk(w *worker, l *layer, s *sequence, h, first, last int) {
+	if l.sumPages == 0 {
+		return
+	}
 	p := max(first, int(s.summed[l.headOff+h]))
 	if p == 0 { // never far, but part of group 0
 		e.buildPage(w, s, l, h, 0)

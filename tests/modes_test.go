@@ -21,13 +21,18 @@ func TestModes(t *testing.T) {
 		"budget=128,window=1", "budget=128,window=1,agg=sum", "budget=128,window=1,page=8", "budget=128,window=1,page=32",
 		"budget=32,window=1,page=8,groups=0", "budget=32,window=1,page=8,groups=8",
 		"budget=1024,window=1,mass=0.9", "budget=1024,window=1,mass=0.7", "budget=128,window=1,layer_budget=0-1:all/20-29:64",
+		"budget=128,window=1,audit=1", "budget=128,window=1,select=oracle,audit=1",
 		deferred, deferred + ",correct_budget=512", deferred + ",drift=0.02", "budget=128,window=1,rectify=32",
 	}
+	tokens := map[string][]float32{} // KL of each
 	for _, p := range policies {
-		d, st := policy(t, k, p)
-		got[p], stats[p] = d, st
-		t.Logf("%-50s KL %.4f, %4.1f %% of KV read, %.1f %% scanned, %d embedded again", p, got[p],
-			100*share(st.KVBytesRead+st.ScanBytes, st.KVBytesFull), 100*share(st.ScanBytes, st.KVBytesFull), st.RewrittenTokens)
+		r, err := k.Policy(t.Context(), p)
+		require.NoError(t, err)
+		st := r.Stats
+		tokens[p], got[p], stats[p] = r.KL, mean(r.KL), st
+		t.Logf("%-50s KL %.4f, %4.1f %% of KV read, %.1f %% scanned, %d embedded again, %.3f of attention kept (%d heads)", p, got[p],
+			100*share(st.KVBytesRead+st.ScanBytes, st.KVBytesFull), 100*share(st.ScanBytes, st.KVBytesFull), st.RewrittenTokens,
+			kept(st), st.AuditedHeads)
 		require.Less(t, got[p], 0.4, p)
 		require.Less(t, st.KVBytesRead, st.KVBytesFull*3/4, p)
 		if p != policies[len(policies)-1] {
@@ -45,7 +50,17 @@ func TestModes(t *testing.T) {
 	require.EqualValues(t, steps-steps/32, rectified.SparseTokens)
 	require.EqualValues(t, steps-steps/32, rectified.RectifiedTokens)
 	require.Less(t, got["budget=128,window=1,rectify=32"], got["budget=128,window=1"], "rectification helps")
+
+	const base, audited, oracle = "budget=128,window=1", "budget=128,window=1,audit=1", "budget=128,window=1,select=oracle,audit=1"
+	require.Equal(t, tokens[base], tokens[audited], "an audit changes nothing")
+	require.NotZero(t, stats[base].AuditedHeads)
+	require.Less(t, got[oracle], got[base], "the oracle is better")
+	require.Greater(t, kept(stats[oracle]), kept(stats[audited]), "since it keeps more")
+	require.Greater(t, kept(stats[audited]), 0.5)
 }
+
+// kept is the share of the attention that was kept, as audited.
+func kept(st bridge.Stats) float64 { return share(st.KeptMass, 1e6*st.AuditedHeads) }
 
 func share(a, b uint64) float64 { return float64(a) / float64(max(1, b)) }
 

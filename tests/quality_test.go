@@ -27,11 +27,15 @@ func policy(t *testing.T, k *teach.Teacher, options string) (float64, bridge.Sta
 	t.Helper()
 	r, err := k.Policy(t.Context(), options)
 	require.NoError(t, err)
+	return mean(r.KL), r.Stats
+}
+
+func mean(x []float32) float64 {
 	sum := 0.0
-	for _, x := range r.KL {
-		sum += float64(x)
+	for _, v := range x {
+		sum += float64(v)
 	}
-	return sum / float64(len(r.KL)), r.Stats
+	return sum / float64(len(x))
 }
 
 // The quality that the method promises, on real text: 4096 tokens of prompt, 256

@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,6 +153,13 @@ static void use(const char * options, int sparse) {
     CHECK(stats.n_cell == N_CELL && stats.tokens == 4 && stats.sparse_tokens == (sparse ? 4 : 0));
     CHECK(stats.corrected_tokens == 0 || sparse);
     CHECK(sparse ? stats.kv_bytes_read < stats.kv_bytes_full : stats.kv_bytes_read == stats.kv_bytes_full);
+    CHECK((stats.audited_heads > 0) == sparse && (stats.audit_bytes > 0) == sparse && stats.kept_mass <= 1000000*stats.audited_heads);
+    struct retro_stats older; /* without the last three fields */
+    memset(&older, 0x55, sizeof(older));
+    older.struct_size = offsetof(struct retro_stats, audited_heads);
+    CHECK(retro_get_stats(engine, &older) == RETRO_OK && older.struct_size == offsetof(struct retro_stats, audited_heads));
+    CHECK(memcmp(&older.n_cell, &stats.n_cell, offsetof(struct retro_stats, audited_heads) - 4) == 0);
+    CHECK(older.audited_heads == 0x5555555555555555 && older.audit_bytes == 0x5555555555555555);
     CHECK(retro_summary(engine, msg, sizeof(msg)) == (int32_t) strlen(msg) && strncmp(msg, sparse ? "4 of 4" : "0 of 4", 6) == 0);
     CHECK(retro_summary(engine, msg, 4) > 4 && strlen(msg) == 3);
     CHECK(retro_seq_truncate(engine, 0, 100) == RETRO_OK && retro_seq_next(engine, 0) == 100);
@@ -358,7 +366,7 @@ static void garbage(void) {
     BAD_ATTN(q, (void *) 0x10); /* a fault of the library's, not of the process */
     CHECK(retro_step_end(engine, 0) == RETRO_OK);
     REFUSED(retro_get_stats(engine, NULL));
-    stats.struct_size = 8;
+    stats.struct_size = offsetof(struct retro_stats, audited_heads) - 1;
     REFUSED(retro_get_stats(engine, &stats));
     CHECK(retro_summary(engine, NULL, 100) > 0);
     CHECK(retro_close(engine) == RETRO_OK);
