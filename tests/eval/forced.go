@@ -97,5 +97,8 @@ func addStats(r *report.Record, st bridge.Stats) {
 	if st.RetiredSelected > 0 {
 		r.Exposure = float64(st.RetiredSeen) / float64(st.RetiredSelected)
 	}
+	if st.AuditedHeads > 0 {
+		r.Mass = float64(st.KeptMass) / 1e6 / float64(st.AuditedHeads)
+	}
 	r.SparseTokens, r.CorrectedTokens = st.SparseTokens, st.CorrectedTokens+st.RectifiedTokens
 }

@@ -57,7 +57,6 @@ type lab struct {
 	modelName string
 	threads   int
 	dir       string
-	audit     int
 }
 
 func main() {
@@ -95,7 +94,7 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer model.Close()
-	l := &lab{model: model, modelName: filepath.Base(o.Model), threads: o.Threads, dir: o.Out, audit: 50}
+	l := &lab{model: model, modelName: filepath.Base(o.Model), threads: o.Threads, dir: o.Out}
 	if err := os.MkdirAll(o.Out, 0o755); err != nil {
 		return err
 	}
