@@ -47,8 +47,8 @@ type options struct {
 	Threads      int               `default:"0" help:"Threads; 0 is one per processor."`
 	Quick        bool              `help:"Small sizes, to see whether everything runs: the figures mean little."`
 
-	Out   string `default:"eval-results" type:"path" placeholder:"DIR" help:"Folder for results.jsonl and report.html. Results that are there are not measured again."`
-	Fresh bool   `help:"Measure everything anew."`
+	Out   string `default:"eval-results" type:"path" placeholder:"DIR" help:"Folder for results.jsonl and report.html. What is there is not measured again."`
+	Fresh bool   `help:"Measure everything anew, for example after a change to the library."`
 }
 
 // lab is what all lessons share.
@@ -128,7 +128,7 @@ func (s *school) resume(fresh bool) error {
 	}
 	s.records = records
 	for _, r := range records {
-		s.done[r.Key()] = true
+		s.done[r.Key()] = r.Error == "" // what failed is tried again
 	}
 	return err
 }
