@@ -96,11 +96,11 @@ func (r record) answer(p *Problem) error {
 		return err
 	}
 	if answer == "" {
-		if answer = resultOf(r.text("solution")); answer == "" {
-			return r.fail("no answer, and no solution that states one")
-		}
+		answer = resultOf(r.text("solution"))
 	}
-	p.Answer = canonical(answer)
+	if p.Answer = canonical(answer); p.Answer == "" {
+		return r.fail("no answer, and no solution that states one")
+	}
 	return nil
 }
 
