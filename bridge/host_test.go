@@ -56,11 +56,7 @@ func loadLibrary(t *testing.T) *Library {
 func loadModel(t *testing.T) *Model {
 	t.Helper()
 	lib := loadLibrary(t)
-	path := os.Getenv(envModel)
-	if path == "" {
-		t.Skipf("%s is not set", envModel)
-	}
-	model, err := lib.LoadModel(path, ModelParams{})
+	model, err := lib.LoadModel(envPath(t), ModelParams{})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, model.Close()) })
 	return model
@@ -368,4 +364,13 @@ func TestLogOfLlama(t *testing.T) {
 		feed(t, c, 0, 3+i, 1)
 	}
 	assert.Zero(t, lines.Load(), "decoding does not log, so the Go callback costs it nothing")
+}
+
+func envPath(t *testing.T) string {
+	t.Helper()
+	path := os.Getenv(envModel)
+	if path == "" {
+		t.Skipf("%s is not set", envModel)
+	}
+	return path
 }

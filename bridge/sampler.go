@@ -63,7 +63,7 @@ func (p SamplerParams) check() error {
 }
 
 // NewSampler returns a sampler for contexts of the model. Close it before the model. A grammar that llama.cpp cannot
-// read is an ErrArgument with its reason.
+// read is an ErrArgument; it prints a syntax error to standard error and not to the log.
 func (m *Model) NewSampler(params SamplerParams) (*Sampler, error) {
 	if err := params.check(); err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func (m *Model) NewSampler(params SamplerParams) (*Sampler, error) {
 	if params.Grammar != "" {
 		detail := l.log.capture(func() { s.grammar = l.samplerGrammar(m.vocab, params.Grammar, "root") })
 		if s.grammar == 0 {
-			return nil, argError("%s", withDetail("Grammar", detail))
+			return nil, argError("%s; where is on standard error", withDetail("Grammar", detail))
 		}
 	}
 	s.chain = l.chainInit(cChainParams{noPerf: true})
