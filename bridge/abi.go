@@ -185,7 +185,7 @@ func bind(handle uintptr, symbols []symbol) error {
 	for i, s := range symbols {
 		address, err := purego.Dlsym(handle, s.name)
 		if err != nil {
-			return fmt.Errorf("function %s is missing: %w", s.name, err)
+			return fmt.Errorf("function %s is missing", s.name)
 		}
 		addresses[i] = address
 	}

@@ -61,7 +61,7 @@ func TestParallelGeneration(t *testing.T) {
 				defer s.Close()
 				ctx, cancel := context.WithCancel(context.Background())
 				defer cancel()
-				return c.Generate(ctx, strings.Repeat(prose+" ", 10), GenerateOptions{MaxTokens: 12, Sampler: s}, func(string) bool { return true })
+				return c.Generate(ctx, strings.Repeat(prose+" ", 6), GenerateOptions{MaxTokens: 12, Sampler: s}, func(string) bool { return true })
 			}
 			want, err := generate(1)
 			require.NoError(t, err)
