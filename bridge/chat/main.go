@@ -20,8 +20,8 @@ import (
 )
 
 type flags struct {
-	Lib     string  `required:"" type:"existingdir" help:"Folder that holds libllama, as \"go run ./build all\" prints it."`
-	Model   string  `required:"" short:"m" type:"existingfile" help:"A GGUF model with a chat template."`
+	Lib     string  `required:"" help:"Folder that holds libllama, as \"go run ./build all\" prints it."`
+	Model   string  `required:"" short:"m" help:"A GGUF model with a chat template."`
 	System  string  `help:"What the model is to keep to."`
 	Ctx     int     `default:"8192" short:"c" help:"Context size in tokens."`
 	Threads int     `default:"0" short:"t" help:"0: one per processor."`
