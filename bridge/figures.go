@@ -66,6 +66,9 @@ func (s Stats) Since(before Stats) Figures {
 
 // sub subtracts the counters that Figures are made of.
 func (s Stats) sub(before Stats) Stats {
+	if s.Tokens < before.Tokens { // enabled anew in between
+		return s
+	}
 	s.Tokens -= before.Tokens
 	s.SparseTokens -= before.SparseTokens
 	s.CorrectedTokens -= before.CorrectedTokens

@@ -50,7 +50,7 @@ func TestParallelGeneration(t *testing.T) {
 				}
 				defer c.Close()
 				if retro {
-					if err := c.EnableRetro("min_ctx=64,budget=32,page=8"); err != nil {
+					if err := c.EnableRetro("min_ctx=64,budget=16,page=8,local=16"); err != nil {
 						return Generation{}, err
 					}
 				}

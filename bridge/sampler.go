@@ -20,7 +20,7 @@ type SamplerParams struct {
 	MinP        float64 // keep those at least so likely, relative to the likeliest; 0 = all
 	Typical     float64 // keep the most typical that hold this probability together; 0 or 1 = all
 
-	RepeatPenalty float64 // above 1: less of what was sampled or accepted before; 0 or 1 = off
+	RepeatPenalty float64 // above 1: less of what was sampled or accepted before, which a prompt is not; 0 or 1 = off
 	Frequency     float64 // subtracted from a token's logit for each time that it came before
 	Presence      float64 // subtracted once if it came
 	RepeatLast    int     // newest tokens that these look at; 0 = 64
@@ -78,7 +78,7 @@ func (m *Model) NewSampler(params SamplerParams) (*Sampler, error) {
 	if params.Grammar != "" {
 		detail := l.log.capture(func() { s.grammar = l.samplerGrammar(m.vocab, params.Grammar, "root") })
 		if s.grammar == 0 {
-			return nil, argError("%s; where is on standard error", withDetail("Grammar", detail))
+			return nil, argError("%s (llama.cpp prints syntax errors to standard error)", withDetail("Grammar", detail))
 		}
 	}
 	s.chain = l.chainInit(cChainParams{noPerf: true})
