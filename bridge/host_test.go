@@ -374,3 +374,14 @@ func envPath(t *testing.T) string {
 	}
 	return path
 }
+
+// patchedModel skips where this process does not run on the patched build.
+func patchedModel(t *testing.T) *Model {
+	t.Helper()
+	if os.Getenv(envPatched) == "" || os.Getenv(envStock) != "" {
+		t.Skipf("%s is not set, or TestPatched runs this", envPatched)
+	}
+	model := loadModel(t)
+	require.True(t, model.lib.HasRetro())
+	return model
+}

@@ -35,17 +35,6 @@ func TestRetroAbsent(t *testing.T) {
 	feed(t, c, 0, 0, 1, 2)
 }
 
-// patchedModel skips where this process does not run on the patched build.
-func patchedModel(t *testing.T) *Model {
-	t.Helper()
-	if os.Getenv(envPatched) == "" || os.Getenv(envStock) != "" {
-		t.Skipf("%s is not set, or TestPatched runs this", envPatched)
-	}
-	model := loadModel(t)
-	require.True(t, model.lib.HasRetro())
-	return model
-}
-
 func urgAction(t *testing.T) sigaction {
 	t.Helper()
 	var action sigaction
