@@ -9,117 +9,6 @@ import (
 	"github.com/ebitengine/purego"
 )
 
-// Mirrors of the structs of llama.h v0.5.0. Pointers that stay as the library set them are uintptr.
-
-type cModelParams struct {
-	devices              uintptr
-	tensorBuftOverrides  uintptr
-	nGPULayers           int32
-	splitMode            int32
-	loadMode             int32
-	lazyMode             int32
-	mainGPU              int32
-	_                    int32
-	tensorSplit          uintptr
-	progressCallback     uintptr
-	progressCallbackData uintptr
-	kvOverrides          uintptr
-	vocabOnly            bool
-	checkTensors         bool
-	useExtraBufts        bool
-	noHost               bool
-	noAlloc              bool
-	loadMTP              bool
-	_                    [2]bool
-}
-
-type cContextParams struct {
-	nCtx              uint32
-	nBatch            uint32
-	nUbatch           uint32
-	nSeqMax           uint32
-	nRsSeq            uint32
-	nOutputsMax       uint32
-	nOutputsMaxPerSeq uint32
-	nThreads          int32
-	nThreadsBatch     int32
-	ctxType           int32
-	ropeScalingType   int32
-	poolingType       int32
-	attentionType     int32
-	flashAttnType     int32
-	ropeFreqBase      float32
-	ropeFreqScale     float32
-	yarnExtFactor     float32
-	yarnAttnFactor    float32
-	yarnBetaFast      float32
-	yarnBetaSlow      float32
-	yarnOrigCtx       uint32
-	defragThold       float32
-	cbEval            uintptr
-	cbEvalUserData    uintptr
-	typeK             int32
-	typeV             int32
-	abortCallback     uintptr
-	abortCallbackData uintptr
-	embeddings        bool
-	offloadKQV        bool
-	noPerf            bool
-	opOffload         bool
-	swaFull           bool
-	kvUnified         bool
-	_                 [2]bool
-	samplers          uintptr
-	nSamplers         uint64
-	ctxOther          uintptr
-}
-
-type cBatch struct {
-	nTokens int32
-	_       int32
-	token   unsafe.Pointer // int32_t *
-	embd    unsafe.Pointer // float *
-	pos     unsafe.Pointer // int32_t *
-	nSeqID  unsafe.Pointer // int32_t *
-	seqID   unsafe.Pointer // int32_t **
-	logits  unsafe.Pointer // int8_t *
-}
-
-// The defaults are fetched into structs with room behind, so that a libllama whose structs have grown cannot write
-// past ours; what it writes there betrays it.
-type cModelDefaults struct {
-	cModelParams
-	tail [16]uint64
-}
-
-type cContextDefaults struct {
-	cContextParams
-	tail [16]uint64
-}
-
-// knownModelDefaults and knownContextDefaults are what v0.5.0 returns. Sizes cannot be asked of the library, but a
-// field added, dropped or moved shifts these values.
-var knownModelDefaults = cModelDefaults{cModelParams: cModelParams{
-	nGPULayers: -1, splitMode: 1, loadMode: -1, lazyMode: 1, useExtraBufts: true,
-}}
-
-var knownContextDefaults = cContextDefaults{cContextParams: cContextParams{
-	nCtx: 512, nBatch: 2048, nUbatch: 512, nSeqMax: 1, nOutputsMaxPerSeq: 1, nThreads: 4, nThreadsBatch: 4,
-	ropeScalingType: -1, poolingType: -1, attentionType: -1, flashAttnType: -1,
-	yarnExtFactor: -1, yarnAttnFactor: -1, yarnBetaFast: -1, yarnBetaSlow: -1, defragThold: -1,
-	typeK: ggmlTypeF16, typeV: ggmlTypeF16, offloadKQV: true, noPerf: true, opOffload: true, swaFull: true,
-}}
-
-func checkLayout(model cModelDefaults, context cContextDefaults) error {
-	if model != knownModelDefaults {
-		return fmt.Errorf("%w (llama_model_params)", ErrLayout)
-	}
-	if context != knownContextDefaults {
-		return fmt.Errorf("%w (llama_context_params)", ErrLayout)
-	}
-	return nil
-}
-
 // api holds the C functions. Handles of C objects are uintptr.
 type api struct {
 	ggmlRegCount     func() uint64
@@ -153,6 +42,23 @@ type api struct {
 	decode           func(ctx uintptr, batch cBatch) int32
 	setAbort         func(ctx, callback, data uintptr)
 	logitsIth        func(ctx uintptr, i int32) *float32
+	chatTemplate     func(model, name uintptr) *byte
+	chatApply        func(template *byte, chat *cChatMessage, n uint64, assistant bool, buf *byte, size int32) int32
+	chainInit        func(params cChainParams) uintptr
+	chainAdd         func(chain, sampler uintptr)
+	samplerFree      func(sampler uintptr)
+	samplerReset     func(sampler uintptr)
+	samplerAccept    func(sampler uintptr, token int32)
+	samplerApply     func(sampler uintptr, candidates *cTokenDataArray)
+	samplerGreedy    func() uintptr
+	samplerDist      func(seed uint32) uintptr
+	samplerTopK      func(k int32) uintptr
+	samplerTopP      func(p float32, keep uint64) uintptr
+	samplerMinP      func(p float32, keep uint64) uintptr
+	samplerTypical   func(p float32, keep uint64) uintptr
+	samplerTemp      func(t float32) uintptr
+	samplerPenalties func(vocab, last int32, repeat, frequency, presence float32) uintptr
+	samplerGrammar   func(vocab uintptr, grammar, root string) uintptr
 	memClear         func(mem uintptr, data bool)
 	memSeqRm         func(mem uintptr, seq, p0, p1 int32) bool
 	memSeqCp         func(mem uintptr, src, dst, p0, p1 int32)
@@ -170,6 +76,9 @@ type api struct {
 	retroAttnFree    func(ctx uintptr)
 	retroAttnEngine  func(ctx uintptr) uint64
 	retroAttnError   func(ctx uintptr) string
+	retroAttnPlan    func(ctx uintptr) string
+	retroAttnABI     func() string
+	retroABIVersion  func() uint32
 	retroVersion     func() string
 	retroGetStats    func(engine uint64, stats *Stats) int32
 	retroSummary     func(engine uint64, buf *byte, size uint32) int32
@@ -215,6 +124,23 @@ func (a *api) llamaSymbols() []symbol {
 		{"llama_decode", &a.decode},
 		{"llama_set_abort_callback", &a.setAbort},
 		{"llama_get_logits_ith", &a.logitsIth},
+		{"llama_model_chat_template", &a.chatTemplate},
+		{"llama_chat_apply_template", &a.chatApply},
+		{"llama_sampler_chain_init", &a.chainInit},
+		{"llama_sampler_chain_add", &a.chainAdd},
+		{"llama_sampler_free", &a.samplerFree},
+		{"llama_sampler_reset", &a.samplerReset},
+		{"llama_sampler_accept", &a.samplerAccept},
+		{"llama_sampler_apply", &a.samplerApply},
+		{"llama_sampler_init_greedy", &a.samplerGreedy},
+		{"llama_sampler_init_dist", &a.samplerDist},
+		{"llama_sampler_init_top_k", &a.samplerTopK},
+		{"llama_sampler_init_top_p", &a.samplerTopP},
+		{"llama_sampler_init_min_p", &a.samplerMinP},
+		{"llama_sampler_init_typical", &a.samplerTypical},
+		{"llama_sampler_init_temp", &a.samplerTemp},
+		{"llama_sampler_init_penalties", &a.samplerPenalties},
+		{"llama_sampler_init_grammar", &a.samplerGrammar},
 		{"llama_memory_clear", &a.memClear},
 		{"llama_memory_seq_rm", &a.memSeqRm},
 		{"llama_memory_seq_cp", &a.memSeqCp},
@@ -238,12 +164,15 @@ func (a *api) patchSymbols() []symbol {
 		{"llama_retro_attn_free", &a.retroAttnFree},
 		{"llama_retro_attn_engine", &a.retroAttnEngine},
 		{"llama_retro_attn_error", &a.retroAttnError},
+		{"llama_retro_attn_plan", &a.retroAttnPlan},
+		{"llama_retro_attn_abi", &a.retroAttnABI},
 	}
 }
 
 func (a *api) retroSymbols() []symbol {
 	return []symbol{
 		{"retro_version", &a.retroVersion},
+		{"retro_abi_version", &a.retroABIVersion},
 		{"retro_get_stats", &a.retroGetStats},
 		{"retro_summary", &a.retroSummary},
 		{"retro_error", &a.retroErrorString},
@@ -256,7 +185,7 @@ func bind(handle uintptr, symbols []symbol) error {
 	for i, s := range symbols {
 		address, err := purego.Dlsym(handle, s.name)
 		if err != nil {
-			return fmt.Errorf("bridge: function %s is missing: %w", s.name, err)
+			return fmt.Errorf("function %s is missing", s.name)
 		}
 		addresses[i] = address
 	}

@@ -3,6 +3,8 @@
 package bridge
 
 import (
+	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 
@@ -31,18 +33,48 @@ func (c *Context) SetAbort(f func() bool) error {
 		return err
 	}
 	defer c.leave()
+	c.abort = f
+	c.installAbort(f)
+	return nil
+}
+
+func (c *Context) installAbort(f func() bool) {
 	c.forgetAbort()
 	if f == nil {
 		c.lib.setAbort(c.ptr, 0, 0)
-		return nil
+		return
 	}
 	c.abortID = abortIDs.Add(1)
 	abortFuncs.Store(c.abortID, f)
 	c.lib.setAbort(c.ptr, abortCallback(), c.abortID)
-	return nil
 }
 
 func (c *Context) forgetAbort() { abortFuncs.Delete(c.abortID) }
+
+// decodeWatched is Decode that also gives up when ctx is done, then with its error.
+func (c *Context) decodeWatched(ctx context.Context, b *Batch) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if ctx.Done() == nil {
+		return c.Decode(b)
+	}
+	if err := c.enter(); err != nil {
+		return err
+	}
+	defer c.leave()
+	var done atomic.Bool
+	stop := context.AfterFunc(ctx, func() { done.Store(true) })
+	defer stop()
+	users := c.abort
+	c.installAbort(func() bool { return done.Load() || users != nil && users() })
+	defer c.installAbort(users)
+	err := c.decode(b)
+	if errors.Is(err, ErrAborted) && done.Load() {
+		return ctx.Err()
+	}
+	return err
+}
 
 func shouldAbort(f func() bool) (abort bool) {
 	defer func() {

@@ -83,17 +83,17 @@ func TestStatsAreThoseOfRetroHeader(t *testing.T) {
 }
 
 func TestCheckLayout(t *testing.T) {
-	require.NoError(t, checkLayout(knownModelDefaults, knownContextDefaults))
+	require.NoError(t, checkLayout("0.5.0", knownModelDefaults, knownContextDefaults))
 
 	moved := knownContextDefaults // as if a field were added in front
 	moved.nCtx, moved.nBatch = 0, 512
-	assert.ErrorIs(t, checkLayout(knownModelDefaults, moved), ErrLayout)
+	assert.ErrorIs(t, checkLayout("0.5.0", knownModelDefaults, moved), ErrLayout)
 	longer := knownContextDefaults
 	longer.tail[0] = 1
-	assert.ErrorIs(t, checkLayout(knownModelDefaults, longer), ErrLayout)
+	assert.ErrorIs(t, checkLayout("0.5.0", knownModelDefaults, longer), ErrLayout)
 	model := knownModelDefaults
 	model.useExtraBufts, model.noHost = false, true
-	assert.ErrorIs(t, checkLayout(model, knownContextDefaults), ErrLayout)
+	assert.ErrorIs(t, checkLayout("0.5.0", model, knownContextDefaults), ErrLayout)
 }
 
 func TestBatch(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"sync/atomic"
 	"unsafe"
 )
 
@@ -56,7 +55,7 @@ type Context struct {
 	model *Model
 	ptr   uintptr
 	mem   uintptr
-	state atomic.Int32
+	guard
 
 	cells   int // over all sequences
 	seqCtx  int // most tokens of one sequence
@@ -64,18 +63,14 @@ type Context struct {
 	seqs    int
 	unified bool
 
-	rows    []bool // which rows of the last batch have logits
-	outputs int    // how many
-	pending bool   // llama.cpp has a copy or shift to do in the next Decode
+	rows    []bool      // which rows of the last batch have logits
+	outputs int         // how many
+	pending bool        // llama.cpp has a copy or shift to do in the next Decode
+	abort   func() bool // given to SetAbort
 	abortID uintptr
-}
 
-// values of Context.state
-const (
-	stateIdle int32 = iota
-	stateBusy
-	stateClosed
-)
+	candidates []cTokenData // of Sampler.Sample
+}
 
 func (p ContextParams) resolve(c cContextParams) (cContextParams, error) {
 	for _, f := range []struct {
@@ -149,7 +144,7 @@ func (m *Model) NewContext(params ContextParams) (*Context, error) {
 		l.contextFree(ptr)
 		return nil, argError("models without a KV cache are not supported")
 	}
-	m.contexts.Add(1)
+	m.users.Add(1)
 	return &Context{
 		lib: l, model: m, ptr: ptr, mem: mem,
 		cells:   int(l.contextNCtx(ptr)),
@@ -165,16 +160,13 @@ func (c *Context) Close() error {
 	if c == nil {
 		return nil
 	}
-	if !c.state.CompareAndSwap(stateIdle, stateClosed) {
-		if c.state.Load() == stateClosed {
-			return nil
-		}
-		return ErrBusy
+	if first, err := c.close(); !first {
+		return err
 	}
 	c.lib.contextFree(c.ptr)
 	c.forgetAbort()
-	c.ptr, c.mem, c.rows = 0, 0, nil
-	c.model.contexts.Add(-1)
+	c.ptr, c.mem, c.rows, c.candidates = 0, 0, nil, nil
+	c.model.users.Add(-1)
 	return nil
 }
 
@@ -183,16 +175,8 @@ func (c *Context) enter() error {
 	if c == nil || c.lib == nil {
 		return argError("nil context")
 	}
-	if !c.state.CompareAndSwap(stateIdle, stateBusy) {
-		if c.state.Load() == stateClosed {
-			return ErrClosed
-		}
-		return ErrBusy
-	}
-	return nil
+	return c.guard.enter()
 }
-
-func (c *Context) leave() { c.state.Store(stateIdle) }
 
 // Model returns the model of the context.
 func (c *Context) Model() *Model { return c.model }
@@ -216,6 +200,10 @@ func (c *Context) Decode(b *Batch) error {
 		return err
 	}
 	defer c.leave()
+	return c.decode(b)
+}
+
+func (c *Context) decode(b *Batch) error {
 	if err := c.checkBatch(b); err != nil {
 		return err
 	}
@@ -268,6 +256,10 @@ func (c *Context) Logits(i int) ([]float32, error) {
 		return nil, err
 	}
 	defer c.leave()
+	return c.row(i)
+}
+
+func (c *Context) row(i int) ([]float32, error) {
 	switch {
 	case i >= len(c.rows) || i < -c.outputs:
 		return nil, argError("row %d of a batch of %d with %d rows of logits", i, len(c.rows), c.outputs)

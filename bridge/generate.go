@@ -5,100 +5,220 @@ package bridge
 import (
 	"context"
 	"runtime"
-	"unicode/utf8"
+	"time"
 )
 
 // GenerateOptions configures Generate.
 type GenerateOptions struct {
-	Seq       int // sequence to append to
-	MaxTokens int // most tokens to generate; 0 = until the context is full
+	Seq       int      // sequence to append to
+	MaxTokens int      // most tokens to generate; 0 = until the sequence is full
+	Tokens    []Token  // the prompt as tokens, instead of as text
+	Sampler   *Sampler // nil = greedy
+	Stop      []string // texts that end the generation and are not part of it
 }
 
-// Generate appends a prompt to a sequence and then, greedily, tokens until the model ends, MaxTokens or the sequence's
-// space is used up, yield returns false, or ctx is done (then with its error, and the tokens so far). The prompt's
-// control tokens are parsed; a beginning token is added on an empty sequence. yield gets the text piece by piece in
-// whole characters; nil for none. It returns the generated tokens, without the one that ends; the last of them is not
-// in the memory yet.
-func (c *Context) Generate(ctx context.Context, prompt string, opt GenerateOptions, yield func(piece string) bool) ([]Token, error) {
+// Reason says why a generation ended.
+type Reason int
+
+// Reasons.
+const (
+	Failed     Reason = iota // by the error that came with it
+	EndOfText                // the model ended it
+	MaxTokens                // GenerateOptions.MaxTokens
+	Stopped                  // yield returned false
+	StopString               // one of GenerateOptions.Stop came
+	Full                     // no room in the sequence
+)
+
+var reasonNames = [...]string{"failed", "end of text", "max tokens", "stopped", "stop string", "full"}
+
+func (r Reason) String() string { return reasonNames[min(max(r, 0), Full)] }
+
+// Generation is what Generate did. Prompt and Decoded tell what the sequence holds now, also after an error.
+type Generation struct {
+	Tokens  []Token // without the one that ended it; those of a stop string are there
+	Text    string  // what yield got, all together
+	Reason  Reason
+	Prompt  int // tokens of the prompt that are in the memory: all, unless an error came first
+	Decoded int // of Tokens, how many are in the memory too: all but the last, or all
+
+	PromptTime time.Duration // to decode the prompt
+	Time       time.Duration // to sample and decode what followed, yield included
+	Retro      *Figures      // of the sparse attention in this time, nil where that is off
+}
+
+// generator is a Generate in progress.
+type generator struct {
+	c     *Context
+	ctx   context.Context
+	opt   GenerateOptions
+	out   *stream
+	batch *Batch
+	pos   int // of the next token
+	got   Generation
+}
+
+// Generate appends a prompt to a sequence, and then tokens until the model ends, a stop string came, MaxTokens or the
+// sequence's space is used up, yield returns false, or ctx is done. The prompt's control tokens are parsed; a beginning
+// token is added on an empty sequence. yield gets the text as it comes, in whole characters; nil for none. It may ask
+// for statistics, but must not decode.
+//
+// The Generation is filled in after an error too, so that one can go on from there. The error is that of ctx if it was
+// done, which also interrupts the decoding of a prompt.
+func (c *Context) Generate(ctx context.Context, prompt string, opt GenerateOptions, yield func(piece string) bool) (Generation, error) {
+	out, err := newStream(opt.Stop, yield)
+	if err != nil {
+		return Generation{}, err
+	}
 	if opt.MaxTokens < 0 {
-		return nil, argError("MaxTokens %d", opt.MaxTokens)
+		return Generation{}, argError("MaxTokens is %d, must be at least 0", opt.MaxTokens)
 	}
 	last, err := c.SeqPosMax(opt.Seq)
 	if err != nil {
-		return nil, err
+		return Generation{}, err
 	}
-	tokens, err := c.model.Tokenize(prompt, last < 0, true)
+	tokens, err := c.promptTokens(prompt, opt.Tokens, last+1)
 	if err != nil {
-		return nil, err
-	}
-	if len(tokens) == 0 {
-		return nil, argError("the prompt has no tokens")
-	}
-	pos := last + 1
-	if pos+len(tokens) > c.seqCtx {
-		return nil, argError("prompt of %d tokens at position %d, the sequence holds %d", len(tokens), pos, c.seqCtx)
+		return Generation{}, err
 	}
 
 	// See the package comment: a pool of worker threads belongs to the calling thread.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	b := NewBatch(min(len(tokens), c.batch))
-	for len(tokens) > 0 {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		n := min(len(tokens), c.batch)
-		b.Clear()
-		for i, token := range tokens[:n] {
-			b.Add(token, pos+i, opt.Seq, i == len(tokens)-1)
-		}
-		if err := c.Decode(b); err != nil {
-			return nil, err
-		}
-		tokens, pos = tokens[n:], pos+n
+	before, retroErr := c.RetroStats()
+	g := &generator{c: c, ctx: ctx, opt: opt, out: out, batch: NewBatch(min(len(tokens), c.batch)), pos: last + 1}
+	err = g.run(tokens)
+	g.account(last+1, len(tokens))
+	if after, err := c.RetroStats(); err == nil && retroErr == nil {
+		figures := after.Since(before)
+		g.got.Retro = &figures
 	}
+	return g.got, err
+}
 
-	var out []Token
-	var held []byte // the beginning of a character whose rest is to come
+// promptTokens is the prompt of either form, which must fit behind position pos.
+func (c *Context) promptTokens(prompt string, tokens []Token, pos int) ([]Token, error) {
+	switch {
+	case prompt != "" && tokens != nil:
+		return nil, argError("a prompt as text and GenerateOptions.Tokens: give one")
+	case tokens == nil:
+		var err error
+		if tokens, err = c.model.Tokenize(prompt, pos == 0, true); err != nil {
+			return nil, err
+		}
+	}
+	if len(tokens) == 0 {
+		return nil, argError("the prompt has no tokens")
+	}
+	if pos+len(tokens) > c.seqCtx {
+		return nil, argError("prompt of %d tokens at position %d, the sequence holds %d", len(tokens), pos, c.seqCtx)
+	}
+	return tokens, nil
+}
+
+func (g *generator) run(prompt []Token) error {
+	start := time.Now()
+	err := g.decodePrompt(prompt)
+	g.got.PromptTime = time.Since(start)
+	if err != nil {
+		return err
+	}
+	start = time.Now()
+	g.got.Reason, err = g.loop()
+	if g.got.Reason != Stopped && g.got.Reason != StopString {
+		g.out.flush()
+	}
+	g.got.Text = g.out.text.String()
+	g.got.Time = time.Since(start)
+	return err
+}
+
+// decodePrompt leaves the logits of the last token.
+func (g *generator) decodePrompt(tokens []Token) error {
+	for len(tokens) > 0 {
+		n := min(len(tokens), g.c.batch)
+		g.batch.Clear()
+		for i, token := range tokens[:n] {
+			g.batch.Add(token, g.pos+i, g.opt.Seq, i == len(tokens)-1)
+		}
+		if err := g.decode(); err != nil {
+			return err
+		}
+		tokens = tokens[n:]
+	}
+	return nil
+}
+
+// longBatch is from how many tokens on a batch is watched while it is computed: watching costs up to a millisecond.
+const longBatch = 32
+
+func (g *generator) decode() error {
+	decode := g.c.Decode
+	if g.batch.Len() >= longBatch {
+		decode = func(b *Batch) error { return g.c.decodeWatched(g.ctx, b) }
+	}
+	if err := g.ctx.Err(); err != nil {
+		return err
+	}
+	if err := decode(g.batch); err != nil {
+		return err
+	}
+	g.pos += g.batch.Len()
+	return nil
+}
+
+// loop samples and decodes.
+func (g *generator) loop() (Reason, error) {
 	for {
-		row, err := c.Logits(-1)
+		token, err := g.sample()
 		if err != nil {
-			return out, err
+			return Failed, err
 		}
-		token := Argmax(row)
-		if c.model.IsEOG(token) {
-			break
+		if g.c.model.IsEOG(token) {
+			return EndOfText, nil
 		}
-		out = append(out, token)
-		if yield != nil {
-			piece, err := c.model.Piece(token)
-			if err != nil {
-				return out, err
-			}
-			held = append(held, piece...)
-			n := wholeRunes(held)
-			if n > 0 && !yield(string(held[:n])) {
-				return out, nil
-			}
-			held = append(held[:0], held[n:]...)
+		g.got.Tokens = append(g.got.Tokens, token)
+		piece, err := g.c.model.Piece(token)
+		if err != nil {
+			return Failed, err
 		}
-		if len(out) == opt.MaxTokens || pos >= c.seqCtx {
-			break
+		if reason, end := g.out.write(piece); end {
+			return reason, nil
 		}
-		if err := ctx.Err(); err != nil {
-			return out, err
+		if len(g.got.Tokens) == g.opt.MaxTokens {
+			return MaxTokens, nil
 		}
-		b.Clear()
-		b.Add(token, pos, opt.Seq, true)
-		if err := c.Decode(b); err != nil {
-			return out, err
+		if g.pos >= g.c.seqCtx {
+			return Full, nil
 		}
-		pos++
+		g.batch.Clear()
+		g.batch.Add(token, g.pos, g.opt.Seq, true)
+		if err := g.decode(); err != nil {
+			return Failed, err
+		}
 	}
-	if len(held) > 0 {
-		yield(string(held))
+}
+
+func (g *generator) sample() (Token, error) {
+	if g.opt.Sampler != nil {
+		return g.opt.Sampler.Sample(g.c, -1)
 	}
-	return out, nil
+	row, err := g.c.Logits(-1)
+	if err != nil {
+		return -1, err
+	}
+	return Argmax(row), nil
+}
+
+// account asks the memory what is in it.
+func (g *generator) account(first, prompt int) {
+	last, err := g.c.SeqPosMax(g.opt.Seq)
+	if err != nil { // closed meanwhile
+		return
+	}
+	held := max(last+1-first, 0)
+	g.got.Prompt = min(held, prompt)
+	g.got.Decoded = min(held-g.got.Prompt, len(g.got.Tokens))
 }
 
 // Argmax returns the token with the highest logit, the first of equals; -1 for an empty row.
@@ -113,17 +233,4 @@ func Argmax(logits []float32) Token {
 		}
 	}
 	return Token(best)
-}
-
-// wholeRunes returns the length of p without an unfinished character at its end.
-func wholeRunes(p []byte) int {
-	for i := len(p) - 1; i >= 0 && i >= len(p)-utf8.UTFMax; i-- {
-		if utf8.RuneStart(p[i]) {
-			if !utf8.FullRune(p[i:]) {
-				return i
-			}
-			break
-		}
-	}
-	return len(p)
 }

@@ -56,11 +56,7 @@ func loadLibrary(t *testing.T) *Library {
 func loadModel(t *testing.T) *Model {
 	t.Helper()
 	lib := loadLibrary(t)
-	path := os.Getenv(envModel)
-	if path == "" {
-		t.Skipf("%s is not set", envModel)
-	}
-	model, err := lib.LoadModel(path, ModelParams{})
+	model, err := lib.LoadModel(envPath(t), ModelParams{})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, model.Close()) })
 	return model
@@ -181,10 +177,10 @@ func TestGenerateIsDeterministic(t *testing.T) {
 	var first string
 	for range 2 {
 		var text strings.Builder
-		tokens, err := c.Generate(context.Background(), prose, GenerateOptions{MaxTokens: 24},
+		out, err := c.Generate(context.Background(), prose, GenerateOptions{MaxTokens: 24},
 			func(piece string) bool { text.WriteString(piece); return true })
 		require.NoError(t, err)
-		whole, err := model.Detokenize(tokens...)
+		whole, err := model.Detokenize(out.Tokens...)
 		require.NoError(t, err)
 		assert.Equal(t, strings.TrimSpace(whole), strings.TrimSpace(text.String()))
 		if first == "" {
@@ -204,9 +200,9 @@ func TestGenerateIsDeterministic(t *testing.T) {
 	})
 	assert.ErrorIs(t, err, context.Canceled)
 	require.NoError(t, c.MemoryClear())
-	tokens, err := c.Generate(context.Background(), prose, GenerateOptions{}, func(string) bool { return false })
+	out, err := c.Generate(context.Background(), prose, GenerateOptions{}, func(string) bool { return false })
 	require.NoError(t, err)
-	assert.Len(t, tokens, 1)
+	assert.Len(t, out.Tokens, 1)
 	_, err = c.Generate(context.Background(), strings.Repeat(prose, 60), GenerateOptions{}, nil)
 	assert.ErrorIs(t, err, ErrArgument)
 	_, err = c.Generate(context.Background(), prose, GenerateOptions{Seq: 1}, nil)
@@ -218,7 +214,8 @@ func TestGenerateStopsWhenFull(t *testing.T) {
 	c := newContext(t, model, ContextParams{Ctx: 256, FlashAttn: FlashOn, TypeK: "q8_0", TypeV: "q8_0"})
 	out, err := c.Generate(context.Background(), "1 2 3 4 5 6 7 8 9 10 11 12 13 14", GenerateOptions{}, nil)
 	require.NoError(t, err)
-	assert.NotEmpty(t, out)
+	assert.NotEmpty(t, out.Tokens)
+	assert.Equal(t, Full, out.Reason)
 	last, err := c.SeqPosMax(0)
 	require.NoError(t, err)
 	assert.Less(t, last, c.SeqCtx())
@@ -367,4 +364,24 @@ func TestLogOfLlama(t *testing.T) {
 		feed(t, c, 0, 3+i, 1)
 	}
 	assert.Zero(t, lines.Load(), "decoding does not log, so the Go callback costs it nothing")
+}
+
+func envPath(t *testing.T) string {
+	t.Helper()
+	path := os.Getenv(envModel)
+	if path == "" {
+		t.Skipf("%s is not set", envModel)
+	}
+	return path
+}
+
+// patchedModel skips where this process does not run on the patched build.
+func patchedModel(t *testing.T) *Model {
+	t.Helper()
+	if os.Getenv(envPatched) == "" || os.Getenv(envStock) != "" {
+		t.Skipf("%s is not set, or TestPatched runs this", envPatched)
+	}
+	model := loadModel(t)
+	require.True(t, model.lib.HasRetro())
+	return model
 }

@@ -27,6 +27,7 @@ type Library struct {
 	dir       string
 	retroPath string // "" = no libretroattn
 	patched   bool   // libllama carries our patch
+	patchErr  error  // why not: a function of it that is missing
 	log       logger
 
 	retroOnce   sync.Once
@@ -43,7 +44,8 @@ var process struct {
 }
 
 // Load opens llama.cpp and initialises it. A further call returns the same Library if the folder, and Retro where given,
-// are the same, and an error otherwise. ErrLayout: the libllama is not a v0.5.0.
+// are the same, and an error otherwise. ErrLayout: the libllama is another
+// version than this package knows, or was built from other structs.
 func Load(paths Paths) (*Library, error) {
 	if paths.Dir == "" {
 		return nil, argError("Paths.Dir is empty")
@@ -86,12 +88,16 @@ func (l *Library) open() error {
 		return err
 	}
 	if err := bind(llama, l.llamaSymbols()); err != nil {
-		return err
+		return fmt.Errorf("%w, in %s: %w", ErrLayout, l.dir, err)
 	}
-	l.patched = bind(llama, l.patchSymbols()) == nil
-
-	if err := checkLayout(l.modelDefaults(), l.contextDefaults()); err != nil {
-		return fmt.Errorf("%w; this one is %s in %s", err, l.version(), l.dir)
+	if err := checkLayout(l.version(), l.modelDefaults(), l.contextDefaults()); err != nil {
+		return fmt.Errorf("%w, in %s", err, l.dir)
+	}
+	if l.patchErr = bind(llama, l.patchSymbols()); l.patchErr == nil {
+		l.patched = true
+		if err := checkABI(l.version(), l.retroAttnABI()); err != nil {
+			return fmt.Errorf("%w, in %s", err, l.dir)
+		}
 	}
 	l.logSet(l.log.callback(), 0)
 	l.backendInit()

@@ -26,7 +26,7 @@ type Model struct {
 	vocab uintptr
 	size  int // tokens in the vocabulary
 
-	contexts atomic.Int64 // open contexts
+	users atomic.Int64 // open contexts and samplers
 }
 
 // values of llama_load_mode and llama_vocab_type
@@ -36,7 +36,7 @@ const (
 	vocabTypeNone = 0
 )
 
-// LoadModel reads a GGUF file; of a split model, the first part. Close the model after its contexts.
+// LoadModel reads a GGUF file; of a split model, the first part. Close the model after its contexts and samplers.
 func (l *Library) LoadModel(path string, params ModelParams) (*Model, error) {
 	if path == "" || strings.ContainsRune(path, 0) {
 		return nil, argError("model path %q", path)
@@ -67,7 +67,7 @@ func (l *Library) LoadModel(path string, params ModelParams) (*Model, error) {
 	return &Model{lib: l, ptr: ptr, vocab: vocab, size: int(l.vocabSize(vocab))}, nil
 }
 
-// Close frees the model. ErrInUse while contexts of it are open. A second call does nothing.
+// Close frees the model. ErrInUse while contexts or samplers of it are open. A second call does nothing.
 func (m *Model) Close() error {
 	if m == nil {
 		return nil
@@ -77,7 +77,7 @@ func (m *Model) Close() error {
 	if m.ptr == 0 {
 		return nil
 	}
-	if m.contexts.Load() > 0 {
+	if m.users.Load() > 0 {
 		return ErrInUse
 	}
 	m.lib.modelFree(m.ptr)

@@ -9,35 +9,9 @@ import (
 	"unsafe"
 
 	"github.com/ebitengine/purego"
+
+	"retroattn/retro"
 )
-
-// Stats are the counters of a context's sparse attention since it was enabled: struct retro_stats. Page and row figures
-// are summed over layers and KV heads.
-type Stats struct {
-	structSize      uint32
-	Cells           uint32 // KV cells as configured
-	Tokens          uint64 // new tokens decoded with it
-	SparseTokens    uint64 // of these, with pages left out
-	CorrectedTokens uint64 // past tokens re-embedded with new pages
-	RewrittenTokens uint64 // all past tokens re-embedded
-	FarPages        uint64 // far pages a sparse token could have read
-	SelectedPages   uint64 // far pages read for sparse tokens
-	SupplementPages uint64 // far pages added to past tokens
-	RetiredSelected uint64 // of tokens that left the window: pages selected
-	RetiredSeen     uint64 // and pages seen in the end
-	KVBytesRead     uint64 // K and V read
-	KVBytesFull     uint64 // the same if every token attended to all
-	ScanBytes       uint64 // page summaries read
-	SummaryBytes    uint64 // memory held by page summaries
-	RingBytes       uint64 // memory held by the output cache
-	AttendNS        uint64 // time in retro_select and retro_attend on thread 0
-
-	RectifiedTokens  uint64 // past tokens re-embedded with everything read
-	EarlyCorrections uint64 // steps that corrected before their period was over, for drift
-	AuditedHeads     uint64 // query heads whose kept attention was measured, see option audit
-	KeptMass         uint64 // millionths: sum over them of the share of its attention that each kept
-	AuditBytes       uint64 // K read for that, not in KVBytesRead
-}
 
 // HasRetro says whether libllama carries our patch and libretroattn was found.
 func (l *Library) HasRetro() bool { return l.patched && l.retroPath != "" }
@@ -56,7 +30,7 @@ func (l *Library) RetroVersion() (string, error) {
 func (l *Library) loadRetro() error {
 	switch {
 	case !l.patched:
-		return fmt.Errorf("%w: the libllama in %s lacks the retroattn patch", ErrRetroAbsent, l.dir)
+		return fmt.Errorf("%w: the libllama in %s lacks the retroattn patch, or has an older one: %w", ErrRetroAbsent, l.dir, l.patchErr)
 	case l.retroPath == "":
 		return fmt.Errorf("%w: no libretroattn.so.1 in %s and Paths.Retro not given", ErrRetroAbsent, l.dir)
 	}
@@ -67,9 +41,12 @@ func (l *Library) loadRetro() error {
 				return fmt.Errorf("%w: %w", ErrRetroAbsent, err)
 			}
 			if err := bind(handle, l.retroSymbols()); err != nil {
-				return fmt.Errorf("%w: %s: %w", ErrRetroAbsent, l.retroPath, err)
+				return fmt.Errorf("%w: %s is another version than this package knows: %w", ErrRetroAbsent, l.retroPath, err)
 			}
 			l.retroVersion() // returns when the library's runtime has installed its handlers
+			if abi := l.retroABIVersion(); abi != retroABI {
+				return fmt.Errorf("%w: %s has version %d of the interface, this package and the libllama have %d", ErrRetroAbsent, l.retroPath, abi, retroABI)
+			}
 			l.retroLoaded.Store(true)
 			return nil
 		})
@@ -104,6 +81,16 @@ func (c *Context) EnableRetro(options string) error {
 		detail = sentence
 	}
 	return errors.New(withDetail("bridge: cannot enable sparse attention", detail))
+}
+
+// EnableRetroOptions is EnableRetro with options as a struct: start from retro.DefaultOptions(). With a
+// Planning.Target, a plan chooses what Planning.Fixed does not name, and an empty context is timed for some seconds.
+// Invalid options are an ErrArgument that names the option, its value and the range.
+func (c *Context) EnableRetroOptions(o retro.Options) error {
+	if err := o.Validate(); err != nil {
+		return fmt.Errorf("%w: %w", ErrArgument, err)
+	}
+	return c.EnableRetro(o.String())
 }
 
 // DisableRetro returns the context to full attention. No error if it is off already.
@@ -147,6 +134,18 @@ func (c *Context) RetroSummary() string {
 		return ""
 	}
 	return retroText(engine, c.lib.retroSummary)
+}
+
+// RetroPlan returns one line on what a plan has chosen and why, "" where nothing was to be planned.
+func (c *Context) RetroPlan() string {
+	if c.enter() != nil {
+		return ""
+	}
+	defer c.leave()
+	if !c.lib.patched {
+		return ""
+	}
+	return c.lib.retroAttnPlan(c.ptr)
 }
 
 func (c *Context) engine() (uint64, error) {

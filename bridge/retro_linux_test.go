@@ -35,17 +35,6 @@ func TestRetroAbsent(t *testing.T) {
 	feed(t, c, 0, 0, 1, 2)
 }
 
-// patchedModel skips where this process does not run on the patched build.
-func patchedModel(t *testing.T) *Model {
-	t.Helper()
-	if os.Getenv(envPatched) == "" || os.Getenv(envStock) != "" {
-		t.Skipf("%s is not set, or TestPatched runs this", envPatched)
-	}
-	model := loadModel(t)
-	require.True(t, model.lib.HasRetro())
-	return model
-}
-
 func urgAction(t *testing.T) sigaction {
 	t.Helper()
 	var action sigaction
@@ -123,12 +112,12 @@ func TestRetroCounts(t *testing.T) {
 	model := patchedModel(t)
 	c := newContext(t, model, ContextParams{Ctx: 2048, FlashAttn: FlashOn})
 	require.NoError(t, c.EnableRetro(""))
-	tokens, err := c.Generate(context.Background(), strings.Repeat(prose+" ", 40), GenerateOptions{MaxTokens: 16}, nil)
+	out, err := c.Generate(context.Background(), strings.Repeat(prose+" ", 40), GenerateOptions{MaxTokens: 16}, nil)
 	require.NoError(t, err)
 	stats, err := c.RetroStats()
 	require.NoError(t, err)
 	assert.EqualValues(t, c.Cells(), stats.Cells)
-	assert.GreaterOrEqual(t, stats.Tokens, uint64(len(tokens)-1))
+	assert.GreaterOrEqual(t, stats.Tokens, uint64(len(out.Tokens)-1))
 	assert.LessOrEqual(t, stats.SparseTokens, stats.Tokens)
 	assert.Contains(t, c.RetroSummary(), "sparse")
 	t.Log(c.RetroSummary())

@@ -27,6 +27,9 @@ var versionText = C.CString(version + " (" + kernels.ISA() + ")")
 //export retro_version
 func retro_version() *C.char { return versionText }
 
+//export retro_abi_version
+func retro_abi_version() C.uint32_t { return C.RETRO_ABI_VERSION }
+
 //export retro_check_options
 func retro_check_options(options *C.char, msg *C.char, cap C.uint32_t) (code C.int32_t) {
 	defer rescue(&code, func(err error) { write(msg, cap, err.Error()) })
@@ -273,11 +276,11 @@ func retro_step_end(engine C.uint64_t, ok C.int32_t) C.int32_t {
 //export retro_get_stats
 func retro_get_stats(engine C.uint64_t, stats *C.struct_retro_stats) C.int32_t {
 	return call(engine, func(e *retro.Engine) error {
-		if stats == nil || stats.struct_size < C.uint32_t(leastStats) {
+		if stats == nil || stats.struct_size < C.uint32_t(unsafe.Offsetof(stats.tokens)) {
 			return argument("retro_get_stats: stats is NULL or its struct_size is too small")
 		}
 		s := e.Stats()
-		all := C.struct_retro_stats{
+		known := C.struct_retro_stats{
 			struct_size: stats.struct_size, n_cell: C.uint32_t(e.Cells()),
 			tokens: u64(s.Tokens), sparse_tokens: u64(s.SparseTokens),
 			corrected_tokens: u64(s.CorrectedTokens), rewritten_tokens: u64(s.RewrittenTokens),
@@ -288,14 +291,11 @@ func retro_get_stats(engine C.uint64_t, stats *C.struct_retro_stats) C.int32_t {
 			rectified_tokens: u64(s.RectifiedTokens), early_corrections: u64(s.EarlyCorrections),
 			audited_heads: u64(s.AuditedHeads), kept_mass: u64(s.KeptMass), audit_bytes: u64(s.AuditBytes),
 		}
-		size := u64(min(uint64(stats.struct_size), uint64(unsafe.Sizeof(all))))
-		copy(raw(unsafe.Pointer(stats), size), raw(unsafe.Pointer(&all), size))
+		n := min(uint64(stats.struct_size), uint64(unsafe.Sizeof(known)))
+		copy(raw(unsafe.Pointer(stats), u64(n)), raw(unsafe.Pointer(&known), u64(n)))
 		return nil
 	})
 }
-
-// leastStats is the size of struct retro_stats in the first release with this RETRO_ABI_VERSION.
-const leastStats = unsafe.Offsetof(C.struct_retro_stats{}.audited_heads)
 
 func u64(n uint64) C.uint64_t { return C.uint64_t(n) }
 

@@ -114,8 +114,8 @@ struct retro_attn {
     uint64_t out_row;
 };
 
-/* Counters since retro_open. Page and row figures are summed over layers and KV heads. A caller that was built
- * with fewer fields at the end gets those that fit in its struct_size. */
+/* Counters since retro_open. Page and row figures are summed over layers and KV heads. Fields are only ever added at
+ * the end: retro_get_stats fills those that lie within struct_size, and leaves what it does not know. */
 struct retro_stats {
     uint32_t struct_size;
     uint32_t n_cell;            /* as configured                              */
@@ -146,6 +146,9 @@ struct retro_stats {
 
 /* Library version as text, e.g. "0.1.0 (avx2)". Never freed. */
 const char * retro_version(void);
+
+/* RETRO_ABI_VERSION of the library, for callers that were not compiled with this header. */
+uint32_t retro_abi_version(void);
 
 /* Checks an options string without an engine. 0, or an error; the sentence goes
  * to msg (NUL-terminated, cut at cap). msg may be NULL. */

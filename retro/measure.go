@@ -139,7 +139,7 @@ func (e *Engine) newMeasurement(threads int) (*measurement, error) {
 	opt.Planning, opt.MinCtx, opt.Always, opt.Drift, opt.Rectify, opt.Audit = Planning{}, 0, false, 0, 0, 0
 	opt.CorrectBudget = measureHigh // makes room for it
 	window := measureWindow
-	if e.opt.Planning.fixed&keyWindow != 0 {
+	if e.opt.Planning.Fixed&FixWindow != 0 {
 		window = e.opt.Window
 	}
 	opt.Window, opt.Period = min(window, opt.Local, e.cfg.Rows), 1

@@ -164,7 +164,7 @@ func ParseOptions(text string) (Options, error) {
 }
 
 func (o *Options) set(key, value string) (err error) {
-	o.Planning.fixed |= planKeys[key]
+	o.Planning.Fixed |= planKeys[key]
 	var names []string
 	for _, s := range settings {
 		names = append(names, s.name)
@@ -263,19 +263,31 @@ func (o *Options) check() error {
 			return argumentf("option %s=%d: must be %d..%d", c.name, c.v, c.lo, c.hi)
 		}
 	}
-	if err := o.Planning.check(); err != nil {
-		return err
-	}
 	if o.Rectify != 0 && (o.Rectify < 2 || o.Rectify > maxRectify) {
 		return argumentf("option rectify=%d: must be 2..%d, or 0 for never", o.Rectify, maxRectify)
 	}
-	return nil
+	return o.Planning.check()
 }
 
-// String writes the options in the form ParseOptions reads.
+// Validate says what ParseOptions would say about the same options as text.
+func (o Options) Validate() error {
+	o.Planning.settle(&o)
+	return o.check()
+}
+
+// String writes the options in the form ParseOptions reads, without those that are left to a plan. They must be valid.
 func (o Options) String() string {
+	o.Planning.settle(&o)
+	return o.text(o.Planning.planned())
+}
+
+// text leaves some options out.
+func (o Options) text(without Fixed) string {
 	var parts []string
 	for _, s := range settings {
+		if planKeys[s.name]&without != 0 {
+			continue
+		}
 		switch p := s.at(&o).(type) {
 		case *int:
 			parts = append(parts, fmt.Sprintf("%s=%d", s.name, *p))

@@ -50,17 +50,17 @@ func (o *Options) choice() Choice { return Choice{o.Budget, o.Window, o.Period, 
 
 // apply sets the options that the user did not.
 func (c Choice) apply(o *Options) {
-	fixed := o.Planning.fixed
-	if fixed&keyBudget == 0 {
+	fixed := o.Planning.Fixed
+	if fixed&FixBudget == 0 {
 		o.Budget = c.Budget
 	}
-	if fixed&keyWindow == 0 {
+	if fixed&FixWindow == 0 {
 		o.Window = c.Window
 	}
-	if fixed&keyPeriod == 0 {
+	if fixed&FixPeriod == 0 {
 		o.Period = min(c.Period, o.Window)
 	}
-	if fixed&keyCorrectBudget == 0 {
+	if fixed&FixCorrectBudget == 0 {
 		o.CorrectBudget = c.CorrectBudget
 	}
 }
@@ -166,19 +166,19 @@ func (m *Measured) divergence(o *Options, c Choice) float64 {
 
 // candidates are the choices that keep what the user set and that the engine can do.
 func (m *Measured) candidates(o *Options, maxRows int) []Choice {
-	fixed := o.Planning.fixed
+	fixed := o.Planning.Fixed
 	budgets := planBudgets
-	if fixed&keyBudget != 0 {
+	if fixed&FixBudget != 0 {
 		budgets = []float64{o.Budget}
 	}
 	maxRows = min(maxRows, o.Local)
 	var all []Choice
 	add := func(budget float64, window, period, wide int) {
 		switch c := (Choice{budget, window, period, wide}); {
-		case fixed&keyWindow != 0 && window != o.Window, fixed&keyPeriod != 0 && period != o.Period:
+		case fixed&FixWindow != 0 && window != o.Window, fixed&FixPeriod != 0 && period != o.Period:
 		case window > maxRows, period > window:
-		case fixed&keyWindow == 0 && window > m.Rows[len(m.Rows)-1]: // not measured
-		case fixed&keyCorrectBudget != 0 && wide != o.CorrectBudget, wide > 0 && m.WideNS < 0 && fixed&keyCorrectBudget == 0:
+		case fixed&FixWindow == 0 && window > m.Rows[len(m.Rows)-1]: // not measured
+		case fixed&FixCorrectBudget != 0 && wide != o.CorrectBudget, wide > 0 && m.WideNS < 0 && fixed&FixCorrectBudget == 0:
 		default:
 			all = append(all, c)
 		}
@@ -192,7 +192,7 @@ func (m *Measured) candidates(o *Options, maxRows int) []Choice {
 			add(b, w.window, w.period, w.wide*int(m.pages(o, b))*o.Page)
 		}
 		// What the user set may be none of these.
-		if fixed&(keyWindow|keyPeriod|keyCorrectBudget) != 0 {
+		if fixed&(FixWindow|FixPeriod|FixCorrectBudget) != 0 {
 			for _, w := range []int{o.Window, max(o.Period, 4), max(o.Period, 8)} {
 				for _, p := range []int{o.Period, 1, w} {
 					add(b, w, p, 0)
@@ -277,7 +277,7 @@ func (m *Measured) noisy() bool { return m.Error > 0.4 || m.PageNS == 0 }
 // line is the plan for people, with where it comes from.
 func (p *Plan) line(o *Options, from string) string {
 	set := ""
-	if o.Planning.fixed&^keyTarget != 0 {
+	if o.Planning.Fixed&^FixTarget != 0 {
 		set = ", with what was set"
 	}
 	return fmt.Sprintf("plan: %v (%s%s: %.3g ms per token expected, %.3g with the fastest; %s%s)",

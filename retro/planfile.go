@@ -60,7 +60,7 @@ func (e *Engine) planShape(threads int) planShape {
 func (e *Engine) made() string {
 	o := e.opt
 	o.Planning.File, o.Planning.Cache, o.Audit = "", "", 0 // none of which it depends on
-	return fmt.Sprintf("%v; set %d; %s; n_row %d", o, o.Planning.fixed, kernels.ISA(), e.cfg.Rows)
+	return fmt.Sprintf("%s; set %d; %s; n_row %d", o.text(0), o.Planning.Fixed, kernels.ISA(), e.cfg.Rows)
 }
 
 func (f planFile) encode() []byte {
@@ -128,7 +128,7 @@ func (e *Engine) applyPlan(f *planFile, shape planShape) error {
 	if d := f.Shape.differs(shape); d != "" {
 		return errors.New(d)
 	}
-	if o := &e.opt; o.Planning.fixed&keyTarget != 0 && o.Planning.Target.String() != f.Plan.Target {
+	if o := &e.opt; o.Planning.Fixed&FixTarget != 0 && o.Planning.Target.String() != f.Plan.Target {
 		return fmt.Errorf("was made for target=%s, not for %v", f.Plan.Target, o.Planning.Target)
 	}
 	if !slices.Contains(targetNames[1:], f.Plan.Target) {

@@ -1,5 +1,7 @@
 package retro
 
+import "strings"
+
 // Target is how much time a plan may spend on fidelity.
 type Target int
 
@@ -26,30 +28,43 @@ func (t Target) slack() float64 {
 	return 1.2
 }
 
-// optionKeys is a set of options that a plan could choose.
-type optionKeys uint8
+// Fixed is a set of options that a plan leaves as they are.
+type Fixed uint8
 
+// The options that a plan could choose, and the target: where that is fixed, a plan file made for another is refused.
 const (
-	keyBudget optionKeys = 1 << iota
-	keyWindow
-	keyPeriod
-	keyCorrectBudget
-	keyTarget // not chosen, but a plan file for another is refused
+	FixBudget Fixed = 1 << iota
+	FixWindow
+	FixPeriod
+	FixCorrectBudget
+	FixTarget
 )
 
-var planKeys = map[string]optionKeys{
-	"budget": keyBudget, "window": keyWindow, "period": keyPeriod, "correct_budget": keyCorrectBudget, "target": keyTarget,
+var planKeys = map[string]Fixed{
+	"budget": FixBudget, "window": FixWindow, "period": FixPeriod, "correct_budget": FixCorrectBudget, "target": FixTarget,
 }
 
 // Planning is what is to be planned, and where plans are kept.
 type Planning struct {
 	Target Target
-	// File is a plan that is used as it is, or is to be written there.
+	// File is a plan that is used as it is, or is to be written there. No commas.
 	File string
-	// Cache is a plan that is used if it fits, and is replaced if not.
+	// Cache is a plan that is used if it fits, and is replaced if not. No commas.
 	Cache string
+	// Fixed are the options that the plan does not choose. ParseOptions sets those that the text names. Without a
+	// Target it means nothing.
+	Fixed Fixed
+}
 
-	fixed optionKeys // options the user set, which a plan leaves alone; none without Target
+// planned are the options that are left to the plan.
+func (p *Planning) planned() Fixed {
+	switch {
+	case p.Target == NoTarget:
+		return 0
+	case p.Target == Balanced && (p.File != "" || p.Cache != ""): // the target that a file implies
+		return ^p.Fixed
+	}
+	return ^(p.Fixed | FixTarget)
 }
 
 // settle completes what the options say: a plan file asks for a plan, and a
@@ -59,10 +74,10 @@ func (p *Planning) settle(o *Options) {
 		p.Target = Balanced
 	}
 	if p.Target == NoTarget {
-		p.fixed = 0
+		p.Fixed = 0
 		return
 	}
-	if p.fixed&keyWindow == 0 {
+	if p.Fixed&FixWindow == 0 {
 		o.Window = min(max(o.Window, o.Period), maxWindow)
 	}
 }
@@ -70,6 +85,11 @@ func (p *Planning) settle(o *Options) {
 func (p *Planning) check() error {
 	if p.Target < NoTarget || int(p.Target) >= len(targetNames) {
 		return argumentf("target %d: must be 0..%d", int(p.Target), len(targetNames)-1)
+	}
+	for _, c := range []struct{ name, v string }{{"plan", p.File}, {"plan_cache", p.Cache}} {
+		if strings.ContainsAny(c.v, ",\x00") || c.v != strings.TrimSpace(c.v) {
+			return argumentf("option %s=%q: the name must not contain a comma, nor begin or end with a blank", c.name, c.v)
+		}
 	}
 	if p.File != "" && p.Cache != "" {
 		return argumentf("options plan=%s and plan_cache=%s exclude one another: give one", p.File, p.Cache)

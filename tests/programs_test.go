@@ -106,16 +106,22 @@ func TestProgramsRefuse(t *testing.T) {
 	}
 }
 
-// serve starts llama-server with the feature on and returns its address.
-func serve(t *testing.T, slots int, args ...string) string {
+// freeAddress is one on which nobody listens, as host, port, and both.
+func freeAddress(t *testing.T) (host, port, address string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	address := l.Addr().String()
+	address = l.Addr().String()
 	l.Close()
-	_, port, _ := net.SplitHostPort(address)
+	host, port, err = net.SplitHostPort(address)
+	require.NoError(t, err)
+	return host, port, address
+}
+
+// background runs a program of the patched build until the test ends, and waits until it is up. A failed test shows
+// what it printed.
+func background(t *testing.T, up func() bool, name string, args ...string) {
 	var log bytes.Buffer
-	cmd := exec.Command(filepath.Join(setting(t, "RETRO_PATCHED_DIR"), "llama-server"), append([]string{"-m", setting(t, "RETRO_MODEL"), "--host", "127.0.0.1", "--port", port,
-		"-t", "2", "-np", fmt.Sprint(slots), "-c", fmt.Sprint(4096 * slots), "--retro-attn", "--retro-budget", "128", "--retro-min-ctx", "256"}, args...)...)
+	cmd := exec.Command(filepath.Join(setting(t, "RETRO_PATCHED_DIR"), name), args...)
 	cmd.Stdout, cmd.Stderr = &log, &log
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {
@@ -125,14 +131,22 @@ func serve(t *testing.T, slots int, args ...string) string {
 			t.Log(log.String())
 		}
 	})
-	require.Eventually(t, func() bool {
+	require.Eventually(t, up, 2*time.Minute, 100*time.Millisecond, "%s does not start", name)
+}
+
+// serve starts llama-server with the feature on and returns its address.
+func serve(t *testing.T, slots int, args ...string) string {
+	host, port, address := freeAddress(t)
+	up := func() bool {
 		r, err := http.Get("http://" + address + "/health")
 		if err != nil {
 			return false
 		}
 		r.Body.Close()
 		return r.StatusCode == http.StatusOK
-	}, 2*time.Minute, 200*time.Millisecond, "the server does not start")
+	}
+	background(t, up, "llama-server", append([]string{"-m", setting(t, "RETRO_MODEL"), "--host", host, "--port", port,
+		"-t", "2", "-np", fmt.Sprint(slots), "-c", fmt.Sprint(4096 * slots), "--retro-attn", "--retro-budget", "128", "--retro-min-ctx", "256"}, args...)...)
 	return "http://" + address
 }
 

@@ -8,36 +8,21 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
 // startRPC starts a worker of llama.cpp and returns its address.
 func startRPC(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	address := l.Addr().String()
-	l.Close()
-	host, port, _ := net.SplitHostPort(address)
-	var log bytes.Buffer
-	cmd := exec.Command(filepath.Join(setting(t, "RETRO_PATCHED_DIR"), "ggml-rpc-server"), "-H", host, "-p", port, "-t", "1")
-	cmd.Stdout, cmd.Stderr = &log, &log
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-		if t.Failed() {
-			t.Log(log.String())
-		}
-	})
-	require.Eventually(t, func() bool {
+	host, port, address := freeAddress(t)
+	up := func() bool {
 		c, err := net.Dial("tcp", address)
 		if err == nil {
 			c.Close()
 		}
 		return err == nil
-	}, time.Minute, 100*time.Millisecond, "the worker does not start")
+	}
+	background(t, up, "ggml-rpc-server", "-H", host, "-p", port, "-t", "1")
 	return address
 }
 

@@ -21,6 +21,7 @@ static int fails(const char * where) {
 }
 
 const char * retro_version(void) { return "stub"; }
+uint32_t retro_abi_version(void) { return RETRO_ABI_VERSION; }
 int32_t retro_check_options(const char * o, char * m, uint32_t c) { (void) o; (void) m; (void) c; return 0; }
 int32_t retro_open(const struct retro_config * c, const char * o, uint64_t * e, char * m, uint32_t n) {
     (void) c; (void) o;
