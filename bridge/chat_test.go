@@ -109,6 +109,7 @@ func TestChat(t *testing.T) {
 		require.ErrorIs(t, err, ErrArgument)
 	}
 	_, err = chat.Send(context.Background(), strings.Repeat("long ", 2000), opt, nil)
+	require.ErrorIs(t, err, ErrTooLong)
 	require.ErrorIs(t, err, ErrArgument)
 	_, err = chat.Send(context.Background(), "\x00", opt, nil)
 	require.ErrorIs(t, err, ErrArgument)
@@ -124,6 +125,23 @@ func TestChat(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, first.Text, again.Text)
 	assert.Less(t, again.Prompt, first.Prompt, "the message of the system was there")
+	heldIsRight(t, chat)
+
+	// A reply in tokens that its text would not have is not decoded again; one that was cut is.
+	chat.Reset()
+	hot := newSampler(t, model, SamplerParams{Temperature: 3, Seed: 9})
+	odd, err := chat.Send(context.Background(), "Say something odd.", GenerateOptions{MaxTokens: 30, Sampler: hot}, nil)
+	require.NoError(t, err)
+	retold, err := model.Tokenize(odd.Text, false, true)
+	require.NoError(t, err)
+	require.NotEqual(t, odd.Tokens, retold)
+	next, err := chat.Send(context.Background(), "What is the capital of France?", GenerateOptions{Stop: []string{"a", "e"}}, nil)
+	require.NoError(t, err)
+	assert.Less(t, next.Prompt, 20)
+	assert.Equal(t, StopString, next.Reason)
+	heldIsRight(t, chat)
+	_, err = chat.Send(context.Background(), "And?", opt, nil)
+	require.NoError(t, err)
 	heldIsRight(t, chat)
 
 	_, err = c.NewChat(2, "")

@@ -17,6 +17,7 @@ var (
 	ErrNoSlot      = errors.New("bridge: no room for the batch in the KV cache")
 	ErrAborted     = errors.New("bridge: decode aborted")
 	ErrPending     = errors.New("bridge: a copy or shift of the KV cache waits for the next Decode")
+	ErrTooLong     = fmt.Errorf("%w: the prompt does not fit in the sequence", ErrArgument)
 	ErrNoTemplate  = errors.New("bridge: the model has no chat template that llama.cpp knows")
 	ErrRetroAbsent = errors.New("bridge: sparse attention is not available")
 	ErrRetroOff    = errors.New("bridge: sparse attention is not enabled on this context")

@@ -4,6 +4,7 @@ package bridge
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"time"
 )
@@ -64,7 +65,7 @@ type generator struct {
 // for statistics, but must not decode.
 //
 // The Generation is filled in after an error too, so that one can go on from there. The error is that of ctx if it was
-// done, which also interrupts the decoding of a prompt.
+// done, which also interrupts the decoding of a prompt; ErrTooLong for a prompt that does not fit.
 func (c *Context) Generate(ctx context.Context, prompt string, opt GenerateOptions, yield func(piece string) bool) (Generation, error) {
 	out, err := newStream(opt.Stop, yield)
 	if err != nil {
@@ -111,7 +112,7 @@ func (c *Context) promptTokens(prompt string, tokens []Token, pos int) ([]Token,
 		return nil, argError("the prompt has no tokens")
 	}
 	if pos+len(tokens) > c.seqCtx {
-		return nil, argError("prompt of %d tokens at position %d, the sequence holds %d", len(tokens), pos, c.seqCtx)
+		return nil, fmt.Errorf("%w: %d tokens at position %d of %d", ErrTooLong, len(tokens), pos, c.seqCtx)
 	}
 	return tokens, nil
 }

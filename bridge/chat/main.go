@@ -127,9 +127,10 @@ func answer(chat *bridge.Chat, line string, opt bridge.GenerateOptions) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		fmt.Print(" [interrupted]")
-	case errors.Is(err, bridge.ErrArgument) && reply.Prompt == 0: // the conversation is too long
+	case errors.Is(err, bridge.ErrTooLong):
 		chat.Reset()
-		fmt.Printf("[%v; what was said is forgotten]", err)
+		fmt.Printf("[%v; what was said is forgotten]\n", err)
+		return nil
 	case err != nil:
 		return err
 	}
