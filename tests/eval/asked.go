@@ -69,7 +69,7 @@ func (x *asked) try(ctx context.Context, p policy) ([]report.Record, error) {
 	if err := x.player.use(p); err != nil {
 		return nil, err
 	}
-	a, err := x.player.ask(ctx, x.prompt[len(x.prompt)-1:], x.max, x.done)
+	a, err := x.player.ask(ctx, x.prompt[len(x.prompt)-1:], true, x.max, x.done)
 	if err != nil {
 		return nil, err
 	}

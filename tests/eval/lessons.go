@@ -31,12 +31,12 @@ func (o *options) lessons(l *lab) ([]lesson, error) {
 			more = o.decode(l, texts, slices.Concat(matrix(o.Budget), own))
 		case "cache":
 			for _, kv := range o.Cache {
-				more = append(more, &forced{lab: l, test: "decode", text: texts[0], kv: kv, prompt: o.Ctx, steps: o.Tokens, streams: 1,
+				more = append(more, &forced{lab: l, test: "decode", text: texts[0], kv: kv, prompt: max(o.Ctx/2, 256), steps: o.Tokens, streams: 1,
 					ps: slices.Concat(cachePolicies(middle), own)})
 			}
 		case "generate":
-			more = []lesson{&forced{lab: l, test: "generate", text: texts[len(texts)-1], kv: "f16", prompt: 64, steps: 4 * o.Tokens,
-				streams: o.Streams, ps: slices.Concat(mainPolicies(middle/2), own)}}
+			more = []lesson{&forced{lab: l, test: "generate", text: texts[len(texts)-1], kv: "f16", prompt: 64, steps: 4 * o.Tokens, streams: 1,
+				ps: slices.Concat(mainPolicies(middle/2), own)}}
 		case "retrieval":
 			more, err = o.retrieval(l, slices.Concat(mainPolicies(2*middle), own))
 		case "questions":
@@ -71,7 +71,7 @@ func (o *options) decode(l *lab, texts []text, ps []policy) (all []lesson) {
 	return all
 }
 
-// retrieval asks for keys: several in each text, and for a passkey in the middle of the shortest.
+// retrieval asks for keys: several in each text, and a passkey in the middle of the shortest.
 func (o *options) retrieval(l *lab, ps []policy) (all []lesson, err error) {
 	count := func(text string) int {
 		tokens, e := l.model.Tokenize(text, true, false)

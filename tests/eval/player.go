@@ -81,27 +81,37 @@ func (p *player) use(po policy) error {
 	return p.ctx.EnableRetro(p.lab.options(po))
 }
 
-// ask decodes a question, which has at least one token, token by token, and then most likely tokens, until the
-// model ends, done says so, or there are max. The sequence is then as it was before the question.
-func (p *player) ask(ctx context.Context, question []bridge.Token, max int, done func(text string) bool) (a answer, err error) {
+// ask decodes a question, at once as the prompt that it is or token by token under the policy, and then the most likely
+// tokens, until the model ends, done says so, or there are max. The sequence is then as it was before the question.
+func (p *player) ask(ctx context.Context, question []bridge.Token, sparse bool, max int, done func(text string) bool) (a answer, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var text []byte
-	b := bridge.NewBatch(1)
-	tokens := slices.Clip(question)
-	for n := 0; n < len(tokens); n++ {
+	tokens, n := slices.Clip(question), 0
+	if !sparse {
+		n = len(question) - 1
+	}
+	for b := bridge.NewBatch(1); n < len(tokens); n++ {
 		if err := ctx.Err(); err != nil {
 			return a, err
 		}
 		b.Clear()
-		b.Add(tokens[n], p.prompt+n, 0, true)
+		first := n
+		if n == len(question)-1 && !sparse {
+			first = 0
+		}
+		for i := first; i <= n; i++ {
+			b.Add(tokens[i], p.prompt+i, 0, i == n)
+		}
 		start := time.Now()
 		if err := p.ctx.Decode(b); err != nil {
 			return a, err
 		}
-		a.took += time.Since(start)
-		a.tokens++
-		if n < len(tokens)-1 { // of the question
+		if first == n {
+			a.took += time.Since(start)
+			a.tokens++
+		}
+		if n < len(question)-1 {
 			continue
 		}
 		next, piece, err := p.next()

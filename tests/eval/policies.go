@@ -40,9 +40,10 @@ const (
 // families that are candidates for the default get a curve over all budgets.
 func matrix(budgets []int) []policy {
 	middle := budgets[len(budgets)/3:][:1]
-	few := budgets[:min(len(budgets), 3)]
-	half := make([]int, len(budgets))
-	for i, b := range budgets {
+	most := budgets[:min(len(budgets), 3)]
+	few := most[len(most)/3:]
+	half := make([]int, len(most))
+	for i, b := range most {
 		half[i] = b / 2
 	}
 	var ps []policy
@@ -50,14 +51,13 @@ func matrix(budgets []int) []policy {
 	add("meanstd w1", plainOptions, budgets...)
 	add("meanstd w2", correctOptions, budgets...)
 	add("meanstd w8c8", deferredOptions, few...)
-	add("meanstd w8c8 correct 4x", budgetedOptions, few...)
-	add("meanstd w8", "window=8", middle...)
+	add("meanstd w8c8 correct 4x", budgetedOptions, most...)
 	add("rectify 32 (ReSA)", rectifiedOptions, few...)
-	add("minmax w1 (Quest)", questOptions, budgets...)
+	add("minmax w1 (Quest)", questOptions, most...)
 	add("minmax w2 (paper)", "select=minmax,window=2", middle...)
 	add("streaming", streamingOptions, middle...)
 	add("oracle w1", oracleOptions, few...)
-	add("page 8 w1", "page=8,window=1", half...)
+	add("page 8 w1", "page=8,window=1", append(half[len(half)/3:], most[len(most)-1])...)
 	add("page 8 w2", "page=8,window=2", middle...)
 	add("page 32 w1", "page=32,window=1", middle...)
 	add("mean w1", "select=mean,window=1", middle...)

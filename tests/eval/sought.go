@@ -9,7 +9,9 @@ import (
 	"retroattn/tests/eval/tasks"
 )
 
-// sought is a long text with keys in it that are asked for.
+// sought is a long text with keys in it that are asked for, in two ways: the question is processed at once, as
+// llama.cpp does with a prompt, and only the answer is sparse; or the question is decoded sparsely too, which shows
+// what the selection finds by itself.
 type sought struct {
 	lab     *lab
 	stack   tasks.Haystack
@@ -17,7 +19,7 @@ type sought struct {
 	prompt  []bridge.Token
 	ps      []policy
 	player  *player
-	answers []string // under full attention
+	answers [2][]string // under full attention, of both ways
 }
 
 func newSought(l *lab, stack tasks.Haystack, ps []policy) (*sought, error) {
@@ -46,34 +48,40 @@ func (s *sought) prepare(ctx context.Context) (rs []report.Record, err error) {
 	if s.player, err = newPlayer(ctx, s.lab, s.prompt, room); err != nil {
 		return nil, err
 	}
-	s.answers = nil
+	s.answers = [2][]string{}
 	return s.try(ctx, full)
 }
 
+// sparseQuestions is added to the name of the test whose questions are decoded sparsely.
+const sparseQuestions = "-sparse"
+
 // try asks every question; there is a record for each, since they lie at different depths.
 func (s *sought) try(ctx context.Context, p policy) (rs []report.Record, err error) {
-	if err := s.player.use(p); err != nil {
-		return nil, err
-	}
-	for i, q := range s.stack.Questions {
-		question, err := s.lab.model.Tokenize(q.Text, false, false)
-		if err != nil {
+	for way, suffix := range []string{sparseQuestions, ""} {
+		if err := s.player.use(p); err != nil {
 			return nil, err
 		}
-		a, err := s.player.ask(ctx, question, q.MaxTokens, func(text string) bool { return strings.Contains(text, "\n") })
-		if err != nil {
-			return nil, err
+		for i, q := range s.stack.Questions {
+			question, err := s.lab.model.Tokenize(q.Text, false, false)
+			if err != nil {
+				return nil, err
+			}
+			a, err := s.player.ask(ctx, question, way == 0, q.MaxTokens, func(text string) bool { return strings.Contains(text, "\n") })
+			if err != nil {
+				return nil, err
+			}
+			if p == full {
+				s.answers[way] = append(s.answers[way], a.text)
+			}
+			r := s.base()
+			r.Test += suffix
+			r.Depth, r.N = q.Depth, len(s.stack.Questions)
+			if err := s.lab.fill(&r, p, a); err != nil {
+				return nil, err
+			}
+			r.Asked, r.Right, r.Same = 1, count(q.Right(a.text)), count(a.text == s.answers[way][i])
+			rs = append(rs, r)
 		}
-		if p == full {
-			s.answers = append(s.answers, a.text)
-		}
-		r := s.base()
-		r.Depth, r.N = q.Depth, len(s.stack.Questions)
-		if err := s.lab.fill(&r, p, a); err != nil {
-			return nil, err
-		}
-		r.Asked, r.Right, r.Same = 1, count(q.Right(a.text)), count(a.text == s.answers[i])
-		rs = append(rs, r)
 	}
 	return rs, nil
 }
@@ -83,6 +91,9 @@ func (s *sought) close() error { return s.player.close() }
 // fill sets what the records of all tasks say.
 func (l *lab) fill(r *report.Record, p policy, a answer) error {
 	r.Policy, r.Family, r.Options, r.Tokens = p.name, p.family, p.options, a.tokens
+	if a.tokens == 0 { // the whole answer came from the prompt
+		return nil
+	}
 	r.TokS = float64(a.tokens) / a.took.Seconds()
 	if p == full {
 		r.KVShare, r.Mass, r.Exposure = 1, 1, 1

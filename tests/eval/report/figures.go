@@ -42,7 +42,7 @@ func newStyles(all []*setup) styles {
 // figures are the plots of a setup.
 func (s *setup) figures(looks styles) []figureHTML {
 	if !s.decodes() {
-		if s.test == "needle" || s.test == "passkey" {
+		if s.seeks() {
 			return s.heatMaps()
 		}
 		return s.bars()
@@ -147,13 +147,18 @@ func (looks styles) position(curves []Curve, title string) []figureHTML {
 // sameBudget picks a point of each curve that has the budget which most curves have, the
 // middle one of several; and policies without a far budget.
 func sameBudget(curves []Curve) (points []Point, budget string) {
+	// A single point is in doubt of a special kind, unless there is nothing else.
+	several := slices.ContainsFunc(curves, func(c Curve) bool { return len(c.Points) > 1 })
 	count := map[string]int{}
 	for _, c := range curves {
 		for _, p := range c.Points {
-			if len(c.Points) > 1 || len(curves) == 1 {
+			if len(c.Points) > 1 || !several {
 				count[p.policy.opt["budget"]]++
 			}
 		}
+	}
+	if len(count) == 0 {
+		return nil, ""
 	}
 	most := slices.Max(slices.Collect(maps.Values(count)))
 	maps.DeleteFunc(count, func(_ string, n int) bool { return n < most })

@@ -44,7 +44,7 @@ func Write(w io.Writer, records []Record, meta Meta) error {
 	}{Meta: meta}
 	for i, s := range all {
 		sec := section{ID: fmt.Sprintf("s%d", i+1), Title: s.title(), Figures: s.figures(looks)}
-		sec.Small = s.test == "needle" || s.test == "passkey"
+		sec.Small = s.seeks()
 		if s.decodes() {
 			sec.Tables = s.equal()
 		}

@@ -108,3 +108,19 @@ func TestTicks(t *testing.T) {
 	}
 	require.Equal(t, []string{"0", "50", "100", "150", "200", "250"}, labels)
 }
+
+// A page of families with one budget each, as those of the cache types are.
+func TestPageOfOneBudget(t *testing.T) {
+	seen := map[string]bool{}
+	var some []Record
+	for _, r := range synth() {
+		if r.Test != "decode" || seen[r.Family+r.Text] {
+			continue
+		}
+		seen[r.Family+r.Text] = true
+		some = append(some, r)
+	}
+	text := page(t, some)
+	require.Contains(t, text, "KL over position")
+	require.NotContains(t, text, "NaN")
+}

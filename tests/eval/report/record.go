@@ -17,7 +17,7 @@ import (
 // Record is one line of results.jsonl: what one policy did on one text or task.
 // A figure that was not measured is NaN here and null in the file.
 type Record struct {
-	Test    string `json:"test"`    // decode (after a dense prompt), generate (after a short one), needle, passkey, questions, problems
+	Test    string `json:"test"`    // decode (after a long prompt), generate (after a short one), needle and passkey ("-sparse": the question is decoded sparsely too), questions, problems
 	Policy  string `json:"policy"`  // short name, unique within a test: "meanstd w2 512"
 	Family  string `json:"family"`  // policies that differ only in budget, the points of one curve: "meanstd w2"
 	Options string `json:"options"` // what the library was given; "" is full attention

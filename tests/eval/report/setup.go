@@ -97,6 +97,11 @@ func (s *setup) title() string {
 
 func (s *setup) decodes() bool { return s.test == "decode" || s.test == "generate" }
 
+// seeks says whether keys are sought in a long text.
+func (s *setup) seeks() bool {
+	return strings.HasPrefix(s.test, "needle") || strings.HasPrefix(s.test, "passkey")
+}
+
 func (s *setup) full() *policy {
 	for _, p := range s.policies {
 		if p.full() {
@@ -106,7 +111,7 @@ func (s *setup) full() *policy {
 	return nil
 }
 
-var testOrder = []string{"decode", "generate", "needle", "passkey", "questions", "problems"}
+var testOrder = []string{"decode", "generate", "needle", "passkey", "needle-sparse", "passkey-sparse", "questions", "problems"}
 
 // setups sorts the records into setups and policies.
 func setups(records []Record) []*setup {

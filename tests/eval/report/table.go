@@ -152,7 +152,7 @@ func (s *setup) tasks() *grid {
 
 // column names the part of a task that a record is of: a length of the text in which keys are sought, or a set of questions.
 func (s *setup) column(r Record) string {
-	if s.test == "needle" || s.test == "passkey" {
+	if s.seeks() {
 		return fmt.Sprintf("at %d", r.Ctx)
 	}
 	return r.Text

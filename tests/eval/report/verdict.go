@@ -141,7 +141,7 @@ func (c *comparison) remark(a, b *policy, ratio Estimate, met *bool) string {
 // needles: whether 512 tokens of budget find what full attention finds.
 func (s *setup) needles() (out []Verdict) {
 	full := s.full()
-	if (s.test != "needle" && s.test != "passkey") || full == nil {
+	if (s.test != "needle" && s.test != "passkey") || full == nil { // the question is a prompt, as with llama.cpp
 		return nil
 	}
 	for _, p := range s.policies {
