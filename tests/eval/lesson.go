@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"retroattn/tests/eval/report"
@@ -26,25 +27,37 @@ type lesson interface {
 // school works through lessons, keeps what they yield in a file, and tells how far it is.
 type school struct {
 	out     io.Writer
-	path    string // of results.jsonl
-	done    map[string]bool
+	path    string          // of results.jsonl
+	known   map[string]bool // keys of the records there are
+	done    map[string]bool // what needs no more trying, see identity
 	records []report.Record
 	begun   time.Time
 	total   float64 // cost of all that was to do
 	spent   float64
 }
 
-// key is the identity of what a policy yields in a lesson.
-func key(l lesson, p policy) string {
-	r := l.base()
-	r.Policy, r.Options = p.name, p.options
+// identity is that of a policy in a lesson, whose records may differ by depth.
+func identity(r report.Record) string {
+	r.Depth = 0
 	return r.Key()
+}
+
+// add takes in a record, in place of one that failed.
+func (s *school) add(r report.Record) {
+	if s.known[r.Key()] {
+		s.records = slices.DeleteFunc(s.records, func(old report.Record) bool { return old.Key() == r.Key() })
+	}
+	s.records = append(s.records, r)
+	s.known[r.Key()] = true
+	s.done[identity(r)] = r.Error == "" // what failed is tried again
 }
 
 // missing are the policies of a lesson without a record.
 func (s *school) missing(l lesson) (ps []policy) {
 	for _, p := range l.policies() {
-		if !s.done[key(l, p)] {
+		r := l.base()
+		r.Policy, r.Options = p.name, p.options
+		if !s.done[identity(r)] {
 			ps = append(ps, p)
 		}
 	}
@@ -109,14 +122,13 @@ func (s *school) lesson(ctx context.Context, l lesson) (err error) {
 func (s *school) keep(records []report.Record, cost float64) error {
 	s.spent += cost
 	for _, r := range records {
-		if s.done[r.Key()] { // full attention's, when a run goes on after an interrupt
+		if s.known[r.Key()] && r.Full() { // full attention's, when a run goes on after an interrupt
 			continue
 		}
 		if err := report.Append(s.path, r); err != nil {
 			return err
 		}
-		s.done[r.Key()] = true
-		s.records = append(s.records, r)
+		s.add(r)
 	}
 	for _, line := range lines(records) {
 		s.say("%s", line)

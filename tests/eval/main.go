@@ -98,7 +98,7 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 	if err := os.MkdirAll(o.Out, 0o755); err != nil {
 		return err
 	}
-	s := &school{out: out, path: filepath.Join(o.Out, "results.jsonl"), done: map[string]bool{}}
+	s := &school{out: out, path: filepath.Join(o.Out, "results.jsonl"), known: map[string]bool{}, done: map[string]bool{}}
 	if err := s.resume(o.Fresh); err != nil {
 		return err
 	}
@@ -126,9 +126,8 @@ func (s *school) resume(fresh bool) error {
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	s.records = records
 	for _, r := range records {
-		s.done[r.Key()] = r.Error == "" // what failed is tried again
+		s.add(r)
 	}
 	return err
 }

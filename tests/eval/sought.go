@@ -28,7 +28,7 @@ func newSought(l *lab, stack tasks.Haystack, ps []policy) (*sought, error) {
 }
 
 func (s *sought) base() report.Record {
-	return report.Record{Test: s.stack.Name, Model: s.lab.modelName, Text: "chronicle", KV: "f16", Ctx: s.size, Streams: 1}.Unmeasured()
+	return report.Record{Test: s.stack.Name, Model: s.lab.modelName, Text: "chronicle", KV: "f16", Ctx: s.size, Streams: 1, N: len(s.stack.Questions)}.Unmeasured()
 }
 
 func (s *sought) policies() []policy { return s.ps }
@@ -75,7 +75,7 @@ func (s *sought) try(ctx context.Context, p policy) (rs []report.Record, err err
 			}
 			r := s.base()
 			r.Test += suffix
-			r.Depth, r.N = q.Depth, len(s.stack.Questions)
+			r.Depth = q.Depth
 			if err := s.lab.fill(&r, p, a); err != nil {
 				return nil, err
 			}

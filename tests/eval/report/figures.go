@@ -147,7 +147,7 @@ func (looks styles) position(curves []Curve, title string) []figureHTML {
 // sameBudget picks a point of each curve that has the budget which most curves have, the
 // middle one of several; and policies without a far budget.
 func sameBudget(curves []Curve) (points []Point, budget string) {
-	// A single point is in doubt of a special kind, unless there is nothing else.
+	// Families of a single point are variations, and too many to be told apart, unless there is nothing else.
 	several := slices.ContainsFunc(curves, func(c Curve) bool { return len(c.Points) > 1 })
 	count := map[string]int{}
 	for _, c := range curves {
@@ -167,6 +167,9 @@ func sameBudget(curves []Curve) (points []Point, budget string) {
 	})
 	budget = budgets[(len(budgets)-1)/2]
 	for _, c := range curves {
+		if several && len(c.Points) == 1 && c.Points[0].policy.opt["select"] != "streaming" {
+			continue
+		}
 		for _, p := range c.Points {
 			if p.policy.opt["budget"] == budget || p.policy.opt["select"] == "streaming" {
 				points = append(points, p)
