@@ -73,7 +73,8 @@ func mainPolicies(budget int) []policy {
 	var ps []policy
 	for _, f := range [][2]string{
 		{"meanstd w1", plainOptions}, {"meanstd w2", correctOptions}, {"meanstd w8c8 correct 4x", budgetedOptions},
-		{"rectify 32 (ReSA)", rectifiedOptions}, {"minmax w1 (Quest)", questOptions}, {"streaming", streamingOptions},
+		{"page 8 w1", "page=8,window=1"}, {"rectify 32 (ReSA)", rectifiedOptions}, {"minmax w1 (Quest)", questOptions},
+		{"streaming", streamingOptions},
 	} {
 		ps = append(ps, family(f[0], f[1], budget)...)
 	}
