@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"retroattn/bridge"
+	"retroattn/tests/eval/teach"
 )
 
 // A process can hold one llama.cpp. This one holds the patched build; a run of
@@ -383,26 +384,7 @@ func nmse(t *testing.T, want, got [][]float32) (all, worst float64) {
 func kl(want, got [][]float32) float64 {
 	total := 0.0
 	for i := range want {
-		p, q := logSoftmax(want[i]), logSoftmax(got[i])
-		for j := range p {
-			total += math.Exp(p[j]) * (p[j] - q[j])
-		}
+		total += teach.KL(want[i], got[i])
 	}
 	return total / float64(len(want))
-}
-
-func logSoftmax(x []float32) []float64 {
-	m := math.Inf(-1)
-	for _, v := range x {
-		m = max(m, float64(v))
-	}
-	sum := 0.0
-	for _, v := range x {
-		sum += math.Exp(float64(v) - m)
-	}
-	out := make([]float64, len(x))
-	for i, v := range x {
-		out[i] = float64(v) - m - math.Log(sum)
-	}
-	return out
 }

@@ -14,7 +14,7 @@ import (
 func newTeacher(t *testing.T, m *bridge.Model, text []bridge.Token, prompt int) *teach.Teacher {
 	t.Helper()
 	k, err := teach.New(t.Context(), m, teach.Params{Threads: 2, Dir: t.TempDir()},
-		[]teach.Stream{{Prompt: text[:prompt], Follow: text[prompt:]}}, nil)
+		[]teach.Stream{{Prompt: text[:prompt], Follow: text[prompt:]}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, k.Close()) })
 	_, err = k.Full(t.Context())

@@ -42,7 +42,7 @@ func (f *forced) prepare(ctx context.Context) ([]report.Record, error) {
 		return nil, err
 	}
 	params := teach.Params{Threads: f.lab.threads, TypeK: f.kv, TypeV: f.kv, Dir: f.lab.dir}
-	if f.teacher, err = teach.New(ctx, f.lab.model, params, streams, nil); err != nil {
+	if f.teacher, err = teach.New(ctx, f.lab.model, params, streams); err != nil {
 		return nil, err
 	}
 	run, err := f.teacher.Full(ctx)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"retroattn/bridge"
+	"retroattn/tests/eval/teach"
 )
 
 // player generates from a prompt that is processed once: greedily, so that policies differ only by their attention.
@@ -34,7 +35,7 @@ func newPlayer(ctx context.Context, l *lab, prompt []bridge.Token, room int) (*p
 		return nil, err
 	}
 	p := &player{lab: l, ctx: c, prompt: len(prompt)}
-	if err = p.read(ctx, prompt); err == nil {
+	if err = teach.Process(ctx, c, 0, prompt); err == nil {
 		p.state, err = c.SeqStateData(0)
 	}
 	if err != nil {
@@ -42,26 +43,6 @@ func newPlayer(ctx context.Context, l *lab, prompt []bridge.Token, room int) (*p
 		return nil, err
 	}
 	return p, nil
-}
-
-func (p *player) read(ctx context.Context, prompt []bridge.Token) error {
-	runtime.LockOSThread() // OpenMP keeps threads for each thread that calls
-	defer runtime.UnlockOSThread()
-	pos := 0
-	for part := range slices.Chunk(prompt, p.ctx.BatchSize()) {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		b := bridge.NewBatch(len(part))
-		for i, token := range part {
-			b.Add(token, pos+i, 0, false)
-		}
-		if err := p.ctx.Decode(b); err != nil {
-			return err
-		}
-		pos += len(part)
-	}
-	return nil
 }
 
 // use begins a policy: the prompt is as it was.

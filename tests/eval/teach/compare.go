@@ -17,14 +17,19 @@ type verdict struct {
 
 // compare judges the logits of a policy by the log-probabilities of full attention.
 func (v *verdict) compare(full, logits []float32, next bridge.Token) {
-	norm := logSum(logits)
-	kl := 0.0
-	for i, p := range full {
-		kl += math.Exp(float64(p)) * (float64(p) - (float64(logits[i]) - norm))
-	}
-	v.kl = max(0, kl) // rounding
-	v.nll = norm - float64(logits[next])
+	v.kl = KL(full, logits)
+	v.nll = logSum(logits) - float64(logits[next])
 	v.same = bridge.Argmax(full) == bridge.Argmax(logits)
+}
+
+// KL is the Kullback-Leibler divergence, in nats, of a prediction from that of full attention, both as logits.
+func KL(full, logits []float32) float64 {
+	p, q, kl := logSum(full), logSum(logits), 0.0
+	for i, x := range full {
+		x := float64(x) - p
+		kl += math.Exp(x) * (x - (float64(logits[i]) - q))
+	}
+	return max(0, kl) // rounding
 }
 
 // logProbs is dst = log softmax(logits).

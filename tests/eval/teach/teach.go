@@ -46,8 +46,8 @@ type Run struct {
 	Stats bridge.Stats
 }
 
-// New processes the prompts. done, which may be nil, is told after each batch how many tokens that were.
-func New(ctx context.Context, model *bridge.Model, p Params, streams []Stream, done func(tokens int)) (*Teacher, error) {
+// New processes the prompts.
+func New(ctx context.Context, model *bridge.Model, p Params, streams []Stream) (*Teacher, error) {
 	if len(streams) == 0 {
 		return nil, errors.New("teach: no streams")
 	}
@@ -68,7 +68,7 @@ func New(ctx context.Context, model *bridge.Model, p Params, streams []Stream, d
 	}
 	t := &Teacher{model: model, ctx: c, streams: streams}
 	if t.full, err = newRows(p.Dir, model.VocabSize()); err == nil {
-		err = t.readPrompts(ctx, done)
+		err = t.readPrompts(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, t.Close())
@@ -79,32 +79,37 @@ func New(ctx context.Context, model *bridge.Model, p Params, streams []Stream, d
 // Close frees the context and the file.
 func (t *Teacher) Close() error { return errors.Join(t.ctx.Close(), t.full.close()) }
 
-func (t *Teacher) readPrompts(ctx context.Context, done func(int)) error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+func (t *Teacher) readPrompts(ctx context.Context) error {
 	for seq, s := range t.streams {
-		pos := 0
-		for part := range slices.Chunk(s.Prompt, t.ctx.BatchSize()) {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			b := bridge.NewBatch(len(part))
-			for i, token := range part {
-				b.Add(token, pos+i, seq, false)
-			}
-			if err := t.ctx.Decode(b); err != nil {
-				return err
-			}
-			pos += len(part)
-			if done != nil {
-				done(len(part))
-			}
+		if err := Process(ctx, t.ctx, seq, s.Prompt); err != nil {
+			return err
 		}
 		state, err := t.ctx.SeqStateData(seq)
 		if err != nil {
 			return err
 		}
 		t.prompts = append(t.prompts, state)
+	}
+	return nil
+}
+
+// Process computes a prompt in an empty sequence, in batches as large as the context takes. Between them it looks at ctx.
+func Process(ctx context.Context, c *bridge.Context, seq int, prompt []bridge.Token) error {
+	runtime.LockOSThread() // OpenMP keeps threads for each thread that calls
+	defer runtime.UnlockOSThread()
+	pos := 0
+	for part := range slices.Chunk(prompt, c.BatchSize()) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b := bridge.NewBatch(len(part))
+		for i, token := range part {
+			b.Add(token, pos+i, seq, false)
+		}
+		if err := c.Decode(b); err != nil {
+			return err
+		}
+		pos += len(part)
 	}
 	return nil
 }
