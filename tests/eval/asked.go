@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"retroattn/bridge"
 	"retroattn/tests/eval/report"
@@ -38,7 +39,14 @@ func newExam(l *lab, e tasks.Exam, ps []policy) (*asked, error) {
 }
 
 func newProblem(l *lab, set string, p tasks.Problem, max int, ps []policy) (*asked, error) {
-	tokens, err := l.model.Tokenize(p.Prompt, true, true)
+	prompt, err := l.model.ApplyTemplate([]bridge.Message{{Role: "user", Content: p.Prompt}}, true)
+	if errors.Is(err, bridge.ErrNoTemplate) {
+		prompt, err = p.Prompt, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := l.model.Tokenize(prompt, true, true)
 	return &asked{
 		lab: l, test: "problems", name: set + " " + p.ID, n: 1, prompt: tokens, max: max, ps: ps,
 		done:  func(string) bool { return false },
