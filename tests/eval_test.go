@@ -73,9 +73,9 @@ func TestEval(t *testing.T) {
 	require.Len(t, again, len(records))
 	require.NotContains(t, string(text), "preparing", "measured twice")
 
-	text, err = eval("--budget", "0").CombinedOutput()
+	text, err = eval("--streams", "99").CombinedOutput()
 	require.Error(t, err)
-	require.Contains(t, string(text), "--budget 0")
+	require.Contains(t, string(text), "--streams 99")
 }
 
 // checkRecords: every policy ran, was sparse, and was compared with full attention.
