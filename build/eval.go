@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 )
 
 type evalCmd struct {
@@ -13,9 +14,12 @@ type evalCmd struct {
 
 // Run builds what the laboratory needs, and gives it the rest of the command line.
 func (cmd evalCmd) Run(a *app) error {
-	_, _, env, err := a.environment()
-	if err != nil {
-		return err
+	var env []string
+	if !slices.Contains(cmd.Args, "--help") { // which needs nothing
+		var err error
+		if _, _, env, err = a.environment(); err != nil {
+			return err
+		}
 	}
 	temp, err := os.MkdirTemp("", "retroattn-eval-")
 	if err != nil {

@@ -64,7 +64,8 @@ func main() {
 	kong.Parse(&o, kong.Name("eval"), kong.UsageOnError(), kong.Description(
 		"Tries policies of sparse attention against full attention. An interrupted run goes on where it was."))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second one ends this at once
+	// A second one, not of the same key press, ends this at once.
+	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
 	err := o.run(ctx, os.Stdout)
 	if errors.Is(err, context.Canceled) {
 		err = errors.New("interrupted; the same command goes on from here")
