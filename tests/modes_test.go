@@ -60,7 +60,7 @@ func TestModes(t *testing.T) {
 }
 
 // kept is the share of the attention that was kept, as audited.
-func kept(st bridge.Stats) float64 { return share(st.KeptMass, 1e6*st.AuditedHeads) }
+func kept(st bridge.Stats) float64 { return st.Since(bridge.Stats{}).MassKept }
 
 func share(a, b uint64) float64 { return float64(a) / float64(max(1, b)) }
 

@@ -92,13 +92,7 @@ func proof(st bridge.Stats, tokens int) error {
 }
 
 func addStats(r *report.Record, st bridge.Stats) {
-	r.KVShare = float64(st.KVBytesRead+st.ScanBytes) / float64(max(1, st.KVBytesFull))
-	r.Exposure = 1
-	if st.RetiredSelected > 0 {
-		r.Exposure = float64(st.RetiredSeen) / float64(st.RetiredSelected)
-	}
-	if st.AuditedHeads > 0 {
-		r.Mass = float64(st.KeptMass) / 1e6 / float64(st.AuditedHeads)
-	}
+	f := st.Since(bridge.Stats{})
+	r.KVShare, r.Exposure, r.Mass = f.KVShare, f.Exposure, f.MassKept
 	r.SparseTokens, r.CorrectedTokens = st.SparseTokens, st.CorrectedTokens+st.RectifiedTokens
 }

@@ -29,8 +29,7 @@ type answer struct {
 
 // newPlayer processes the prompt with full attention; room is how many tokens may follow it.
 func newPlayer(ctx context.Context, l *lab, prompt []bridge.Token, room int) (*player, error) {
-	const pad = 256
-	c, err := l.model.NewContext(bridge.ContextParams{Ctx: (len(prompt) + room + pad - 1) / pad * pad, Threads: l.threads, FlashAttn: bridge.FlashOn})
+	c, err := l.model.NewContext(bridge.ContextParams{Ctx: len(prompt) + room, Threads: l.threads, FlashAttn: bridge.FlashOn})
 	if err != nil {
 		return nil, err
 	}

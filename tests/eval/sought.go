@@ -15,7 +15,6 @@ import (
 type sought struct {
 	lab     *lab
 	stack   tasks.Haystack
-	size    int // tokens
 	prompt  []bridge.Token
 	ps      []policy
 	player  *player
@@ -24,11 +23,11 @@ type sought struct {
 
 func newSought(l *lab, stack tasks.Haystack, ps []policy) (*sought, error) {
 	tokens, err := l.model.Tokenize(stack.Text, true, false)
-	return &sought{lab: l, stack: stack, size: len(tokens), prompt: tokens, ps: ps}, err
+	return &sought{lab: l, stack: stack, prompt: tokens, ps: ps}, err
 }
 
 func (s *sought) base() report.Record {
-	return report.Record{Test: s.stack.Name, Model: s.lab.modelName, Text: "chronicle", KV: "f16", Ctx: s.size, Streams: 1, N: len(s.stack.Questions)}.Unmeasured()
+	return report.Record{Test: s.stack.Name, Model: s.lab.modelName, Text: "chronicle", KV: "f16", Ctx: len(s.prompt), Streams: 1, N: len(s.stack.Questions)}.Unmeasured()
 }
 
 func (s *sought) policies() []policy { return s.ps }
@@ -37,7 +36,7 @@ const questionTokens = 64 // at most, about
 
 func (s *sought) cost() (prepare, try float64) {
 	n := float64(len(s.stack.Questions)) * 40
-	return 7*float64(s.size) + n*25, n * 10
+	return 7*float64(len(s.prompt)) + n*25, n * 10
 }
 
 func (s *sought) prepare(ctx context.Context) (rs []report.Record, err error) {

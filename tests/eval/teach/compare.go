@@ -17,17 +17,23 @@ type verdict struct {
 
 // compare judges the logits of a policy by the log-probabilities of full attention.
 func (v *verdict) compare(full, logits []float32, next bridge.Token) {
-	v.kl = KL(full, logits)
-	v.nll = logSum(logits) - float64(logits[next])
+	norm := logSum(logits)
+	v.kl = divergence(full, 0, logits, norm)
+	v.nll = norm - float64(logits[next])
 	v.same = bridge.Argmax(full) == bridge.Argmax(logits)
 }
 
 // KL is the Kullback-Leibler divergence, in nats, of a prediction from that of full attention, both as logits.
 func KL(full, logits []float32) float64 {
-	p, q, kl := logSum(full), logSum(logits), 0.0
+	return divergence(full, logSum(full), logits, logSum(logits))
+}
+
+// divergence is KL, given the logarithm of the sum of each's exponentials.
+func divergence(full []float32, fullNorm float64, logits []float32, norm float64) float64 {
+	kl := 0.0
 	for i, x := range full {
-		x := float64(x) - p
-		kl += math.Exp(x) * (x - (float64(logits[i]) - q))
+		p := float64(x) - fullNorm
+		kl += math.Exp(p) * (p - (float64(logits[i]) - norm))
 	}
 	return max(0, kl) // rounding
 }

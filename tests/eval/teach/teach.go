@@ -42,8 +42,7 @@ type Run struct {
 	NLL   float64       // of the texts, in nats per token
 	Top1  float64       // share of tokens with the same most likely next token as under full attention
 	Step  time.Duration // a step, which decodes a token of each stream
-	Retro bool          // by the library; Stats are its counters
-	Stats bridge.Stats
+	Stats bridge.Stats  // of the library; none of Full
 }
 
 // New processes the prompts.
@@ -148,7 +147,6 @@ func (t *Teacher) Policy(ctx context.Context, options string) (Run, error) {
 	if err != nil {
 		return r, err
 	}
-	r.Retro = true
 	r.Stats, err = t.ctx.RetroStats()
 	return r, err
 }
