@@ -37,6 +37,7 @@ type ContextParams struct {
 	Unified   bool      // sequences share all cells instead of having Ctx/Seqs each
 	FlashAttn FlashAttn // default: llama.cpp decides
 	SmallSWA  bool      // layers with a sliding window cache little more than it, as in llama.cpp's programs; SeqAdd fails then
+	HostKV    bool      // keep the cache in host memory even for layers on a GPU, as sparse attention needs
 	TypeK     string    // cache types as ggml names them: "f16" (default), "f32", "bf16", "q8_0", ...
 	TypeV     string
 }
@@ -97,6 +98,7 @@ func (p ContextParams) resolve(c cContextParams) (cContextParams, error) {
 	c.nThreads = int32(or(p.Threads, min(runtime.NumCPU(), maxThreads)))
 	c.nThreadsBatch = c.nThreads
 	c.kvUnified = p.Unified
+	c.offloadKQV = !p.HostKV
 	c.swaFull = !p.SmallSWA
 	switch p.FlashAttn {
 	case FlashAuto, FlashOff, FlashOn:

@@ -21,19 +21,24 @@ func (cmd evalCmd) Run(a *app) error {
 			return err
 		}
 	}
-	temp, err := os.MkdirTemp("", "retroattn-eval-")
+	return a.tool(env, "eval", cmd.Args)
+}
+
+// tool builds a program of tests/ and runs it with the user's arguments.
+func (a *app) tool(env []string, name string, args []string) error {
+	temp, err := os.MkdirTemp("", "retroattn-"+name+"-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(temp)
-	program := filepath.Join(temp, "eval")
-	if _, err := output(command(a.ctx, a.root, "go", "build", "-o", program, "./tests/eval")); err != nil {
+	program := filepath.Join(temp, name)
+	if _, err := output(command(a.ctx, a.root, "go", "build", "-o", program, "./tests/"+name)); err != nil {
 		return err
 	}
-	eval := command(a.ctx, "", program, cmd.Args...) // in the user's folder, for relative paths
-	eval.Env = append(os.Environ(), env...)
-	eval.Stdin, eval.Stdout, eval.Stderr = os.Stdin, os.Stdout, os.Stderr
-	err = eval.Run()
+	run := command(a.ctx, "", program, args...) // in the user's folder, for relative paths
+	run.Env = append(os.Environ(), env...)
+	run.Stdin, run.Stdout, run.Stderr = os.Stdin, os.Stdout, os.Stderr
+	err = run.Run()
 	if failed := new(exec.ExitError); errors.As(err, &failed) {
 		return errSaid
 	}

@@ -103,3 +103,14 @@ func (c *chronicle) next() string {
 func (c *chronicle) closing() string {
 	return " " + chronicleGrammar().expand(c.random, "closing")
 }
+
+// Text is a chronicle of at least size bytes, the same on every run, for those who need prose and have no file.
+func Text(size int) string {
+	c := newChronicle(rand.New(rand.NewPCG(1, uint64(len(title)))))
+	var b strings.Builder
+	b.WriteString(title)
+	for b.Len() < size {
+		b.WriteString(c.next())
+	}
+	return b.String()
+}

@@ -1,0 +1,150 @@
+// Command speed measures how fast llama.cpp decodes with this project and without it: the same model, caches, threads
+// and tokens, in turns. "go run ./build bench decode" runs it; by hand it needs no Go, only the folders of the
+// libraries and a model.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"retroattn/tests/eval/tasks"
+)
+
+// workerArg makes this program a worker.
+const workerArg = "worker"
+
+// options are the command line. What `go run ./build bench decode` prepares is in the environment.
+type options struct {
+	Lib   string `env:"RETRO_PATCHED_DIR" required:"" placeholder:"DIR" help:"Folder of the patched llama.cpp libraries."`
+	Retro string `env:"RETRO_LIB" placeholder:"FILE" help:"libretroattn; else the one in that folder."`
+	Stock string `env:"RETRO_STOCK_DIR" placeholder:"DIR" help:"Folder of the stock llama.cpp libraries; else the patched ones are used with the feature off."`
+	Model string `env:"RETRO_MODEL" required:"" placeholder:"FILE" help:"GGUF model."`
+	Text  string `placeholder:"FILE" help:"Text to fill caches with, and to decode; else one of ours."`
+
+	Depths    []int    `placeholder:"N,..." help:"Tokens in each sequence before the clock starts: ${depths}."`
+	Seqs      []int    `placeholder:"N,..." help:"Numbers of sequences."`
+	Types     []string `placeholder:"TYPE,..." help:"Types of the KV cache, such as f16,q8_0."`
+	Policies  []string `sep:"none" placeholder:"NAME" help:"What to compare with stock: names of ${policies}, or NAME=OPTIONS of your own; repeat it for several."`
+	Runs      int      `default:"3" help:"Rounds, in each of which every policy has a run."`
+	Seconds   float64  `default:"1.5" help:"About how long a run is."`
+	Threads   int      `default:"0" help:"Threads; 0 tries which number is best for stock."`
+	Prefill   int      `default:"2048" help:"Tokens of the prompt that is processed with and without the feature; 0 leaves it out."`
+	Fill      int      `default:"4096" help:"Tokens of the text that are processed for a cache; a deeper one repeats them."`
+	GPULayers int      `name:"gpu-layers" default:"0" help:"Layers on a GPU, -1 for all. The KV cache is in RAM then, and stock is also measured with it on the GPU."`
+	Long      bool     `help:"All types, sequences and depths that fit in memory."`
+	Quick     bool     `help:"Tiny, to try the command: the numbers mean nothing."`
+
+	JSON  string `name:"json" placeholder:"FILE" help:"Write a JSON line for each result."`
+	Plot  string `placeholder:"FILE.svg" help:"Draw tokens/s over depth."`
+	Cache string `type:"path" placeholder:"DIR" help:"Folder for filled caches, which the next run need not make; needs room for the deepest. Default: in the user's cache folder."`
+}
+
+func main() {
+	if slices.Equal(os.Args[1:], []string{workerArg}) {
+		if err := serve(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	var o options
+	kong.Parse(&o, kong.Name("speed"), kong.UsageOnError(), kong.Vars{"depths": "0 to 131072", "policies": names(policies)}, kong.Description(
+		"Measures decoding by stock llama.cpp and by this project, in turns. Beyond --fill tokens (4096) the caches repeat their text. "+
+			"Without --depths, --seqs and --types: F16 at all depths, Q8_0 at some, and 4 and 16 sequences at 4k, in half an hour for a model of 135M on two cores."))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// A second one, not of the same key press, ends this at once.
+	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
+	err := o.run(ctx, os.Stdout)
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted")
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "speed:", err)
+		os.Exit(1)
+	}
+}
+
+func (o *options) run(ctx context.Context, out io.Writer) error {
+	if o.Quick {
+		o.small()
+	}
+	if err := o.check(); err != nil {
+		return err
+	}
+	chosen, err := choosePolicies(o.Policies)
+	if err != nil {
+		return err
+	}
+	if o.GPULayers != 0 {
+		chosen = slices.Insert(chosen, 1, policy{stockGPUName, ""})
+	}
+	text := tasks.Text(64 << 10)
+	if o.Text != "" {
+		data, err := os.ReadFile(o.Text)
+		if err != nil {
+			return err
+		}
+		text = string(data)
+	}
+	b, err := newBench(ctx, o, text, out)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	return b.run(matrix(o.Types, o.Seqs, o.Depths, o.Long, chosen))
+}
+
+// small leaves what was asked for alone, as far as it is small.
+func (o *options) small() {
+	o.Runs, o.Seconds, o.Fill, o.Prefill = min(o.Runs, 2), 0.1, min(o.Fill, 512), min(o.Prefill, 256)
+	if len(o.Depths) == 0 {
+		o.Depths = []int{0, 2048}
+	}
+}
+
+// check bounds what comes from outside, and completes it.
+func (o *options) check() error {
+	bad := func(name string, v, lo, hi int) error {
+		if v < lo || v > hi {
+			return fmt.Errorf("--%s %d: must be %d..%d", name, v, lo, hi)
+		}
+		return nil
+	}
+	errs := []error{bad("runs", o.Runs, 1, 1000), bad("threads", o.Threads, 0, 512), bad("prefill", o.Prefill, 0, 1<<20),
+		bad("fill", o.Fill, 64, 1<<20), bad("gpu-layers", o.GPULayers, -1, 1<<16)}
+	for _, n := range o.Depths {
+		errs = append(errs, bad("depths", n, 0, 1<<24))
+	}
+	for _, n := range o.Seqs {
+		errs = append(errs, bad("seqs", n, 1, 256))
+	}
+	if !(o.Seconds > 0 && o.Seconds <= 600) {
+		errs = append(errs, fmt.Errorf("--seconds %v: must be above 0, and at most 600", o.Seconds))
+	}
+	if o.Stock == "" {
+		o.Stock = o.Lib
+	}
+	for _, dir := range []*string{&o.Lib, &o.Stock} { // the workers must agree on what is the same
+		real, err := filepath.EvalSymlinks(*dir)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("folder of libraries: %w", err))
+			continue
+		}
+		*dir = real
+	}
+	var err error
+	if o.Cache == "" {
+		o.Cache, err = cacheDir()
+	}
+	return errors.Join(append(errs, err)...)
+}
