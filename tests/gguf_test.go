@@ -1,115 +1,79 @@
 package tests
 
 import (
-	"bytes"
-	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"retroattn/tests/synth/gguf"
 )
 
-// gguf is a model file in the making.
-type gguf struct {
-	arch             string
-	keys, infos      bytes.Buffer
-	data             []float32
-	nKeys, nTensors  uint64
+// maker makes a model file.
+type maker struct {
+	*gguf.File
 	random           *rand.Rand
 	embd, head, kv   int
 	dim, ff, experts int
 }
 
-func (g *gguf) put(b *bytes.Buffer, values ...any) {
-	for _, v := range values {
-		if s, ok := v.(string); ok {
-			binary.Write(b, binary.LittleEndian, uint64(len(s)))
-			b.WriteString(s)
-			continue
-		}
-		binary.Write(b, binary.LittleEndian, v)
-	}
-}
-
-// set writes a key, of the architecture unless it has a prefix of its own.
-func (g *gguf) set(key string, value any) {
-	if !strings.HasPrefix(key, "general.") && !strings.HasPrefix(key, "tokenizer.") {
-		key = g.arch + "." + key
-	}
-	kind := uint32(8)
-	switch v := value.(type) {
-	case int:
-		kind, value = 4, uint32(v)
-	case float64:
-		kind, value = 6, float32(v)
-	}
-	g.put(&g.keys, key, kind, value)
-	g.nKeys++
-}
-
 // tensor has random elements around a mean.
-func (g *gguf) tensor(name string, mean, sd float64, dims ...int) {
+func (g *maker) tensor(name string, mean, sd float64, dims ...int) {
 	n := 1
-	g.put(&g.infos, name, uint32(len(dims)))
 	for _, d := range dims {
-		g.put(&g.infos, uint64(d))
 		n *= d
 	}
-	g.put(&g.infos, uint32(0), uint64(4*len(g.data))) // F32; rows are multiples of the alignment but for sinks
-	for range (n + 7) / 8 * 8 {
-		g.data = append(g.data, float32(mean+sd*g.random.NormFloat64()))
+	data := make([]float32, n)
+	for i := range data {
+		data[i] = float32(mean + sd*g.random.NormFloat64())
 	}
-	g.nTensors++
+	g.Tensor(name, gguf.F32, dims, gguf.Values(data))
 }
 
 // matrix keeps the size of what it is applied to, times gain.
-func (g *gguf) matrix(name string, gain float64, in int, out ...int) {
+func (g *maker) matrix(name string, gain float64, in int, out ...int) {
 	g.tensor(name, 0, gain/sqrt(in), append([]int{in}, out...)...)
 }
 
-func (g *gguf) write(t *testing.T) string {
-	var b bytes.Buffer
-	b.WriteString("GGUF")
-	g.put(&b, uint32(3), g.nTensors, g.nKeys, g.keys.Bytes(), g.infos.Bytes())
-	b.Write(make([]byte, -b.Len()&31))
-	g.put(&b, g.data)
-	path := filepath.Join(t.TempDir(), g.arch+".gguf")
-	require.NoError(t, os.WriteFile(path, b.Bytes(), 0o644))
+func (g *maker) write(t *testing.T, name string) string {
+	path := filepath.Join(t.TempDir(), name+".gguf")
+	file, err := os.Create(path)
+	require.NoError(t, err)
+	require.NoError(t, g.Write(file, nil))
+	require.NoError(t, file.Close())
 	return path
 }
 
 // smallModel writes a model with random weights of an architecture. Its attention is neither flat nor saturated, its
 // soft-cap bends the usual logit and its sinks take a good part of the sum, so that a mistake in any of them shows.
 func smallModel(t *testing.T, a architecture) string {
-	g := &gguf{arch: a.name, random: rand.New(rand.NewPCG(1, 2)), embd: 128, head: 4, kv: 2, dim: 32, ff: 128, experts: 4}
-	g.set("general.architecture", a.name)
-	g.set("tokenizer.ggml.model", "no_vocab")
-	g.set("vocab_size", smallVocab)
-	g.set("context_length", 4096)
-	g.set("embedding_length", g.embd)
-	g.set("block_count", smallLayers)
-	g.set("feed_forward_length", g.ff)
-	g.set("attention.head_count", g.head)
-	g.set("attention.head_count_kv", g.kv)
-	g.set("attention.key_length", g.dim)
-	g.set("attention.value_length", g.dim)
-	g.set("attention.layer_norm_rms_epsilon", 1e-6)
+	g := &maker{File: gguf.New(a.name), random: rand.New(rand.NewPCG(1, 2)), embd: 128, head: 4, kv: 2, dim: 32, ff: 128, experts: 4}
+	g.Set("tokenizer.ggml.model", "no_vocab")
+	g.Set("vocab_size", smallVocab)
+	g.Set("context_length", 4096)
+	g.Set("embedding_length", g.embd)
+	g.Set("block_count", smallLayers)
+	g.Set("feed_forward_length", g.ff)
+	g.Set("attention.head_count", g.head)
+	g.Set("attention.head_count_kv", g.kv)
+	g.Set("attention.key_length", g.dim)
+	g.Set("attention.value_length", g.dim)
+	g.Set("attention.layer_norm_rms_epsilon", 1e-6)
 	if a.moe {
-		g.set("expert_count", g.experts)
-		g.set("expert_used_count", g.experts) // which of them a token takes would jump with a rounding error
-		g.set("expert_feed_forward_length", g.ff)
+		g.Set("expert_count", g.experts)
+		g.Set("expert_used_count", g.experts) // which of them a token takes would jump with a rounding error
+		g.Set("expert_feed_forward_length", g.ff)
 	}
 	if a.swa {
-		g.set("attention.sliding_window", smallSWA)
-		g.set("attention.sliding_window_pattern", 2)
+		g.Set("attention.sliding_window", smallSWA)
+		g.Set("attention.sliding_window_pattern", 2)
 	}
 	if a.softCap {
-		g.set("attn_logit_softcapping", 3.0)
-		g.set("final_logit_softcapping", 30.0)
+		g.Set("attn_logit_softcapping", 3.0)
+		g.Set("final_logit_softcapping", 30.0)
 	}
 	g.matrix("token_embd.weight", 1, g.embd, smallVocab)
 	g.tensor("output_norm.weight", 1, 0.1, g.embd)
@@ -119,10 +83,10 @@ func smallModel(t *testing.T, a architecture) string {
 	for i := range smallLayers {
 		g.block(fmt.Sprintf("blk.%d.", i), a)
 	}
-	return g.write(t)
+	return g.write(t, a.name)
 }
 
-func (g *gguf) block(p string, a architecture) {
+func (g *maker) block(p string, a architecture) {
 	const peak = 1.5 // of queries and keys: logits have a deviation of its square
 	norm := func(name string, mean float64, n int) { g.tensor(p+name+".weight", mean, 0.1, n) }
 	linear := func(name string, gain float64, bias bool, in int, out ...int) {

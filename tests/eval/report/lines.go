@@ -2,7 +2,9 @@ package report
 
 import (
 	"io"
+	"maps"
 	"math"
+	"slices"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -55,8 +57,8 @@ func WriteLines(w io.Writer, x, y, label string, at map[float64]string, lines []
 		logAxis(&p.Y, lo, hi)
 	}
 	var ticks []plot.Tick
-	for v, name := range at {
-		ticks = append(ticks, plot.Tick{Value: math.Log10(v), Label: name})
+	for _, v := range slices.Sorted(maps.Keys(at)) {
+		ticks = append(ticks, plot.Tick{Value: math.Log10(v), Label: at[v]})
 	}
 	p.X.Tick.Marker = plot.ConstantTicks(ticks)
 	_, err := io.WriteString(w, `<?xml version="1.0" encoding="UTF-8"?>`+"\n"+string(svg(p, legend, plotWidth, plotHeight, label)))
