@@ -222,7 +222,7 @@ func (b *bench) chooseThreads(kv string) error {
 		return nil
 	}
 	base := b.bases[kv]
-	if err := b.make(kv, base.Tokens); err != nil {
+	if err := b.make(cell{kv: kv, seqs: 1, depth: base.Tokens}); err != nil {
 		return err
 	}
 	var speeds []float64
@@ -260,9 +260,9 @@ func (b *bench) tryThreads(c cell, threads int) (rates [2]float64, err error) {
 	return rates, nil
 }
 
-// make lets the shared file hold a sequence of a depth.
-func (b *bench) make(kv string, depth int) error {
-	m := Make{Base: b.bases[kv], Depth: depth}
+// make lets the shared file hold a sequence of a cell.
+func (b *bench) make(c cell) error {
+	m := Make{Base: b.bases[c.kv], Depth: c.depth, Streams: c.seqs}
 	if b.made == m {
 		return nil
 	}
@@ -311,6 +311,11 @@ func (b *bench) measurePrefill(kv string) error {
 	}
 	if err := b.ours.call("Policy", Policy{Slot: ramSlot, On: true}, new(string)); err != nil {
 		return err
+	}
+	for _, r := range []*remote{b.stock, b.ours} { // the first batch of a context reserves memory
+		if err := r.call("Process", Process{Slot: ramSlot, Tokens: min(p.Tokens, 64)}, new(int64)); err != nil {
+			return err
+		}
 	}
 	turn := func(r *remote, rates *[]float64) error {
 		var ns int64

@@ -103,8 +103,9 @@ func (w *Worker) Base(b Base, made *Based) error {
 
 // Make is a sequence of so many tokens, made of copies of a base.
 type Make struct {
-	Base  Base
-	Depth int
+	Base    Base
+	Depth   int
+	Streams int // of the context that is to load it, which is how many sequences it has
 }
 
 // Make writes the state of the sequence to the shared file.
@@ -136,7 +137,11 @@ func (w *Worker) Make(m Make, bytes *int) error {
 		return err
 	}
 	*bytes = len(state)
-	return writeShared(w.shared, state)
+	parts, err := withStreams(state, m.Streams)
+	if err != nil {
+		return err
+	}
+	return writeShared(w.shared, parts...)
 }
 
 // tiles is how many copies of a base hold so many tokens.
@@ -182,15 +187,19 @@ func (w *Worker) tile(c *bridge.Context, base []byte, n, tokens int) error {
 }
 
 // writeShared replaces what the file holds.
-func writeShared(file *os.File, state []byte) error {
+func writeShared(file *os.File, parts ...[]byte) error {
 	if err := file.Truncate(0); err != nil {
 		return err
 	}
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	_, err := file.Write(state)
-	return err
+	for _, part := range parts {
+		if _, err := file.Write(part); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Load sets every sequence of a context to the state in the shared file; each has its own copy.

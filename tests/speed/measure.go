@@ -100,7 +100,7 @@ func (b *bench) measure(c cell) ([]Result, error) {
 // prepare fills the contexts, and lets plans be made while they are empty.
 func (b *bench) prepare(c cell) ([]*contender, error) {
 	if c.depth > 0 {
-		if err := b.make(c.kv, c.depth); err != nil {
+		if err := b.make(c); err != nil {
 			return nil, err
 		}
 	}

@@ -157,19 +157,21 @@ func build(name, kind string) *gguf.File {
 
 // The kinds of tokens, as llama.cpp numbers them.
 const (
+	tokenNormal  = 1
 	tokenUnknown = 2
 	tokenControl = 3
 	tokenUnused  = 5
 	tokenByte    = 6
 )
 
-// tokenizer has a token for each byte, so that any text can be processed; the rest of the vocabulary stands empty.
+// tokenizer has a token for each byte and the blank, so that any text can be processed; the rest of the vocabulary stands empty.
 func tokenizer(f *gguf.File, vocab int) {
 	tokens := []string{"<unk>", "<s>", "</s>"}
 	kinds := []int32{tokenUnknown, tokenControl, tokenControl}
 	for i := range 256 {
 		tokens, kinds = append(tokens, fmt.Sprintf("<0x%02X>", i)), append(kinds, tokenByte)
 	}
+	tokens, kinds = append(tokens, "\u2581"), append(kinds, tokenNormal) // a blank
 	for i := len(tokens); i < vocab; i++ {
 		tokens, kinds = append(tokens, fmt.Sprintf("<unused%d>", i)), append(kinds, tokenUnused)
 	}
