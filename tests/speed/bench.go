@@ -293,7 +293,7 @@ type Prefill struct {
 	KV     string    `json:"type"`
 	Tokens int       `json:"tokens"`
 	Stock  []float64 `json:"stock_tok_s"`
-	Ours   []float64 `json:"tok_s"`
+	Ours   []float64 `json:"ours_tok_s"`
 	Ratio  float64   `json:"ratio"` // of the medians
 }
 
