@@ -156,8 +156,10 @@ func TestContextParams(t *testing.T) {
 	assert.EqualValues(t, 1, c.nSeqMax)
 	assert.EqualValues(t, -1, c.flashAttnType)
 	assert.Equal(t, base.typeK, c.typeK)
-	c, err = ContextParams{FlashAttn: FlashOn, TypeK: "q8_0", Threads: 3}.resolve(base)
+	assert.True(t, c.offloadKQV)
+	c, err = ContextParams{FlashAttn: FlashOn, TypeK: "q8_0", Threads: 3, HostKV: true}.resolve(base)
 	require.NoError(t, err)
+	assert.False(t, c.offloadKQV)
 	assert.EqualValues(t, []int32{1, 8, 1, 3}, []int32{c.flashAttnType, c.typeK, c.typeV, c.nThreadsBatch})
 	for _, bad := range []ContextParams{
 		{Ctx: -1}, {Ctx: 1 << 40}, {Batch: -1}, {UBatch: -5}, {Seqs: 257}, {Threads: -1}, {Threads: 513},

@@ -57,8 +57,8 @@ func (b *bench) start() (err error) {
 	if b.model, err = identity(b.o.Model); err != nil {
 		return err
 	}
-	if b.shared, err = sharedFile(b.o.Cache); err != nil {
-		return fmt.Errorf("no folder for filled caches: %w; name another with --cache", err)
+	if b.shared, err = sharedFile(); err != nil {
+		return fmt.Errorf("no file for the workers to share: %w", err)
 	}
 	s := Start{Dir: b.o.Stock, Model: b.o.Model, Text: b.text, GPULayers: b.o.GPULayers}
 	if b.stock, err = startWorker(b.ctx, "stock", b.shared, s); err != nil {
@@ -181,34 +181,28 @@ func (b *bench) fillBases(cells []cell) error {
 	return nil
 }
 
-// fitting leaves out what would not fit in memory, or on the disk.
+// fitting leaves out what would not fit in memory.
 func (b *bench) fitting(cells []cell) (fit []cell) {
-	memory, disk := freeMemory(), freeDisk(b.o.Cache)
+	memory := freeMemory()
 	for _, c := range cells {
-		need, state := memoryFor(c, b.perToken[c.kv])
-		why := ""
-		switch {
-		case memory > 0 && need > memory:
-			why = fmt.Sprintf("needs %s of memory, %s are free", gib(need), gib(memory))
-		case disk > 0 && state > disk:
-			why = fmt.Sprintf("needs %s in %s, %s are free", gib(state), b.o.Cache, gib(disk))
-		default:
+		need := memoryFor(c, b.perToken[c.kv])
+		if memory == 0 || need <= memory {
 			fit = append(fit, c)
 			continue
 		}
+		why := fmt.Sprintf("needs %s of memory, %s are free", gib(need), gib(memory))
 		b.say("Left out: %s, which %s.", c, why)
 		_ = b.record(map[string]any{"test": "left_out", "type": c.kv, "seqs": c.seqs, "depth": c.depth, "why": why})
 	}
 	return fit
 }
 
-// memoryFor is what a cell needs: two caches with what the library holds beside its one, and a state in the disk's
-// cache; or, before, a cache, its state and the file of that. Some room is for the buffers of computing.
-func memoryFor(c cell, perToken float64) (need, state uint64) {
+// memoryFor is what a cell needs: two caches, what the library holds beside its one, and the state that they are loaded
+// from; or, before, a cache, its state and the file of that. Some room is for the buffers of computing.
+func memoryFor(c cell, perToken float64) uint64 {
 	const buffers = 1 << 30
 	one := perToken * float64(c.depth+room)
-	caches := one * float64(c.seqs)
-	return uint64(max(2.1*caches, 3*one)) + buffers, uint64(one)
+	return uint64(max(2.1*one*float64(c.seqs)+one, 3*one)) + buffers
 }
 
 // chooseThreads tries stock at next to no depth and at that of a base.
@@ -272,6 +266,12 @@ func (b *bench) make(c cell) error {
 	}
 	b.made = m
 	return nil
+}
+
+// forget takes what make made out of memory.
+func (b *bench) forget() error {
+	b.made = Make{}
+	return b.shared.Truncate(0)
 }
 
 // open makes a worker's context for a cell.

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/klauspost/cpuid/v2"
-	"golang.org/x/sys/unix"
 
 	"retroattn/kernels/peak"
 )
@@ -82,15 +81,6 @@ func freeMemory() uint64 {
 		}
 	}
 	return 0
-}
-
-// freeDisk is how many bytes fit in a folder, 0 if nobody knows.
-func freeDisk(dir string) uint64 {
-	var s unix.Statfs_t
-	if unix.Statfs(dir, &s) != nil {
-		return 0
-	}
-	return s.Bavail * uint64(s.Bsize)
 }
 
 // resident is how many bytes of this process are in memory, 0 if nobody knows.

@@ -40,13 +40,13 @@ type options struct {
 	Threads   int      `default:"0" help:"Threads; 0 tries which number is best for stock."`
 	Prefill   int      `default:"2048" help:"Tokens of the prompt that is processed with and without the feature; 0 leaves it out."`
 	Fill      int      `default:"4096" help:"Tokens of the text that are processed for a cache; a deeper one repeats them."`
-	GPULayers int      `name:"gpu-layers" default:"0" help:"Layers on a GPU, -1 for all. The KV cache is in RAM then, and stock is also measured with it on the GPU."`
+	GPULayers int      `name:"gpu-layers" default:"0" help:"Layers on a GPU; more than there are is all. The KV cache is in RAM then, and stock is also measured with it on the GPU."`
 	Long      bool     `help:"All types, sequences and depths that fit in memory."`
 	Quick     bool     `help:"Tiny, to try the command: the numbers mean nothing."`
 
 	JSON  string `name:"json" placeholder:"FILE" help:"Write a JSON line for each result."`
 	Plot  string `placeholder:"FILE.svg" help:"Draw tokens/s over depth."`
-	Cache string `type:"path" placeholder:"DIR" help:"Folder for filled caches, which the next run need not make; needs room for the deepest. Default: in the user's cache folder."`
+	Cache string `type:"path" placeholder:"DIR" help:"Folder for the states of filled caches, which the next run need not make again. Default: in the user's cache folder."`
 }
 
 func main() {
@@ -121,7 +121,7 @@ func (o *options) check() error {
 		return nil
 	}
 	errs := []error{bad("runs", o.Runs, 1, 1000), bad("threads", o.Threads, 0, 512), bad("prefill", o.Prefill, 0, 1<<20),
-		bad("fill", o.Fill, 64, 1<<20), bad("gpu-layers", o.GPULayers, -1, 1<<16)}
+		bad("fill", o.Fill, 64, 1<<20), bad("gpu-layers", o.GPULayers, 0, 1<<16)}
 	for _, n := range o.Depths {
 		errs = append(errs, bad("depths", n, 0, 1<<24))
 	}

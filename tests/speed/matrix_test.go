@@ -107,12 +107,12 @@ func TestOptionsCheck(t *testing.T) {
 	require.NoError(t, o.check())
 	require.Equal(t, o.Lib, o.Stock, "without a stock build")
 	for want, spoil := range map[string]func(*options){
-		"--runs 0: must be 1..1000":          func(o *options) { o.Runs = 0 },
-		"--depths -1":                        func(o *options) { o.Depths = []int{0, -1} },
-		"--seqs 300":                         func(o *options) { o.Seqs = []int{300} },
-		"--seconds 0":                        func(o *options) { o.Seconds = 0 },
-		"folder of libraries":                func(o *options) { o.Stock = "/no/such/folder" },
-		"--gpu-layers -2: must be -1..65536": func(o *options) { o.GPULayers = -2 },
+		"--runs 0: must be 1..1000":         func(o *options) { o.Runs = 0 },
+		"--depths -1":                       func(o *options) { o.Depths = []int{0, -1} },
+		"--seqs 300":                        func(o *options) { o.Seqs = []int{300} },
+		"--seconds 0":                       func(o *options) { o.Seconds = 0 },
+		"folder of libraries":               func(o *options) { o.Stock = "/no/such/folder" },
+		"--gpu-layers -2: must be 0..65536": func(o *options) { o.GPULayers = -2 },
 	} {
 		o := good
 		spoil(&o)

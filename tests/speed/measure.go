@@ -108,13 +108,11 @@ func (b *bench) prepare(c cell) ([]*contender, error) {
 		return nil, err
 	}
 	var contenders []*contender
-	gpu := false
 	for _, p := range c.policies {
 		t := &contender{policy: p}
 		if !p.stock() {
 			t.failure = b.resolve(t)
 		}
-		gpu = gpu || p.name == stockGPUName
 		contenders = append(contenders, t)
 	}
 	if err := b.ours.call("Policy", Policy{Slot: ramSlot}, new(string)); err != nil {
@@ -123,13 +121,17 @@ func (b *bench) prepare(c cell) ([]*contender, error) {
 	if err := b.open(b.stock, ramSlot, c, b.threads); err != nil {
 		return nil, err
 	}
-	err := errors.Join(b.fill(b.stock, ramSlot, c.depth), b.fill(b.ours, ramSlot, c.depth))
-	if gpu && err == nil {
-		if err = b.open(b.stock, gpuSlot, c, b.threads); err == nil {
-			err = b.fill(b.stock, gpuSlot, c.depth)
+	if err := errors.Join(b.fill(b.stock, ramSlot, c.depth), b.fill(b.ours, ramSlot, c.depth)); err != nil {
+		return nil, err
+	}
+	for _, t := range contenders {
+		if t.name == stockGPUName { // it may not fit there
+			if t.failure = b.open(b.stock, gpuSlot, c, b.threads); t.failure == nil {
+				t.failure = b.fill(b.stock, gpuSlot, c.depth)
+			}
 		}
 	}
-	return contenders, err
+	return contenders, b.forget()
 }
 
 // planTries is how often a plan is asked for on a machine that is too busy to measure.

@@ -91,18 +91,6 @@ func keepState(path, key string, state []byte) error {
 	return os.Rename(file.Name(), path)
 }
 
-// sharedFile is a file without a name, so that nothing is left of it whatever ends the program.
-func sharedFile(dir string) (*os.File, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
-	}
-	file, err := os.CreateTemp(dir, "deep-")
-	if err != nil {
-		return nil, err
-	}
-	return file, os.Remove(file.Name())
-}
-
 // cacheDir is where filled caches are kept unless told otherwise: beside what the build program keeps.
 func cacheDir() (string, error) {
 	if dir := os.Getenv("RETRO_CACHE_DIR"); dir != "" {
