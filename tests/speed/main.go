@@ -31,9 +31,9 @@ type options struct {
 	Model string `env:"RETRO_MODEL" required:"" placeholder:"FILE" help:"GGUF model."`
 	Text  string `placeholder:"FILE" help:"Text to fill caches with, and to decode; else one of ours."`
 
-	Depths    []int    `placeholder:"N,..." help:"Tokens in each sequence before the clock starts: ${depths}."`
-	Seqs      []int    `placeholder:"N,..." help:"Numbers of sequences."`
-	Types     []string `placeholder:"TYPE,..." help:"Types of the KV cache, such as f16,q8_0."`
+	Depths    []int    `placeholder:"N" help:"Tokens in each sequence before the clock starts: ${depths}."`
+	Seqs      []int    `placeholder:"N" help:"Numbers of sequences."`
+	Types     []string `placeholder:"TYPE" help:"Types of the KV cache, such as f16,q8_0."`
 	Policies  []string `sep:"none" placeholder:"NAME" help:"What to compare with stock: names of ${policies}, or NAME=OPTIONS of your own; repeat it for several."`
 	Runs      int      `default:"3" help:"Rounds, in each of which every policy has a run."`
 	Seconds   float64  `default:"1.5" help:"About how long a run is."`
@@ -60,7 +60,7 @@ func main() {
 	var o options
 	kong.Parse(&o, kong.Name("speed"), kong.UsageOnError(), kong.Vars{"depths": "0 to 131072", "policies": names(policies)}, kong.Description(
 		"Measures decoding by stock llama.cpp and by this project, in turns. Beyond --fill tokens (4096) the caches repeat their text. "+
-			"Without --depths, --seqs and --types: F16 at all depths, Q8_0 at some, and 4 and 16 sequences at 4k, in half an hour for a model of 135M on two cores."))
+			"Without --depths, --seqs and --types: F16 at all depths, Q8_0 at some, and 4 and 16 sequences at 4k: some ten minutes with a model of 135M on two cores."))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second one, not of the same key press, ends this at once.
 	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })

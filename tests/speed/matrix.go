@@ -112,7 +112,7 @@ func depthName(depth int) string {
 
 var allDepths = []int{0, 2048, 4096, 8192, 16384, 32768, 65536, 131072}
 
-// matrix is what is measured: what the flags name, everything, or what fits into half an hour.
+// matrix is what is measured: what the flags name, everything, or what fits into some ten minutes.
 func matrix(kvs []string, seqs, depths []int, long bool, ps []policy) []cell {
 	if long || len(kvs)+len(seqs)+len(depths) > 0 {
 		return product(orElse(kvs, long, []string{"f16"}, []string{"f16", "q8_0"}), orElse(seqs, long, []int{1}, []int{1, 4, 16}),
