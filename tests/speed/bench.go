@@ -48,7 +48,10 @@ func newBench(ctx context.Context, o *options, text string, out io.Writer) (*ben
 }
 
 func (b *bench) start() (err error) {
-	if b.o.JSON != "" {
+	switch {
+	case b.o.JSON == "-":
+		b.out, b.json = os.Stderr, json.NewEncoder(os.Stdout)
+	case b.o.JSON != "":
 		if b.file, err = os.Create(b.o.JSON); err != nil {
 			return err
 		}

@@ -44,7 +44,7 @@ type options struct {
 	Long      bool     `help:"All types, sequences and depths that fit in memory."`
 	Quick     bool     `help:"Tiny, to try the command: the numbers mean nothing."`
 
-	JSON  string `name:"json" placeholder:"FILE" help:"Write a JSON line for each result."`
+	JSON  string `name:"json" placeholder:"FILE" help:"Write a JSON line for each result to FILE; - is stdout, and the tables then go to stderr."`
 	Plot  string `placeholder:"FILE.svg" help:"Draw tokens/s over depth."`
 	Cache string `type:"path" placeholder:"DIR" help:"Folder for the states of filled caches, which the next run need not make again. Default: in the user's cache folder."`
 }
