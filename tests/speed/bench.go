@@ -57,8 +57,11 @@ func (b *bench) start() (err error) {
 		}
 		b.json = json.NewEncoder(b.file)
 	}
+	if b.json != nil {
+		b.json.SetEscapeHTML(false) // goals are >= and <=
+	}
 	if b.model, err = identity(b.o.Model); err != nil {
-		return err
+		return fmt.Errorf("--model: %w", err)
 	}
 	if b.shared, err = sharedFile(); err != nil {
 		return fmt.Errorf("no file for the workers to share: %w", err)
