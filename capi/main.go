@@ -3,6 +3,7 @@
 // sizes are checked before anything is read, and no panic leaves an export.
 package main
 
+// #cgo linux LDFLAGS: -Wl,--wrap=pthread_create
 // #define RETRO_NO_PROTOTYPES
 // #include "retroattn.h"
 import "C"

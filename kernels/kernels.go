@@ -1,5 +1,7 @@
 package kernels
 
+import "unsafe"
+
 // maxDim bounds every size argument, so that products of two fit in uint64.
 const maxDim = 1<<31 - 1
 
@@ -57,6 +59,15 @@ func Prefetch(c *Cache, cells []int32) {
 		prefetch(c.Base, c.Stride, size, cells)
 	}
 }
+
+// PrefetchBytes is Prefetch of b.
+func PrefetchBytes(b []byte) {
+	if len(b) > 0 {
+		prefetch(unsafe.Pointer(&b[0]), 0, len(b), first[:])
+	}
+}
+
+var first [1]int32
 
 // SoftmaxRow is one step of a running softmax: newMax = max(oldMax, max x),
 // x[j] = exp(x[j]-newMax), sum = sum of the new x. Logits of -Inf give exactly

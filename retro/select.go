@@ -88,32 +88,37 @@ func (s *selection) secondLevel() {
 			return
 		}
 		first := int(part) * groupPages
-		groups := s.it.groups[first:min(len(s.it.groups), first+groupPages)]
-		for i, g := range groups {
-			page := int(g) * groupPages
-			s.scorePages((first+i)*groupPages, page, min(groupPages, s.q.newest().local-page))
-		}
+		s.scoreChosen(first*groupPages, s.it.groups[first:min(len(s.it.groups), first+groupPages)])
 		if s.claim.fineLeft.Add(-1) == 0 {
 			s.choose()
 		}
 	}
 }
 
+// fetchGroup asks for the summaries of the pages of a group, which lie anywhere.
+func (s *selection) fetchGroup(g int32) {
+	planes, chunk, first := s.e.opt.Select.planes(), int(g)/groupPages, int(g)%groupPages
+	for i := range planes {
+		pages, _ := s.l.plane(s.q.s, planes, s.h, i, chunk)
+		n := s.l.sumPages / groupPages
+		kernels.PrefetchBytes(pages[first*n:][:n])
+	}
+}
+
 // scoreGroups scores the groups of a part of the chunks, and builds what is missing there.
 func (s *selection) scoreGroups(part int) {
-	local := s.q.newest().local
+	local, n := s.q.newest().local, 0
 	for c := part * groupChunks; c < (part+1)*groupChunks && c*chunkPages < local; c++ {
 		first := c * chunkPages
 		last := min(local, first+chunkPages)
 		s.e.buildChunk(s.w, s.l, s.q.s, s.h, first, last)
-		n := (last - first) / groupPages
-		if n == 0 {
-			continue
+		if groups := (last - first) / groupPages; groups > 0 {
+			s.prepare()
+			s.scan(n, c, 0, groups, true)
+			n += groups
 		}
-		s.prepare()
-		s.scan(c, 0, n, true)
-		s.combine(s.it.groupBest[c*groupPages:][:n], nil, 0)
 	}
+	s.combine(s.it.groupBest[part*groupChunks*groupPages:][:n], nil, 0)
 }
 
 // chooseGroups takes the best groups, and the pages behind the last whole group, to the second level.
@@ -136,7 +141,24 @@ func (s *selection) scorePages(col, page, n int) {
 	if s.e.opt.Select == Oracle {
 		s.scanKeys(page, n)
 	} else {
-		s.scan(page/chunkPages, page%chunkPages, n, false)
+		s.scan(0, page/chunkPages, page%chunkPages, n, false)
+	}
+	s.combine(s.it.best[col:][:n], s.it, col)
+}
+
+// scoreChosen scores the pages of groups, at most groupPages of them; the first's column is col.
+func (s *selection) scoreChosen(col int, groups []int32) {
+	s.prepare()
+	s.fetchGroup(groups[0])
+	n := 0
+	for i, g := range groups {
+		if i+1 < len(groups) {
+			s.fetchGroup(groups[i+1])
+		}
+		page := int(g) * groupPages
+		pages := min(groupPages, s.q.newest().local-page) // the last may not be whole
+		s.scan(n, page/chunkPages, page%chunkPages, pages, false)
+		n += pages
 	}
 	s.combine(s.it.best[col:][:n], s.it, col)
 }
@@ -150,15 +172,15 @@ func (s *selection) prepare() {
 	}
 }
 
-// scan leaves the products of the queries with the summaries of n pages, or groups, of a chunk in the worker.
-func (s *selection) scan(chunk, first, n int, group bool) {
+// scan leaves the products of the queries with the summaries of n pages, or groups, of a chunk in the worker, from column col on.
+func (s *selection) scan(col, chunk, first, n int, group bool) {
 	planes := s.e.opt.Select.planes()
 	for i := range planes {
 		pages, groups := s.l.plane(s.q.s, planes, s.h, i, chunk)
 		if group {
 			pages = groups
 		}
-		s.e.scanPlane(s.w, s.l, i, s.queries(), pages, first, n)
+		s.e.scanPlane(s.w.dots[i][col:], s.w.scanQ[i], s.l, i, s.queries(), pages, first, n)
 		s.w.stats.ScanBytes += uint64(n * s.l.sumPages / chunkPages)
 	}
 }

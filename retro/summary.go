@@ -187,13 +187,13 @@ var identity = func() (cells [chunkPages]int32) {
 	return
 }()
 
-// scanPlane leaves the products of the worker's prepared queries with n summaries, the
-// first at number first of the plane, in w.dots[i]. 8-bit planes begin at a tile.
-func (e *Engine) scanPlane(w *worker, l *layer, i, rows int, plane []byte, first, n int) {
+// scanPlane leaves the products of rows prepared queries with n summaries of plane i, the
+// first at number first, in dst, [row][chunkPages]. 8-bit planes begin at a tile.
+func (e *Engine) scanPlane(dst, queries []float32, l *layer, i, rows int, plane []byte, first, n int) {
 	if e.opt.SummaryBits == 8 {
-		kernels.Scan(w.dots[i], chunkPages, w.scanQ[i], rows, l.DK, plane[first/kernels.TilePages*kernels.TileBytes(l.DK):], n, e.opt.Select.sign(i))
+		kernels.Scan(dst, chunkPages, queries, rows, l.DK, plane[first/kernels.TilePages*kernels.TileBytes(l.DK):], n, e.opt.Select.sign(i))
 		return
 	}
 	c := kernels.Cache{Type: kernels.F16, Dim: l.DK, Base: unsafe.Pointer(&plane[0]), Stride: uintptr(2 * l.DK)}
-	kernels.Dot(w.dots[i], chunkPages, w.scanQ[i], rows, &c, identity[first:first+n])
+	kernels.Dot(dst, chunkPages, queries, rows, &c, identity[first:first+n])
 }
