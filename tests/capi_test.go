@@ -45,6 +45,17 @@ func TestCABI(t *testing.T) {
 	require.Equal(t, "ok\n", run(t, compileABI(t, cc, lib)))
 }
 
+// Threads of Go's runtime must not wake up every some microseconds beside threads that compute (capi/thread_linux.c).
+func TestThreadsWakeRarely(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("timer slack is of Linux")
+	}
+	cc, lib := compiler(t), library(t)
+	exe := filepath.Join(t.TempDir(), "threads")
+	run(t, cc, "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-rdynamic", "-o", exe, "testdata/threads.c", "-ldl", "-lpthread")
+	require.Equal(t, "all patient, the host as before\n", run(t, exe, lib))
+}
+
 // compileABI links testdata/abi.c with the library.
 func compileABI(t *testing.T, cc, lib string) string {
 	exe := filepath.Join(t.TempDir(), "abi")
