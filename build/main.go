@@ -1,5 +1,3 @@
-// Command build fetches llama.cpp and a small model, patches and builds llama.cpp with libretroattn beside it, and
-// runs the demo and the tests. Run it as "go run ./build COMMAND" anywhere in the checkout.
 package main
 
 import (
