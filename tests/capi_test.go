@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -67,17 +66,7 @@ func compileABI(t *testing.T, cc, lib string) string {
 // The same on an emulated arm64, with and without the dot product instructions,
 // against a library that was built for it here.
 func TestCABIArm64(t *testing.T) {
-	if runtime.GOARCH == "arm64" || runtime.GOOS != "linux" {
-		t.Skip("cross-builds on Linux only")
-	}
-	const cc = "aarch64-linux-gnu-gcc"
-	qemu, err := exec.LookPath("qemu-aarch64-static")
-	if err != nil {
-		t.Skip("needs qemu-aarch64-static: install qemu-user-static")
-	}
-	if _, err := exec.LookPath(cc); err != nil {
-		t.Skipf("needs %s: install gcc-aarch64-linux-gnu and libc6-dev-arm64-cross", cc)
-	}
+	cc, qemu := arm64Tools(t)
 	lib := filepath.Join(t.TempDir(), "libretroattn.so.1")
 	build := exec.Command("go", "build", "-buildmode=c-shared", "-o", lib, "../capi")
 	build.Env = append(os.Environ(), "GOARCH=arm64", "CGO_ENABLED=1", "CC="+cc)
