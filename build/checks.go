@@ -16,6 +16,7 @@ import (
 
 type testCmd struct {
 	Short bool `help:"Pass -short to the tests, which leave out the slow ones."`
+	Long  bool `help:"Also build the archive for every processor, and llama.cpp without the feature, and test them: about 20 minutes more on two cores."`
 }
 
 // group is one line of the report.
@@ -168,7 +169,10 @@ func (cmd testCmd) integration(a *app, t *tally) error {
 	if err != nil {
 		return err
 	}
-	if err := cmd.goTest("tests", env, "-count=1", "-timeout", "60m", "./tests")(a, t); err != nil {
+	if cmd.Long {
+		env = append(env, "RETRO_LONG=1")
+	}
+	if err := cmd.goTest("tests", env, "-count=1", "-timeout", "90m", "./tests")(a, t); err != nil {
 		return err
 	}
 	if t.ran() == 0 {

@@ -57,11 +57,8 @@ func (a *app) library(t toolchain) (string, error) {
 	defer os.RemoveAll(temp)
 	name, links := libraryNames(runtime.GOOS)
 	built := filepath.Join(temp, name)
-	build := command(a.ctx, a.root, "go", "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false",
-		"-ldflags", linkFlags(runtime.GOOS, a.root), "-o", built, "./capi")
-	build.Env = append(os.Environ(), "CGO_ENABLED=1")
-	if text, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building libretroattn failed: %w\n%s", err, text)
+	if err := a.buildLibrary(built, runtime.GOARCH); err != nil {
+		return "", err
 	}
 	hash, err := fileSHA256(built)
 	if err != nil {
@@ -72,6 +69,24 @@ func (a *app) library(t toolchain) (string, error) {
 		name: "library", made: hash, files: []string{file},
 		make: func() error { return install(built, file, links) },
 	})
+}
+
+// buildLibrary builds libretroattn for a processor; the bytes depend on the source and the compilers only.
+func (a *app) buildLibrary(to, arch string) error {
+	build := command(a.ctx, a.root, "go", "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false",
+		"-ldflags", linkFlags(runtime.GOOS, a.root), "-o", to, "./capi")
+	build.Env = append(os.Environ(), "CGO_ENABLED=1", "GOARCH="+arch)
+	if arch != runtime.GOARCH {
+		cc := crossCompilers[arch]
+		if err := needCompiler("cross", cc); err != nil {
+			return err
+		}
+		build.Env = append(build.Env, "CC="+cc)
+	}
+	if text, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("building libretroattn for %s failed: %w\n%s", arch, err, text)
+	}
+	return nil
 }
 
 func install(built, file string, links []string) error {

@@ -1,5 +1,3 @@
-// Command build fetches llama.cpp and a small model, patches and builds llama.cpp with libretroattn beside it, and
-// runs the demo and the tests. Run it as "go run ./build COMMAND" anywhere in the checkout.
 package main
 
 import (
@@ -18,15 +16,17 @@ import (
 )
 
 var cli struct {
-	Verbose bool     `help:"Show what the tools print."`
-	Fetch   fetchCmd `cmd:"" help:"Get the llama.cpp source and the default model, checked against their hashes."`
-	Patch   patchCmd `cmd:"" help:"Apply the patch series to a llama.cpp checkout of your own."`
-	Lib     libCmd   `cmd:"" help:"Build libretroattn only."`
-	All     allCmd   `cmd:"" help:"Build libretroattn and the patched llama.cpp."`
-	Demo    demoCmd  `cmd:"" help:"Build everything and ask a model about a long text, with and without libretroattn."`
-	Test    testCmd  `cmd:"" help:"Build everything and run all tests."`
-	Eval    evalCmd  `cmd:"" passthrough:"" help:"Measure quality: policies of sparse attention against full attention, on a model and texts."`
-	Bench   benchCmd `cmd:"" help:"Measure speed."`
+	Verbose bool      `help:"Show what the tools print."`
+	Fetch   fetchCmd  `cmd:"" help:"Get the llama.cpp source and the default model, checked against their hashes."`
+	Patch   patchCmd  `cmd:"" help:"Apply the patch series to a llama.cpp checkout of your own."`
+	Lib     libCmd    `cmd:"" help:"Build libretroattn only."`
+	All     allCmd    `cmd:"" help:"Build libretroattn and the patched llama.cpp."`
+	Dist    distCmd   `cmd:"" help:"Pack an archive that installs libretroattn and the patched llama.cpp."`
+	Rebase  rebaseCmd `cmd:"" help:"Tell which hunks of the patch series fail on another version of llama.cpp."`
+	Demo    demoCmd   `cmd:"" help:"Build everything and ask a model about a long text, with and without libretroattn."`
+	Test    testCmd   `cmd:"" help:"Build everything and run all tests."`
+	Eval    evalCmd   `cmd:"" passthrough:"" help:"Measure quality: policies of sparse attention against full attention, on a model and texts."`
+	Bench   benchCmd  `cmd:"" help:"Measure speed."`
 }
 
 // app is what every command works with.

@@ -19,7 +19,7 @@ var cmakeFlags = []string{"-DCMAKE_BUILD_TYPE=Release", "-DLLAMA_CURL=OFF", "-DL
 	"-DLLAMA_BUILD_UI=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF"}
 
 // patchedFlags are those of the patched build alone: layers on other machines are tested with it.
-var patchedFlags = []string{"-DGGML_RPC=ON"}
+var patchedFlags = append([]string{"-DGGML_RPC=ON"}, movable(runtime.GOOS)...)
 
 var (
 	patchedTargets = []string{"llama-cli", "llama-completion", "llama-bench", "llama-perplexity", "llama-server",
@@ -118,17 +118,22 @@ func (a *app) patched(t toolchain) (native, error) {
 	return n, a.cache.ensure(product{
 		name: "patched", made: s.hash + "\n" + strings.Join(slices.Concat(patchedFlags, patchedTargets), " "), files: programs(n, patchedTargets),
 		make: func() error {
-			temp, err := a.cache.temp()
-			if err != nil {
-				return err
-			}
-			defer os.RemoveAll(temp)
-			if err := s.refresh(a.ctx, pristine, n.source, temp); err != nil {
+			if err := a.refresh(s, pristine, n.source); err != nil {
 				return err
 			}
 			return a.compile(t, n, fmt.Sprintf("Building llama.cpp with %d patches", len(s.patches)), patchedTargets)
 		},
 	})
+}
+
+// refresh brings the source of the patched builds up to date.
+func (a *app) refresh(s series, pristine, source string) error {
+	temp, err := a.cache.temp()
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(temp)
+	return s.refresh(a.ctx, pristine, source, temp)
 }
 
 // stock builds the pristine llama.cpp, which the tests compare with.

@@ -1,6 +1,3 @@
-// Command capi is libretroattn: the C interface (retroattn.h) of package retro,
-// built with -buildmode=c-shared. It translates and guards and decides nothing:
-// sizes are checked before anything is read, and no panic leaves an export.
 package main
 
 // #cgo linux LDFLAGS: -Wl,--wrap=pthread_create

@@ -51,6 +51,17 @@ func TestCABI(t *testing.T) {
 	})
 }
 
+// Threads of Go's runtime must not wake up every some microseconds beside threads that compute (capi/thread_linux.c).
+func TestThreadsWakeRarely(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("timer slack is of Linux")
+	}
+	cc, lib := compiler(t), library(t)
+	exe := filepath.Join(t.TempDir(), "threads")
+	run(t, cc, "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-rdynamic", "-o", exe, "testdata/threads.c", "-ldl", "-lpthread")
+	require.Equal(t, "all patient, the host as before\n", run(t, exe, lib))
+}
+
 // compileC links a program of testdata with the library.
 func compileC(t *testing.T, cc, lib, name string, flags ...string) string {
 	exe := filepath.Join(t.TempDir(), name)
@@ -81,17 +92,7 @@ func sanitized(exe string, args ...string) *exec.Cmd {
 // The same on an emulated arm64, with and without the dot product instructions,
 // against a library that was built for it here.
 func TestCABIArm64(t *testing.T) {
-	if runtime.GOARCH == "arm64" || runtime.GOOS != "linux" {
-		t.Skip("cross-builds on Linux only")
-	}
-	const cc = "aarch64-linux-gnu-gcc"
-	qemu, err := exec.LookPath("qemu-aarch64-static")
-	if err != nil {
-		t.Skip("needs qemu-aarch64-static: install qemu-user-static")
-	}
-	if _, err := exec.LookPath(cc); err != nil {
-		t.Skipf("needs %s: install gcc-aarch64-linux-gnu and libc6-dev-arm64-cross", cc)
-	}
+	cc, qemu := arm64Tools(t)
 	lib := filepath.Join(t.TempDir(), "libretroattn.so.1")
 	build := exec.Command("go", "build", "-buildmode=c-shared", "-o", lib, "../capi")
 	build.Env = append(os.Environ(), "GOARCH=arm64", "CGO_ENABLED=1", "CC="+cc)

@@ -1,6 +1,3 @@
-// Package tests holds what is tested end to end: the C interface, and llama.cpp
-// built with our patches, on a real small model. `go run ./build test` prepares
-// what they need and names it in the environment; what is not there is skipped.
 package tests
 
 import (

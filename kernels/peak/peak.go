@@ -1,5 +1,3 @@
-// Package peak is what a core can do at most: read memory, and multiply and add. "go run ./build bench" tells what
-// share of it the kernels reach.
 package peak
 
 // Read loads every byte of b, and returns something that depends on all of them.

@@ -1,5 +1,3 @@
-// Command eval is a laboratory for the quality of sparse attention: it tries policies on a model and on texts, and
-// compares what they predict, find and answer with what full attention does. "go run ./build eval" runs it.
 package main
 
 import (

@@ -1,6 +1,3 @@
-// Command speed measures how fast llama.cpp decodes with this project and without it: the same model, caches, threads
-// and tokens, in turns. "go run ./build bench decode" runs it; by hand it needs no Go, only the folders of the
-// libraries and a model.
 package main
 
 import (

@@ -1,5 +1,3 @@
-// Command synth writes a model of a known shape with random weights, for measurements of speed: what it says is
-// nonsense, but takes as long as with the real one. "go run ./tests/synth --shape 1b --out FILE"
 package main
 
 import (

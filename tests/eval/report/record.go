@@ -1,5 +1,3 @@
-// Package report keeps what the quality laboratory measured (records), and tells
-// what it means: intervals, tables, verdicts, and one HTML page with plots.
 package report
 
 import (

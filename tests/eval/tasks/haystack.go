@@ -1,5 +1,3 @@
-// Package tasks holds the generation tasks of the quality laboratory: their texts, prompts, formats and scores.
-// It runs no model.
 package tasks
 
 import (

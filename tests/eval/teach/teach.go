@@ -1,6 +1,3 @@
-// Package teach measures how faithful a policy of sparse attention is: a model
-// decodes given texts token by token, and what it predicts is compared with what it
-// predicts under full attention. It knows llama.cpp through bridge, and nothing of reports.
 package teach
 
 import (

@@ -1,4 +1,3 @@
-// Package gguf writes model files in llama.cpp's format.
 package gguf
 
 import (

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// member is a file or a link of an archive.
+type member struct {
+	name    string // slash-separated, below the folder that the archive unpacks to
+	content []byte
+	link    string // target, of a link
+	program bool   // executable
+}
+
+// fileMember reads a file, or a link as such.
+func fileMember(name, from string) (member, error) {
+	info, err := os.Lstat(from)
+	if err != nil {
+		return member{}, err
+	}
+	if info.Mode().Type() == os.ModeSymlink {
+		target, err := os.Readlink(from)
+		return member{name: name, link: target}, err
+	}
+	content, err := os.ReadFile(from)
+	return member{name: name, content: content, program: info.Mode()&0o111 != 0}, err
+}
+
+// checksums is the file for sha256sum -c.
+func checksums(members []member) member {
+	var text strings.Builder
+	for _, e := range sorted(members) {
+		if e.link == "" {
+			fmt.Fprintf(&text, "%x  %s\n", sha256.Sum256(e.content), e.name)
+		}
+	}
+	return member{name: "SHA256SUMS", content: []byte(text.String())}
+}
+
+func sorted(members []member) []member {
+	return slices.SortedFunc(slices.Values(members), func(a, b member) int { return strings.Compare(a.name, b.name) })
+}
+
+// writeArchive makes FOLDER.tar.gz in dir, and FOLDER.tar.gz.sha256. The bytes depend on the arguments only.
+func writeArchive(dir, folder string, members []member, when time.Time) (string, error) {
+	var packed bytes.Buffer
+	z, _ := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+	if err := errors.Join(writeTar(z, folder, members, when), z.Close()); err != nil {
+		return "", err
+	}
+	name := folder + ".tar.gz"
+	sum := fmt.Sprintf("%x  %s\n", sha256.Sum256(packed.Bytes()), name)
+	file := filepath.Join(dir, name)
+	if err := writeFrom(&packed, file, 0o644); err != nil {
+		return "", err
+	}
+	return file, writeFrom(strings.NewReader(sum), file+".sha256", 0o644)
+}
+
+func writeTar(to io.Writer, folder string, members []member, when time.Time) error {
+	archive := tar.NewWriter(to)
+	for _, e := range sorted(members) {
+		header := &tar.Header{Typeflag: tar.TypeReg, Name: folder + "/" + e.name, Size: int64(len(e.content)), Mode: 0o644, ModTime: when}
+		switch {
+		case e.link != "":
+			header.Typeflag, header.Linkname, header.Mode = tar.TypeSymlink, e.link, 0o777
+		case e.program:
+			header.Mode = 0o755
+		}
+		if err := archive.WriteHeader(header); err != nil {
+			return fmt.Errorf("%s: %w", e.name, err)
+		}
+		if _, err := archive.Write(e.content); err != nil {
+			return fmt.Errorf("%s: %w", e.name, err)
+		}
+	}
+	return archive.Close()
+}

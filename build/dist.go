@@ -1,0 +1,187 @@
+package main
+
+import (
+	"embed"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+)
+
+type distCmd struct {
+	Out         string `default:"dist" placeholder:"DIR" help:"Where to put the archive (default ${default})."`
+	Native      bool   `help:"Take the build for this machine's processor instead of one for every processor of its kind: made in seconds after 'all'."`
+	LibraryOnly bool   `help:"Without llama.cpp's programs and patches: for other engines."`
+	Arch        string `placeholder:"ARCH" help:"With --library-only: amd64 or arm64, by a cross compiler."`
+}
+
+func (distCmd) Help() string {
+	return `The archive unpacks to one folder, which can lie anywhere:
+
+  bin/ lib/ include/   llama.cpp's programs and libraries, libretroattn and its header
+  lib/pkgconfig, lib/cmake   for pkg-config --cflags --libs retroattn and find_package(retroattn)
+  patches/             the patch series, and apply.sh, which applies it to a llama.cpp checkout
+  example/             a C program that uses the library without llama.cpp
+  licenses/            of everything inside; SHA256SUMS for sha256sum -c
+
+The same commit and compilers give the same bytes, in whatever folder. Its time is that of the last commit, or
+SOURCE_DATE_EPOCH.`
+}
+
+func (cmd *distCmd) Validate() error {
+	switch {
+	case cmd.Native && cmd.LibraryOnly:
+		return fmt.Errorf("--native and --library-only: the library is the same for all processors, leave --native out")
+	case cmd.Arch != "" && !cmd.LibraryOnly:
+		return fmt.Errorf("--arch %s: only the library can be built for another machine, add --library-only", cmd.Arch)
+	}
+	if cmd.Arch != "" && crossCompilers[cmd.Arch] == "" {
+		return fmt.Errorf("--arch %s: must be amd64 or arm64", cmd.Arch)
+	}
+	return nil
+}
+
+// crossCompilers are Debian's names.
+var crossCompilers = map[string]string{"amd64": "x86_64-linux-gnu-gcc", "arm64": "aarch64-linux-gnu-gcc"}
+
+func (cmd *distCmd) Run(a *app) error {
+	when, err := a.commitTime()
+	if err != nil {
+		return err
+	}
+	version, err := a.version()
+	if err != nil {
+		return err
+	}
+	arch := firstOf(cmd.Arch, runtime.GOARCH)
+	members, err := a.libraryMembers(version, arch)
+	if err != nil {
+		return err
+	}
+	folder := fmt.Sprintf("retroattn-%s-%s-%s", version, runtime.GOOS, arch)
+	switch {
+	case cmd.LibraryOnly:
+		folder = "lib" + folder
+	case cmd.Native:
+		folder += "-native"
+	}
+	if !cmd.LibraryOnly {
+		more, err := a.llamaMembers(cmd.Native)
+		if err != nil {
+			return err
+		}
+		members = append(members, more...)
+	}
+	file, err := writeArchive(cmd.Out, folder, append(members, checksums(members)), when)
+	if err != nil {
+		return err
+	}
+	sum, err := fileSHA256(file)
+	if err != nil {
+		return err
+	}
+	a.say("%s\nSHA-256: %s", file, sum)
+	return nil
+}
+
+// commitTime is the time that all files of an archive get.
+func (a *app) commitTime() (time.Time, error) {
+	text := os.Getenv("SOURCE_DATE_EPOCH")
+	if text == "" {
+		var err error
+		if text, err = output(git(a.ctx, a.root, "log", "-1", "--format=%ct")); err != nil {
+			return time.Time{}, fmt.Errorf("the time of the last commit is unknown (%w): set SOURCE_DATE_EPOCH to seconds since 1970", err)
+		}
+	}
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || seconds < 0 {
+		return time.Time{}, fmt.Errorf("SOURCE_DATE_EPOCH is %q: give seconds since 1970", text)
+	}
+	return time.Unix(seconds, 0).UTC(), nil
+}
+
+var versionLine = regexp.MustCompile(`(?m)^const version = "(\d+\.\d+\.\d+)"$`)
+
+// version is what the library says of itself.
+func (a *app) version() (string, error) {
+	file := filepath.Join(a.root, "capi", "main.go")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	m := versionLine.FindSubmatch(text)
+	if m == nil {
+		return "", fmt.Errorf(`%s has no line such as: const version = "1.2.3"`, file)
+	}
+	return string(m[1]), nil
+}
+
+//go:embed install
+var installFiles embed.FS
+
+// template is a file of build/install with its names in @ filled in.
+func (a *app) template(name, to, version string) member {
+	text, err := installFiles.ReadFile("install/" + name)
+	if err != nil {
+		panic(err) // it is compiled in
+	}
+	library, _ := libraryNames(runtime.GOOS)
+	soname := library
+	if runtime.GOOS == "darwin" {
+		soname = "@rpath/" + library
+	}
+	number := strings.Split(version, ".")
+	fill := strings.NewReplacer("@VERSION@", version, "@MAJOR@", number[0], "@MINOR@", number[1], "@LIBRARY@", library, "@SONAME@", soname,
+		"@LLAMA@", a.pins.Llama.Version)
+	return member{name: path.Join(to, name), content: []byte(fill.Replace(string(text))), program: strings.HasSuffix(name, ".sh")}
+}
+
+// libraryMembers are what a program that calls libretroattn needs.
+func (a *app) libraryMembers(version, arch string) ([]member, error) {
+	temp, err := os.MkdirTemp("", "retroattn-dist-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(temp)
+	name, links := libraryNames(runtime.GOOS)
+	if err := a.buildLibrary(filepath.Join(temp, name), arch); err != nil {
+		return nil, err
+	}
+	files := map[string]string{
+		"lib/" + name:         filepath.Join(temp, name),
+		"include/retroattn.h": filepath.Join(a.root, "capi", "retroattn.h"),
+		"example/decode.c":    filepath.Join(a.root, "capi", "example", "decode.c"),
+	}
+	for _, text := range []string{"README.md", "CHANGELOG.md", "LICENSE"} {
+		if file := filepath.Join(a.root, text); exists(file) {
+			files[text] = file
+		}
+	}
+	if err := a.goLicences(files, arch); err != nil {
+		return nil, err
+	}
+	members, err := fileMembers(files)
+	for _, link := range links {
+		members = append(members, member{name: "lib/" + link, link: name})
+	}
+	return append(members, a.template("retroattn.pc", "lib/pkgconfig", version), a.template("retroattn-config.cmake", "lib/cmake/retroattn", version),
+		a.template("retroattn-config-version.cmake", "lib/cmake/retroattn", version)), err
+}
+
+func fileMembers(files map[string]string) ([]member, error) {
+	var members []member
+	for name, from := range files {
+		e, err := fileMember(name, from)
+		if err != nil {
+			return nil, err
+		}
+		e.program = e.program && strings.HasPrefix(name, "bin/")
+		members = append(members, e)
+	}
+	return members, nil
+}

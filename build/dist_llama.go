@@ -1,0 +1,119 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// distPrograms are the programs in an archive.
+var distPrograms = []string{"llama-cli", "llama-server", "llama-completion", "llama-bench"}
+
+// movable lets programs and libraries find each other wherever their folder lies: in one folder, or in bin and lib.
+func movable(system string) []string {
+	here := "$ORIGIN"
+	if system == "darwin" {
+		here = "@loader_path"
+	}
+	return []string{"-DCMAKE_BUILD_WITH_INSTALL_RPATH=ON", "-DCMAKE_INSTALL_RPATH=" + here + ";" + here + "/../lib"}
+}
+
+// portableFlags build for every processor of this kind, with a module for each step of its instruction set, and leave
+// no trace of the folders that it was built in.
+func (a *app) portableFlags(n native) []string {
+	folders := "'-ffile-prefix-map=" + n.source + "=llama.cpp' '-ffile-prefix-map=" + n.dir + "=build'"
+	commit := a.pins.Llama.Tree[:9]
+	return append(movable(runtime.GOOS), "-DGGML_NATIVE=OFF", "-DGGML_BACKEND_DL=ON", "-DGGML_CPU_ALL_VARIANTS=ON",
+		"-DLLAMA_BUILD_NUMBER=0", "-DLLAMA_BUILD_COMMIT="+commit,
+		"-DCMAKE_C_FLAGS="+strings.TrimSpace(os.Getenv("CFLAGS")+" "+folders),
+		"-DCMAKE_CXX_FLAGS="+strings.TrimSpace(os.Getenv("CXXFLAGS")+" "+folders))
+}
+
+// portable builds the patched llama.cpp for the archive.
+func (a *app) portable(t toolchain) (native, error) {
+	pristine, err := a.source()
+	if err != nil {
+		return native{}, err
+	}
+	s, err := loadSeries(a.root)
+	if err != nil {
+		return native{}, err
+	}
+	n := native{a.cache.path("builds", t.key, "source"), a.cache.path("builds", t.key, "portable")}
+	flags := a.portableFlags(n)
+	t.flags = append(slices.Clone(t.flags), flags...)
+	return n, a.cache.ensure(product{
+		name: "portable", made: s.hash + "\n" + strings.Join(slices.Concat(flags, distPrograms), " "), files: programs(n, distPrograms),
+		make: func() error {
+			if err := a.refresh(s, pristine, n.source); err != nil {
+				return err
+			}
+			return a.compile(t, n, "Building llama.cpp for every processor", distPrograms)
+		},
+	})
+}
+
+// llamaMembers are llama.cpp's programs and libraries, their licences, and the patches.
+func (a *app) llamaMembers(forThisMachine bool) ([]member, error) {
+	t, err := a.toolchain()
+	if err != nil {
+		return nil, err
+	}
+	build := a.portable
+	if forThisMachine {
+		build = a.patched
+	}
+	n, err := build(t)
+	if err != nil {
+		return nil, err
+	}
+	files := map[string]string{}
+	for _, program := range distPrograms {
+		files["bin/"+program] = n.bin(program)
+	}
+	modules, err := sharedLibraries(files, n)
+	if err != nil {
+		return nil, err
+	}
+	s, err := loadSeries(a.root)
+	if err != nil {
+		return nil, err
+	}
+	for _, patch := range s.patches {
+		files["patches/"+filepath.Base(patch)] = patch
+	}
+	if err := llamaLicences(files, n.source); err != nil {
+		return nil, err
+	}
+	members, err := fileMembers(files)
+	// ggml looks for its modules beside the program.
+	for _, module := range modules {
+		members = append(members, member{name: "bin/" + module, link: "../lib/" + module})
+	}
+	return append(members, a.template("apply.sh", "patches", "0.0.0")), err
+}
+
+// sharedLibraries adds the libraries of a build to lib/, except for ours, and returns the names of ggml's modules.
+func sharedLibraries(files map[string]string, n native) (modules []string, err error) {
+	list, err := os.ReadDir(n.bin())
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range list {
+		name := f.Name()
+		if !strings.HasPrefix(name, "lib") || strings.HasPrefix(name, "libretroattn") || !strings.Contains(name, ".so") && !strings.HasSuffix(name, ".dylib") {
+			continue
+		}
+		files["lib/"+name] = n.bin(name)
+		if strings.HasPrefix(name, "libggml-cpu-") {
+			modules = append(modules, name)
+		}
+	}
+	if len(files) == len(distPrograms) {
+		return nil, fmt.Errorf("%s holds no libraries: delete %s and build again", n.bin(), n.dir)
+	}
+	return modules, nil
+}

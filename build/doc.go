@@ -1,0 +1,22 @@
+// Command build fetches llama.cpp and a small model, patches and builds llama.cpp with libretroattn beside it, runs the
+// demo and the tests, and packs archives. Run it as "go run ./build COMMAND" anywhere in the checkout.
+//
+// # What it owns
+//
+// The pins of what is fetched, the cache of what was built, the patch series, the archive, and the report of the tests.
+// Every download is checked against a hash, and every product of the cache has a stamp that says what it was made from.
+//
+// It must not know how attention works: it starts the other programs and tests, and reads what they print. The exception
+// is "bench kernels", which measures packages kernels and retro from within.
+//
+// # Where things are
+//
+//	main, tools, checks, tally     the commands; programs that are run; the tests and their report
+//	pins, source, model, cache     what is fetched, and where it is kept
+//	patch, rebase                  the patch series on a checkout, and on another version
+//	native, library                builds of llama.cpp and of libretroattn
+//	dist, dist_llama, licences, archive, install/   the archive
+//	demo, document, answer         the demo
+//	eval, bench_decode             programs of tests/ that need a build
+//	bench*, ggml                   the kernels' benchmark
+package main

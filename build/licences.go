@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+var licenceName = regexp.MustCompile(`^(LICEN[CS]E|COPYING|NOTICE|PATENTS)`)
+
+// licencesIn adds the licence files of a folder, which must have one, under licenses/NAME.
+func licencesIn(files map[string]string, dir, name string) error {
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	found := false
+	for _, f := range list {
+		if !f.IsDir() && licenceName.MatchString(f.Name()) {
+			files[path.Join("licenses", name, f.Name())] = filepath.Join(dir, f.Name())
+			found = true
+		}
+	}
+	if !found {
+		return fmt.Errorf("%s has no licence file, but parts of %s are in the archive: find its licence before you pass the archive on", dir, name)
+	}
+	return nil
+}
+
+// goLicences adds those of Go itself and of the modules that are linked into the library.
+func (a *app) goLicences(files map[string]string, arch string) error {
+	goroot, err := output(command(a.ctx, a.root, "go", "env", "GOROOT"))
+	if err != nil {
+		return err
+	}
+	if err := licencesIn(files, goroot, "go"); err != nil {
+		return err
+	}
+	list := command(a.ctx, a.root, "go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}} {{.Dir}}{{end}}{{end}}", "./capi")
+	list.Env = append(os.Environ(), "GOARCH="+arch, "CGO_ENABLED=1")
+	text, err := output(list)
+	if err != nil {
+		return err
+	}
+	lines := strings.Split(text, "\n")
+	slices.Sort(lines)
+	for _, line := range slices.Compact(lines) {
+		if module, dir, ok := strings.Cut(line, " "); ok {
+			if err := licencesIn(files, dir, module); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// llamaLicences adds those of llama.cpp and of what it brings along.
+func llamaLicences(files map[string]string, source string) error {
+	if err := licencesIn(files, source, "llama.cpp"); err != nil {
+		return err
+	}
+	for _, below := range []string{"licenses", "vendor"} {
+		err := filepath.WalkDir(filepath.Join(source, below), func(file string, f fs.DirEntry, err error) error {
+			if err == nil && !f.IsDir() && licenceName.MatchString(f.Name()) {
+				rel, _ := filepath.Rel(source, file)
+				files[path.Join("licenses/llama.cpp", filepath.ToSlash(rel))] = file
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
