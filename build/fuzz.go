@@ -56,11 +56,22 @@ func (cmd testCmd) fuzz(a *app, t *tally) error {
 	cmd.Short = false // the time is what counts
 	for _, target := range targets {
 		// Inputs are made smaller by few tries only: that takes most of a short run's time otherwise.
-		err := cmd.goTest("fuzz "+target.name, nil, "-run", "^$", "-fuzz", "^"+target.name+"$",
-			"-fuzztime", fmt.Sprint(share), "-fuzzminimizetime", "10x", target.folder)(a, t)
-		if err != nil || a.ctx.Err() != nil {
+		run := cmd.goTest("fuzz "+target.name, nil, "-run", "^$", "-fuzz", "^"+target.name+"$",
+			"-fuzztime", fmt.Sprint(share), "-fuzzminimizetime", "10x", target.folder)
+		one := newTally()
+		if err := run(a, one); err != nil || a.ctx.Err() != nil {
 			return err
 		}
+		one.forgiveDeadline()
+		t.add(one)
 	}
 	return nil
+}
+
+// forgiveDeadline makes a pass of a target that ended when its time was over, while an input was tried. The go command
+// sometimes calls that a failure; a real one has an input that it wrote to a file.
+func (t *tally) forgiveDeadline() {
+	if t.failed == 1 && strings.Contains(t.failures[0], "context deadline exceeded") && !strings.Contains(t.failures[0], "Failing input written") {
+		t.passed, t.failed, t.failures = t.passed+1, 0, nil
+	}
 }
