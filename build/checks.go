@@ -16,7 +16,7 @@ import (
 
 type testCmd struct {
 	Short bool `help:"Pass -short to the tests, which leave out the slow ones."`
-	Long  bool `help:"Also build the archive for every processor, and llama.cpp without the feature, and test them: about 20 minutes more on two cores."`
+	Long  bool `help:"Also build the archive for every processor, and llama.cpp without the feature, and test them, about 20 minutes more on two cores; and fuzz for an hour."`
 }
 
 // group is one line of the report.
@@ -96,6 +96,7 @@ func (cmd testCmd) groups() []group {
 		{name: "unit tests", run: cmd.unit, must: true},
 		{name: "noasm", run: cmd.goTest("noasm", nil, "-tags", "noasm", "./kernels/...", "./retro/..."), must: true},
 		{name: "race", run: cmd.goTest("race", []string{"CGO_ENABLED=1"}, "-race", "./kernels/...", "./retro/..."), must: true},
+		{name: "fuzz", run: cmd.fuzz, must: true},
 	}
 	// The kernels' own tests compare all levels; the engine runs on the best unless told.
 	for _, isa := range kernels.ISAs() {
@@ -170,7 +171,7 @@ func (cmd testCmd) integration(a *app, t *tally) error {
 		return err
 	}
 	if cmd.Long {
-		env = append(env, "RETRO_LONG=1")
+		env = append(env, "RETRO_LONG=1", "RETRO_FUZZ_TIME="+eventsFor.String())
 	}
 	if err := cmd.goTest("tests", env, "-count=1", "-timeout", "90m", "./tests")(a, t); err != nil {
 		return err

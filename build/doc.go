@@ -12,6 +12,7 @@
 // # Where things are
 //
 //	main, tools, checks, tally     the commands; programs that are run; the tests and their report
+//	fuzz                           fuzzing, briefly or for an hour
 //	pins, source, model, cache     what is fetched, and where it is kept
 //	patch, rebase                  the patch series on a checkout, and on another version
 //	native, library                builds of llama.cpp and of libretroattn

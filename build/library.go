@@ -112,12 +112,13 @@ func libraryNames(system string) (name string, links []string) {
 	return "libretroattn.so.1", []string{"libretroattn.so"}
 }
 
-// linkFlags leaves no symbols but ours in the library, and no trace of the folder it was built in.
+// linkFlags leaves no symbols but ours in the library, and no trace of the folder it was built in; what the loader
+// fills in is read-only afterwards.
 func linkFlags(system, root string) string {
 	// The inner quotes let the checkout lie in a folder with spaces.
 	external := "-Wl,-install_name,@rpath/libretroattn.dylib" // not tried: no such machine at hand
 	if system != "darwin" {
-		external = "'-Wl,--version-script=" + filepath.Join(root, "capi", "retroattn.map") + "' -Wl,-soname,libretroattn.so.1"
+		external = "'-Wl,--version-script=" + filepath.Join(root, "capi", "retroattn.map") + "' -Wl,-soname,libretroattn.so.1 -Wl,-z,relro,-z,now,-z,noexecstack"
 	}
 	return `-s -w -buildid= -extldflags "` + external + `"`
 }

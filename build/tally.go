@@ -155,6 +155,16 @@ func (t *tally) skip(name, reason string) {
 	t.skips[reason] = append(t.skips[reason], name)
 }
 
+// add takes over what another has counted.
+func (t *tally) add(o *tally) {
+	t.passed, t.failed, t.failures = t.passed+o.passed, t.failed+o.failed, append(t.failures, o.failures...)
+	for _, reason := range o.reasons {
+		for _, name := range o.skips[reason] {
+			t.skip(name, reason)
+		}
+	}
+}
+
 // ran says how many tests came to a verdict that means something.
 func (t *tally) ran() int { return t.passed + t.failed }
 

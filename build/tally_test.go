@@ -14,12 +14,12 @@ import (
 )
 
 // tallyOf runs real tests, so that the counting is checked against what the go command says today.
-func tallyOf(t *testing.T, files map[string]string) *tally {
+func tallyOf(t *testing.T, files map[string]string, args ...string) *tally {
 	t.Helper()
 	dir := t.TempDir()
 	writeFiles(t, dir, map[string]string{"go.mod": "module small\n\ngo 1.26\n"})
 	writeFiles(t, dir, files)
-	cmd := exec.CommandContext(t.Context(), "go", "test", "-json", "./...")
+	cmd := exec.CommandContext(t.Context(), "go", append(append([]string{"test", "-json"}, args...), "./...")...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off")
 	var complaint strings.Builder

@@ -1,7 +1,6 @@
 package main
 
 // #define RETRO_NO_PROTOTYPES
-// #include <string.h>
 // #include "retroattn.h"
 import "C"
 
@@ -9,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -49,6 +49,7 @@ func status(err error) C.int32_t {
 // cannot reach a newer engine.
 type slot struct {
 	engine     *retro.Engine
+	gate       gate
 	generation uint32
 	failed     atomic.Pointer[string]
 }
@@ -66,20 +67,26 @@ func register(e *retro.Engine) (uint64, error) {
 	for i := range slots {
 		if slots[i].Load() == nil {
 			generations[i]++
-			slots[i].Store(&slot{engine: e, generation: generations[i]})
+			s := &slot{engine: e, generation: generations[i]}
+			s.gate.seats = make([]seat, e.Threads())
+			slots[i].Store(s)
 			return uint64(generations[i])<<16 | uint64(i+1), nil
 		}
 	}
 	return 0, fmt.Errorf("%w: %d engines are open already, close one", retro.ErrState, maxEngines)
 }
 
+// unregister makes the handle stale at once and returns when nobody is in the engine any more.
 func unregister(handle uint64) error {
 	registry.Lock()
-	defer registry.Unlock()
-	if lookup(handle) == nil {
+	s := lookup(handle)
+	if s == nil {
+		registry.Unlock()
 		return errHandle
 	}
 	slots[handle&0xffff-1].Store(nil)
+	registry.Unlock()
+	s.gate.close()
 	return nil
 }
 
@@ -121,14 +128,31 @@ func errorText(handle uint64) string {
 	return ""
 }
 
-// rescue turns a panic into RETRO_ERR_INTERNAL.
-func rescue(code *C.int32_t, report func(error)) {
-	if r := recover(); r != nil {
+// rescue turns a panic into RETRO_ERR_INTERNAL. Use it as
+//
+//	defer rescue(&code, faults(), report)
+//
+// so that reading or writing what a wrong pointer or size of the host's leads to is a panic, too.
+func rescue(code *C.int32_t, before bool, report func(error)) {
+	r := recover()
+	if r != nil {
 		*code = C.RETRO_ERR_INTERNAL
-		if report != nil {
-			report(fmt.Errorf("%w: %v", errInternal, r))
-		}
+		tell(report, r)
 	}
+	debug.SetPanicOnFault(before)
+}
+
+// faults makes a memory fault of this call a panic.
+func faults() (before bool) { return debug.SetPanicOnFault(true) }
+
+// tell reports what was recovered; a report may fault, too, on the host's message buffer.
+func tell(report func(error), r any) {
+	defer func() { _ = recover() }()
+	err := fmt.Errorf("%w: %v", errInternal, r)
+	if fault, ok := r.(interface{ Addr() uintptr }); ok {
+		err = fmt.Errorf("memory at %#x cannot be accessed: a pointer or a size from the caller is wrong, or there is a %w", fault.Addr(), errInternal)
+	}
+	report(err)
 }
 
 // call runs f on the engine, guarded.
@@ -139,10 +163,14 @@ func call(engine C.uint64_t, f func(*retro.Engine) error) C.int32_t {
 // value is call for functions that return a number >= 0.
 func value(engine C.uint64_t, f func(*retro.Engine) (int, error)) (code C.int32_t) {
 	s := lookup(uint64(engine))
-	defer rescue(&code, func(err error) { keep(s, err) })
+	defer rescue(&code, faults(), func(err error) { keep(s, err) })
 	if s == nil {
 		return fail(nil, errHandle)
 	}
+	if err := s.gate.enterAlone(); err != nil {
+		return fail(s, err)
+	}
+	defer s.gate.leaveAlone()
 	n, err := f(s.engine)
 	if err != nil {
 		return fail(s, err)
@@ -155,11 +183,13 @@ func optionText(p *C.char) (string, error) {
 	if p == nil {
 		return "", nil
 	}
-	n := C.strnlen(p, maxOptions)
-	if n == maxOptions {
-		return "", argument("the options string is longer than 65535 bytes")
+	bytes := (*[maxOptions]byte)(unsafe.Pointer(p)) // not all of which need be there
+	for n := range bytes {
+		if bytes[n] == 0 {
+			return string(bytes[:n]), nil
+		}
 	}
-	return C.GoStringN(p, C.int(n)), nil
+	return "", argument("the options string is longer than 65535 bytes")
 }
 
 // raw is the host's memory of a size that was checked.

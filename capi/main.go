@@ -8,7 +8,6 @@ import "C"
 import (
 	"fmt"
 	"runtime"
-	"runtime/debug"
 	"unsafe"
 
 	"retroattn/kernels"
@@ -30,7 +29,7 @@ func retro_abi_version() C.uint32_t { return C.RETRO_ABI_VERSION }
 
 //export retro_check_options
 func retro_check_options(options *C.char, msg *C.char, cap C.uint32_t) (code C.int32_t) {
-	defer rescue(&code, func(err error) { write(msg, cap, err.Error()) })
+	defer rescue(&code, faults(), func(err error) { write(msg, cap, err.Error()) })
 	text, err := optionText(options)
 	if err == nil {
 		_, err = retro.ParseOptions(text)
@@ -43,7 +42,7 @@ func retro_check_options(options *C.char, msg *C.char, cap C.uint32_t) (code C.i
 
 //export retro_open
 func retro_open(config *C.struct_retro_config, options *C.char, engine *C.uint64_t, msg *C.char, cap C.uint32_t) (code C.int32_t) {
-	defer rescue(&code, func(err error) { write(msg, cap, err.Error()) })
+	defer rescue(&code, faults(), func(err error) { write(msg, cap, err.Error()) })
 	handle, err := open(config, options, engine != nil)
 	if err != nil {
 		write(msg, cap, err.Error())
@@ -84,7 +83,7 @@ func open(config *C.struct_retro_config, options *C.char, out bool) (uint64, err
 
 //export retro_close
 func retro_close(engine C.uint64_t) (code C.int32_t) {
-	defer rescue(&code, nil)
+	defer rescue(&code, faults(), func(error) {})
 	return status(unregister(uint64(engine)))
 }
 
@@ -240,15 +239,18 @@ func retro_attend(engine C.uint64_t, attn *C.struct_retro_attn, ith, nth C.uint3
 // phase is written out, unlike the others: it is called for every layer, and it
 // reads memory that only the host vouches for, so a fault becomes a panic.
 func phase(engine C.uint64_t, attn *C.struct_retro_attn, ith, nth C.uint32_t, selected bool) (code C.int32_t) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	s := lookup(uint64(engine))
-	defer rescue(&code, func(err error) { keep(s, err) })
+	defer rescue(&code, faults(), func(err error) { keep(s, err) })
 	if s == nil {
 		return status(errHandle)
 	}
 	if attn == nil || attn.struct_size < C.uint32_t(unsafe.Sizeof(*attn)) || nth > retro.MaxThreads {
 		return fail(s, argument("attn is NULL, or its struct_size is too small, or too many threads"))
 	}
+	if err := s.gate.enter(uint32(ith)); err != nil {
+		return fail(s, err)
+	}
+	defer s.gate.leave(uint32(ith))
 	a := retro.Attn{
 		Layer: int(attn.layer), Rows: int(attn.n_row), Scale: float32(attn.scale),
 		Q: unsafe.Pointer(attn.q), Out: unsafe.Pointer(attn.out),
@@ -307,6 +309,6 @@ func retro_summary(engine C.uint64_t, buf *C.char, cap C.uint32_t) C.int32_t {
 
 //export retro_error
 func retro_error(engine C.uint64_t, buf *C.char, cap C.uint32_t) (code C.int32_t) {
-	defer rescue(&code, nil)
+	defer rescue(&code, faults(), func(error) {})
 	return C.int32_t(write(buf, cap, errorText(uint64(engine))))
 }

@@ -2,6 +2,7 @@ package retro
 
 import (
 	"math"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -74,9 +75,12 @@ func (e *Engine) attendItems(w *worker, l *layer, a *Attn, first, n int) error {
 		if claims[i].partLeft.Load() != 0 {
 			return statef("layer %d is attended before its selection ended", a.Layer)
 		}
+		if e.items[first+i].owner.Load() != int32(a.Layer)+1 && !claims[i].merged.Load() {
+			return statef("layer %d is attended, but its selection failed, or came while another layer's attention was not complete", a.Layer)
+		}
 	}
 	q := &e.step.seqs[first/l.KVHeads]
-	for chunks := int32(e.items[first].chunks + e.items[first].auditChunks); claims[0].next.Load() < chunks; {
+	for chunks := claims[0].chunks; claims[0].next.Load() < chunks; {
 		chunk := claims[0].next.Add(1) - 1
 		if chunk >= chunks {
 			break
@@ -86,6 +90,7 @@ func (e *Engine) attendItems(w *worker, l *layer, a *Attn, first, n int) error {
 			e.attendChunk(w, l, it, q, h, int(chunk))
 			if claims[i].left.Add(-1) == 0 {
 				e.merge(w, l, a, it, q, h)
+				claims[i].merged.Store(true)
 			}
 		}
 	}
@@ -132,6 +137,8 @@ func (e *Engine) checkOut(a *Attn) error {
 
 // item is the state of one sequence's KV head within a layer.
 type item struct {
+	owner atomic.Int32 // 1 + the layer that it was last filled for; 0: none, see take
+
 	exact  bool
 	chunks int // near chunks first, then far ones
 	near   int

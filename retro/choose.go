@@ -10,6 +10,9 @@ import (
 // the work is cut into chunks.
 func (s *selection) choose() {
 	e, w, l, it, q := s.e, s.w, s.l, s.it, s.q
+	if !s.take() {
+		return // Attend will say so
+	}
 	it.exact, it.audited, it.auditChunks = s.cut.exact, false, 0
 	e.loadQueries(l, s.a, it, q, s.h)
 	v := q.newest()
@@ -39,7 +42,22 @@ func (s *selection) choose() {
 	all := it.chunks + it.auditChunks
 	it.m, it.l = grow(it.m, all*rows), grow(it.l, all*rows)
 	it.acc = grow(it.acc, it.chunks*rows*l.DV)
+	s.claim.chunks = int32(all)
 	s.claim.left.Store(int32(all))
+	it.owner.Store(int32(s.a.Layer) + 1)
+}
+
+// taken is the owner of an item that is being filled.
+const taken = -1
+
+// take makes the item free to fill, unless another layer's attention is not complete: under a
+// host that does not keep to the order of calls, an item must not change while a thread reads it.
+func (s *selection) take() bool {
+	owner := s.it.owner.Load()
+	if owner == taken || owner > 0 && !s.e.jobs[owner-1].claims[s.i].merged.Load() {
+		return false
+	}
+	return s.it.owner.CompareAndSwap(owner, taken)
 }
 
 // choosePages takes the best far pages, in ascending order.

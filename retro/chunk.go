@@ -69,6 +69,7 @@ type chunkState struct {
 // attendChunk computes one chunk of an item: the partial of every row over its tokens.
 func (e *Engine) attendChunk(w *worker, l *layer, it *item, q *stepSeq, h, chunk int) {
 	rows := q.rows * l.group
+	w.runs, w.cols = w.runs[:0], 0 // a fault in the last chunk may have left some
 	if chunk >= it.chunks {
 		e.auditChunk(w, l, it, q, h, chunk)
 		return

@@ -195,12 +195,14 @@ func (e *Engine) prepare() error {
 	if e.ready {
 		return nil
 	}
+	for i := range e.layers { // all, before anything is laid out: the host may add what is missing and go on
+		if e.layers[i].K == nil {
+			return statef("layer %d was not added", i)
+		}
+	}
 	maxKV, maxGroup, maxDK, maxDV, planes := 0, 0, 0, 0, e.opt.Select.planes()
 	for i := range e.layers {
 		l := &e.layers[i]
-		if l.K == nil {
-			return statef("layer %d was not added", i)
-		}
 		l.sumOff, l.groupOff, l.headOff = e.sumBlock, e.sumGroups, e.kvHeads
 		if planes > 0 {
 			l.sumPages = planeBytes(e.opt.SummaryBits, l.DK, blockPages)
@@ -252,6 +254,8 @@ func (c *claim) reset(parts int32) {
 	c.fine.Store(0)
 	c.fineLeft.Store(0)
 	c.fineParts.Store(0)
+	c.chunks = 0
+	c.merged.Store(false)
 }
 
 // job is the shared state of one layer within a step. There is one per layer so
@@ -265,6 +269,8 @@ type claim struct {
 	partLeft atomic.Int32 // parts not yet done; who takes it to 0 chooses the pages
 	next     atomic.Int32 // chunks claimed
 	left     atomic.Int32 // chunks not yet done; who takes it to 0 merges
+	merged   atomic.Bool  // the output is written, and the item free for another layer
+	chunks   int32        // set when the pages are chosen
 
 	// The second level of the selection, whose parts are known when the first is done.
 	fine, fineLeft, fineParts atomic.Int32

@@ -28,7 +28,11 @@ type world struct {
 const worldSeqs = 4
 
 func newWorld(t *testing.T, seed uint64) *world {
-	w := &world{rng: rand.New(rand.NewPCG(seed, 3)), done: map[string]int{}}
+	return drawWorld(t, rand.New(rand.NewPCG(seed, 3)), seed)
+}
+
+func drawWorld(t *testing.T, rng *rand.Rand, seed uint64) *world {
+	w := &world{rng: rng, done: map[string]int{}}
 	opt := testOptions()
 	opt.Page, opt.Local = 8, 16
 	opt.Window = []int{1, 2, 4, 8}[w.rng.IntN(4)]
@@ -71,6 +75,9 @@ func (w *world) unshared(seq int32, n int) int {
 	return n
 }
 
+// branch is for what takes many numbers, of which a fuzzer has few.
+func (w *world) branch() *rand.Rand { return rand.New(rand.NewPCG(w.rng.Uint64(), 5)) }
+
 // collect makes cells free that no sequence holds, in an order of chance.
 func (w *world) collect() {
 	used := make([]bool, w.shape.cells)
@@ -85,8 +92,9 @@ func (w *world) collect() {
 			w.free = append(w.free, c)
 		}
 	}
+	rng := w.branch()
 	for range len(w.free) / 24 {
-		i, j := w.rng.IntN(len(w.free)), w.rng.IntN(len(w.free))
+		i, j := rng.IntN(len(w.free)), rng.IntN(len(w.free))
 		w.free[i], w.free[j] = w.free[j], w.free[i]
 	}
 }
@@ -148,6 +156,9 @@ func (w *world) step() string {
 			w.keep(seq)
 			return "keep"
 		}
+	case 10:
+		w.wrong(seq)
+		return "wrong"
 	}
 	w.decodeSome(seq)
 	return "decode"
@@ -224,7 +235,7 @@ func (w *world) shift(seq int32) string {
 func (w *world) defragment() {
 	w.forget(-1, 0)
 	to := make([]int32, w.shape.cells)
-	for i, c := range w.rng.Perm(w.shape.cells) {
+	for i, c := range w.branch().Perm(w.shape.cells) {
 		to[i] = int32(c)
 	}
 	for l := range w.k {
@@ -341,7 +352,7 @@ func TestModel(t *testing.T) {
 		st.RectifiedTokens += s.RectifiedTokens
 	}
 	t.Logf("%v; %d tokens sparse, %d corrected, %d rectified", total, st.SparseTokens, st.CorrectedTokens, st.RectifiedTokens)
-	for _, op := range []string{"prefill", "truncate", "remove", "copy", "shift", "defragment", "fail", "keep", "reload", "decode"} {
+	for _, op := range []string{"prefill", "truncate", "remove", "copy", "shift", "defragment", "fail", "keep", "reload", "wrong", "decode"} {
 		require.NotZero(t, total[op], op)
 	}
 	require.Greater(t, int(st.SparseTokens), *modelOps/4)

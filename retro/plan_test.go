@@ -24,7 +24,7 @@ var (
 		StepNS: 1e6, PageNS: 1500, SupplementNS: 20, PastNS: 0.01e6, WideNS: -1}
 )
 
-func planOptions(t *testing.T, text string) Options {
+func planOptions(t testing.TB, text string) Options {
 	o, err := ParseOptions(text)
 	require.NoError(t, err)
 	return o

@@ -99,6 +99,7 @@ func (e *Engine) roomForScores() {
 	}
 	for i := range e.items[:len(e.step.seqs)*len(e.items)/cap(e.step.seqs)] {
 		it := &e.items[i]
+		it.owner.Store(0)
 		it.best = grow(it.best, cols)
 		if e.opt.Groups > 0 {
 			it.groupBest = grow(it.groupBest, pages/groupPages)

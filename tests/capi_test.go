@@ -39,10 +39,16 @@ func run(t *testing.T, name string, args ...string) string {
 	return string(out)
 }
 
-// A C program uses every export as the header says, and then wrongly.
+// A C program uses every export as the header says, and then wrongly; the second time with the compiler's
+// checks for bad memory and undefined behaviour in the program's part.
 func TestCABI(t *testing.T) {
 	cc, lib := compiler(t), library(t)
-	require.Equal(t, "ok\n", run(t, compileABI(t, cc, lib)))
+	require.Equal(t, "ok\n", run(t, compileC(t, cc, lib, "abi")))
+	t.Run("sanitized", func(t *testing.T) {
+		out, err := sanitized(compileC(t, cc, lib, "abi", sanitizers(t, cc)...)).CombinedOutput()
+		require.NoError(t, err, string(out))
+		require.Equal(t, "ok\n", string(out))
+	})
 }
 
 // Threads of Go's runtime must not wake up every some microseconds beside threads that compute (capi/thread_linux.c).
@@ -56,12 +62,31 @@ func TestThreadsWakeRarely(t *testing.T) {
 	require.Equal(t, "all patient, the host as before\n", run(t, exe, lib))
 }
 
-// compileABI links testdata/abi.c with the library.
-func compileABI(t *testing.T, cc, lib string) string {
-	exe := filepath.Join(t.TempDir(), "abi")
-	run(t, cc, "-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers", "-I../capi",
-		"-D_GNU_SOURCE", "-o", exe, "testdata/abi.c", lib, "-lm", "-lpthread", "-Wl,-rpath,"+filepath.Dir(lib))
+// compileC links a program of testdata with the library.
+func compileC(t *testing.T, cc, lib, name string, flags ...string) string {
+	exe := filepath.Join(t.TempDir(), name)
+	args := append([]string{"-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers", "-I../capi", "-D_GNU_SOURCE"}, flags...)
+	run(t, cc, append(args, "-o", exe, "testdata/"+name+".c", lib, "-lm", "-lpthread", "-Wl,-rpath,"+filepath.Dir(lib))...)
 	return exe
+}
+
+// sanitizers are the flags for AddressSanitizer and UBSan, where the compiler has them.
+func sanitizers(t *testing.T, cc string) []string {
+	flags := []string{"-fsanitize=address,undefined", "-fno-sanitize-recover=all"}
+	src := filepath.Join(t.TempDir(), "empty.c")
+	require.NoError(t, os.WriteFile(src, []byte("int main(void) { return 0; }"), 0o644))
+	if out, err := exec.Command(cc, append(flags, "-o", src+".exe", src)...).CombinedOutput(); err != nil {
+		t.Skipf("needs a compiler with -fsanitize=address,undefined (Debian: apt-get install libasan8 libubsan1): %s", out)
+	}
+	return flags
+}
+
+// sanitized runs a program that was built so. Faults are for Go's runtime, which makes errors of them, and it sees to
+// the stacks of signals; what it allocates for good looks like a leak.
+func sanitized(exe string, args ...string) *exec.Cmd {
+	cmd := exec.Command(exe, args...)
+	cmd.Env = append(os.Environ(), "ASAN_OPTIONS=handle_segv=0:handle_sigbus=0:handle_sigfpe=0:use_sigaltstack=0:detect_leaks=0", "UBSAN_OPTIONS=print_stacktrace=1")
+	return cmd
 }
 
 // The same on an emulated arm64, with and without the dot product instructions,
@@ -73,7 +98,7 @@ func TestCABIArm64(t *testing.T) {
 	build.Env = append(os.Environ(), "GOARCH=arm64", "CGO_ENABLED=1", "CC="+cc)
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, string(out))
-	exe := compileABI(t, cc, lib)
+	exe := compileC(t, cc, lib, "abi")
 	for cpu, isa := range map[string]string{"max": "dotprod", "cortex-a72": "neon"} {
 		t.Run(cpu, func(t *testing.T) {
 			cmd := exec.Command(qemu, "-L", "/usr/aarch64-linux-gnu", "-cpu", cpu, exe, isa)
