@@ -54,10 +54,14 @@ func copyCheckout(t *testing.T) string {
 	for _, name := range []string{"build", "capi", "kernels", "retro", "patches", "third_party"} {
 		require.NoError(t, os.CopyFS(filepath.Join(to, name), os.DirFS("../"+name)))
 	}
-	for _, name := range []string{"go.mod", "go.sum", "README.md", "CHANGELOG.md"} {
-		text, err := os.ReadFile("../" + name)
-		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join(to, name), text, 0o644))
+	list, err := os.ReadDir("..")
+	require.NoError(t, err)
+	for _, f := range list {
+		if f.Type().IsRegular() {
+			text, err := os.ReadFile("../" + f.Name())
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(filepath.Join(to, f.Name()), text, 0o644))
+		}
 	}
 	return to
 }
