@@ -18,7 +18,7 @@ import (
 // Paths says where the shared libraries are.
 type Paths struct {
 	Dir   string // folder that holds libllama and the libggml libraries
-	Retro string // libretroattn; "" = libretroattn.so.1 in Dir, if it is there
+	Retro string // libretroattn; "" = libretroattn.so.1 (or .dylib) in Dir, if it is there
 }
 
 // Library is the llama.cpp of this process. It is never unloaded and has no Close.
@@ -173,7 +173,11 @@ func findRetro(dir, given string) (string, error) {
 		}
 		return path, nil
 	}
-	path, err := realPath(filepath.Join(dir, "libretroattn.so.1"))
+	name := "libretroattn.so.1"
+	if runtime.GOOS == "darwin" {
+		name = "libretroattn.dylib"
+	}
+	path, err := realPath(filepath.Join(dir, name))
 	if errors.Is(err, os.ErrNotExist) {
 		return "", nil
 	}

@@ -107,6 +107,9 @@ func sharedLibraries(files map[string]string, n native) (modules []string, err e
 		if !strings.HasPrefix(name, "lib") || strings.HasPrefix(name, "libretroattn") || !strings.Contains(name, ".so") && !strings.HasSuffix(name, ".dylib") {
 			continue
 		}
+		if program, ok := strings.CutSuffix(name[len("lib"):], "-impl.so"); ok && !slices.Contains(distPrograms, program) {
+			continue // the body of a program that stays here
+		}
 		files["lib/"+name] = n.bin(name)
 		if strings.HasPrefix(name, "libggml-cpu-") {
 			modules = append(modules, name)

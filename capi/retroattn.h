@@ -1,5 +1,5 @@
 /*
- * retroattn.h - the C interface of libretroattn.
+ * retroattn.h - the C interface of libretroattn. example/decode.c is a whole program.
  *
  * An engine holds the page tables, summaries and output caches of one KV cache
  * that lives in host memory and belongs to the caller. The caller registers the

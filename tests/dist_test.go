@@ -54,10 +54,14 @@ func copyCheckout(t *testing.T) string {
 	for _, name := range []string{"build", "capi", "kernels", "retro", "patches", "third_party"} {
 		require.NoError(t, os.CopyFS(filepath.Join(to, name), os.DirFS("../"+name)))
 	}
-	for _, name := range []string{"go.mod", "go.sum", "README.md", "CHANGELOG.md"} {
-		text, err := os.ReadFile("../" + name)
-		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join(to, name), text, 0o644))
+	list, err := os.ReadDir("..")
+	require.NoError(t, err)
+	for _, f := range list {
+		if f.Type().IsRegular() {
+			text, err := os.ReadFile("../" + f.Name())
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(filepath.Join(to, f.Name()), text, 0o644))
+		}
 	}
 	return to
 }
@@ -204,15 +208,16 @@ func requireMovable(t *testing.T, prefix string) {
 // The patches of an archive go onto a llama.cpp checkout by one command, which has the CMake option then.
 func TestDistPatches(t *testing.T) {
 	source := setting(t, "RETRO_SOURCE")
-	setting(t, "RETRO_PATCHED_DIR")
+	patched := filepath.Join(setting(t, "RETRO_PATCHED_DIR"), "../../source")
 	prefix := unpack(t, dist(t, "..", "--native"))
 	checkout := filepath.Join(t.TempDir(), "llama.cpp")
 	require.NoError(t, os.CopyFS(checkout, os.DirFS(source)))
 	apply := filepath.Join(prefix, "patches/apply.sh")
 	run(t, apply, checkout)
-	require.FileExists(t, filepath.Join(checkout, "src/retroattn.h"))
+	run(t, "diff", "-rq", "-x", ".retroattn-touched", checkout, patched)
 	out, err := exec.Command(apply, checkout).CombinedOutput()
-	require.Error(t, err, "a second time nothing fits: %s", out)
+	require.Error(t, err, "a second time nothing fits")
+	require.Contains(t, string(out), "without these patches")
 	out, err = exec.Command(apply, t.TempDir()).CombinedOutput()
 	require.Error(t, err)
 	require.Contains(t, string(out), "has no include/llama.h")

@@ -13,6 +13,9 @@ to=$(CDPATH= cd -- "$to" && pwd -P)
 GIT_CEILING_DIRECTORIES=$(dirname -- "$to")
 export GIT_CEILING_DIRECTORIES
 cd "$to"
-git -c core.autocrlf=false apply --whitespace=nowarn "$here"/*.patch
+if ! git -c core.autocrlf=false apply --whitespace=nowarn "$here"/*.patch; then
+    echo "$to is as it was: it must be llama.cpp @LLAMA@, without these patches" >&2
+    exit 1
+fi
 cp "$here/../include/retroattn.h" src/retroattn.h
 echo "Applied to $to. Build it with: cmake -B build -DLLAMA_RETRO_ATTN=ON && cmake --build build"
