@@ -210,9 +210,10 @@ func (a *app) pytest(tests string) (string, error) {
 }
 
 func (a *app) serverTests(python string, patched native, temp, options string, env []string) ([]serverVerdict, error) {
-	// The tests choose the arguments; ours come behind. A text must not end early, as upstream's model never does.
+	// The tests choose the arguments; ours come behind. A text must not end early, as upstream's model never does, unless
+	// the plugin says so.
 	server := filepath.Join(temp, "server.sh")
-	script := fmt.Sprintf("#!/bin/sh\nexec '%s' \"$@\" --ignore-eos %s\n", patched.bin("llama-server"), options)
+	script := fmt.Sprintf("#!/bin/sh\n[ -z \"$RETRO_END\" ] && set -- \"$@\" --ignore-eos\nexec '%s' \"$@\" %s\n", patched.bin("llama-server"), options)
 	if err := os.WriteFile(server, []byte(script), 0o755); err != nil {
 		return nil, err
 	}

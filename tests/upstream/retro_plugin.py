@@ -44,7 +44,12 @@ NEEDS = [
 
 if os.environ.get("RETRO_ON"):
     # Of a prompt in the cache only the last token is computed: as a decode step, which is sparse.
-    NEEDS.append(("test_completion_stream_vs_non_stream", "needs the same attention for a prompt and for its repetition"))
+    for part in ("test_completion_stream_vs_non_stream", "test_completion_with_tokens_input"):
+        NEEDS.append((part, "needs the same attention for a prompt and for its repetition"))
+    # Drafts are verified with full attention.
+    for part in ("test_with_and_without_draft", "test_different_draft_min_draft_max"):
+        NEEDS.append((part, "needs the same attention with and without a draft"))
+    NEEDS.append(("test_n_probs_post_backend_sampling", "needs the same attention for sampling in and out of the graph"))
 
 SPARSE = re.compile(r"retro attention = (\d+) of (\d+) tokens sparse")
 
@@ -74,6 +79,12 @@ def pytest_collection_modifyitems(items):
             if part in item.nodeid:
                 item.add_marker(pytest.mark.skip(reason=reason))
                 break
+
+
+def pytest_runtest_setup(item):
+    # A text that must end is one of a grammar.
+    grammar = any(part in item.nodeid for part in ("response_format", "json_schema", "grammar"))
+    os.environ["RETRO_END"] = "1" if grammar else ""
 
 
 class Verdict:
