@@ -104,7 +104,8 @@ func (cmd testCmd) groups() []group {
 			all = append(all, group{name: "isa " + isa, run: cmd.goTest("isa "+isa, []string{"RETRO_ISA=" + isa}, "./retro/..."), must: true})
 		}
 	}
-	return append(append(all, cmd.arm64()...), group{name: "llama.cpp", run: cmd.integration, must: true})
+	return append(append(all, cmd.arm64()...),
+		group{name: "llama.cpp", run: cmd.integration, must: true}, group{name: "upstream", run: cmd.upstream, must: true})
 }
 
 // arm64 runs the pure Go and assembly packages on an emulated processor with every extension, and on one without the

