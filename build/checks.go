@@ -16,7 +16,7 @@ import (
 
 type testCmd struct {
 	Short bool `help:"Pass -short to the tests, which leave out the slow ones."`
-	Long  bool `help:"Also build the archive for every processor, and llama.cpp without the feature, and test them, about 20 minutes more on two cores; and fuzz for an hour."`
+	Long  bool `help:"Also build the archive for every processor, and llama.cpp without the feature, and test them: 20 minutes of processor time more; and fuzz for an hour."`
 }
 
 // group is one line of the report.

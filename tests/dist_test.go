@@ -174,7 +174,7 @@ func TestDistPrograms(t *testing.T) {
 			require.Equal(t, m[1], m[2], "all tokens are sparse")
 
 			chat := chatProgram(t, filepath.Join(prefix, "lib"), "-n", "24", "--retro", "min_ctx=16,budget=16,local=16")
-			chat.Stdin = strings.NewReader("What is the capital of France?\n")
+			chat.Stdin = strings.NewReader(strings.Repeat("Paris is the capital of France. ", 20) + "What is the capital of France?\n")
 			text, err := chat.CombinedOutput()
 			require.NoError(t, err, string(text))
 			require.Regexp(t, `[1-9]\d* of \d+ tokens sparse`, string(text))
