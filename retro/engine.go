@@ -202,6 +202,14 @@ func (e *Engine) prepare() error {
 	maxKV, maxGroup, maxDK, maxDV, planes := 0, 0, 0, 0, e.opt.Select.planes()
 	for i := range e.layers {
 		l := &e.layers[i]
+		maxKV, maxGroup = max(maxKV, l.KVHeads), max(maxGroup, l.group)
+		maxDK, maxDV = max(maxDK, l.DK), max(maxDV, l.DV)
+	}
+	if err := e.checkFootprint(maxGroup, maxDK, maxDV); err != nil {
+		return err
+	}
+	for i := range e.layers {
+		l := &e.layers[i]
 		l.sumOff, l.headOff = e.sumChunk, e.kvHeads
 		if planes > 0 {
 			l.sumPages = planeBytes(e.opt.SummaryBits, l.DK, chunkPages)
@@ -209,8 +217,6 @@ func (e *Engine) prepare() error {
 		}
 		e.sumChunk += l.KVHeads * planes * (l.sumPages + l.sumGroups)
 		e.kvHeads += l.KVHeads
-		maxKV, maxGroup = max(maxKV, l.KVHeads), max(maxGroup, l.group)
-		maxDK, maxDV = max(maxDK, l.DK), max(maxDV, l.DV)
 	}
 	e.layoutRings()
 	e.layoutAudits()
