@@ -59,9 +59,10 @@ type layer struct {
 	group     int // query heads per KV head
 	kBytes    int // of a row of K of one KV head
 	vBytes    int
-	sumOff    int // offset of the layer in a summary chunk, in bytes
-	sumPages  int // bytes of one plane of one KV head in a chunk: its pages; 0: no summaries
-	sumGroups int // and, after them, its groups
+	sumOff    int // offset of the layer in a block of summaries, in bytes
+	sumPages  int // bytes of one plane of one KV head in a block; 0: no summaries
+	groupOff  int // the same for the summaries of the groups of a chunk
+	sumGroups int
 	headOff   int // index of the layer's first KV head among all layers' heads
 	ring      ringLayout
 }
@@ -83,11 +84,11 @@ type Engine struct {
 	layers []layer
 	ready  bool // layers complete, scratch allocated
 
-	seqs     []*sequence // by id; nil until first used
-	sumChunk int         // bytes of a summary chunk over all layers
-	kvHeads  int         // KV heads over all layers
-	maxPages int
-	budgets  []float64 // per layer, as Options.Budget; +Inf: everything
+	seqs                []*sequence // by id; nil until first used
+	sumBlock, sumGroups int         // bytes of a block of summaries, and of those of the groups of a chunk, over all layers
+	kvHeads             int         // KV heads over all layers
+	maxPages            int
+	budgets             []float64 // per layer, as Options.Budget; +Inf: everything
 
 	step    step
 	jobs    []job
@@ -210,12 +211,13 @@ func (e *Engine) prepare() error {
 	}
 	for i := range e.layers {
 		l := &e.layers[i]
-		l.sumOff, l.headOff = e.sumChunk, e.kvHeads
+		l.sumOff, l.groupOff, l.headOff = e.sumBlock, e.sumGroups, e.kvHeads
 		if planes > 0 {
-			l.sumPages = planeBytes(e.opt.SummaryBits, l.DK, chunkPages)
+			l.sumPages = planeBytes(e.opt.SummaryBits, l.DK, blockPages)
 			l.sumGroups = planeBytes(e.opt.SummaryBits, l.DK, groupPages)
 		}
-		e.sumChunk += l.KVHeads * planes * (l.sumPages + l.sumGroups)
+		e.sumBlock += l.KVHeads * planes * l.sumPages
+		e.sumGroups += l.KVHeads * planes * l.sumGroups
 		e.kvHeads += l.KVHeads
 	}
 	e.layoutRings()

@@ -13,8 +13,8 @@ func (e *Engine) checkFootprint(group, dk, dv int) error {
 		heads += e.layers[i].KVHeads
 	}
 	claims := float64(cap(e.step.seqs)*heads) * float64(unsafe.Sizeof(claim{}))
-	chunk := float64(heads*e.opt.Select.planes()*(chunkPages+groupPages)) * float64(dk*e.opt.SummaryBits/8)
-	need := claims + chunk + e.ringBytes() + float64(e.cfg.Threads)*workerBytes(&e.opt, group, dk, dv, e.maxPages)
+	summaries := float64(heads*e.opt.Select.planes()*(blockPages+groupPages)) * float64(dk*e.opt.SummaryBits/8)
+	need := claims + summaries + e.ringBytes() + float64(e.cfg.Threads)*workerBytes(&e.opt, group, dk, dv, e.maxPages)
 	if need > maxFootprint {
 		return argumentf("%d threads, window=%d and rectify=%d on %d layers need %.0f GiB of memory beside the KV cache, at most %d are allowed: choose fewer threads, a smaller window or none to rectify",
 			e.cfg.Threads, e.opt.Window, e.opt.Rectify, len(e.layers), need/(1<<30), maxFootprint>>30)

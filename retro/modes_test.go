@@ -46,7 +46,7 @@ func TestTwoLevels(t *testing.T) {
 					return pages, h
 				}
 				all, h := choose(flat, 0)
-				same, _ := choose(two, h.e.seqs[0].groups())
+				same, _ := choose(two, h.e.seqs[0].wholeGroups())
 				require.Equal(t, all, same, "all groups refined")
 
 				few, _ := choose(two, 16)
@@ -64,7 +64,7 @@ func TestTwoLevels(t *testing.T) {
 // forceGroups sets how many groups are refined, however long the context is.
 func (e *Engine) forceGroups(n int) { e.opt.Groups = n }
 
-func (s *sequence) groups() int { return len(s.cell) / 8 / groupPages }
+func (s *sequence) wholeGroups() int { return len(s.cell) / 8 / groupPages }
 
 // The scan grows slower than the context: at 128k it reads less than 1.5 times what it reads at 32k.
 func TestScanGrowsSlowly(t *testing.T) {
@@ -230,23 +230,25 @@ func TestDrift(t *testing.T) {
 	require.Greater(t, ro, rs)
 }
 
-// Beside an F16 cache of 8k tokens, summaries and windows take at most 5 % of its memory.
+// Beside the F16 cache of a context, summaries and windows take at most 5 % of its memory.
 func TestMemory(t *testing.T) {
-	sh := shape{layers: 2, seqs: 1, cells: 8192, heads: 9, kv: 3, dk: 64, dv: 64, tk: kernels.F16, tv: kernels.F16}
-	h := newHost(t, sh, DefaultOptions(), 1, 5)
-	pos, cell := make([]int32, 8000), make([]int32, 8000)
-	for i := range pos {
-		pos[i], cell[i] = int32(i), h.free[i]
-		h.table[0] = append(h.table[0], entry{pos[i], cell[i]})
+	for _, n := range []int{4300, 8000} {
+		sh := shape{layers: 2, seqs: 1, cells: 8192, heads: 9, kv: 3, dk: 64, dv: 64, tk: kernels.F16, tv: kernels.F16}
+		h := newHost(t, sh, DefaultOptions(), 1, 5)
+		pos, cell := make([]int32, n), make([]int32, n)
+		for i := range pos {
+			pos[i], cell[i] = int32(i), h.free[i]
+			h.table[0] = append(h.table[0], entry{pos[i], cell[i]})
+		}
+		h.free = h.free[n:]
+		require.NoError(t, h.e.SeqExtend(0, pos, cell))
+		h.decode([]int32{0}, nil)
+		st := h.e.Stats()
+		kv := float64(n) / float64(sh.cells) * float64(sh.layers*(len(h.k[0])+len(h.v[0])))
+		t.Logf("%d tokens: summaries %.2f %%, windows %.2f %% of the KV cache", n, 100*float64(st.SummaryBytes)/kv, 100*float64(st.RingBytes)/kv)
+		require.NotZero(t, st.SparseTokens)
+		require.Less(t, float64(st.SummaryBytes+st.RingBytes)/kv, 0.05)
 	}
-	h.free = h.free[len(pos):]
-	require.NoError(t, h.e.SeqExtend(0, pos, cell))
-	h.decode([]int32{0}, nil)
-	st := h.e.Stats()
-	kv := float64(sh.layers * (len(h.k[0]) + len(h.v[0])))
-	t.Logf("summaries %.2f %%, windows %.2f %% of the KV cache", 100*float64(st.SummaryBytes)/kv, 100*float64(st.RingBytes)/kv)
-	require.NotZero(t, st.SparseTokens)
-	require.Less(t, float64(st.SummaryBytes+st.RingBytes)/kv, 0.05)
 }
 
 // With keys and queries rotated the same pages are chosen, nearly, as without: summaries know keys as they were.

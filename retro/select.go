@@ -97,11 +97,10 @@ func (s *selection) secondLevel() {
 
 // fetchGroup asks for the summaries of the pages of a group, which lie anywhere.
 func (s *selection) fetchGroup(g int32) {
-	planes, chunk, first := s.e.opt.Select.planes(), int(g)/groupPages, int(g)%groupPages
+	planes, page, n := s.e.opt.Select.planes(), int(g)*groupPages, s.l.sumPages/(blockPages/groupPages)
 	for i := range planes {
-		pages, _ := s.l.plane(s.q.s, planes, s.h, i, chunk)
-		n := s.l.sumPages / groupPages
-		kernels.PrefetchBytes(pages[first*n:][:n])
+		pages := s.l.pages(s.q.s, planes, s.h, i, page/blockPages)
+		kernels.PrefetchBytes(pages[page%blockPages/groupPages*n:][:n])
 	}
 }
 
@@ -114,7 +113,7 @@ func (s *selection) scoreGroups(part int) {
 		s.e.buildChunk(s.w, s.l, s.q.s, s.h, first, last)
 		if groups := (last - first) / groupPages; groups > 0 {
 			s.prepare()
-			s.scan(n, c, 0, groups, true)
+			s.scanGroups(n, c, groups)
 			n += groups
 		}
 	}
@@ -141,7 +140,7 @@ func (s *selection) scorePages(col, page, n int) {
 	if s.e.opt.Select == Oracle {
 		s.scanKeys(page, n)
 	} else {
-		s.scan(0, page/chunkPages, page%chunkPages, n, false)
+		s.scanPages(0, page, n)
 	}
 	s.combine(s.it.best[col:][:n], s.it, col)
 }
@@ -157,7 +156,7 @@ func (s *selection) scoreChosen(col int, groups []int32) {
 		}
 		page := int(g) * groupPages
 		pages := min(groupPages, s.q.newest().local-page) // the last may not be whole
-		s.scan(n, page/chunkPages, page%chunkPages, pages, false)
+		s.scanPages(n, page, pages)
 		n += pages
 	}
 	s.combine(s.it.best[col:][:n], s.it, col)
@@ -172,15 +171,27 @@ func (s *selection) prepare() {
 	}
 }
 
-// scan leaves the products of the queries with the summaries of n pages, or groups, of a chunk in the worker, from column col on.
-func (s *selection) scan(col, chunk, first, n int, group bool) {
+// scanPages leaves the products of the queries with the summaries of n pages in the worker, from column col on.
+func (s *selection) scanPages(col, page, n int) {
+	planes := s.e.opt.Select.planes()
+	for end := page + n; page < end; {
+		n := min(end-page, blockPages-page%blockPages)
+		for i := range planes {
+			s.scan(col, i, s.l.pages(s.q.s, planes, s.h, i, page/blockPages), page%blockPages, n)
+		}
+		col, page = col+n, page+n
+	}
+}
+
+// scanGroups does so with the first n groups of a chunk.
+func (s *selection) scanGroups(col, chunk, n int) {
 	planes := s.e.opt.Select.planes()
 	for i := range planes {
-		pages, groups := s.l.plane(s.q.s, planes, s.h, i, chunk)
-		if group {
-			pages = groups
-		}
-		s.e.scanPlane(s.w.dots[i][col:], s.w.scanQ[i], s.l, i, s.queries(), pages, first, n)
-		s.w.stats.ScanBytes += uint64(n * s.l.sumPages / chunkPages)
+		s.scan(col, i, s.l.groups(s.q.s, planes, s.h, i, chunk), 0, n)
 	}
+}
+
+func (s *selection) scan(col, plane int, summaries []byte, first, n int) {
+	s.e.scanPlane(s.w.dots[plane][col:], s.w.scanQ[plane], s.l, plane, s.queries(), summaries, first, n)
+	s.w.stats.ScanBytes += uint64(n * s.l.sumPages / blockPages)
 }

@@ -8,9 +8,9 @@ type sequence struct {
 	pos  []int32 // position of each entry, strictly rising
 	cell []int32 // its KV cell
 
-	// chunks[c] holds the summaries of pages c*chunkPages.. and their groups, of all layers and
-	// KV heads; see plane.
-	chunks [][]byte
+	// blocks[b] holds the summaries of pages b*blockPages.., groups[c] those of the groups of pages
+	// c*chunkPages.., of all layers and KV heads.
+	blocks, groups [][]byte
 	// summed[layer head] is the number of leading pages whose summary is built.
 	summed []int32
 
@@ -164,16 +164,20 @@ func (e *Engine) reserve(s *sequence, v view) {
 		s.pos = append(make([]int32, 0, room), s.pos...)
 		s.cell = append(make([]int32, 0, room), s.cell...)
 	}
-	if v.sparse && e.sumChunk > 0 {
+	if v.sparse && e.sumBlock > 0 {
 		e.roomForSummaries(s, v.local)
 	}
 }
 
 // roomForSummaries makes room for the summaries of so many pages.
 func (e *Engine) roomForSummaries(s *sequence, pages int) {
-	for len(s.chunks)*chunkPages < pages {
-		s.chunks = append(s.chunks, make([]byte, e.sumChunk))
-		e.stats.SummaryBytes += uint64(e.sumChunk)
+	for len(s.blocks)*blockPages < pages {
+		if len(s.groups)*chunkPages < pages {
+			s.groups = append(s.groups, make([]byte, e.sumGroups))
+			e.stats.SummaryBytes += uint64(e.sumGroups)
+		}
+		s.blocks = append(s.blocks, make([]byte, e.sumBlock))
+		e.stats.SummaryBytes += uint64(e.sumBlock)
 	}
 }
 

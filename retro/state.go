@@ -102,7 +102,7 @@ func (e *Engine) SeqLoad(id int, data []byte) (note []byte, err error) {
 		e.stats.SummaryBytes = summaries
 		return nil, argumentf("sequence %d: what was saved does not fit (%v): its page summaries are built again", id, c.err)
 	}
-	e.stats.SummaryBytes -= uint64(len(s.chunks) * e.sumChunk)
+	e.stats.SummaryBytes -= uint64(len(s.blocks)*e.sumBlock + len(s.groups)*e.sumGroups)
 	e.seqs[id] = fresh
 	return note, nil
 }
@@ -177,7 +177,7 @@ func (e *Engine) codeSummaries(c *coder, s *sequence, entries int) {
 		s.summed[i] = int32(pages)
 		most = max(most, pages)
 	}
-	if e.sumChunk == 0 || c.err != nil {
+	if e.sumBlock == 0 || c.err != nil {
 		return
 	}
 	e.roomForSummaries(s, most)
@@ -187,18 +187,19 @@ func (e *Engine) codeSummaries(c *coder, s *sequence, entries int) {
 		for h := range l.KVHeads {
 			for plane := range planes {
 				for p, end := 0, int(s.summed[l.headOff+h]); p < end; p += chunkPages {
-					pages, groups := l.plane(s, planes, h, plane, p/chunkPages)
-					c.bytes(pages[:summaryBytes(e.opt.SummaryBits, l.DK, end-p)])
-					c.bytes(groups)
+					for b := p; b < min(end, p+chunkPages); b += blockPages {
+						c.bytes(l.pages(s, planes, h, plane, b/blockPages)[:summaryBytes(e.opt.SummaryBits, l.DK, end-b)])
+					}
+					c.bytes(l.groups(s, planes, h, plane, p/chunkPages))
 				}
 			}
 		}
 	}
 }
 
-// summaryBytes is what the first n pages of a chunk take in a plane.
+// summaryBytes is what the first n pages of a block take in a plane.
 func summaryBytes(bits, dk, n int) int {
-	return planeBytes(bits, dk, (min(n, chunkPages)+kernels.TilePages-1)/kernels.TilePages*kernels.TilePages)
+	return planeBytes(bits, dk, (min(n, blockPages)+kernels.TilePages-1)/kernels.TilePages*kernels.TilePages)
 }
 
 // codeRing codes the valid slots, oldest first.
@@ -283,10 +284,13 @@ func (e *Engine) SeqCopy(src, dst int, end, cellOffset int32) error {
 		d.summed[i] = min(pages, int32(n/e.opt.Page))
 		most = max(most, d.summed[i])
 	}
-	if e.sumChunk > 0 {
+	if e.sumBlock > 0 {
 		e.roomForSummaries(d, int(most))
+		for i := 0; i*blockPages < int(most); i++ {
+			copy(d.blocks[i], s.blocks[i])
+		}
 		for i := 0; i*chunkPages < int(most); i++ {
-			copy(d.chunks[i], s.chunks[i])
+			copy(d.groups[i], s.groups[i])
 		}
 	}
 	d.ring.reset()

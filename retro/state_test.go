@@ -95,7 +95,7 @@ func TestSaveLoadContinue(t *testing.T) {
 			require.Equal(t, "note", string(note))
 			require.Equal(t, data, b.save(0, "note"), "saved again")
 			require.Equal(t, a.e.seqs[0].summed, b.e.seqs[0].summed)
-			require.Equal(t, a.e.Stats().SummaryBytes >= uint64(a.e.sumChunk), b.e.Stats().SummaryBytes >= uint64(b.e.sumChunk))
+			require.Equal(t, a.e.Stats().SummaryBytes >= uint64(a.e.sumBlock), b.e.Stats().SummaryBytes >= uint64(b.e.sumBlock))
 			before := a.e.Stats()
 			sameSteps(t, a, b, 25)
 			sa, sb := a.e.Stats(), b.e.Stats()

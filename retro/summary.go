@@ -7,12 +7,13 @@ import (
 	"retroattn/kernels"
 )
 
-// Summaries lie in chunks of chunkPages pages, which are allocated together and
-// scanned by one thread: a few microseconds of work. groupPages pages make a group, which has a
+// One thread scans chunkPages pages at a time: a few microseconds of work. Their summaries are
+// allocated in blocks, so that little is set aside before it is needed. groupPages pages make a group, which has a
 // summary of its own; a group of pages is a tile of 8-bit summaries.
 const (
 	groupPages = kernels.TilePages
 	chunkPages = groupPages * groupPages
+	blockPages = 4 * groupPages
 )
 
 // planes is the number of planes of summaries that the selector scans.
@@ -42,10 +43,14 @@ func planeBytes(bits, dk, n int) int {
 	return n * 2 * dk
 }
 
-// plane returns plane i of KV head h in a chunk: its pages, then its groups.
-func (l *layer) plane(s *sequence, planes, h, i, chunk int) (pages, groups []byte) {
-	p := s.chunks[chunk][l.sumOff+(h*planes+i)*(l.sumPages+l.sumGroups):]
-	return p[:l.sumPages], p[l.sumPages:][:l.sumGroups]
+// pages are the summaries of a block in plane i of KV head h.
+func (l *layer) pages(s *sequence, planes, h, i, block int) []byte {
+	return s.blocks[block][l.sumOff+(h*planes+i)*l.sumPages:][:l.sumPages]
+}
+
+// groups are the summaries of the groups of a chunk in plane i of KV head h.
+func (l *layer) groups(s *sequence, planes, h, i, chunk int) []byte {
+	return s.groups[chunk][l.groupOff+(h*planes+i)*l.sumGroups:][:l.sumGroups]
 }
 
 // buildChunk computes what is missing of the summaries of a chunk, whose pages
@@ -93,8 +98,7 @@ func (e *Engine) buildPage(w *worker, s *sequence, l *layer, h, p int) {
 	planes := e.opt.Select.planes()
 	for i, x := range [2][]float32{a, b} {
 		if i < planes {
-			pages, _ := l.plane(s, planes, h, i, p/chunkPages)
-			e.storeSummary(pages, p%chunkPages, x, e.opt.Select.sign(i))
+			e.storeSummary(l.pages(s, planes, h, i, p/blockPages), p%blockPages, x, e.opt.Select.sign(i))
 		}
 	}
 }
@@ -119,13 +123,11 @@ func hadamard(x []float32, n int) {
 func (e *Engine) buildGroup(w *worker, s *sequence, l *layer, h, g int) {
 	d, planes := l.DK, e.opt.Select.planes()
 	a, b, x, y := w.tmp[:d], w.tmp2[:d], w.page[:d], w.page[d:2*d]
-	chunk, first := g/groupPages, g%groupPages*groupPages
+	block, first := g*groupPages/blockPages, g*groupPages%blockPages
 	for p := range groupPages {
-		pages, _ := l.plane(s, planes, h, 0, chunk)
-		e.loadSummary(x, pages, first+p, e.opt.Select.sign(0))
+		e.loadSummary(x, l.pages(s, planes, h, 0, block), first+p, e.opt.Select.sign(0))
 		if planes == 2 {
-			pages, _ = l.plane(s, planes, h, 1, chunk)
-			e.loadSummary(y, pages, first+p, e.opt.Select.sign(1))
+			e.loadSummary(y, l.pages(s, planes, h, 1, block), first+p, e.opt.Select.sign(1))
 		}
 		e.addToGroup(a, b, x, y, p == 0)
 	}
@@ -137,8 +139,7 @@ func (e *Engine) buildGroup(w *worker, s *sequence, l *layer, h, g int) {
 	}
 	for i, x := range [2][]float32{a, b} {
 		if i < planes {
-			_, groups := l.plane(s, planes, h, i, chunk)
-			e.storeSummary(groups, g%groupPages, x, e.opt.Select.sign(i))
+			e.storeSummary(l.groups(s, planes, h, i, g/groupPages), g%groupPages, x, e.opt.Select.sign(i))
 		}
 	}
 }

@@ -119,7 +119,7 @@ func freeAddress(t *testing.T) (host, port, address string) {
 
 // background runs a program of the patched build until the test ends, and waits until it is up. A failed test shows
 // what it printed.
-func background(t *testing.T, up func() bool, name string, args ...string) {
+func background(t *testing.T, up func() bool, name string, args ...string) *exec.Cmd {
 	var log bytes.Buffer
 	cmd := exec.Command(filepath.Join(setting(t, "RETRO_PATCHED_DIR"), name), args...)
 	cmd.Stdout, cmd.Stderr = &log, &log
@@ -132,10 +132,31 @@ func background(t *testing.T, up func() bool, name string, args ...string) {
 		}
 	})
 	require.Eventually(t, up, 2*time.Minute, 100*time.Millisecond, "%s does not start", name)
+	return cmd
+}
+
+// server is a llama-server that runs until the test ends.
+type server struct {
+	url string
+	cmd *exec.Cmd
+}
+
+// kill ends it at once, as the kernel does when memory runs out.
+func (s server) kill() error {
+	if err := s.cmd.Process.Kill(); err != nil {
+		return err
+	}
+	s.cmd.Wait() // its error is that it was killed
+	return nil
 }
 
 // serve starts llama-server with the feature on and returns its address.
 func serve(t *testing.T, slots int, args ...string) string {
+	return startServer(t, slots, append([]string{"--retro-attn", "--retro-budget", "128", "--retro-min-ctx", "256"}, args...)...).url
+}
+
+// startServer starts llama-server with a context of 4096 tokens a slot, unless the arguments say otherwise.
+func startServer(t *testing.T, slots int, args ...string) server {
 	host, port, address := freeAddress(t)
 	up := func() bool {
 		r, err := http.Get("http://" + address + "/health")
@@ -145,17 +166,28 @@ func serve(t *testing.T, slots int, args ...string) string {
 		r.Body.Close()
 		return r.StatusCode == http.StatusOK
 	}
-	background(t, up, "llama-server", append([]string{"-m", setting(t, "RETRO_MODEL"), "--host", host, "--port", port,
-		"-t", "2", "-np", fmt.Sprint(slots), "-c", fmt.Sprint(4096 * slots), "--retro-attn", "--retro-budget", "128", "--retro-min-ctx", "256"}, args...)...)
-	return "http://" + address
+	cmd := background(t, up, "llama-server", append([]string{"-m", setting(t, "RETRO_MODEL"), "--host", host, "--port", port,
+		"-t", "2", "-np", fmt.Sprint(slots), "-c", fmt.Sprint(4096 * slots)}, args...)...)
+	return server{"http://" + address, cmd}
+}
+
+// serverFigures are those of one request, of all slots that decoded meanwhile; the summary is of the context up to then.
+type serverFigures struct {
+	Tokens, Corrections int
+	SparseTokens        int     `json:"sparse_tokens"`
+	KVReadShare         float64 `json:"kv_read_share"`
+	Exposure            float64
+	AttentionMS         float64 `json:"attention_ms"`
+	GBPerSecond         float64 `json:"gb_per_second"`
+	Summary             string
 }
 
 type completion struct {
 	Content string
 	Tokens  []int
 	Timings struct {
-		CacheN    int    `json:"cache_n"`
-		RetroAttn string `json:"retro_attn"`
+		CacheN    int           `json:"cache_n"`
+		RetroAttn serverFigures `json:"retro_attn"`
 	}
 }
 
@@ -195,8 +227,8 @@ func TestServer(t *testing.T) {
 		return c
 	}
 	alone := ask(0)
-	m := sparseLine.FindStringSubmatch(alone.Timings.RetroAttn)
-	require.NotNil(t, m, alone.Timings.RetroAttn)
+	m := sparseLine.FindStringSubmatch(alone.Timings.RetroAttn.Summary)
+	require.NotNil(t, m, alone.Timings.RetroAttn.Summary)
 	require.Equal(t, m[1], m[2])
 	require.NotEmpty(t, alone.Content)
 
@@ -213,7 +245,7 @@ func TestServer(t *testing.T) {
 	for i, c := range both {
 		require.NoError(t, errs[i])
 		require.NotEmpty(t, c.Content)
-		require.Regexp(t, sparseLine, c.Timings.RetroAttn)
+		require.Regexp(t, sparseLine, c.Timings.RetroAttn.Summary)
 	}
 }
 
@@ -248,7 +280,7 @@ func TestServerSlots(t *testing.T) {
 		got := ask(url, slot, 24, all)
 		require.Equal(t, want.Timings.CacheN, got.Timings.CacheN, what)
 		require.Equal(t, want.Content, got.Content, what)
-		require.Regexp(t, sparseLine, got.Timings.RetroAttn)
+		require.Regexp(t, sparseLine, got.Timings.RetroAttn.Summary)
 	}
 	slot(url, 0, "erase")
 	slot(url, 0, "restore")
