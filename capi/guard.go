@@ -70,6 +70,7 @@ func register(e *retro.Engine) (uint64, error) {
 			s := &slot{engine: e, generation: generations[i]}
 			s.gate.seats = make([]seat, e.Threads())
 			slots[i].Store(s)
+			steps.Store(0)
 			return uint64(generations[i])<<16 | uint64(i+1), nil
 		}
 	}
@@ -100,6 +101,17 @@ func lookup(handle uint64) *slot {
 		return nil
 	}
 	return s
+}
+
+// steps since an engine was opened. On the first and on some later ones the host's signal handlers are looked after.
+var steps atomic.Uint32
+
+const handlerSteps = 64
+
+func lookAfterHandlers() {
+	if steps.Add(1)%handlerSteps == 1 {
+		handlersOnStack()
+	}
 }
 
 // keep remembers an error for retro_error.

@@ -222,6 +222,7 @@ func retro_step_begin(engine C.uint64_t, rows *C.struct_retro_row, n, threads C.
 		if rows == nil || n > retro.MaxRows || threads > retro.MaxThreads {
 			return argument("retro_step_begin: rows must not be NULL, at most 4096 rows and 1024 threads")
 		}
+		lookAfterHandlers()
 		return e.StepBegin(unsafe.Slice((*retro.Row)(unsafe.Pointer(rows)), n), int(threads))
 	})
 }

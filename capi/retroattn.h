@@ -20,7 +20,10 @@
  * Every function returns a status (>= 0 is success) and never raises; the text
  * of the last error of the calling engine is read with retro_error. Only
  * retro_select and retro_attend may be called from several threads at once, and only
- * between retro_step_begin and retro_step_end. A forked child must not call in.
+ * between retro_step_begin and retro_step_end; another call meanwhile is RETRO_ERR_STATE,
+ * and retro_close waits for them. A forked child must not call in. A pointer or a size that
+ * leads to memory that cannot be accessed is RETRO_ERR_INTERNAL. Pointers to floats and
+ * structs need no alignment.
  */
 #ifndef RETROATTN_H
 #define RETROATTN_H

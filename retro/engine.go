@@ -203,6 +203,14 @@ func (e *Engine) prepare() error {
 	maxKV, maxGroup, maxDK, maxDV, planes := 0, 0, 0, 0, e.opt.Select.planes()
 	for i := range e.layers {
 		l := &e.layers[i]
+		maxKV, maxGroup = max(maxKV, l.KVHeads), max(maxGroup, l.group)
+		maxDK, maxDV = max(maxDK, l.DK), max(maxDV, l.DV)
+	}
+	if err := e.checkFootprint(maxGroup, maxDK, maxDV); err != nil {
+		return err
+	}
+	for i := range e.layers {
+		l := &e.layers[i]
 		l.sumOff, l.groupOff, l.headOff = e.sumBlock, e.sumGroups, e.kvHeads
 		if planes > 0 {
 			l.sumPages = planeBytes(e.opt.SummaryBits, l.DK, blockPages)
@@ -211,8 +219,6 @@ func (e *Engine) prepare() error {
 		e.sumBlock += l.KVHeads * planes * l.sumPages
 		e.sumGroups += l.KVHeads * planes * l.sumGroups
 		e.kvHeads += l.KVHeads
-		maxKV, maxGroup = max(maxKV, l.KVHeads), max(maxGroup, l.group)
-		maxDK, maxDV = max(maxDK, l.DK), max(maxDV, l.DV)
 	}
 	e.layoutRings()
 	e.layoutAudits()

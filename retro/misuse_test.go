@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
+
+	"retroattn/kernels"
 )
 
 // wrong is calls that are refused. Nothing may come of them but a window that is empty.
@@ -134,6 +136,29 @@ func TestFaultLeavesNothing(t *testing.T) {
 		h.sync(0)
 		sameSteps(t, plain, h, 6)
 	}
+}
+
+// What no machine has memory for is an error, and shapes of large models are not.
+func TestFootprint(t *testing.T) {
+	opt, err := ParseOptions("window=16,rectify=64")
+	require.NoError(t, err)
+	mem := make([]byte, 8)
+	open := func(layers, cells, threads, heads, kv, d int) error {
+		e, err := Open(Config{Layers: layers, Seqs: 256, Cells: cells, Rows: 4096, Threads: threads}, opt)
+		require.NoError(t, err)
+		row, p := uint64(kv*d*2), unsafe.Pointer(&mem[0])
+		for i := range layers {
+			require.NoError(t, e.AddLayer(i, Layer{TypeK: kernels.F16, TypeV: kernels.F16, Heads: heads, KVHeads: kv, DK: d, DV: d, K: p, V: p,
+				KSize: row * uint64(cells), VSize: row * uint64(cells), KRow: row, VRow: row, KHead: uint64(2 * d), VHead: uint64(2 * d)}))
+		}
+		return e.checkFootprint(heads/kv, d, d)
+	}
+	require.ErrorContains(t, open(1, 1000, 1024, 1024, 1, 1024), "choose fewer threads")
+	require.ErrorIs(t, open(1024, 1<<17, 1024, 1024, 1, 1024), ErrArgument)
+	require.NoError(t, open(80, 1<<17, 128, 64, 8, 128))
+	require.NoError(t, open(32, 4096, 256, 71, 1, 64))
+	require.NoError(t, open(126, 1<<20, 192, 128, 8, 128))
+	require.NoError(t, open(30, 256, 64, 9, 3, 64))
 }
 
 // faults tells whether f ends in a panic.

@@ -62,6 +62,14 @@ func TestThreadsWakeRarely(t *testing.T) {
 	require.Equal(t, "all patient, the host as before\n", run(t, exe, lib))
 }
 
+// A signal handler that the host installs late and without an alternate stack does not run on a goroutine's.
+func TestSignalHandlers(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("handlers are looked after on Linux only")
+	}
+	require.Equal(t, "ok\n", run(t, compileC(t, compiler(t), library(t), "signals")))
+}
+
 // compileC links a program of testdata with the library.
 func compileC(t *testing.T, cc, lib, name string, flags ...string) string {
 	exe := filepath.Join(t.TempDir(), name)

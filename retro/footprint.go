@@ -1,0 +1,44 @@
+package retro
+
+import "unsafe"
+
+// maxFootprint is far more than the largest models need on the largest machines.
+const maxFootprint = 16 << 30
+
+// checkFootprint refuses shapes that would need absurdly much memory beside the KV cache: running out of it ends the
+// host's process, where an error would do.
+func (e *Engine) checkFootprint(group, dk, dv int) error {
+	heads := 0
+	for i := range e.layers {
+		heads += e.layers[i].KVHeads
+	}
+	claims := float64(cap(e.step.seqs)*heads) * float64(unsafe.Sizeof(claim{}))
+	summaries := float64(heads*e.opt.Select.planes()*(blockPages+groupPages)) * float64(dk*e.opt.SummaryBits/8)
+	need := claims + summaries + e.ringBytes() + float64(e.cfg.Threads)*workerBytes(&e.opt, group, dk, dv, e.maxPages)
+	if need > maxFootprint {
+		return argumentf("%d threads, window=%d and rectify=%d on %d layers need %.0f GiB of memory beside the KV cache, at most %d are allowed: choose fewer threads, a smaller window or none to rectify",
+			e.cfg.Threads, e.opt.Window, e.opt.Rectify, len(e.layers), need/(1<<30), maxFootprint>>30)
+	}
+	return nil
+}
+
+// workerBytes is the larger part of what worker.allocate does, and what attention makes of it.
+func workerBytes(o *Options, group, dk, dv, pages int) float64 {
+	queries := group
+	if o.CorrectBudget > 0 {
+		queries *= o.Window
+	}
+	return 4 * (float64(o.rows()*group)*(blockCols+float64(dk+dv)) + float64(queries)*2*(chunkPages+2*float64(dk)) + 2*float64(pages))
+}
+
+// ringBytes is the output cache of one sequence.
+func (e *Engine) ringBytes() (sum float64) {
+	if e.opt.Window == 1 {
+		return 0
+	}
+	for i := range e.layers {
+		l := &e.layers[i]
+		sum += 4*float64(l.Heads*(l.DK+l.DV+2)) + 8*float64(l.KVHeads*e.pageWords())
+	}
+	return sum * float64(e.opt.Window)
+}
