@@ -111,8 +111,9 @@ func differs(alone, got reply) (d difference, err error) {
 		}
 		d.add(math.Abs(a.Logprob - g.Logprob))
 	}
-	if got.end != "cancelled" && (got.end != alone.end || got.predicted != alone.predicted) {
-		return d, fmt.Errorf("it ended after %d tokens (%s), alone after %d (%s)", got.predicted, got.end, alone.predicted, alone.end)
+	if got.end != "cancelled" && (got.end != alone.end || got.predicted != alone.predicted || len(got.steps) != len(alone.steps)) {
+		return d, fmt.Errorf("it ended after %d tokens (%s) in %d pieces, alone after %d (%s) in %d",
+			got.predicted, got.end, len(got.steps), alone.predicted, alone.end, len(alone.steps))
 	}
 	return d, nil
 }
