@@ -16,8 +16,11 @@ import (
 
 type testCmd struct {
 	Short bool `help:"Pass -short to the tests, which leave out the slow ones."`
-	Long  bool `help:"Also build the archive for every processor, and llama.cpp without the feature, and test them: 20 minutes of processor time more; and fuzz for an hour."`
+	Long  bool `help:"Also build the archive for every processor, and llama.cpp without the feature, and test them: 20 minutes of processor time more; fuzz for an hour; and load llama-server for half an hour."`
 }
+
+// soakFor is how long tests/soak_test.go loads llama-server with --long.
+const soakFor = 30 * time.Minute
 
 // group is one line of the report.
 type group struct {
@@ -172,9 +175,9 @@ func (cmd testCmd) integration(a *app, t *tally) error {
 		return err
 	}
 	if cmd.Long {
-		env = append(env, "RETRO_LONG=1", "RETRO_FUZZ_TIME="+eventsFor.String())
+		env = append(env, "RETRO_LONG=1", "RETRO_FUZZ_TIME="+eventsFor.String(), "RETRO_SOAK="+soakFor.String())
 	}
-	if err := cmd.goTest("tests", env, "-count=1", "-timeout", "90m", "./tests")(a, t); err != nil {
+	if err := cmd.goTest("tests", env, "-count=1", "-timeout", "3h", "./tests")(a, t); err != nil {
 		return err
 	}
 	if t.ran() == 0 {

@@ -9,5 +9,6 @@
 //	RETRO_LIB, RETRO_SOURCE              libretroattn; the pristine source
 //	RETRO_MODEL, _F16, _SWA              the default model, the same in F16, one with a sliding window
 //	RETRO_LONG                           set: also what takes very long to build
+//	RETRO_SOAK                           how long llama-server is loaded, such as 30m
 //	RETRO_FUZZ_TIME                      how long random calls are made through the C interface, such as 12m
 package tests
