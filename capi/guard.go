@@ -25,6 +25,7 @@ const (
 var (
 	errHandle   = errors.New("no engine has this handle: it was never opened or is closed")
 	errInternal = errors.New("defect in libretroattn")
+	errForked   = fmt.Errorf("%w: libretroattn was loaded before this process was forked, and its threads were left behind: load it in the child only, or call exec", retro.ErrState)
 )
 
 func argument(text string) error { return fmt.Errorf("%w: %s", retro.ErrArgument, text) }
@@ -130,6 +131,9 @@ func fail(s *slot, err error) C.int32_t {
 }
 
 func errorText(handle uint64) string {
+	if forked() {
+		return errForked.Error()
+	}
 	p := &lastError
 	if s := lookup(handle); s != nil {
 		p = &s.failed
@@ -174,6 +178,9 @@ func call(engine C.uint64_t, f func(*retro.Engine) error) C.int32_t {
 
 // value is call for functions that return a number >= 0.
 func value(engine C.uint64_t, f func(*retro.Engine) (int, error)) (code C.int32_t) {
+	if forked() {
+		return status(errForked)
+	}
 	s := lookup(uint64(engine))
 	defer rescue(&code, faults(), func(err error) { keep(s, err) })
 	if s == nil {

@@ -31,7 +31,9 @@ func retro_abi_version() C.uint32_t { return C.RETRO_ABI_VERSION }
 func retro_check_options(options *C.char, msg *C.char, cap C.uint32_t) (code C.int32_t) {
 	defer rescue(&code, faults(), func(err error) { write(msg, cap, err.Error()) })
 	text, err := optionText(options)
-	if err == nil {
+	if forked() {
+		err = errForked
+	} else if err == nil {
 		_, err = retro.ParseOptions(text)
 	}
 	if err != nil {
@@ -53,6 +55,9 @@ func retro_open(config *C.struct_retro_config, options *C.char, engine *C.uint64
 }
 
 func open(config *C.struct_retro_config, options *C.char, out bool) (uint64, error) {
+	if forked() {
+		return 0, errForked
+	}
 	if config == nil || !out {
 		return 0, argument("retro_open: config and engine must not be NULL")
 	}
@@ -84,6 +89,9 @@ func open(config *C.struct_retro_config, options *C.char, out bool) (uint64, err
 //export retro_close
 func retro_close(engine C.uint64_t) (code C.int32_t) {
 	defer rescue(&code, faults(), func(error) {})
+	if forked() {
+		return status(errForked)
+	}
 	return status(unregister(uint64(engine)))
 }
 
@@ -240,6 +248,9 @@ func retro_attend(engine C.uint64_t, attn *C.struct_retro_attn, ith, nth C.uint3
 // phase is written out, unlike the others: it is called for every layer, and it
 // reads memory that only the host vouches for, so a fault becomes a panic.
 func phase(engine C.uint64_t, attn *C.struct_retro_attn, ith, nth C.uint32_t, selected bool) (code C.int32_t) {
+	if forked() {
+		return status(errForked)
+	}
 	s := lookup(uint64(engine))
 	defer rescue(&code, faults(), func(err error) { keep(s, err) })
 	if s == nil {

@@ -21,9 +21,13 @@
  * of the last error of the calling engine is read with retro_error. Only
  * retro_select and retro_attend may be called from several threads at once, and only
  * between retro_step_begin and retro_step_end; another call meanwhile is RETRO_ERR_STATE,
- * and retro_close waits for them. A forked child must not call in. A pointer or a size that
- * leads to memory that cannot be accessed is RETRO_ERR_INTERNAL. Pointers to floats and
- * structs need no alignment.
+ * and retro_close waits for them. A pointer or a size that leads to memory that cannot be
+ * accessed is RETRO_ERR_INTERNAL. Pointers to floats and structs need no alignment.
+ *
+ * In a child of fork, which has none of the library's threads, every call is RETRO_ERR_STATE
+ * (on Linux), or never returns if another thread was in a call just then: load the library in
+ * the child only, or call exec. Running out of memory ends the process, and so does loading
+ * the library where a limit on addresses (ulimit -v) leaves less than 1 GiB of them.
  */
 #ifndef RETROATTN_H
 #define RETROATTN_H

@@ -20,7 +20,7 @@ import (
 var imports = strings.Fields(`
 	_ITM_deregisterTMCloneTable _ITM_registerTMCloneTable __cxa_finalize __gmon_start__ __errno_location __stack_chk_fail
 	abort fprintf fputc fwrite vfprintf stderr strerror malloc free mmap munmap nanosleep clearenv setenv unsetenv
-	pthread_attr_destroy pthread_attr_getstack pthread_attr_getstacksize pthread_attr_init pthread_attr_setdetachstate
+	__register_atfork pthread_attr_destroy pthread_attr_getstack pthread_attr_getstacksize pthread_attr_init pthread_attr_setdetachstate
 	pthread_cond_broadcast pthread_cond_wait pthread_create pthread_detach pthread_getattr_np pthread_key_create
 	pthread_mutex_lock pthread_mutex_unlock pthread_self pthread_setspecific pthread_sigmask
 	setegid seteuid setgid setgroups setregid setresgid setresuid setreuid setuid

@@ -24,7 +24,11 @@ const char * retro_version(void) { return "stub"; }
 uint32_t retro_abi_version(void) { return RETRO_ABI_VERSION; }
 int32_t retro_check_options(const char * o, char * m, uint32_t c) { (void) o; (void) m; (void) c; return 0; }
 int32_t retro_open(const struct retro_config * c, const char * o, uint64_t * e, char * m, uint32_t n) {
-    (void) c; (void) o;
+    (void) o;
+#ifdef STUB_ABI /* a library of another version, which refuses as ours does */
+    if (c->abi_version != STUB_ABI) { snprintf(m, n, "the caller was built for version %u of the interface, this library has %d", c->abi_version, STUB_ABI); return RETRO_ERR_ARGUMENT; }
+#endif
+    (void) c;
     if (fails("open")) { snprintf(m, n, "stub does not open"); return RETRO_ERR_INTERNAL; }
     *e = 1;
     return 0;

@@ -3,3 +3,5 @@
 package main
 
 func handlersOnStack() {}
+
+func forked() bool { return false }

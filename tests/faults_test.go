@@ -1,0 +1,155 @@
+package tests
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What goes wrong around the library, and where it is tested that the host gets a clear error and goes on:
+//
+//	library missing                here; TestOffIsStock, TestDrift (bridge)
+//	not a library, wrong version   here; TestDrift (bridge)
+//	library fails while decoding   TestLibraryFailsMidway
+//	state truncated or damaged     TestStateDamaged, TestCABI, TestLoadRefuses (retro); the file of a slot: here
+//	page metadata corrupted        the same: the section of a state holds the page summaries, under a checksum
+//	out of memory on init          here, as far as it can be; absurd shapes: TestFootprint (retro)
+//	thread count changed           here
+//	fork after load                here
+//	kill -9 while a slot is saved  here at any moment; TestServerKilledWhileSaving in the middle of writing
+
+// A flag that asks for a library that cannot be used stops the program with one sentence; the environment variable is a warning, and
+// the text is that of the program without it.
+func TestLibraryRefused(t *testing.T) {
+	cc, dir := compiler(t), t.TempDir()
+	missing, text, other, version := filepath.Join(dir, "none.so"), filepath.Join(dir, "text.so"), filepath.Join(dir, "other.so"), filepath.Join(dir, "version.so")
+	require.NoError(t, os.WriteFile(text, []byte("this is not a library"), 0o644))
+	run(t, cc, "-shared", "-fPIC", "-o", other, "-xc", os.DevNull)
+	run(t, cc, "-shared", "-fPIC", "-I../capi", "-DSTUB_ABI=77", "-o", version, "testdata/stub.c")
+	complete := func(env []string, args ...string) (text, log string, err error) {
+		var out, msg bytes.Buffer
+		cmd := exec.Command(filepath.Join(setting(t, "RETRO_PATCHED_DIR"), "llama-completion"), append(args,
+			"-m", setting(t, "RETRO_MODEL"), "-t", "1", "-c", "512", "-p", "The capital of France is", "-n", "8", "--temp", "0", "-no-cnv", "-st")...)
+		cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), env...), &out, &msg
+		err = cmd.Run()
+		return out.String(), msg.String(), err
+	}
+	stock, _, err := complete(nil)
+	require.NoError(t, err)
+	require.Contains(t, stock, "France is")
+	for _, c := range []struct{ name, path, want string }{
+		{"missing", missing, missing + " cannot be loaded"},
+		{"not a library", text, text + " cannot be loaded"},
+		{"another library", other, "has no retro_version: it is not a libretroattn of the version this program needs"},
+		{"another version", version, "version 3 of the interface, this library has 77"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, log, err := complete(nil, "--retro-attn", "--retro-lib", c.path)
+			var exit *exec.ExitError
+			require.ErrorAs(t, err, &exit)
+			require.Equal(t, 1, exit.ExitCode(), log)
+			require.Contains(t, log, "--retro-attn: ")
+			require.Contains(t, log, c.want)
+
+			got, log, err := complete([]string{"LLAMA_RETRO_ATTN=", "LLAMA_RETRO_LIB=" + c.path})
+			require.NoError(t, err, log)
+			require.Contains(t, log, "retro attention is off: ")
+			require.Contains(t, log, c.want)
+			require.Equal(t, stock, got)
+		})
+	}
+}
+
+// Where the library cannot be mapped, the loader's error is all there is. Where its runtime cannot be started, between that and
+// 1 GiB of addresses, or the memory of the machine runs out, Go ends the process, which only the host can avert.
+func TestFewAddresses(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("reads /proc/self/statm")
+	}
+	exe := filepath.Join(t.TempDir(), "memory")
+	run(t, compiler(t), "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-I../capi", "-o", exe, "testdata/memory.c", "-ldl")
+	require.Equal(t, "ok\n", run(t, exe, library(t)))
+}
+
+func TestThreadCountChanges(t *testing.T) {
+	require.Equal(t, "ok\n", run(t, compileC(t, compiler(t), library(t), "nth")))
+}
+
+// A child of fork has none of the threads of Go's runtime. What it may do works, what it may not is an error at once, and the
+// parent decodes on.
+func TestForkAfterLoad(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("forks are watched on Linux only")
+	}
+	require.Equal(t, "ok\n", run(t, compileC(t, compiler(t), library(t), "fork")))
+}
+
+// Servers are killed at random moments around saving a slot; another one restores the file and goes on as the first did. A
+// file that was cut is refused, or restored without the library's part, and the server answers as before.
+func TestSlotFileSurvives(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "slot")
+	args := []string{"--slot-save-path", dir, "--retro-attn", "--retro-budget", "128", "--retro-min-ctx", "256"}
+	slot := func(url, action, name string) error {
+		var answer map[string]any
+		return post(url+"/slots/0?action="+action, map[string]any{"filename": name}, &answer)
+	}
+	prompt := longPrompt(t)
+	ask := func(url string) completion {
+		var c completion
+		require.NoError(t, post(url+"/completion", map[string]any{"prompt": prompt, "n_predict": 16, "temperature": 0, "id_slot": 0,
+			"cache_prompt": true, "ignore_eos": true}, &c))
+		return c
+	}
+	s := startServer(t, 1, args...)
+	ask(s.url)
+	require.NoError(t, slot(s.url, "save", "slot"))
+	saved, err := os.ReadFile(file)
+	require.NoError(t, err)
+	want := ask(s.url)
+	require.NotZero(t, want.Timings.CacheN)
+
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 1))
+	for range 4 {
+		require.NoError(t, slot(s.url, "restore", "slot"))
+		done := make(chan struct{})
+		go func() {
+			for slot(s.url, "save", "slot") == nil {
+			}
+			close(done)
+		}()
+		time.Sleep(time.Duration(rng.IntN(200)) * time.Millisecond)
+		require.NoError(t, s.kill())
+		<-done
+		left, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Equal(t, saved, left, "it is the old one or the new one, which are alike")
+		s = startServer(t, 1, args...)
+		require.NoError(t, slot(s.url, "restore", "slot"))
+		got := ask(s.url)
+		require.Equal(t, want.Timings.CacheN, got.Timings.CacheN)
+		require.Equal(t, want.Content, got.Content)
+	}
+
+	// Not in between: stock llama.cpp asserts on a file that ends within keys and values.
+	restored := 0
+	for _, n := range []int{0, 1, 40, len(saved) * 98 / 100, len(saved) - 100, len(saved) - 1} {
+		require.NoError(t, os.WriteFile(file+".cut", saved[:n], 0o644))
+		if slot(s.url, "restore", "slot.cut") == nil {
+			restored++
+		}
+		require.NotEmpty(t, ask(s.url).Content, "cut after %d", n)
+		require.NoError(t, slot(s.url, "restore", "slot"))
+		require.Equal(t, want.Content, ask(s.url).Content, "cut after %d", n)
+	}
+	require.Equal(t, 3, restored, "the library's part is left out where it is cut")
+}
