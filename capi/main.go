@@ -61,8 +61,11 @@ func open(config *C.struct_retro_config, options *C.char, out bool) (uint64, err
 	if config == nil || !out {
 		return 0, argument("retro_open: config and engine must not be NULL")
 	}
-	if config.struct_size < C.uint32_t(unsafe.Sizeof(*config)) || config.abi_version != C.RETRO_ABI_VERSION {
-		return 0, argument("retro_open: the caller was built for another version of retroattn.h; rebuild it with the header of this library")
+	if config.struct_size >= C.uint32_t(unsafe.Offsetof(config.n_layer)) && config.abi_version != C.RETRO_ABI_VERSION {
+		return 0, argument(fmt.Sprintf("retro_open: the caller was built for version %d of the interface, this library has %d: rebuild it with the retroattn.h of this library", config.abi_version, C.RETRO_ABI_VERSION))
+	}
+	if config.struct_size < C.uint32_t(unsafe.Sizeof(*config)) {
+		return 0, argument("retro_open: the struct_size of config is too small")
 	}
 	text, err := optionText(options)
 	if err != nil {

@@ -379,6 +379,10 @@ int main(int argc, char ** argv) {
         for (int i = 0; i < D; i++) q[0][h][i] = q[1][h][i] = number();
     CHECK(strlen(retro_version()) > 0);
     CHECK(retro_abi_version() == RETRO_ABI_VERSION);
+    struct retro_config other = good_config();
+    char sentence[256] = "";
+    other.abi_version = 77;
+    CHECK(retro_open(&other, "", &engine, sentence, sizeof(sentence)) == RETRO_ERR_ARGUMENT && strstr(sentence, "built for version 77 of the interface"));
     CHECK(argc < 2 || strstr(retro_version(), argv[1])); /* the instruction set to expect */
     use("", 0);
     use("budget=64,min_ctx=0", 1);
