@@ -401,6 +401,8 @@ func TestSoak(t *testing.T) {
 			after, grown := metrics(t, server.url), rss(t, server.cmd.Process.Pid)-kb
 			t.Logf("memory: %d kB after %d requests, %+d kB after %d more", kb, warm.requests(), grown, s.requests())
 			require.Less(t, grown, soakGrowth)
+			t.Logf("%.2f slots at work in the mean of all steps, those alone included", after["n_busy_slots_per_decode"])
+			require.Greater(t, after["n_busy_slots_per_decode"], 1.5, "nobody had company")
 			for _, name := range []string{"retro_tokens_total", "retro_sparse_tokens_total", "retro_corrections_total"} {
 				t.Log(name, after[name]-before[name])
 				require.Greater(t, after[name], before[name]+100, name)
