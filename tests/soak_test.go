@@ -34,7 +34,7 @@ const (
 
 // What an answer in company may differ from the same alone. The rows of a batch choose the kernels, so stock llama.cpp
 // differs, too: in a shared cache by 0.04 in the mean and 0.5 at most, and two answers of three part in the end. This
-// project's was 0.007, 0.4, and one of six. Another request's answer is off by several.
+// project's was 0.007, 0.5, and one of six. Another request's answer is off by several.
 const (
 	soakStep = 1.5  // log-probability of one token
 	soakMean = 0.05 // in the mean of all tokens of all answers
