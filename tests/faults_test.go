@@ -20,7 +20,7 @@ import (
 //	library fails while decoding   TestLibraryFailsMidway
 //	state truncated or damaged     TestStateDamaged, TestCABI, TestLoadRefuses (retro); the file of a slot: here
 //	page metadata corrupted        the same: the section of a state holds the page summaries, under a checksum
-//	out of memory on init          here, as far as it can be; absurd shapes: TestFootprint (retro)
+//	out of memory on init          too few addresses: here; absurd shapes: TestFootprint (retro). Go ends the process when memory itself runs out
 //	thread count changed           here
 //	fork after load                here
 //	kill -9 while a slot is saved  here at any moment; TestServerKilledWhileSaving in the middle of writing
@@ -76,6 +76,27 @@ func TestFewAddresses(t *testing.T) {
 	exe := filepath.Join(t.TempDir(), "memory")
 	run(t, compiler(t), "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-I../capi", "-o", exe, "testdata/memory.c", "-ldl")
 	require.Equal(t, "ok\n", run(t, exe, library(t)))
+}
+
+// llama.cpp looks first, and goes on without the library.
+func TestFewAddressesInLlama(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("limits addresses by ulimit")
+	}
+	complete := func(kilobytes string) (text, log string) {
+		var out, msg bytes.Buffer
+		cmd := exec.Command("sh", "-c", "ulimit -v "+kilobytes+` && exec "$@"`, "sh", filepath.Join(setting(t, "RETRO_PATCHED_DIR"), "llama-completion"),
+			"-m", setting(t, "RETRO_MODEL"), "-t", "1", "-c", "512", "-p", "The capital of France is", "-n", "8", "--temp", "0", "-no-cnv", "-st")
+		cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), "LLAMA_RETRO_ATTN="), &out, &msg
+		require.NoError(t, cmd.Run(), msg.String())
+		return out.String(), msg.String()
+	}
+	stock, log := complete("1600000") // where its runtime would have ended the process
+	require.Contains(t, log, "retro attention is off: ")
+	require.Contains(t, log, "it needs 2 GiB of addresses, raise the limit of ulimit -v")
+	require.Contains(t, stock, "France is")
+	_, log = complete("unlimited")
+	require.NotContains(t, log, "retro attention is off: ")
 }
 
 func TestThreadCountChanges(t *testing.T) {
