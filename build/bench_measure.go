@@ -7,9 +7,8 @@ import (
 	"strconv"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"retroattn/kernels"
+	"retroattn/tests/speed/idle"
 )
 
 // contender is one of the things that are measured in turns over the same units of data.
@@ -32,7 +31,7 @@ func (b *bench) race(units int, contenders ...*contender) error {
 		took := time.Since(begun)
 		at = (at + c.n) % units
 		if c.spins {
-			settle()
+			idle.Wait()
 		}
 		return took
 	}
@@ -57,27 +56,6 @@ func (b *bench) race(units int, contenders ...*contender) error {
 		}
 	}
 	return nil
-}
-
-// settle returns once this process has stopped using processor time: an OpenMP library lets its threads spin for a
-// while, some for a fifth of a second, before they sleep.
-func settle() {
-	const nap = 2 * time.Millisecond
-	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); {
-		before := processTime()
-		time.Sleep(nap)
-		if processTime()-before < nap/4 {
-			return
-		}
-	}
-}
-
-func processTime() time.Duration {
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // benchResult is a JSON line. GB/s count each byte of K and V once. Shares and ratios compare best runs, other

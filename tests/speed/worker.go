@@ -14,10 +14,9 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"retroattn/bridge"
 	"retroattn/retro"
+	"retroattn/tests/speed/idle"
 )
 
 // A process holds one llama.cpp, so this program starts itself twice as a worker, and asks the two in turns.
@@ -154,7 +153,7 @@ type Policy struct {
 
 // Policy switches the library. The reply is the line of its plan, if one was asked for: the context must be empty then.
 func (w *Worker) Policy(p Policy, plan *string) error {
-	defer settle()
+	defer idle.Wait()
 	c, err := w.slot(p.Slot)
 	if err != nil {
 		return err
@@ -192,7 +191,7 @@ const minSteps, maxSteps = 4, 128
 
 // Run decodes the text's next tokens, one of each sequence at a time, and takes them out again.
 func (w *Worker) Run(r Run, ran *Ran) error {
-	defer settle()
+	defer idle.Wait()
 	c, err := w.slot(r.Slot)
 	if err != nil {
 		return err
@@ -294,7 +293,7 @@ const denseTime = 400 * time.Millisecond
 
 // Dense replies with the median time of a pass in nanoseconds. Each row is a sequence of its own, of one token.
 func (w *Worker) Dense(d Dense, ns *int64) error {
-	defer settle()
+	defer idle.Wait()
 	rows := d.Seqs * d.Rows
 	c, err := w.context(Open{Type: d.Type, Seqs: rows, Threads: d.Threads}, true)
 	if err != nil {
@@ -322,25 +321,4 @@ func (w *Worker) Dense(d Dense, ns *int64) error {
 	slices.Sort(times[1:]) // the first reserves memory
 	*ns = times[1:][len(times[1:])/2]
 	return nil
-}
-
-// settle returns once this process has stopped using processor time: an OpenMP library lets its threads spin for a
-// while, some for a fifth of a second, before they sleep, and the other worker is about to be measured.
-func settle() {
-	const nap = 2 * time.Millisecond
-	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); {
-		before := processTime()
-		time.Sleep(nap)
-		if processTime()-before < nap/4 {
-			return
-		}
-	}
-}
-
-func processTime() time.Duration {
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
