@@ -48,19 +48,21 @@ func within(t *testing.T, dir, name string, args ...string) string {
 	return string(out)
 }
 
-// copyCheckout copies what is needed to build the library.
+// copyCheckout copies the checkout, but for what git and tools keep in it.
 func copyCheckout(t *testing.T) string {
 	to := t.TempDir()
-	for _, name := range []string{"build", "capi", "kernels", "retro", "patches", "third_party"} {
-		require.NoError(t, os.CopyFS(filepath.Join(to, name), os.DirFS("../"+name)))
-	}
 	list, err := os.ReadDir("..")
 	require.NoError(t, err)
 	for _, f := range list {
-		if f.Type().IsRegular() {
-			text, err := os.ReadFile("../" + f.Name())
+		from, to := filepath.Join("..", f.Name()), filepath.Join(to, f.Name())
+		switch {
+		case strings.HasPrefix(f.Name(), "."):
+		case f.IsDir():
+			require.NoError(t, os.CopyFS(to, os.DirFS(from)))
+		default:
+			text, err := os.ReadFile(from)
 			require.NoError(t, err)
-			require.NoError(t, os.WriteFile(filepath.Join(to, f.Name()), text, 0o644))
+			require.NoError(t, os.WriteFile(to, text, 0o644))
 		}
 	}
 	return to

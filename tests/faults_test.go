@@ -68,7 +68,7 @@ func TestLibraryRefused(t *testing.T) {
 }
 
 // Where the library cannot be mapped, the loader's error is all there is. Where its runtime cannot be started, between that and
-// 1 GiB of addresses, or the memory of the machine runs out, Go ends the process, which only the host can avert.
+// 2 GiB of addresses, or the memory of the machine runs out, Go ends the process, which only the host can avert.
 func TestFewAddresses(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("reads /proc/self/statm")

@@ -1,5 +1,5 @@
 /* Loads libretroattn with so few addresses left that it cannot be mapped, which is dlerror's sentence and no more; then with
- * 1.5 GiB, which is enough to decode. */
+ * 2 GiB, which is enough to decode. */
 #define RETRO_NO_PROTOTYPES
 #include "retroattn.h"
 
@@ -26,7 +26,7 @@ int main(int argc, char ** argv) {
     const char * error = dlerror();
     if (!strstr(error, argv[1])) { printf("not named: %s\n", error); return 1; }
 
-    if (leave(1536ul << 20)) return 1;
+    if (leave(2048ul << 20)) return 1;
     lib = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
     if (!lib) { puts(dlerror()); return 1; }
     int32_t (*open)(const struct retro_config *, const char *, uint64_t *, char *, uint32_t);
