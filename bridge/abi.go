@@ -40,6 +40,7 @@ type api struct {
 	contextNBatch    func(ctx uintptr) uint32
 	contextNSeqMax   func(ctx uintptr) uint32
 	decode           func(ctx uintptr, batch cBatch) int32
+	setThreads       func(ctx uintptr, decode, batch int32)
 	setAbort         func(ctx, callback, data uintptr)
 	logitsIth        func(ctx uintptr, i int32) *float32
 	chatTemplate     func(model, name uintptr) *byte
@@ -122,6 +123,7 @@ func (a *api) llamaSymbols() []symbol {
 		{"llama_n_batch", &a.contextNBatch},
 		{"llama_n_seq_max", &a.contextNSeqMax},
 		{"llama_decode", &a.decode},
+		{"llama_set_n_threads", &a.setThreads},
 		{"llama_set_abort_callback", &a.setAbort},
 		{"llama_get_logits_ith", &a.logitsIth},
 		{"llama_model_chat_template", &a.chatTemplate},

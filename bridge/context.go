@@ -195,6 +195,23 @@ func (c *Context) BatchSize() int { return c.batch }
 // Seqs returns the number of sequence ids.
 func (c *Context) Seqs() int { return c.seqs }
 
+// SetThreads changes the number of threads of later Decodes: of those of one token, and of all others. With
+// sparse attention enabled, more than both Threads of the context and the number of processors end it: the next Decode
+// logs an error and goes on with full attention.
+func (c *Context) SetThreads(decode, batch int) error {
+	if err := c.enter(); err != nil {
+		return err
+	}
+	defer c.leave()
+	for _, n := range []int{decode, batch} {
+		if n < 1 || n > maxThreads {
+			return argError("%d threads, must be 1..%d", n, maxThreads)
+		}
+	}
+	c.lib.setThreads(c.ptr, int32(decode), int32(batch))
+	return nil
+}
+
 // Decode computes a batch and stores its keys and values in the memory. Positions of a sequence must go on from the last
 // one in the memory without a gap. Errors: ErrArgument, or a *DecodeError, which matches ErrNoSlot and ErrAborted.
 func (c *Context) Decode(b *Batch) error {
