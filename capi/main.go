@@ -77,9 +77,12 @@ func open(config *C.struct_retro_config, options *C.char, out bool) (uint64, err
 	}
 	e, err := retro.Open(retro.Config{
 		Layers: int(config.n_layer), Seqs: int(config.n_seq), Cells: int(config.n_cell),
-		Rows: int(config.n_row), Threads: int(config.n_thread),
+		Rows: int(config.n_row), Threads: int(config.n_thread), Room: room,
 	}, opt)
 	if err != nil {
+		return 0, err
+	}
+	if err := room(uint64(config.n_thread) * stackBytes); err != nil {
 		return 0, err
 	}
 	// Fewer processors than callers would make them queue for one another.

@@ -27,7 +27,8 @@
  * In a child of fork, which has none of the library's threads, every call is RETRO_ERR_STATE
  * (on Linux), or never returns if another thread was in a call just then: load the library in
  * the child only, or call exec. Running out of memory ends the process, and so does loading
- * the library where a limit on addresses (ulimit -v) leaves less than 2 GiB of them.
+ * the library where a limit on addresses (ulimit -v) leaves less than 2 GiB of them. retro_open
+ * and the first retro_step_begin are RETRO_ERR_UNSUPPORTED where it leaves too few for an engine.
  */
 #ifndef RETROATTN_H
 #define RETROATTN_H

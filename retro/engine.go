@@ -27,6 +27,9 @@ type Config struct {
 	Cells   int // KV cells over all streams
 	Rows    int // most rows in one step
 	Threads int // most threads that call Attend
+
+	// Room is asked whether so many bytes can be had before the first step takes them; nil = they can.
+	Room func(bytes uint64) error
 }
 
 // Layer is one attention layer and where its keys and values lie: row c of K

@@ -5,8 +5,8 @@ import "unsafe"
 // maxFootprint is far more than the largest models need on the largest machines.
 const maxFootprint = 16 << 30
 
-// checkFootprint refuses shapes that would need absurdly much memory beside the KV cache: running out of it ends the
-// host's process, where an error would do.
+// checkFootprint refuses shapes that would need absurdly much memory beside the KV cache, or more than there is room for
+// when all cells are taken: running out of it ends the host's process, where an error would do.
 func (e *Engine) checkFootprint(group, dk, dv int) error {
 	heads := 0
 	for i := range e.layers {
@@ -19,7 +19,11 @@ func (e *Engine) checkFootprint(group, dk, dv int) error {
 		return argumentf("%d threads, window=%d and rectify=%d on %d layers need %.0f GiB of memory beside the KV cache, at most %d are allowed: choose fewer threads, a smaller window or none to rectify",
 			e.cfg.Threads, e.opt.Window, e.opt.Rectify, len(e.layers), need/(1<<30), maxFootprint>>30)
 	}
-	return nil
+	if e.cfg.Room == nil {
+		return nil
+	}
+	all := float64(heads*e.opt.Select.planes()) * float64(dk*e.opt.SummaryBits/8) * float64(e.maxPages)
+	return e.cfg.Room(uint64(need + all))
 }
 
 // workerBytes is the larger part of what worker.allocate does, and what attention makes of it.

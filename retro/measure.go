@@ -144,7 +144,7 @@ func (e *Engine) newMeasurement(threads int) (*measurement, error) {
 	}
 	opt.Window, opt.Period = min(window, opt.Local, e.cfg.Rows), 1
 	var err error
-	s.Engine, err = Open(Config{Layers: e.cfg.Layers, Seqs: 1, Cells: e.cfg.Cells, Rows: opt.Window, Threads: threads}, opt)
+	s.Engine, err = Open(Config{Layers: e.cfg.Layers, Seqs: 1, Cells: e.cfg.Cells, Rows: opt.Window, Threads: threads, Room: e.cfg.Room}, opt)
 	if err != nil {
 		return nil, err
 	}

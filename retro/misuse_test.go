@@ -143,8 +143,9 @@ func TestFootprint(t *testing.T) {
 	opt, err := ParseOptions("window=16,rectify=64")
 	require.NoError(t, err)
 	mem := make([]byte, 8)
+	var room func(uint64) error
 	open := func(layers, cells, threads, heads, kv, d int) error {
-		e, err := Open(Config{Layers: layers, Seqs: 256, Cells: cells, Rows: 4096, Threads: threads}, opt)
+		e, err := Open(Config{Layers: layers, Seqs: 256, Cells: cells, Rows: 4096, Threads: threads, Room: room}, opt)
 		require.NoError(t, err)
 		row, p := uint64(kv*d*2), unsafe.Pointer(&mem[0])
 		for i := range layers {
@@ -159,6 +160,12 @@ func TestFootprint(t *testing.T) {
 	require.NoError(t, open(32, 4096, 256, 71, 1, 64))
 	require.NoError(t, open(126, 1<<20, 192, 128, 8, 128))
 	require.NoError(t, open(30, 256, 64, 9, 3, 64))
+
+	var asked uint64
+	room = func(bytes uint64) error { asked = bytes; return ErrUnsupported }
+	require.ErrorIs(t, open(30, 1<<20, 64, 9, 3, 64), ErrUnsupported)
+	require.Greater(t, asked, uint64(30*3*2*64*(1<<20)/16), "the summaries of all cells")
+	require.Less(t, asked, uint64(1<<30))
 }
 
 // faults tells whether f ends in a panic.
