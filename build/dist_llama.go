@@ -34,26 +34,7 @@ func (a *app) portableFlags(n native) []string {
 
 // portable builds the patched llama.cpp for the archive.
 func (a *app) portable(t toolchain) (native, error) {
-	pristine, err := a.source()
-	if err != nil {
-		return native{}, err
-	}
-	s, err := loadSeries(a.root)
-	if err != nil {
-		return native{}, err
-	}
-	n := native{a.cache.path("builds", t.key, "source"), a.cache.path("builds", t.key, "portable")}
-	flags := a.portableFlags(n)
-	t.flags = append(slices.Clone(t.flags), flags...)
-	return n, a.cache.ensure(product{
-		name: "portable", made: s.hash + "\n" + strings.Join(slices.Concat(flags, distPrograms), " "), files: programs(n, distPrograms),
-		make: func() error {
-			if err := a.refresh(s, pristine, n.source); err != nil {
-				return err
-			}
-			return a.compile(t, n, "Building llama.cpp for every processor", distPrograms)
-		},
-	})
+	return a.native(t, variant{"portable", "Building llama.cpp for every processor", true, a.portableFlags, distPrograms})
 }
 
 // llamaMembers are llama.cpp's programs and libraries, their licences, and the patches.

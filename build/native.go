@@ -24,8 +24,10 @@ var patchedFlags = append([]string{"-DGGML_RPC=ON"}, movable(runtime.GOOS)...)
 var (
 	patchedTargets = []string{"llama-cli", "llama-completion", "llama-bench", "llama-perplexity", "llama-server",
 		"llama-batched-bench", "llama-quantize", "ggml-rpc-server"}
-	stockTargets = []string{"llama", "llama-bench"}
+	stockTargets = []string{libraryTarget, "llama-bench"}
 )
+
+const libraryTarget = "llama" // libllama, which is no program
 
 // toolchain is what two builds must share to be the same.
 type toolchain struct {
@@ -103,25 +105,49 @@ func (n native) bin(elements ...string) string {
 	return filepath.Join(append([]string{n.dir, "bin"}, elements...)...)
 }
 
+// variant is a way to build llama.cpp.
+type variant struct {
+	name, title string
+	patched     bool
+	flags       func(native) []string // beside the toolchain's
+	targets     []string
+}
+
 // patched builds llama.cpp with the patch series.
 func (a *app) patched(t toolchain) (native, error) {
+	return a.native(t, variant{"patched", "Building the patched llama.cpp", true, func(native) []string { return patchedFlags }, patchedTargets})
+}
+
+// stock builds the pristine llama.cpp, which the tests compare with.
+func (a *app) stock(t toolchain) (native, error) {
+	return a.native(t, variant{"stock", "Building stock llama.cpp", false, func(native) []string { return nil }, stockTargets})
+}
+
+// native builds a variant, or finds it in the cache.
+func (a *app) native(t toolchain, v variant) (native, error) {
 	pristine, err := a.source()
 	if err != nil {
 		return native{}, err
 	}
-	s, err := loadSeries(a.root)
-	if err != nil {
-		return native{}, err
+	n := native{pristine, a.cache.path("builds", t.key, v.name)}
+	refresh, made := func() error { return nil }, ""
+	if v.patched {
+		s, err := loadSeries(a.root)
+		if err != nil {
+			return native{}, err
+		}
+		n.source = a.cache.path("builds", t.key, "source") // of all patched variants
+		refresh, made = func() error { return a.refresh(s, pristine, n.source) }, s.hash+"\n"
 	}
-	t.flags = append(slices.Clone(t.flags), patchedFlags...)
-	n := native{a.cache.path("builds", t.key, "source"), a.cache.path("builds", t.key, "patched")}
+	flags := v.flags(n)
+	t.flags = slices.Concat(t.flags, flags)
 	return n, a.cache.ensure(product{
-		name: "patched", made: s.hash + "\n" + strings.Join(slices.Concat(patchedFlags, patchedTargets), " "), files: programs(n, patchedTargets),
+		name: v.name, made: made + strings.Join(slices.Concat(flags, v.targets), " "), files: programs(n, v.targets),
 		make: func() error {
-			if err := a.refresh(s, pristine, n.source); err != nil {
+			if err := refresh(); err != nil {
 				return err
 			}
-			return a.compile(t, n, fmt.Sprintf("Building llama.cpp with %d patches", len(s.patches)), patchedTargets)
+			return a.compile(t, n, v.title, v.targets)
 		},
 	})
 }
@@ -136,23 +162,13 @@ func (a *app) refresh(s series, pristine, source string) error {
 	return s.refresh(a.ctx, pristine, source, temp)
 }
 
-// stock builds the pristine llama.cpp, which the tests compare with.
-func (a *app) stock(t toolchain) (native, error) {
-	pristine, err := a.source()
-	if err != nil {
-		return native{}, err
-	}
-	n := native{pristine, a.cache.path("builds", t.key, "stock")}
-	return n, a.cache.ensure(product{
-		name: "stock", made: strings.Join(stockTargets, " "), files: programs(n, stockTargets[1:]),
-		make: func() error { return a.compile(t, n, "Building stock llama.cpp", stockTargets) },
-	})
-}
-
+// programs are the files that targets become.
 func programs(n native, targets []string) []string {
 	var files []string
 	for _, target := range targets {
-		files = append(files, n.bin(target))
+		if target != libraryTarget {
+			files = append(files, n.bin(target))
+		}
 	}
 	return files
 }
