@@ -158,9 +158,7 @@ func (a *app) libraryMembers(version, arch string) ([]member, error) {
 		"example/decode.c":    filepath.Join(a.root, "capi", "example", "decode.c"),
 	}
 	for _, text := range []string{"README.md", "CHANGELOG.md", "LICENSE"} {
-		if file := filepath.Join(a.root, text); exists(file) {
-			files[text] = file
-		}
+		files[text] = filepath.Join(a.root, text)
 	}
 	if err := a.goLicences(files, arch); err != nil {
 		return nil, err

@@ -90,6 +90,7 @@ func TestDistReproducible(t *testing.T) {
 func TestDistExample(t *testing.T) {
 	cc := compiler(t)
 	prefix := unpack(t, dist(t, "..", "--library-only"))
+	require.FileExists(t, filepath.Join(prefix, "LICENSE"))
 	example := filepath.Join(prefix, "example/decode.c")
 	exe := filepath.Join(t.TempDir(), "decode")
 
