@@ -91,7 +91,7 @@ func (s *selection) choosePages() {
 }
 
 // markRows marks, for each past row, the pages that were far for it and that it
-// has not seen (ALGORITHM, step 5).
+// has not seen.
 func (s *selection) markRows() {
 	e, w, l, it, q := s.e, s.w, s.l, s.it, s.q
 	it.rows = grow(it.rows, len(it.pages))

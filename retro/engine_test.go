@@ -18,7 +18,7 @@ func testOptions() Options {
 
 // checkUnion holds, for every row of every step, that the output is exact
 // attention over sink, own local window and the union of the pages seen
-// (ALGORITHM, invariant 2). It keeps its own record of what was seen.
+// (invariant 2). It keeps its own record of what was seen.
 func checkUnion(h *host) func(layer int, rows []Row, out []float32) {
 	sh := h.shape
 	return func(layer int, rows []Row, out []float32) {

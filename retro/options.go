@@ -10,7 +10,7 @@ import (
 // Selector names the rule that scores far pages.
 type Selector int
 
-// The selectors; see ALGORITHM in doc of each.
+// The selectors.
 const (
 	// MeanStd scores q.mean + Beta*sqrt(sum (q*sd)^2): the expected logit plus a
 	// share of its spread over the page.
@@ -127,8 +127,7 @@ var settings = []struct {
 	{"plan_cache", func(o *Options) any { return &o.Planning.Cache }},
 }
 
-// DefaultOptions are the paper's window and period with the selector and page
-// size that ALGORITHM.md measured best.
+// DefaultOptions are the paper's window and period with the selector that measured best (README, fidelity).
 func DefaultOptions() Options {
 	return Options{
 		Budget: 512, MinBudget: 64, Window: 2, Period: 1, Page: 16, Select: MeanStd, Groups: 128, SummaryBits: 8,

@@ -132,14 +132,14 @@ func byLog2(figures [5]float64, n int) float64 {
 }
 
 // exposure is how many pages a token has seen when it leaves a window, per page that
-// it selected: 1.24-1.33 for 2, 1.8-2.3 for 8 (ALGORITHM.md, "What correction
-// brings"); the others lie on the line through them.
+// it selected: 1.24-1.33 for 2, 1.8-2.3 for 8 in experiments that came before this
+// code; the others lie on the line through them.
 func exposure(window int) float64 { return byLog2([5]float64{1, 1.28, 1.66, 2.05, 2.43}, window) }
 
 // divergence is the predicted KL divergence from full attention, relative to that of
 // a budget of 512 without correction.
 //
-// Budget: it falls as 1/budget^0.9. ALGORITHM.md has 0.074 at 16 pages and 0.016 at
+// Budget: it falls as 1/budget^0.9. Those experiments had 0.074 at 16 pages and 0.016 at
 // 88 (an exponent of 0.90), and a selector that is as good with 16 pages as another
 // is with 32, at 0.074 to 0.143 (0.95).
 //

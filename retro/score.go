@@ -103,7 +103,7 @@ func fill(x []float32, v float32) {
 	}
 }
 
-// sumAggregate makes best the sum over the queries of their softmax over the pages (ALGORITHM, aggregation).
+// sumAggregate makes best the sum over the queries of their softmax over the pages.
 func (s *selection) sumAggregate(lo int) {
 	it := s.it
 	best := it.best[lo:s.cut.cols]
@@ -123,7 +123,7 @@ const massSpread = 0.8
 
 // enough cuts the chosen columns, which come back with the best score first, where those
 // before hold the wanted share of the attention together with sink and local
-// window (ALGORITHM, probability budget). What is outside the columns, in two levels, counts as nothing.
+// window. What is outside the columns, in two levels, counts as nothing.
 func (s *selection) enough(lo int, chosen []int32) []int32 {
 	it, queries, near := s.it, s.queries(), s.nearMass()
 	best := it.best[lo:s.cut.cols]
