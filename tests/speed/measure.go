@@ -15,7 +15,6 @@ type contender struct {
 	parsed  retro.Options // zero for stock
 	plan    string        // line of the plan that chose the options, if any
 	runs    []Ran
-	cells   int
 	failure error
 }
 
