@@ -24,12 +24,9 @@ func movable(system string) []string {
 // portableFlags build for every processor of this kind, with a module for each step of its instruction set, and leave
 // no trace of the folders that it was built in.
 func (a *app) portableFlags(n native) []string {
-	folders := "'-ffile-prefix-map=" + n.source + "=llama.cpp' '-ffile-prefix-map=" + n.dir + "=build'"
-	commit := a.pins.Llama.Tree[:9]
-	return append(movable(runtime.GOOS), "-DGGML_NATIVE=OFF", "-DGGML_BACKEND_DL=ON", "-DGGML_CPU_ALL_VARIANTS=ON",
-		"-DLLAMA_BUILD_NUMBER=0", "-DLLAMA_BUILD_COMMIT="+commit,
-		"-DCMAKE_C_FLAGS="+strings.TrimSpace(os.Getenv("CFLAGS")+" "+folders),
-		"-DCMAKE_CXX_FLAGS="+strings.TrimSpace(os.Getenv("CXXFLAGS")+" "+folders))
+	flags := append(movable(runtime.GOOS), "-DGGML_NATIVE=OFF", "-DGGML_BACKEND_DL=ON", "-DGGML_CPU_ALL_VARIANTS=ON",
+		"-DLLAMA_BUILD_NUMBER=0", "-DLLAMA_BUILD_COMMIT="+a.pins.Llama.Tree[:9])
+	return append(flags, compilerFlags(noAMX, "'-ffile-prefix-map="+n.source+"=llama.cpp'", "'-ffile-prefix-map="+n.dir+"=build'")...)
 }
 
 // portable builds the patched llama.cpp for the archive.

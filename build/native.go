@@ -18,6 +18,10 @@ import (
 var cmakeFlags = []string{"-DCMAKE_BUILD_TYPE=Release", "-DLLAMA_CURL=OFF", "-DLLAMA_OPENSSL=OFF",
 	"-DLLAMA_BUILD_UI=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF"}
 
+// noAMX leaves out ggml's AMX kernels. gcc drops what they write to the tile configuration before they load it, so that
+// the first prompt of a quantised model ends the process (https://github.com/ggml-org/llama.cpp/pull/26954).
+const noAMX = "-U__AMX_INT8__"
+
 // patchedFlags are those of the patched build alone: layers on other machines are tested with it.
 var patchedFlags = append([]string{"-DGGML_RPC=ON"}, movable(runtime.GOOS)...)
 
@@ -48,6 +52,10 @@ func (a *app) toolchain() (toolchain, error) {
 	if missing != nil {
 		return toolchain{}, missing
 	}
+	cpu := processor(a)
+	if strings.Contains(cpu, "amx_int8") {
+		flags = slices.Concat(flags, compilerFlags(noAMX))
+	}
 	hash := sha256.New()
 	fmt.Fprintln(hash, a.pins.Llama.Tree, flags, runtime.GOOS, runtime.GOARCH, cc, cxx, os.Getenv("CFLAGS"), os.Getenv("CXXFLAGS"))
 	for _, compiler := range []string{cc, cxx} {
@@ -57,9 +65,14 @@ func (a *app) toolchain() (toolchain, error) {
 		}
 		fmt.Fprintln(hash, version)
 	}
-	// llama.cpp compiles for the processor at hand.
-	fmt.Fprintln(hash, processor(a))
+	fmt.Fprintln(hash, cpu) // for which llama.cpp is compiled
 	return toolchain{flags: flags, key: fmt.Sprintf("%x", hash.Sum(nil))[:12]}, nil
+}
+
+// compilerFlags are the user's and more.
+func compilerFlags(more ...string) []string {
+	text := strings.Join(more, " ")
+	return []string{"-DCMAKE_C_FLAGS=" + strings.TrimSpace(os.Getenv("CFLAGS")+" "+text), "-DCMAKE_CXX_FLAGS=" + strings.TrimSpace(os.Getenv("CXXFLAGS")+" "+text)}
 }
 
 func firstOf(a, b string) string {

@@ -165,6 +165,9 @@ func TestDistPrograms(t *testing.T) {
 			}
 			prefix := unpack(t, dist(t, "..", args...))
 			requireMovable(t, prefix)
+			if kind == "portable" {
+				requireNoAMX(t, prefix)
+			}
 			for _, name := range []string{"llama-cli", "llama-server", "llama-bench"} {
 				run(t, filepath.Join(prefix, "bin", name), "--help")
 			}
@@ -206,6 +209,16 @@ func requireMovable(t *testing.T, prefix string) {
 		file.Close()
 	}
 	require.Greater(t, found, 8)
+}
+
+// requireNoAMX checks that the module for processors with AMX does not use it, which would end the process.
+func requireNoAMX(t *testing.T, prefix string) {
+	if runtime.GOARCH != "amd64" {
+		return
+	}
+	module, err := os.ReadFile(filepath.Join(prefix, "lib/libggml-cpu-sapphirerapids.so"))
+	require.NoError(t, err)
+	require.NotContains(t, string(module), "AMX is not ready")
 }
 
 // The patches of an archive go onto a llama.cpp checkout by one command, which has the CMake option then.
