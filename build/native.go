@@ -24,7 +24,7 @@ var patchedFlags = append([]string{"-DGGML_RPC=ON"}, movable(runtime.GOOS)...)
 var (
 	patchedTargets = []string{"llama-cli", "llama-completion", "llama-bench", "llama-perplexity", "llama-server",
 		"llama-batched-bench", "llama-quantize", "ggml-rpc-server"}
-	stockTargets = []string{"llama", "llama-bench"}
+	stockTargets = []string{"llama", "llama-bench", "llama-server"}
 )
 
 // toolchain is what two builds must share to be the same.
