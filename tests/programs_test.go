@@ -186,14 +186,19 @@ type serverFigures struct {
 	GBPerSecond float64 `json:"retro_gb_per_second"`
 }
 
+// timings are what a request took.
+type timings struct {
+	CacheN        int `json:"cache_n"`
+	Drafted       int `json:"draft_n"`
+	DraftAccepted int `json:"draft_n_accepted"`
+	serverFigures
+}
+
 type completion struct {
 	Content string
 	Tokens  []int
-	Timings struct {
-		CacheN int `json:"cache_n"`
-		serverFigures
-	}
-	Retro struct{ Summary, Plan string } `json:"retro_attn"` // of the context up to then
+	Timings timings
+	Retro   struct{ Summary, Plan string } `json:"retro_attn"` // of the context up to then
 }
 
 func complete(url, prompt string, slot int) (c completion, err error) {
@@ -201,7 +206,7 @@ func complete(url, prompt string, slot int) (c completion, err error) {
 }
 
 // post asks the server and reads its answer.
-func post(url string, ask map[string]any, answer any) error {
+func post(url string, ask, answer any) error {
 	body, err := json.Marshal(ask)
 	if err != nil {
 		return err
