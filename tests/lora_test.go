@@ -48,8 +48,9 @@ func TestServerAdapter(t *testing.T) {
 	require.Greater(t, d.worst, 2*soakStep, "the adapter changes too little to be missed")
 
 	exact := startServer(t, 1, append(exactly, "--lora", path)...)
-	requireAlike(t, want, q.must(t, exact.url))
-	requireAlike(t, wantPlain, plain(q).must(t, exact.url))
+	// Random weights make more of rounding: with this adapter stock llama.cpp is off by 0.05 itself without flash attention.
+	requireAlike(t, want, q.must(t, exact.url), 4*soakMean)
+	requireAlike(t, wantPlain, plain(q).must(t, exact.url), soakMean)
 	require.NoError(t, exact.kill())
 
 	bare := startServer(t, 1, sparsely...)

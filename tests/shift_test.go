@@ -39,14 +39,14 @@ func (q *asked) must(t *testing.T, url string) reply {
 	return r
 }
 
-// requireAlike fails if answers differ by more than rounding.
-func requireAlike(t *testing.T, want, got reply) {
+// requireAlike fails if answers differ by more than rounding, or by more than so much in the mean.
+func requireAlike(t *testing.T, want, got reply, mean float64) {
 	t.Helper()
 	d, err := differs(want, got)
 	require.NoError(t, err)
 	t.Logf("%d of %d tokens compared: log-probability off by %.2g in the mean and %.2g at most", d.steps, len(want.steps), d.sum/float64(d.steps), d.worst)
 	require.Less(t, d.worst, soakStep)
-	require.Less(t, d.sum/float64(d.steps), soakMean)
+	require.Less(t, d.sum/float64(d.steps), mean)
 }
 
 // A text that outgrows the context goes on: half of it is dropped, again and again. What is left is attended to exactly
@@ -62,7 +62,7 @@ func TestServerContextShift(t *testing.T) {
 	exact := startServer(t, 1, append(args, exactly...)...)
 	got := q.must(t, exact.url)
 	require.NoError(t, exact.kill())
-	requireAlike(t, want, got)
+	requireAlike(t, want, got, soakMean)
 	require.Equal(t, q.predict-1, got.timings.Tokens)
 	require.Zero(t, got.timings.Sparse)
 
