@@ -28,7 +28,7 @@ var patchedFlags = append([]string{"-DGGML_RPC=ON"}, movable(runtime.GOOS)...)
 var (
 	patchedTargets = []string{"llama-cli", "llama-completion", "llama-bench", "llama-perplexity", "llama-server",
 		"llama-batched-bench", "llama-quantize", "ggml-rpc-server"}
-	stockTargets = []string{libraryTarget, "llama-bench"}
+	stockTargets = []string{libraryTarget, "llama-bench", "llama-server"}
 )
 
 const libraryTarget = "llama" // libllama, which is no program

@@ -117,12 +117,11 @@ func freeAddress(t *testing.T) (host, port, address string) {
 	return host, port, address
 }
 
-// background runs a program of the patched build until the test ends, and waits until it is up. A failed test shows
-// what it printed.
-func background(t *testing.T, up func() bool, name string, args ...string) *exec.Cmd {
+// background runs a program until the test ends, and waits until it is up. A failed test shows what it printed.
+func background(t *testing.T, up func() bool, path string, args ...string) *exec.Cmd {
 	var log bytes.Buffer
-	cmd := exec.Command(filepath.Join(setting(t, "RETRO_PATCHED_DIR"), name), args...)
-	cmd.Stdout, cmd.Stderr = &log, &log
+	cmd := exec.Command(path, args...)
+	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = &log, &log, withParent()
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {
 		cmd.Process.Kill()
@@ -131,7 +130,7 @@ func background(t *testing.T, up func() bool, name string, args ...string) *exec
 			t.Log(log.String())
 		}
 	})
-	require.Eventually(t, up, 2*time.Minute, 100*time.Millisecond, "%s does not start", name)
+	require.Eventually(t, up, 2*time.Minute, 100*time.Millisecond, "%s does not start", path)
 	return cmd
 }
 
@@ -155,8 +154,13 @@ func serve(t *testing.T, slots int, args ...string) string {
 	return startServer(t, slots, append([]string{"--retro-attn", "--retro-budget", "128", "--retro-min-ctx", "256"}, args...)...).url
 }
 
-// startServer starts llama-server with a context of 4096 tokens a slot, unless the arguments say otherwise.
+// startServer starts the patched llama-server with a context of 4096 tokens a slot, unless the arguments say otherwise.
 func startServer(t *testing.T, slots int, args ...string) server {
+	return startServerOf(t, setting(t, "RETRO_PATCHED_DIR"), slots, args...)
+}
+
+// startServerOf is that of a build.
+func startServerOf(t *testing.T, dir string, slots int, args ...string) server {
 	host, port, address := freeAddress(t)
 	up := func() bool {
 		r, err := http.Get("http://" + address + "/health")
@@ -166,7 +170,7 @@ func startServer(t *testing.T, slots int, args ...string) server {
 		r.Body.Close()
 		return r.StatusCode == http.StatusOK
 	}
-	cmd := background(t, up, "llama-server", append([]string{"-m", setting(t, "RETRO_MODEL"), "--host", host, "--port", port,
+	cmd := background(t, up, filepath.Join(dir, "llama-server"), append([]string{"-m", setting(t, "RETRO_MODEL"), "--host", host, "--port", port,
 		"-t", "2", "-np", fmt.Sprint(slots), "-c", fmt.Sprint(4096 * slots)}, args...)...)
 	return server{"http://" + address, cmd}
 }
@@ -182,14 +186,19 @@ type serverFigures struct {
 	GBPerSecond float64 `json:"retro_gb_per_second"`
 }
 
+// timings are what a request took.
+type timings struct {
+	CacheN        int `json:"cache_n"`
+	Drafted       int `json:"draft_n"`
+	DraftAccepted int `json:"draft_n_accepted"`
+	serverFigures
+}
+
 type completion struct {
 	Content string
 	Tokens  []int
-	Timings struct {
-		CacheN int `json:"cache_n"`
-		serverFigures
-	}
-	Retro struct{ Summary, Plan string } `json:"retro_attn"` // of the context up to then
+	Timings timings
+	Retro   struct{ Summary, Plan string } `json:"retro_attn"` // of the context up to then
 }
 
 func complete(url, prompt string, slot int) (c completion, err error) {
@@ -197,7 +206,7 @@ func complete(url, prompt string, slot int) (c completion, err error) {
 }
 
 // post asks the server and reads its answer.
-func post(url string, ask map[string]any, answer any) error {
+func post(url string, ask, answer any) error {
 	body, err := json.Marshal(ask)
 	if err != nil {
 		return err

@@ -22,7 +22,7 @@ func startRPC(t *testing.T) string {
 		}
 		return err == nil
 	}
-	background(t, up, "ggml-rpc-server", "-H", host, "-p", port, "-t", "1")
+	background(t, up, filepath.Join(setting(t, "RETRO_PATCHED_DIR"), "ggml-rpc-server"), "-H", host, "-p", port, "-t", "1")
 	return address
 }
 

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"net/http"
@@ -52,6 +53,7 @@ type asked struct {
 	kind    string
 	prompt  []int
 	predict int
+	more    map[string]any // further fields of the request
 	alone   reply
 }
 
@@ -84,6 +86,7 @@ type reply struct {
 	end       string // "limit", "truncated", "cancelled", or the type of an error
 	message   string // of the error, after its code
 	predicted int
+	timings   timings
 }
 
 // difference is how far the steps of one answer are from those of another.
@@ -123,8 +126,10 @@ func differs(alone, got reply) (d difference, err error) {
 func (q *asked) ask(ctx context.Context, url string, pieces int) (r reply, err error) {
 	ctx, hangUp := context.WithCancel(ctx)
 	defer hangUp()
-	body, err := json.Marshal(map[string]any{"prompt": q.prompt, "n_predict": q.predict, "temperature": 0, "cache_prompt": false,
-		"ignore_eos": true, "stream": true, "n_probs": soakTop})
+	fields := map[string]any{"prompt": q.prompt, "n_predict": q.predict, "temperature": 0, "cache_prompt": false,
+		"ignore_eos": true, "stream": true, "n_probs": soakTop}
+	maps.Copy(fields, q.more)
+	body, err := json.Marshal(fields)
 	if err != nil {
 		return r, err
 	}
@@ -162,12 +167,13 @@ func (q *asked) ask(ctx context.Context, url string, pieces int) (r reply, err e
 			Stop, Truncated bool
 			StopType        string `json:"stop_type"`
 			Predicted       int    `json:"tokens_predicted"`
+			Timings         timings
 			Error           *failure
 		}
 		if err := json.Unmarshal([]byte(data), &piece); err != nil {
 			return r, fmt.Errorf("%w in %s", err, data)
 		}
-		r.steps, r.predicted = append(r.steps, piece.Steps...), piece.Predicted
+		r.steps, r.predicted, r.timings = append(r.steps, piece.Steps...), piece.Predicted, piece.Timings
 		switch {
 		case piece.Error != nil:
 			r.end, r.message = piece.Error.Type, fmt.Sprintf("%d: %s", piece.Error.Code, piece.Error.Message)

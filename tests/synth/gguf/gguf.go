@@ -78,7 +78,7 @@ const (
 // Set writes a key: an int, float64, bool or string, or a list of strings, float32 or int32. It is of the
 // architecture unless it has a prefix of its own.
 func (f *File) Set(key string, value any) {
-	if !strings.HasPrefix(key, "general.") && !strings.HasPrefix(key, "tokenizer.") {
+	if !strings.HasPrefix(key, "general.") && !strings.HasPrefix(key, "tokenizer.") && !strings.HasPrefix(key, "adapter.") {
 		key = f.arch + "." + key
 	}
 	put(&f.keys, key)
