@@ -43,8 +43,8 @@ const (
 // soakFull is what llama-server tells all requests in work when the cache that they share is full.
 const soakFull = "500: Context size has been exceeded."
 
-// soakGrowth is what the memory may grow after the first round, in kB: less than 10 kB for each request of half an hour,
-// and more than the heaps of C++ and Go take and give back.
+// soakGrowth is what the memory may grow after the first round, in kB: less than 10 kB for each request of half an hour. The
+// heaps of C++ and Go take 4 MB from the 20th request to the 200th, none of it without the feature, and 8 kB in the 60 after.
 const soakGrowth = 16 << 10
 
 // asked is a request, always the same.
