@@ -2,11 +2,14 @@ package tests
 
 import (
 	"bytes"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,53 +19,96 @@ import (
 // What goes wrong around the library, and where it is tested that the host gets a clear error and goes on:
 //
 //	library missing                here; TestOffIsStock, TestDrift (bridge)
-//	not a library, wrong version   here; TestDrift (bridge)
+//	not a library, wrong version   here, also beside the programs and for a Go host; TestDrift (bridge)
 //	library fails while decoding   TestLibraryFailsMidway
-//	state truncated or damaged     TestStateDamaged, TestCABI, TestLoadRefuses (retro); the file of a slot: here
+//	state truncated or damaged     TestStateDamaged, TestCABI, TestLoadRefuses (retro); the file of a slot: TestSlotFileDamaged
 //	page metadata corrupted        the same: the section of a state holds the page summaries, under a checksum
 //	out of memory on init          too few addresses: here; absurd shapes: TestFootprint (retro). Go ends the process when memory itself runs out
 //	thread count changed           here
 //	fork after load                here
 //	kill -9 while a slot is saved  here at any moment; TestServerKilledWhileSaving in the middle of writing
 
-// A flag that asks for a library that cannot be used stops the program with one sentence; the environment variable is a warning, and
-// the text is that of the program without it.
-func TestLibraryRefused(t *testing.T) {
+// refused is a libretroattn that cannot be used, and what the error says.
+type refused struct{ name, path, want string }
+
+func refusedLibraries(t *testing.T) []refused {
 	cc, dir := compiler(t), t.TempDir()
-	missing, text, other, version := filepath.Join(dir, "none.so"), filepath.Join(dir, "text.so"), filepath.Join(dir, "other.so"), filepath.Join(dir, "version.so")
+	text, other, version := filepath.Join(dir, "text.so"), filepath.Join(dir, "other.so"), filepath.Join(dir, "version.so")
 	require.NoError(t, os.WriteFile(text, []byte("this is not a library"), 0o644))
 	run(t, cc, "-shared", "-fPIC", "-o", other, "-xc", os.DevNull)
 	run(t, cc, "-shared", "-fPIC", "-I../capi", "-DSTUB_ABI=77", "-o", version, "testdata/stub.c")
-	complete := func(env []string, args ...string) (text, log string, err error) {
-		var out, msg bytes.Buffer
-		cmd := exec.Command(filepath.Join(setting(t, "RETRO_PATCHED_DIR"), "llama-completion"), append(args,
-			"-m", setting(t, "RETRO_MODEL"), "-t", "1", "-c", "512", "-p", "The capital of France is", "-n", "8", "--temp", "0", "-no-cnv", "-st")...)
-		cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), env...), &out, &msg
-		err = cmd.Run()
-		return out.String(), msg.String(), err
+	return []refused{
+		{"not a library", text, text + " cannot be loaded"},
+		{"another library", other, other + " has no retro_version: it is not a libretroattn of the version this program needs"},
+		{"another version", version, "of the interface, this library has 77"},
 	}
-	stock, _, err := complete(nil)
+}
+
+// shortCompletion runs llama-completion on a short prompt.
+func shortCompletion(dir, model string, env []string, args ...string) (text, log string, err error) {
+	var out, msg bytes.Buffer
+	cmd := exec.Command(filepath.Join(dir, "llama-completion"), append(args,
+		"-m", model, "-t", "1", "-c", "512", "-p", "The capital of France is", "-n", "8", "--temp", "0", "-no-cnv", "-st")...)
+	cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), env...), &out, &msg
+	err = cmd.Run()
+	return out.String(), msg.String(), err
+}
+
+// A flag that asks for a library that cannot be used stops the program with one sentence; the environment variable is a warning, and
+// the text is that of the program without it.
+func TestLibraryRefused(t *testing.T) {
+	dir, model := setting(t, "RETRO_PATCHED_DIR"), setting(t, "RETRO_MODEL")
+	stock, _, err := shortCompletion(dir, model, nil)
 	require.NoError(t, err)
 	require.Contains(t, stock, "France is")
-	for _, c := range []struct{ name, path, want string }{
-		{"missing", missing, missing + " cannot be loaded"},
-		{"not a library", text, text + " cannot be loaded"},
-		{"another library", other, "has no retro_version: it is not a libretroattn of the version this program needs"},
-		{"another version", version, "of the interface, this library has 77"},
-	} {
+	missing := filepath.Join(t.TempDir(), "none.so")
+	for _, c := range append(refusedLibraries(t), refused{"missing", missing, missing + " cannot be loaded"}) {
 		t.Run(c.name, func(t *testing.T) {
-			_, log, err := complete(nil, "--retro-attn", "--retro-lib", c.path)
+			_, log, err := shortCompletion(dir, model, nil, "--retro-attn", "--retro-lib", c.path)
 			var exit *exec.ExitError
 			require.ErrorAs(t, err, &exit)
 			require.Equal(t, 1, exit.ExitCode(), log)
 			require.Contains(t, log, "--retro-attn: ")
 			require.Contains(t, log, c.want)
 
-			got, log, err := complete([]string{"LLAMA_RETRO_ATTN=", "LLAMA_RETRO_LIB=" + c.path})
+			got, log, err := shortCompletion(dir, model, []string{"LLAMA_RETRO_ATTN=", "LLAMA_RETRO_LIB=" + c.path})
 			require.NoError(t, err, log)
 			require.Contains(t, log, "retro attention is off: ")
 			require.Contains(t, log, c.want)
 			require.Equal(t, stock, got)
+		})
+	}
+	t.Run("beside the program", func(t *testing.T) { // it is named, not the place that is tried last
+		beside := t.TempDir()
+		files, err := filepath.Glob(filepath.Join(dir, "lib*"))
+		require.NoError(t, err)
+		for _, f := range files {
+			require.NoError(t, os.Symlink(f, filepath.Join(beside, filepath.Base(f))))
+		}
+		program, err := os.ReadFile(filepath.Join(dir, "llama-completion"))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(beside, "llama-completion"), program, 0o755))
+		library := filepath.Join(beside, "libretroattn.so.1")
+		require.NoError(t, os.Remove(library))
+		require.NoError(t, os.WriteFile(library, []byte("this is not a library"), 0o644))
+		got, log, err := shortCompletion(beside, model, []string{"LLAMA_RETRO_ATTN="})
+		require.NoError(t, err, log)
+		require.Contains(t, log, "retro attention is off: "+library+" cannot be loaded")
+		require.Equal(t, stock, got)
+	})
+}
+
+// A Go host gets the error, and its context goes on as if it had not asked.
+func TestLibraryRefusedInGo(t *testing.T) {
+	j := job{Dir: setting(t, "RETRO_PATCHED_DIR"), Model: setting(t, "RETRO_MODEL"), Seqs: 1, Script: oneSequence(prose(t, model(t, "RETRO_MODEL"), 700))}
+	stock := j.start(t)
+	for _, c := range refusedLibraries(t) {
+		t.Run(c.name, func(t *testing.T) {
+			j.Retro = c.path
+			got, log := j.startAndListen(t)
+			require.Regexp(t, `(?m)^bridge: .*`+regexp.QuoteMeta(filepath.Base(c.path))+`.*$|this library has 77$`, log)
+			require.Equal(t, 1, strings.Count(log, "\n"), log)
+			require.True(t, same(stock, got))
 		})
 	}
 }
@@ -112,8 +158,7 @@ func TestForkAfterLoad(t *testing.T) {
 	require.Equal(t, "ok\n", run(t, compileC(t, compiler(t), library(t), "fork")))
 }
 
-// Servers are killed at random moments around saving a slot; another one restores the file and goes on as the first did. A
-// file that was cut is refused, or restored without the library's part, and the server answers as before.
+// Servers are killed at random moments around saving a slot; another one restores the file and goes on as the first did.
 func TestSlotFileSurvives(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "slot")
@@ -160,17 +205,29 @@ func TestSlotFileSurvives(t *testing.T) {
 		require.Equal(t, want.Timings.CacheN, got.Timings.CacheN)
 		require.Equal(t, want.Content, got.Content)
 	}
+}
 
-	// Not in between: stock llama.cpp asserts on a file that ends within keys and values.
-	restored := 0
-	for _, n := range []int{0, 1, 40, len(saved) * 98 / 100, len(saved) - 100, len(saved) - 1} {
-		require.NoError(t, os.WriteFile(file+".cut", saved[:n], 0o644))
-		if slot(s.url, "restore", "slot.cut") == nil {
-			restored++
-		}
-		require.NotEmpty(t, ask(s.url).Content, "cut after %d", n)
-		require.NoError(t, slot(s.url, "restore", "slot"))
-		require.Equal(t, want.Content, ask(s.url).Content, "cut after %d", n)
+// A signal ends llama-cli also while the model loads, when there is no loop yet that could be told to end.
+func TestInterruptedWhileLoading(t *testing.T) {
+	cmd := exec.Command(filepath.Join(setting(t, "RETRO_PATCHED_DIR"), "llama-cli"), "-m", setting(t, "RETRO_MODEL"), "-t", "1", "-c", "512",
+		"--retro-attn", "--retro-target", "balanced") // measuring takes a second
+	cmd.Env = append(os.Environ(), "LLAMA_CACHE="+t.TempDir())
+	input, err := cmd.StdinPipe() // open, so that it waits where it is not told to end
+	require.NoError(t, err)
+	defer input.Close()
+	output, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	hangs := time.AfterFunc(2*time.Minute, func() { cmd.Process.Kill() })
+	var said []byte
+	for one := make([]byte, 1); !bytes.HasSuffix(said, []byte("Loading model")); said = append(said, one...) {
+		_, err := output.Read(one)
+		require.NoError(t, err)
 	}
-	require.Equal(t, 3, restored, "the library's part is left out where it is cut")
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	_, err = io.Copy(io.Discard, output)
+	require.NoError(t, err)
+	cmd.Wait() // its error is that it could not load
+	require.True(t, hangs.Stop(), "it did not end")
+	require.Equal(t, 1, cmd.ProcessState.ExitCode())
 }

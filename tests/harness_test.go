@@ -39,6 +39,7 @@ func TestMain(m *testing.M) {
 // job is a script and where to run it.
 type job struct {
 	Dir, Model string
+	Retro      string // a libretroattn to switch on, or to say on standard error why not
 	Seqs       int
 	Unified    bool
 	Script     script
@@ -49,7 +50,7 @@ func child(in io.Reader, out io.Writer) error {
 	if err := json.NewDecoder(in).Decode(&j); err != nil {
 		return err
 	}
-	lib, err := bridge.Load(bridge.Paths{Dir: j.Dir})
+	lib, err := bridge.Load(bridge.Paths{Dir: j.Dir, Retro: j.Retro})
 	if err != nil {
 		return err
 	}
@@ -60,6 +61,11 @@ func child(in io.Reader, out io.Writer) error {
 	ctx, err := model.NewContext(contextParams(j.Seqs, j.Unified))
 	if err != nil {
 		return err
+	}
+	if j.Retro != "" {
+		if err := ctx.EnableRetro(""); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
 	}
 	logits, err := j.Script.play(ctx)
 	if err != nil {
@@ -75,6 +81,13 @@ func child(in io.Reader, out io.Writer) error {
 
 // start runs a job in a process of its own and returns the rows of logits.
 func (j job) start(t *testing.T, env ...string) [][]float32 {
+	t.Helper()
+	rows, _ := j.startAndListen(t, env...)
+	return rows
+}
+
+// startAndListen is start that also returns what was said on standard error.
+func (j job) startAndListen(t *testing.T, env ...string) ([][]float32, string) {
 	t.Helper()
 	in, err := json.Marshal(j)
 	require.NoError(t, err)
@@ -92,7 +105,7 @@ func (j job) start(t *testing.T, env ...string) [][]float32 {
 		require.NoError(t, binary.Read(&out, binary.LittleEndian, rows[i]))
 	}
 	require.Zero(t, out.Len())
-	return rows
+	return rows, msg.String()
 }
 
 func contextParams(seqs int, unified bool) bridge.ContextParams {

@@ -1,0 +1,120 @@
+package tests
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// slotHeads are the places in the file of a slot that are not keys and values, and where it ends but for the library's part.
+func slotHeads(t *testing.T, data []byte) (heads []int, end int) {
+	at := 0
+	read := func() int {
+		for i := range 4 {
+			heads = append(heads, at+i)
+		}
+		at += 4
+		return int(binary.LittleEndian.Uint32(data[at-4:]))
+	}
+	skip := func(words int) {
+		for range words {
+			read()
+		}
+	}
+	skip(2)      // magic, version
+	skip(read()) // tokens
+	require.Equal(t, 1, read(), "streams")
+	cells := read()
+	skip(3 * cells) // position, number of sequences, sequence
+	skip(1)         // whether values are transposed
+	for range 2 * read() {
+		skip(1) // type
+		row := read()
+		skip(1)
+		at += cells * row
+	}
+	end = at
+	for skip(4); at < end+160; at++ { // magic, version, size; then the library's own
+		heads = append(heads, at)
+	}
+	require.Less(t, at, len(data))
+	return heads, end
+}
+
+// A slot's file that is cut anywhere, or whose heads are damaged, is refused with an error or restored without the
+// library's part; the server allocates no more than before and answers on. Without the feature, too.
+func TestSlotFileDamaged(t *testing.T) {
+	for name, args := range map[string][]string{"on": {"--retro-attn", "--retro-budget", "16", "--retro-min-ctx", "16", "--retro-opts", "local=16"}, "off": nil} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := startServer(t, 1, append([]string{"--slot-save-path", dir, "--cache-ram", "0"}, args...)...)
+			slot := func(action, name string) error {
+				var answer map[string]any
+				return post(s.url+"/slots/0?action="+action, map[string]any{"filename": name}, &answer)
+			}
+			prompt := longPrompt(t)[:300]
+			ask := func() (string, error) {
+				var c completion
+				err := post(s.url+"/completion", map[string]any{"prompt": prompt, "n_predict": 4, "temperature": 0, "id_slot": 0, "ignore_eos": true}, &c)
+				return c.Content, err
+			}
+			_, err := ask()
+			require.NoError(t, err)
+			require.NoError(t, slot("save", "good"))
+			good, err := os.ReadFile(filepath.Join(dir, "good"))
+			require.NoError(t, err)
+			want, err := ask()
+			require.NoError(t, err)
+			parse := good
+			if args == nil {
+				parse = append(slices.Clone(good), make([]byte, 256)...) // no library's part
+			}
+			heads, end := slotHeads(t, parse)
+			require.Equal(t, args == nil, end == len(good))
+
+			rng := rand.New(rand.NewPCG(11, 12))
+			refused, most := 0, memory(t, s.cmd.Process.Pid, "VmHWM")
+			try := func(what string, bad []byte) (restored bool) {
+				require.NoError(t, os.WriteFile(filepath.Join(dir, "bad"), bad, 0o644))
+				err := slot("restore", "bad")
+				if err != nil {
+					require.Contains(t, err.Error(), "Unable to restore slot", what)
+					refused++
+				} else if _, err := ask(); err != nil { // where positions were damaged, which nothing can tell
+					require.Contains(t, err.Error(), "status ", what)
+				}
+				require.NoError(t, slot("restore", "good"), what)
+				again, failed := ask()
+				require.NoError(t, failed, what)
+				require.Equal(t, want, again, what)
+				return err == nil
+			}
+			cuts := []int{0, 1, 3, 4, 8, 10, 11, 12, 13, end - 1, end, len(good) - 1}
+			for range 20 {
+				cuts = append(cuts, rng.IntN(len(good)), heads[rng.IntN(len(heads))])
+			}
+			for _, n := range cuts {
+				if n < len(good) {
+					require.Equal(t, n >= end, try(fmt.Sprintf("cut after %d", n), good[:n]), "cut after %d of %d, the library's part is from %d on", n, len(good), end)
+				}
+			}
+			for range 80 {
+				bad, at := slices.Clone(good), heads[rng.IntN(len(heads))]
+				if at < len(good) {
+					bad[at] = []byte{0, 1, 0x7f, 0x80, 0xff, bad[at] ^ 1, byte(rng.Uint32())}[rng.IntN(7)]
+					try(fmt.Sprintf("byte %d of %d: %#x, not %#x", at, len(good), bad[at], good[at]), bad)
+				}
+			}
+			grown := memory(t, s.cmd.Process.Pid, "VmHWM") - most
+			t.Logf("%d files refused, the most memory %+d kB", refused, grown)
+			require.Greater(t, refused, 40)
+			require.Less(t, grown, 64<<10)
+		})
+	}
+}
