@@ -16,7 +16,7 @@ import (
 )
 
 var cmakeFlags = []string{"-DCMAKE_BUILD_TYPE=Release", "-DLLAMA_CURL=OFF", "-DLLAMA_OPENSSL=OFF",
-	"-DLLAMA_BUILD_UI=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF"}
+	"-DLLAMA_BUILD_UI=OFF", "-DLLAMA_USE_PREBUILT_UI=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF"}
 
 // noAMX leaves out ggml's AMX kernels. gcc drops what they write to the tile configuration before they load it, so that
 // the first prompt of a quantised model ends the process (https://github.com/ggml-org/llama.cpp/pull/26954).

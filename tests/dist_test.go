@@ -240,7 +240,7 @@ func TestDistPatches(t *testing.T) {
 
 	for value, defined := range map[string]bool{"ON": true, "OFF": false} {
 		dir := filepath.Join(t.TempDir(), value)
-		run(t, "cmake", "-S", checkout, "-B", dir, "-DLLAMA_RETRO_ATTN="+value, "-DLLAMA_OPENSSL=OFF", "-DLLAMA_BUILD_UI=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF")
+		run(t, "cmake", "-S", checkout, "-B", dir, "-DLLAMA_RETRO_ATTN="+value, "-DLLAMA_OPENSSL=OFF", "-DLLAMA_BUILD_UI=OFF", "-DLLAMA_USE_PREBUILT_UI=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF")
 		commands, err := os.ReadFile(filepath.Join(dir, "compile_commands.json"))
 		require.NoError(t, err)
 		require.Equal(t, defined, strings.Contains(string(commands), "-DLLAMA_USE_RETRO_ATTN"))

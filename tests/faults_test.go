@@ -2,7 +2,6 @@ package tests
 
 import (
 	"bytes"
-	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -205,29 +204,4 @@ func TestSlotFileSurvives(t *testing.T) {
 		require.Equal(t, want.Timings.CacheN, got.Timings.CacheN)
 		require.Equal(t, want.Content, got.Content)
 	}
-}
-
-// A signal ends llama-cli also while the model loads, when there is no loop yet that could be told to end.
-func TestInterruptedWhileLoading(t *testing.T) {
-	cmd := exec.Command(filepath.Join(setting(t, "RETRO_PATCHED_DIR"), "llama-cli"), "-m", setting(t, "RETRO_MODEL"), "-t", "1", "-c", "512",
-		"--retro-attn", "--retro-target", "balanced") // measuring takes a second
-	cmd.Env = append(os.Environ(), "LLAMA_CACHE="+t.TempDir())
-	input, err := cmd.StdinPipe() // open, so that it waits where it is not told to end
-	require.NoError(t, err)
-	defer input.Close()
-	output, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	hangs := time.AfterFunc(2*time.Minute, func() { cmd.Process.Kill() })
-	var said []byte
-	for one := make([]byte, 1); !bytes.HasSuffix(said, []byte("Loading model")); said = append(said, one...) {
-		_, err := output.Read(one)
-		require.NoError(t, err)
-	}
-	require.NoError(t, cmd.Process.Signal(os.Interrupt))
-	_, err = io.Copy(io.Discard, output)
-	require.NoError(t, err)
-	cmd.Wait() // its error is that it could not load
-	require.True(t, hangs.Stop(), "it did not end")
-	require.Equal(t, 1, cmd.ProcessState.ExitCode())
 }
