@@ -170,13 +170,16 @@ func (t *tally) ran() int { return t.passed + t.failed }
 
 var logPrefix = regexp.MustCompile(`^\s+\S+\.go:\d+: `)
 
-// skipReason is what t.Skip was given.
+// skipReason is what t.Skip was given, the last that was logged.
 func skipReason(output string) string {
 	var reason []string
 	for line := range strings.Lines(output) {
 		line = strings.TrimRight(line, "\n")
 		if strings.HasPrefix(line, "=== ") || strings.HasPrefix(strings.TrimSpace(line), "--- ") {
 			continue
+		}
+		if logPrefix.MatchString(line) {
+			reason = nil
 		}
 		reason = append(reason, strings.TrimSpace(logPrefix.ReplaceAllString(line, "")))
 	}

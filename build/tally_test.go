@@ -38,7 +38,7 @@ func TestParent(t *testing.T) {
 	t.Log("said by the parent")
 	t.Run("good", func(t *testing.T) {})
 	t.Run("bad", func(t *testing.T) { t.Error("said by the child") })
-	t.Run("skipped", func(t *testing.T) { t.Skip("no such\nprocessor") })
+	t.Run("skipped", func(t *testing.T) { t.Log("said before"); t.Skip("no such\nprocessor") })
 }
 func TestOwnFault(t *testing.T) {
 	t.Run("good", func(t *testing.T) {})
