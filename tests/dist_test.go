@@ -253,6 +253,7 @@ func TestDistPatches(t *testing.T) {
 // requireWithout builds llama.cpp with the option off, which says so when it is asked for the feature.
 func requireWithout(t *testing.T, dir string) {
 	run(t, "cmake", "--build", dir, "--target", "llama", "-j", "2")
+	require.NoError(t, os.Symlink(library(t), filepath.Join(dir, "bin/libretroattn.so.1")))
 	out, err := chatProgram(t, filepath.Join(dir, "bin"), "--retro", "").CombinedOutput()
 	require.Error(t, err, string(out))
 	require.Contains(t, string(out), "see the CMake option LLAMA_RETRO_ATTN")
