@@ -404,7 +404,8 @@ func TestSoak(t *testing.T) {
 				both.check(t, true)
 			}
 			after, grown := metrics(t, server.url), memory(t, server.cmd.Process.Pid, "VmRSS")-kb
-			t.Logf("memory: %d kB after %d requests, %+d kB after %d more", kb, warm.requests(), grown, s.requests())
+			t.Logf("memory: %d kB after %d requests, %+d kB after %d more; summaries and windows %+.0f kB", kb, warm.requests(), grown, s.requests(),
+				(after["retro_memory_bytes"]-before["retro_memory_bytes"])/1024)
 			require.Less(t, grown, soakGrowth)
 			t.Logf("%.2f slots at work in the mean of all steps, those alone included", after["n_busy_slots_per_decode"])
 			require.Greater(t, after["n_busy_slots_per_decode"], 1.5, "nobody had company")
