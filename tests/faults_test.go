@@ -163,8 +163,8 @@ func TestSlotFileSurvives(t *testing.T) {
 	file := filepath.Join(dir, "slot")
 	args := []string{"--slot-save-path", dir, "--retro-attn", "--retro-budget", "128", "--retro-min-ctx", "256"}
 	slot := func(url, action, name string) error {
-		var answer map[string]any
-		return post(url+"/slots/0?action="+action, map[string]any{"filename": name}, &answer)
+		_, err := slotFile(url, 0, action, name)
+		return err
 	}
 	prompt := longPrompt(t)
 	ask := func(url string) completion {

@@ -205,6 +205,19 @@ func complete(url, prompt string, slot int) (c completion, err error) {
 	return c, post(url+"/completion", map[string]any{"prompt": prompt, "n_predict": 24, "temperature": 0, "id_slot": slot, "cache_prompt": false, "ignore_eos": true}, &c)
 }
 
+// tokenize is the server's, without special tokens.
+func tokenize(t *testing.T, url, text string) []int {
+	var all struct{ Tokens []int }
+	require.NoError(t, post(url+"/tokenize", map[string]any{"content": text}, &all))
+	return all.Tokens
+}
+
+// slotFile has the server save a slot to a file, restore it from one, or erase it.
+func slotFile(url string, slot int, action, name string) (answer map[string]any, err error) {
+	err = post(fmt.Sprintf("%s/slots/%d?action=%s", url, slot, action), map[string]any{"filename": name}, &answer)
+	return answer, err
+}
+
 // post asks the server and reads its answer.
 func post(url string, ask, answer any) error {
 	body, err := json.Marshal(ask)
@@ -273,8 +286,8 @@ func TestServerSlots(t *testing.T) {
 		return c
 	}
 	slot := func(url string, slot int, action string) {
-		var answer map[string]any
-		require.NoError(t, post(fmt.Sprintf("%s/slots/%d?action=%s", url, slot, action), map[string]any{"filename": "slot"}, &answer))
+		answer, err := slotFile(url, slot, action, "slot")
+		require.NoError(t, err)
 		if action != "erase" {
 			require.True(t, answer["n_saved"] != nil || answer["n_restored"] != nil, "%v", answer)
 		}

@@ -68,16 +68,10 @@ func TestServerFigures(t *testing.T) {
 func TestServerKilledWhileSaving(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "slot")
-	slot := func(s server, action string) (n float64, err error) {
-		var answer map[string]any
-		err = post(s.url+"/slots/0?action="+action, map[string]any{"filename": "slot"}, &answer)
-		n, _ = answer["n_read"].(float64)
-		return n, err
-	}
 	s := startServer(t, 1, "--slot-save-path", dir)
 	_, err := complete(s.url, longPrompt(t), 0)
 	require.NoError(t, err)
-	_, err = slot(s, "save")
+	_, err = slotFile(s.url, 0, "save", "slot")
 	require.NoError(t, err)
 	want, err := os.ReadFile(file)
 	require.NoError(t, err)
@@ -90,10 +84,10 @@ func TestServerKilledWhileSaving(t *testing.T) {
 	caught := false
 	for try := 0; try < 20 && !caught; try++ {
 		saved := make(chan struct{})
-		go func(s server) {
-			slot(s, "save")
+		go func(url string) {
+			slotFile(url, 0, "save", "slot")
 			close(saved)
-		}(s)
+		}(s.url)
 		for over := false; !over && !halfway(); {
 			select {
 			case <-saved:
@@ -108,9 +102,9 @@ func TestServerKilledWhileSaving(t *testing.T) {
 		require.True(t, bytes.Equal(want, got))
 
 		s = startServer(t, 1, "--slot-save-path", dir)
-		n, err := slot(s, "restore")
+		answer, err := slotFile(s.url, 0, "restore", "slot")
 		require.NoError(t, err)
-		require.EqualValues(t, len(want), n)
+		require.EqualValues(t, len(want), answer["n_read"])
 	}
 	require.True(t, caught, "every server had saved before it was killed: nothing was tested")
 }

@@ -23,12 +23,6 @@ func counting(t *testing.T, url string, lines, predict int) *asked {
 	return &asked{prompt: tokenize(t, url, b.String()), predict: predict}
 }
 
-func tokenize(t *testing.T, url, text string) []int {
-	var all struct{ Tokens []int }
-	require.NoError(t, post(url+"/tokenize", map[string]any{"content": text}, &all))
-	return all.Tokens
-}
-
 // must is the answer to a request, to its end.
 func (q *asked) must(t *testing.T, url string) reply {
 	t.Helper()

@@ -55,8 +55,8 @@ func TestSlotFileDamaged(t *testing.T) {
 			dir := t.TempDir()
 			s := startServer(t, 1, append([]string{"--slot-save-path", dir, "--cache-ram", "0"}, args...)...)
 			slot := func(action, name string) error {
-				var answer map[string]any
-				return post(s.url+"/slots/0?action="+action, map[string]any{"filename": name}, &answer)
+				_, err := slotFile(s.url, 0, action, name)
+				return err
 			}
 			prompt := longPrompt(t)[:300]
 			ask := func() (string, error) {

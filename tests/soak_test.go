@@ -201,13 +201,12 @@ func soakDeck(t *testing.T, url string, context int, long bool) (deck []*asked) 
 		require.NoError(t, err)
 		text.Write(data)
 	}
-	var all struct{ Tokens []int }
-	require.NoError(t, post(url+"/tokenize", map[string]any{"content": text.String()}, &all))
+	tokens := tokenize(t, url, text.String())
 	r := rand.New(rand.NewPCG(5, 6))
 	add := func(kind string, different, times, prompt, predict int) {
 		for range different {
-			from := r.IntN(len(all.Tokens) - prompt)
-			q := &asked{kind: kind, prompt: all.Tokens[from : from+prompt], predict: predict + r.IntN(predict)}
+			from := r.IntN(len(tokens) - prompt)
+			q := &asked{kind: kind, prompt: tokens[from : from+prompt], predict: predict + r.IntN(predict)}
 			deck = append(deck, slices.Repeat([]*asked{q}, times)...)
 		}
 	}
