@@ -65,16 +65,16 @@ const (
 	chatML                               = "{% for m in messages %}<|im_start|>{{ m.role }}...{% endfor %}"
 )
 
-// tinyModel is a llama of one layer with random weights, whose tokens are bytes: a step takes a fraction of a
-// millisecond. template "" = none.
+// tinyModel is a llama with random weights, whose tokens are bytes: a step takes a fraction of a millisecond. It has several
+// layers, so that what one layer gets wrong reaches the K and V of those behind it. template "" = none.
 func tinyModel(t *testing.T, template string) *Model {
 	t.Helper()
 	lib := loadLibrary(t)
-	const embd, head, ff = 64, 32, 64
+	const embd, head, ff, layers = 64, 32, 64, 3
 	f := &tinyFile{}
 	f.set("general.architecture", ggufText, "llama")
 	for key, value := range map[string]uint32{
-		"context_length": 4096, "embedding_length": embd, "block_count": 1, "feed_forward_length": ff, "attention.head_count": embd / head,
+		"context_length": 4096, "embedding_length": embd, "block_count": layers, "feed_forward_length": ff, "attention.head_count": embd / head,
 		"attention.head_count_kv": 1, "rope.dimension_count": head,
 	} {
 		f.set("llama."+key, gguf32, value)
@@ -105,15 +105,18 @@ func tinyModel(t *testing.T, template string) *Model {
 	matrix("token_embd", embd, tinyVocab)
 	matrix("output", embd, tinyVocab)
 	norm("output_norm")
-	norm("blk.0.attn_norm")
-	norm("blk.0.ffn_norm")
-	matrix("blk.0.attn_q", embd, embd)
-	matrix("blk.0.attn_k", embd, head)
-	matrix("blk.0.attn_v", embd, head)
-	matrix("blk.0.attn_output", embd, embd)
-	matrix("blk.0.ffn_gate", embd, ff)
-	matrix("blk.0.ffn_up", embd, ff)
-	matrix("blk.0.ffn_down", ff, embd)
+	for i := range layers {
+		block := fmt.Sprintf("blk.%d.", i)
+		norm(block + "attn_norm")
+		norm(block + "ffn_norm")
+		matrix(block+"attn_q", embd, embd)
+		matrix(block+"attn_k", embd, head)
+		matrix(block+"attn_v", embd, head)
+		matrix(block+"attn_output", embd, embd)
+		matrix(block+"ffn_gate", embd, ff)
+		matrix(block+"ffn_up", embd, ff)
+		matrix(block+"ffn_down", ff, embd)
+	}
 
 	var b bytes.Buffer
 	put(&b, []byte("GGUF"), uint32(3), f.nTensors, f.nKeys, f.keys.Bytes(), f.infos.Bytes())
