@@ -56,16 +56,15 @@ func TestStatsAreThoseOfRetroHeader(t *testing.T) {
 
 	var s Stats
 	names := []string{"struct_size", "n_cell", "tokens", "sparse_tokens", "corrected_tokens", "rewritten_tokens",
-		"far_pages", "selected_pages", "supplement_pages", "retired_selected", "retired_seen", "kv_bytes_read",
+		"far_tokens", "selected_tokens", "supplement_tokens", "retired_selected", "retired_seen", "kv_bytes_read",
 		"kv_bytes_full", "scan_bytes", "summary_bytes", "ring_bytes", "attend_ns",
-		"rectified_tokens", "early_corrections", "audited_heads", "kept_mass", "audit_bytes"}
+		"audited_heads", "kept_mass", "audit_bytes"}
 	offsets := []uintptr{unsafe.Offsetof(s.structSize), unsafe.Offsetof(s.Cells), unsafe.Offsetof(s.Tokens),
 		unsafe.Offsetof(s.SparseTokens), unsafe.Offsetof(s.CorrectedTokens), unsafe.Offsetof(s.RewrittenTokens),
-		unsafe.Offsetof(s.FarPages), unsafe.Offsetof(s.SelectedPages), unsafe.Offsetof(s.SupplementPages),
+		unsafe.Offsetof(s.FarTokens), unsafe.Offsetof(s.SelectedTokens), unsafe.Offsetof(s.SupplementTokens),
 		unsafe.Offsetof(s.RetiredSelected), unsafe.Offsetof(s.RetiredSeen), unsafe.Offsetof(s.KVBytesRead),
 		unsafe.Offsetof(s.KVBytesFull), unsafe.Offsetof(s.ScanBytes), unsafe.Offsetof(s.SummaryBytes),
 		unsafe.Offsetof(s.RingBytes), unsafe.Offsetof(s.AttendNS),
-		unsafe.Offsetof(s.RectifiedTokens), unsafe.Offsetof(s.EarlyCorrections),
 		unsafe.Offsetof(s.AuditedHeads), unsafe.Offsetof(s.KeptMass), unsafe.Offsetof(s.AuditBytes)}
 	require.Len(t, fields, len(names))
 	var offset uintptr

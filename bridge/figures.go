@@ -10,29 +10,27 @@ import (
 // Stats are the counters of a context's sparse attention since it was enabled: struct retro_stats. Page and row figures
 // are summed over layers and KV heads.
 type Stats struct {
-	structSize      uint32
-	Cells           uint32 // KV cells as configured
-	Tokens          uint64 // new tokens decoded with it
-	SparseTokens    uint64 // of these, with pages left out
-	CorrectedTokens uint64 // past tokens re-embedded with new pages
-	RewrittenTokens uint64 // all past tokens re-embedded
-	FarPages        uint64 // far pages a sparse token could have read
-	SelectedPages   uint64 // far pages read for sparse tokens
-	SupplementPages uint64 // far pages added to past tokens
-	RetiredSelected uint64 // of tokens that left the window: pages selected
-	RetiredSeen     uint64 // and pages seen in the end
-	KVBytesRead     uint64 // K and V read
-	KVBytesFull     uint64 // the same if every token attended to all
-	ScanBytes       uint64 // page summaries read
-	SummaryBytes    uint64 // memory held by page summaries
-	RingBytes       uint64 // memory held by the output cache
-	AttendNS        uint64 // time in retro_select and retro_attend on thread 0
+	structSize       uint32
+	Cells            uint32 // KV cells as configured
+	Tokens           uint64 // new tokens decoded with it
+	SparseTokens     uint64 // of these, with pages left out
+	CorrectedTokens  uint64 // past tokens re-embedded with new pages
+	RewrittenTokens  uint64 // all past tokens re-embedded
+	FarTokens        uint64 // far pages a sparse token could have read
+	SelectedTokens   uint64 // far pages read for sparse tokens
+	SupplementTokens uint64 // far pages added to past tokens
+	RetiredSelected  uint64 // of tokens that left the window: pages selected
+	RetiredSeen      uint64 // and pages seen in the end
+	KVBytesRead      uint64 // K and V read
+	KVBytesFull      uint64 // the same if every token attended to all
+	ScanBytes        uint64 // page summaries read
+	SummaryBytes     uint64 // memory held by page summaries
+	RingBytes        uint64 // memory held by the output cache
+	AttendNS         uint64 // time in retro_select and retro_attend on thread 0
 
-	RectifiedTokens  uint64 // past tokens re-embedded with everything read
-	EarlyCorrections uint64 // steps that corrected before their period was over, for drift
-	AuditedHeads     uint64 // query heads whose kept attention was measured, see option audit
-	KeptMass         uint64 // millionths: sum over them of the share of its attention that each kept
-	AuditBytes       uint64 // K read for that, not in KVBytesRead
+	AuditedHeads uint64 // query heads whose kept attention was measured, see option audit
+	KeptMass     uint64 // millionths: sum over them of the share of its attention that each kept
+	AuditBytes   uint64 // K read for that, not in KVBytesRead
 }
 
 // Figures are what people want to know of a request or a context. Counters belong to a context: where several sequences

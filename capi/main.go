@@ -302,11 +302,10 @@ func retro_get_stats(engine C.uint64_t, stats *C.struct_retro_stats) C.int32_t {
 			struct_size: stats.struct_size, n_cell: C.uint32_t(e.Cells()),
 			tokens: u64(s.Tokens), sparse_tokens: u64(s.SparseTokens),
 			corrected_tokens: u64(s.CorrectedTokens), rewritten_tokens: u64(s.RewrittenTokens),
-			far_pages: u64(s.FarPages), selected_pages: u64(s.SelectedPages), supplement_pages: u64(s.SupplementPages),
+			far_tokens: u64(s.FarTokens), selected_tokens: u64(s.SelectedTokens), supplement_tokens: u64(s.SupplementTokens),
 			retired_selected: u64(s.RetiredSelected), retired_seen: u64(s.RetiredSeen),
 			kv_bytes_read: u64(s.KVBytesRead), kv_bytes_full: u64(s.KVBytesFull), scan_bytes: u64(s.ScanBytes),
 			summary_bytes: u64(s.SummaryBytes), ring_bytes: u64(s.RingBytes), attend_ns: u64(s.AttendNS),
-			rectified_tokens: u64(s.RectifiedTokens), early_corrections: u64(s.EarlyCorrections),
 			audited_heads: u64(s.AuditedHeads), kept_mass: u64(s.KeptMass), audit_bytes: u64(s.AuditBytes),
 		}
 		n := min(uint64(stats.struct_size), uint64(unsafe.Sizeof(known)))

@@ -40,7 +40,7 @@ extern "C" {
 #endif
 
 /* Raised when a struct or the meaning of a call changes; fields added at the end of retro_stats do not count. */
-#define RETRO_ABI_VERSION 3
+#define RETRO_ABI_VERSION 4
 
 enum retro_status {
     RETRO_OK              =  0,
@@ -122,28 +122,26 @@ struct retro_attn {
     uint64_t out_row;
 };
 
-/* Counters since retro_open. Page and row figures are summed over layers and KV heads. Fields are only ever added at
+/* Counters since retro_open. Figures of far tokens are summed over layers and KV heads. Fields are only ever added at
  * the end: retro_get_stats fills those that lie within struct_size, and leaves what it does not know. */
 struct retro_stats {
     uint32_t struct_size;
     uint32_t n_cell;            /* as configured                              */
     uint64_t tokens;            /* new tokens decoded here                    */
-    uint64_t sparse_tokens;     /* of these, with pages left out              */
-    uint64_t corrected_tokens;  /* past tokens re-embedded with new pages     */
+    uint64_t sparse_tokens;     /* of these, with some left out               */
+    uint64_t corrected_tokens;  /* past tokens re-embedded that read more     */
     uint64_t rewritten_tokens;  /* all past tokens re-embedded                */
-    uint64_t far_pages;         /* far pages a sparse token could have read   */
-    uint64_t selected_pages;    /* far pages read for sparse tokens           */
-    uint64_t supplement_pages;  /* far pages added to past tokens             */
+    uint64_t far_tokens;        /* far tokens a sparse token could have read  */
+    uint64_t selected_tokens;   /* far tokens read for sparse tokens          */
+    uint64_t supplement_tokens; /* far tokens added to past tokens            */
     uint64_t retired_selected;  /* of tokens that left the window: selected   */
-    uint64_t retired_seen;      /*   ... and pages seen in the end            */
+    uint64_t retired_seen;      /*   ... and seen in the end                  */
     uint64_t kv_bytes_read;     /* K and V read                               */
     uint64_t kv_bytes_full;     /* the same if every token attended to all    */
-    uint64_t scan_bytes;        /* page summaries read                        */
-    uint64_t summary_bytes;     /* memory held by page summaries              */
+    uint64_t scan_bytes;        /* page summaries and token codes read        */
+    uint64_t summary_bytes;     /* memory held by summaries and codes         */
     uint64_t ring_bytes;        /* memory held by the output cache            */
     uint64_t attend_ns;         /* time in retro_select, retro_attend, thread 0*/
-    uint64_t rectified_tokens;  /* past tokens re-embedded with everything read */
-    uint64_t early_corrections; /* steps that corrected early, for drift      */
     uint64_t audited_heads;     /* query heads whose kept attention was measured, see option audit */
     uint64_t kept_mass;         /* millionths: sum over them of the share of its attention that each kept */
     uint64_t audit_bytes;       /* K read for that, not in kv_bytes_read      */
@@ -178,7 +176,7 @@ int32_t retro_add_layer(uint64_t engine, const struct retro_layer * layer);
  * that gets no passes keeps the defaults. */
 int32_t retro_plan(uint64_t engine, const struct retro_passes * passes, char * line, uint32_t cap);
 
-/* The most past rows per sequence that a step can ask for (the larger of window and rectify, - 1). Of use after retro_plan. */
+/* The most past rows per sequence that a step can ask for (window - 1). Of use after retro_plan. */
 int32_t retro_max_window(uint64_t engine);
 
 /* First position whose cell the engine does not know (0: knows nothing). */

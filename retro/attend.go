@@ -150,9 +150,6 @@ type item struct {
 	groupBest []float32 // score of each group
 	groups    []int32   // chosen, in ascending order
 	best      []float32 // score of each column
-	score     []float32 // [query][column], where queries are summed
-	mass      []float32 // [query][column], where a share of the attention is asked for
-	share     []float32 // per chosen column, of the attention
 
 	pages []int32  // selected far pages
 	rows  []uint16 // per selected page: bit r = virtual row r reads it
@@ -236,9 +233,6 @@ func (e *Engine) merge(w *worker, l *layer, a *Attn, it *item, q *stepSeq, h int
 				}
 				if slot != nil {
 					slot.m[l.ring.ml+head], slot.l[l.ring.ml+head] = p.m, p.l
-					if e.opt.Drift > 0 {
-						slot.drift(l.ring.ml+head, &p, r < q.emit)
-					}
 				}
 			}
 			if r < q.emit {
@@ -253,9 +247,6 @@ func (e *Engine) merge(w *worker, l *layer, a *Attn, it *item, q *stepSeq, h int
 			}
 			if it.audited && r == q.rows-1 {
 				w.auditHead(it, rows, at, &p)
-			}
-			if slot := q.slots[r]; e.opt.Drift > 0 && !it.exact && slot != nil {
-				slot.all[l.ring.ml+head] = p.logSum()
 			}
 			row := q.firstRow + r - q.emit
 			out := unsafe.Slice((*float32)(unsafe.Add(a.Out, uint64(row)*a.OutRow+uint64(head*l.DV)*4)), l.DV)

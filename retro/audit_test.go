@@ -148,8 +148,8 @@ func TestAuditMeasuresWhatIsKept(t *testing.T) {
 
 // An audit changes no bit of an output and no other counter, and threads nothing of it.
 func TestAuditChangesNothing(t *testing.T) {
-	for _, text := range []string{"window=1", "window=4,period=2", "window=4,period=4,correct_budget=160,drift=0.1", "select=streaming,window=1",
-		"select=oracle,agg=sum", "page=8,groups=1", "mass=0.7,rectify=6", "budget=0.1,select=minmax"} {
+	for _, text := range []string{"window=1", "window=4,period=2", "window=4,period=4,correct_budget=160", "select=streaming,window=1",
+		"select=oracle", "page=8,groups=1", "budget=0.1,select=minmax"} {
 		o, err := ParseOptions("budget=64,min_ctx=0,local=32," + text)
 		require.NoError(t, err)
 		play := func(audit, threads int) (Stats, map[key][]float32) {
@@ -226,30 +226,7 @@ func TestOracleKeepsMost(t *testing.T) {
 		t.Logf("%-25s %.3f", text, share)
 		return share
 	}
-	sum, largest := kept("select=oracle,agg=sum"), kept("select=oracle,agg=max")
-	std, stream := kept("select=meanstd,agg=sum"), kept("select=streaming")
-	require.Greater(t, sum, largest, "what the heads' shares add up to is what is measured")
-	require.Greater(t, largest, kept("select=meanstd,agg=max"))
-	require.Greater(t, sum, std)
-	require.Greater(t, std, stream)
-}
-
-// With the oracle, a share of the attention that is asked for is what is kept, not an estimate.
-func TestOracleMassIsExact(t *testing.T) {
-	for _, softCap := range []float32{0, 3} {
-		opt := testOptions()
-		opt.Select, opt.Budget, opt.Mass, opt.MinBudget, opt.Window, opt.Audit = Oracle, 520, 0.7, 0, 1, 1
-		sh := plainShape
-		sh.softCap, sh.tk, sh.rotation = softCap, kernels.Q8_0, 32
-		h := newHost(t, sh, opt, 2, 5)
-		h.prefill(0, 600)
-		for range 8 {
-			before := h.e.Stats()
-			h.decode([]int32{0}, nil)
-			st := h.e.Stats()
-			kept := float64(st.KeptMass-before.KeptMass) / keptUnit / float64(st.AuditedHeads-before.AuditedHeads)
-			require.Greater(t, kept, 0.7-1e-4)
-			require.Less(t, kept, 0.75, "and little more")
-		}
-	}
+	std := kept("select=meanstd")
+	require.Greater(t, kept("select=oracle"), std)
+	require.Greater(t, std, kept("select=streaming"))
 }

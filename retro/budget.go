@@ -60,9 +60,6 @@ func (e *Engine) layerBudgets() []float64 {
 			budgets[i] = r.budget
 		}
 	}
-	for i := range min(e.opt.DenseLayers, len(budgets)) {
-		budgets[i] = math.Inf(1)
-	}
 	return budgets
 }
 

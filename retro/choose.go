@@ -35,8 +35,8 @@ func (s *selection) choose() {
 		it.chunks = 1 + (k+it.per-1)/it.per
 		read := e.opt.Page*(1+k) + n - q.views[q.emit].local*e.opt.Page
 		w.stats.KVBytesRead += uint64(read) * cellBytes
-		w.stats.FarPages += uint64(v.local - 1)
-		w.stats.SelectedPages += uint64(k)
+		w.stats.FarTokens += uint64((v.local - 1) * e.opt.Page)
+		w.stats.SelectedTokens += uint64(k * e.opt.Page)
 	}
 	rows := q.rows * l.group
 	all := it.chunks + it.auditChunks
@@ -73,14 +73,7 @@ func (s *selection) choosePages() {
 	if s.cut.groups == 0 || it.groups[0] == 0 {
 		lo = 1
 	}
-	if s.e.opt.Aggregate == Sum {
-		s.sumAggregate(lo)
-	}
 	kernels.TopK(it.pages, it.best[lo:s.cut.cols], s.w.keys)
-	if s.e.opt.Mass > 0 {
-		it.pages = s.enough(lo, it.pages)
-		slices.Sort(it.pages)
-	}
 	for i, c := range it.pages {
 		c += int32(lo)
 		if s.cut.groups > 0 {
@@ -115,8 +108,9 @@ func (s *selection) markRows() {
 			}
 		}
 		if added > 0 {
+			added *= e.opt.Page
 			q.slots[r].seen.add(uint64(added))
-			w.stats.SupplementPages += uint64(added)
+			w.stats.SupplementTokens += uint64(added)
 			q.corrected[r].set()
 			supplements = true
 		}
@@ -126,8 +120,9 @@ func (s *selection) markRows() {
 	for _, p := range it.pages {
 		own[p>>6] |= 1 << (p & 63)
 	}
-	q.slots[q.rows-1].selected.add(uint64(len(it.pages)))
-	q.slots[q.rows-1].seen.add(uint64(len(it.pages)))
+	tokens := uint64(len(it.pages) * e.opt.Page)
+	q.slots[q.rows-1].selected.add(tokens)
+	q.slots[q.rows-1].seen.add(tokens)
 	if supplements {
 		it.groupByRows()
 	}

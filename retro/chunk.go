@@ -38,7 +38,7 @@ type prepared struct {
 type run struct{ col, n, r0, r1 int }
 
 func (w *worker) allocate(o *Options, group, dk, dv, pages int) {
-	w.logits = make([]float32, o.rows()*group*blockCols)
+	w.logits = make([]float32, o.Window*group*blockCols)
 	w.runs = make([]run, 0, maxRuns)
 	queries := group // that select
 	if o.CorrectBudget > 0 {
@@ -224,7 +224,7 @@ func (w *worker) flush(c *chunkState) {
 
 // mask counts the tokens of the block that each virtual row reads, and sets the
 // logits of the rows that do not read all of them to -Inf.
-func (w *worker) mask(c *chunkState) (covered [maxRows]int) {
+func (w *worker) mask(c *chunkState) (covered [maxWindow]int) {
 	for i := range w.runs {
 		for r := w.runs[i].r0; r < w.runs[i].r1; r++ {
 			covered[r] += w.runs[i].n

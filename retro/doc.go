@@ -34,7 +34,7 @@
 //
 //	options, budget     what a user chooses; what it means for a layer in a step
 //	sequence, summary   tables of entries, page and group summaries
-//	step                what a step is; windows, early correction, rectification
+//	step                what a step is; windows and their correction
 //	select, score, choose   the first phase, by many threads: see Select
 //	attend, chunk, ring     the second, and the output cache
 //	audit, stats            what was kept, and what is counted

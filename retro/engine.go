@@ -120,8 +120,8 @@ func Open(cfg Config, opt Options) (*Engine, error) {
 			return nil, argumentf("%s=%d: must be 1..%d", c.name, c.value, c.hi)
 		}
 	}
-	if cfg.Rows < opt.rows() {
-		return nil, argumentf("n_row=%d: must be at least the window and rectify (%d)", cfg.Rows, opt.rows())
+	if cfg.Rows < opt.Window {
+		return nil, argumentf("n_row=%d: must be at least the window (%d)", cfg.Rows, opt.Window)
 	}
 	e := &Engine{
 		cfg: cfg, opt: opt,
@@ -252,7 +252,7 @@ func (e *Engine) Cells() int { return e.cfg.Cells }
 func (e *Engine) Threads() int { return e.cfg.Threads }
 
 // MaxWindow is the most past rows per sequence that a step can ask for.
-func (e *Engine) MaxWindow() int { return e.opt.rows() - 1 }
+func (e *Engine) MaxWindow() int { return e.opt.Window - 1 }
 
 // reset readies a claim for a step.
 func (c *claim) reset(parts int32) {

@@ -27,7 +27,7 @@ func checkUnion(h *host) func(layer int, rows []Row, out []float32) {
 			q := &h.e.step.seqs[i]
 			for kv := range sh.kv {
 				it := &h.e.items[i*sh.kv+kv]
-				if c := q.cuts[layer]; !it.exact && h.e.opt.Mass == 0 {
+				if c := q.cuts[layer]; !it.exact {
 					require.Len(h.t, it.pages, c.budget)
 				}
 				for r := range q.rows {
@@ -76,7 +76,6 @@ func TestUnionInvariant(t *testing.T) {
 		if rng.IntN(4) == 0 {
 			opt.Budget = 0.2
 		}
-		opt.DenseLayers = rng.IntN(2)
 		varyOptions(&opt, rng)
 		kv := 1 + rng.IntN(3)
 		sh := shape{layers: 2, seqs: 3, cells: 2000, kv: kv, heads: kv * (1 + rng.IntN(4)), dk: 8 * (1 + rng.IntN(6)), dv: 8 * (1 + rng.IntN(6)),
@@ -111,9 +110,9 @@ func TestUnionInvariant(t *testing.T) {
 			}
 			st := h.e.Stats()
 			require.NotZero(t, st.SparseTokens)
-			if opt.Window > 1 && opt.Select != Streaming && opt.Rectify == 0 {
+			if opt.Window > 1 && opt.Select != Streaming {
 				require.NotZero(t, st.CorrectedTokens)
-				require.NotZero(t, st.SupplementPages)
+				require.NotZero(t, st.SupplementTokens)
 				require.Greater(t, st.Exposure(), 1.0)
 			}
 			require.LessOrEqual(t, st.KVBytesRead, st.KVBytesFull)
@@ -125,21 +124,11 @@ func TestUnionInvariant(t *testing.T) {
 func varyOptions(o *Options, rng *rand.Rand) {
 	some := func() bool { return rng.IntN(3) == 0 }
 	o.Audit = rng.IntN(4)
-	o.Aggregate = Aggregate(rng.IntN(len(aggregateNames)))
 	if o.Groups = 1 + rng.IntN(3); some() {
 		o.Groups = 0
 	}
 	if some() {
-		o.Mass, o.MinBudget = 0.3+0.6*rng.Float64(), o.Page*rng.IntN(3)
-	}
-	if some() {
 		o.CorrectBudget = o.Page * (1 + rng.IntN(8))
-	}
-	if some() {
-		o.Drift = 0.3 * rng.Float64()
-	}
-	if some() {
-		o.Rectify = 2 + rng.IntN(30)
 	}
 	if some() {
 		o.LayerBudget = []string{"1:48", "0:0.1", "0-7:all/1:64"}[rng.IntN(3)]
@@ -160,7 +149,7 @@ func TestBudgetCoversContext(t *testing.T) {
 		}
 		st := h.e.Stats()
 		require.Zero(t, st.SparseTokens)
-		require.Zero(t, st.SelectedPages)
+		require.Zero(t, st.SelectedTokens)
 		require.Equal(t, st.KVBytesFull, st.KVBytesRead)
 		require.EqualValues(t, 24, st.Tokens)
 		if window > 1 {
@@ -293,8 +282,7 @@ func TestFailedStep(t *testing.T) {
 }
 
 func TestStepsDoNotAllocate(t *testing.T) {
-	for _, text := range []string{"period=1", "period=4", "agg=sum", "groups=1,page=8", "mass=0.8", "period=4,correct_budget=128", "drift=0.1,period=4", "rectify=16",
-		"audit=1", "select=oracle", "select=oracle,agg=sum,mass=0.8,audit=3"} {
+	for _, text := range []string{"period=1", "period=4", "groups=1,page=8", "period=4,correct_budget=128", "audit=1", "select=oracle,audit=3"} {
 		opt, err := ParseOptions("budget=64,min_ctx=0,local=32,window=4," + text)
 		require.NoError(t, err)
 		sh := plainShape
@@ -303,8 +291,8 @@ func TestStepsDoNotAllocate(t *testing.T) {
 		for range 40 {
 			h.decode([]int32{0}, nil)
 		}
-		q, out := make([]float32, opt.rows()*sh.heads*sh.dk), make([]float32, opt.rows()*sh.heads*sh.dv)
-		rows := make([]Row, 0, opt.rows())
+		q, out := make([]float32, opt.Window*sh.heads*sh.dk), make([]float32, opt.Window*sh.heads*sh.dv)
+		rows := make([]Row, 0, opt.Window)
 		table := make([]entry, 0, 4000)
 		table = append(table, h.table[0]...)
 		pos := table[len(table)-1].pos

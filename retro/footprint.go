@@ -16,8 +16,8 @@ func (e *Engine) checkFootprint(group, dk, dv int) error {
 	summaries := float64(heads*e.opt.Select.planes()*(blockPages+groupPages)) * float64(dk*e.opt.SummaryBits/8)
 	need := claims + summaries + e.ringBytes() + float64(e.cfg.Threads)*workerBytes(&e.opt, group, dk, dv, e.maxPages)
 	if need > maxFootprint {
-		return argumentf("%d threads, window=%d and rectify=%d on %d layers need %.0f GiB of memory beside the KV cache, at most %d are allowed: choose fewer threads, a smaller window or none to rectify",
-			e.cfg.Threads, e.opt.Window, e.opt.Rectify, len(e.layers), need/(1<<30), maxFootprint>>30)
+		return argumentf("%d threads and window=%d on %d layers need %.0f GiB of memory beside the KV cache, at most %d are allowed: choose fewer threads or a smaller window",
+			e.cfg.Threads, e.opt.Window, len(e.layers), need/(1<<30), maxFootprint>>30)
 	}
 	if e.cfg.Room == nil {
 		return nil
@@ -32,7 +32,7 @@ func workerBytes(o *Options, group, dk, dv, pages int) float64 {
 	if o.CorrectBudget > 0 {
 		queries *= o.Window
 	}
-	return 4 * (float64(o.rows()*group)*(blockCols+float64(dk+dv)) + float64(queries)*2*(chunkPages+2*float64(dk)) + 2*float64(pages))
+	return 4 * (float64(o.Window*group)*(blockCols+float64(dk+dv)) + float64(queries)*2*(chunkPages+2*float64(dk)) + 2*float64(pages))
 }
 
 // ringBytes is the output cache of one sequence.

@@ -126,7 +126,7 @@ func (e *Engine) measure(m *Measured) error {
 		return errBusy
 	}
 	m.Depth, m.Far = s.depth, s.far
-	for _, l := range s.layers[min(s.opt.DenseLayers, len(s.layers)):] {
+	for _, l := range s.layers {
 		m.Heads += l.KVHeads
 	}
 	return nil
@@ -136,7 +136,7 @@ func (e *Engine) newMeasurement(threads int) (*measurement, error) {
 	s := &measurement{rng: rand.New(rand.NewPCG(1, 2)), cache: make([]byte, cacheBytes)}
 	s.depth, s.far = e.measureDepth()
 	opt := e.opt
-	opt.Planning, opt.MinCtx, opt.Always, opt.Drift, opt.Rectify, opt.Audit = Planning{}, 0, false, 0, 0, 0
+	opt.Planning, opt.MinCtx, opt.Always, opt.Audit = Planning{}, 0, false, 0
 	opt.CorrectBudget = measureHigh // makes room for it
 	window := measureWindow
 	if e.opt.Planning.Fixed&FixWindow != 0 {
@@ -178,7 +178,7 @@ func (e *Engine) newMeasurement(threads int) (*measurement, error) {
 	}
 	for i := range s.layers {
 		first := 0
-		for i >= opt.DenseLayers && first < opt.DenseLayers || !s.layers[first].sameShape(&s.layers[i]) {
+		for !s.layers[first].sameShape(&s.layers[i]) {
 			first++
 		}
 		s.shapes = append(s.shapes, first)
@@ -287,8 +287,8 @@ func (s *measurement) time(x *sample) error {
 		return err
 	}
 	x.runs++
-	x.pages += float64(s.stats.SelectedPages - before.SelectedPages)
-	x.supplements += float64(s.stats.SupplementPages - before.SupplementPages)
+	x.pages += float64(s.stats.SelectedTokens-before.SelectedTokens) / float64(s.opt.Page)
+	x.supplements += float64(s.stats.SupplementTokens-before.SupplementTokens) / float64(s.opt.Page)
 	return nil
 }
 

@@ -51,7 +51,7 @@ func (w *world) wrong(seq int32) {
 	case 11:
 		err = e.StepBegin([]Row{{seq, next, 0}, {int32(bad), 0, 0}}, 1)
 	case 12:
-		err = e.StepBegin(append(some(1+w.rng.IntN(maxRows)), Row{seq, next, 0}), 1+w.rng.IntN(3))
+		err = e.StepBegin(append(some(1+w.rng.IntN(maxWindow)), Row{seq, next, 0}), 1+w.rng.IntN(3))
 	case 13:
 		err = e.StepBegin([]Row{{seq, next, 0}, {seq, back, 0}}, 1)
 	case 14:
@@ -140,7 +140,7 @@ func TestFaultLeavesNothing(t *testing.T) {
 
 // What no machine has memory for is an error, and shapes of large models are not.
 func TestFootprint(t *testing.T) {
-	opt, err := ParseOptions("window=16,rectify=64")
+	opt, err := ParseOptions("window=16")
 	require.NoError(t, err)
 	mem := make([]byte, 8)
 	var room func(uint64) error

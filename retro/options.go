@@ -15,8 +15,6 @@ const (
 	// MeanStd scores q.mean + Beta*sqrt(sum (q*sd)^2): the expected logit plus a
 	// share of its spread over the page.
 	MeanStd Selector = iota
-	// Mean scores q.mean.
-	Mean
 	// MinMax is Quest's upper bound: sum over channels of max(q*min, q*max).
 	MinMax
 	// Streaming reads no far page at all (StreamingLLM: sink + local).
@@ -26,23 +24,9 @@ const (
 	Oracle
 )
 
-var selectorNames = [...]string{MeanStd: "meanstd", Mean: "mean", MinMax: "minmax", Streaming: "streaming", Oracle: "oracle"}
+var selectorNames = [...]string{MeanStd: "meanstd", MinMax: "minmax", Streaming: "streaming", Oracle: "oracle"}
 
 func (s Selector) String() string { return selectorNames[s] }
-
-// Aggregate says how the scores of the query heads of a KV head become one.
-type Aggregate int
-
-const (
-	// Largest takes the best score of any head: a page that one head wants badly is read.
-	Largest Aggregate = iota
-	// Sum adds the heads' softmax over the pages: each head has the same say.
-	Sum
-)
-
-var aggregateNames = [...]string{Largest: "max", Sum: "sum"}
-
-func (a Aggregate) String() string { return aggregateNames[a] }
 
 // Options are what a user can choose. Build them with DefaultOptions or
 // ParseOptions; Open checks them again.
@@ -52,10 +36,6 @@ type Options struct {
 	Budget float64
 	// LayerBudget gives layers budgets of their own, for example "0-1:all/5:1024/10-12:0.2".
 	LayerBudget string
-	// Mass, above 0, ends the selection when the pages chosen hold, by estimate, this share
-	// of the attention; Budget is the most that is read then, MinBudget tokens the least.
-	Mass      float64
-	MinBudget int
 	// Window is the newest token and the ones before it that are embedded again, 1..16. 1: no correction.
 	Window int
 	// Period embeds the window again on every Period-th token, 1..Window.
@@ -63,16 +43,9 @@ type Options struct {
 	// CorrectBudget, in tokens, is the budget of steps that embed the window again; pages are
 	// then chosen by the queries of all its tokens. 0: like any other step.
 	CorrectBudget int
-	// Drift, above 0, embeds the window again before its period is over when pages that came
-	// later hold more than this share of the attention of one of its tokens.
-	Drift float64
-	// Rectify, 2..64, attends densely on every Rectify-th token, with all tokens since the last
-	// time embedded again (after ReSA, arXiv 2506.04108). 0: never.
-	Rectify int
 	// Page is the number of tokens per page: 8, 16 or 32.
-	Page      int
-	Select    Selector
-	Aggregate Aggregate
+	Page   int
+	Select Selector
 	// Groups is how many groups of 16 pages, at least, have all their pages scored. A longer
 	// context is scored in two levels: its groups, then the pages of the best ones. 0: one level.
 	Groups int
@@ -82,8 +55,6 @@ type Options struct {
 	MinCtx int
 	// Local is the exact local window in tokens, at least Window and Page.
 	Local int
-	// DenseLayers is how many of the first layers always attend to everything.
-	DenseLayers int
 	// Beta weighs the spread in MeanStd.
 	Beta float64
 	// Audit measures the share of the attention that sparse tokens keep (Stats.MassKept): of
@@ -104,21 +75,15 @@ var settings = []struct {
 }{
 	{"budget", func(o *Options) any { return &o.Budget }},
 	{"layer_budget", func(o *Options) any { return &o.LayerBudget }},
-	{"mass", func(o *Options) any { return &o.Mass }},
-	{"min_budget", func(o *Options) any { return &o.MinBudget }},
 	{"window", func(o *Options) any { return &o.Window }},
 	{"period", func(o *Options) any { return &o.Period }},
 	{"correct_budget", func(o *Options) any { return &o.CorrectBudget }},
-	{"drift", func(o *Options) any { return &o.Drift }},
-	{"rectify", func(o *Options) any { return &o.Rectify }},
 	{"page", func(o *Options) any { return &o.Page }},
 	{"select", func(o *Options) any { return &o.Select }},
-	{"agg", func(o *Options) any { return &o.Aggregate }},
 	{"groups", func(o *Options) any { return &o.Groups }},
 	{"summary_bits", func(o *Options) any { return &o.SummaryBits }},
 	{"min_ctx", func(o *Options) any { return &o.MinCtx }},
 	{"local", func(o *Options) any { return &o.Local }},
-	{"dense_layers", func(o *Options) any { return &o.DenseLayers }},
 	{"beta", func(o *Options) any { return &o.Beta }},
 	{"audit", func(o *Options) any { return &o.Audit }},
 	{"always", func(o *Options) any { return &o.Always }},
@@ -130,15 +95,14 @@ var settings = []struct {
 // DefaultOptions are the paper's window and period with the selector that measured best (README, fidelity).
 func DefaultOptions() Options {
 	return Options{
-		Budget: 512, MinBudget: 64, Window: 2, Period: 1, Page: 16, Select: MeanStd, Groups: 128, SummaryBits: 8,
+		Budget: 512, Window: 2, Period: 1, Page: 16, Select: MeanStd, Groups: 128, SummaryBits: 8,
 		MinCtx: 1024, Local: 64, Beta: 2, Audit: 1000,
 	}
 }
 
 const (
-	maxWindow  = 16
-	maxRectify = 64
-	maxTokens  = 1 << 27
+	maxWindow = 16
+	maxTokens = 1 << 27
 )
 
 // ParseOptions reads "key=value,key=value". Unknown keys and values out of range
@@ -194,8 +158,6 @@ func (o *Options) set(key, value string) (err error) {
 			}
 		case *Selector:
 			wrong = pick(p, value, selectorNames[:])
-		case *Aggregate:
-			wrong = pick(p, value, aggregateNames[:])
 		}
 		if wrong != "" {
 			return argumentf("option %s=%s: %s", key, value, wrong)
@@ -233,16 +195,11 @@ func (o *Options) check() error {
 			return argumentf("option %s=%d: must be %s or %s", c.name, c.v, strings.ReplaceAll(text[:at], " ", ", "), text[at+1:])
 		}
 	}
-	for _, c := range []struct {
-		name  string
-		v, hi float64
-	}{{"beta", o.Beta, 100}, {"mass", o.Mass, 1}, {"drift", o.Drift, 1}} {
-		if !(c.v >= 0 && c.v <= c.hi) {
-			return argumentf("option %s=%v: must be 0..%v", c.name, c.v, c.hi)
-		}
+	if !(o.Beta >= 0 && o.Beta <= 100) {
+		return argumentf("option beta=%v: must be 0..100", o.Beta)
 	}
-	if o.Select < 0 || int(o.Select) >= len(selectorNames) || o.Aggregate < 0 || int(o.Aggregate) >= len(aggregateNames) {
-		return argumentf("selector %d, aggregation %d: there are %d and %d", int(o.Select), int(o.Aggregate), len(selectorNames), len(aggregateNames))
+	if o.Select < 0 || int(o.Select) >= len(selectorNames) {
+		return argumentf("selector %d: there are %d", int(o.Select), len(selectorNames))
 	}
 	for _, c := range []struct {
 		name      string
@@ -251,19 +208,14 @@ func (o *Options) check() error {
 		{"window", o.Window, 1, maxWindow},
 		{"period", o.Period, 1, max(1, o.Window)},
 		{"correct_budget", o.CorrectBudget, 0, maxTokens},
-		{"min_budget", o.MinBudget, 0, maxTokens},
 		{"groups", o.Groups, 0, maxTokens},
 		{"min_ctx", o.MinCtx, 0, maxTokens},
 		{"local", o.Local, max(o.Window, o.Page), 4096},
-		{"dense_layers", o.DenseLayers, 0, maxLayers},
 		{"audit", o.Audit, 0, maxTokens},
 	} {
 		if c.v < c.lo || c.v > c.hi {
 			return argumentf("option %s=%d: must be %d..%d", c.name, c.v, c.lo, c.hi)
 		}
-	}
-	if o.Rectify != 0 && (o.Rectify < 2 || o.Rectify > maxRectify) {
-		return argumentf("option rectify=%d: must be 2..%d, or 0 for never", o.Rectify, maxRectify)
 	}
 	return o.Planning.check()
 }
@@ -310,6 +262,3 @@ func (o Options) text(without Fixed) string {
 	}
 	return strings.Join(parts, ",")
 }
-
-// rows is the most rows of one sequence in a step.
-func (o *Options) rows() int { return max(o.Window, o.Rectify) }

@@ -12,9 +12,9 @@ import (
 )
 
 func TestParseOptions(t *testing.T) {
-	o, err := ParseOptions(" budget=0.15, window=8,period=4,page=32,select=minmax,summary_bits=16,min_ctx=0,local=128,dense_layers=2,beta=1.5,audit=7,always=1,")
+	o, err := ParseOptions(" budget=0.15, window=8,period=4,page=32,select=minmax,summary_bits=16,min_ctx=0,local=128,beta=1.5,audit=7,always=1,")
 	require.NoError(t, err)
-	require.Equal(t, Options{Budget: 0.15, MinBudget: 64, Groups: 128, Window: 8, Period: 4, Page: 32, Select: MinMax, SummaryBits: 16, Local: 128, DenseLayers: 2, Beta: 1.5, Audit: 7, Always: true}, o)
+	require.Equal(t, Options{Budget: 0.15, Groups: 128, Window: 8, Period: 4, Page: 32, Select: MinMax, SummaryBits: 16, Local: 128, Beta: 1.5, Audit: 7, Always: true}, o)
 	again, err := ParseOptions(o.String())
 	require.NoError(t, err)
 	require.Equal(t, o, again)
@@ -37,14 +37,13 @@ func TestParseOptionsErrors(t *testing.T) {
 		"window=4,period=5": "option period=5: must be 1..4",
 		"summary_bits=4":    "option summary_bits=4: must be 8 or 16",
 		"page=12":           "option page=12: must be 8, 16 or 32",
-		"select=quest":      "option select=quest: must be one of meanstd, mean, minmax, streaming, oracle",
+		"select=quest":      "option select=quest: must be one of meanstd, minmax, streaming, oracle",
 		"min_ctx=-1":        "option min_ctx=-1: must be 0..134217728",
 		"local=8":           "option local=8: must be 16..4096",
-		"dense_layers=2000": "option dense_layers=2000: must be 0..1024",
 		"audit=-1":          "option audit=-1: must be 0..134217728",
 		"beta=101":          "option beta=101: must be 0..100",
 		"always=yes":        "option always=yes: must be 0 or 1",
-		"bugdet=5":          "option bugdet=5 is not known: options are budget, layer_budget, mass",
+		"bugdet=5":          "option bugdet=5 is not known: options are budget, layer_budget, window",
 		"budget":            `option "budget" has no value: write key=value`,
 	} {
 		_, err := ParseOptions(text)
@@ -88,7 +87,7 @@ func TestOptionsOfAPlan(t *testing.T) {
 		require.Equal(t, c.o, got)
 	}
 	for _, bad := range []Options{
-		{}, set(func(o *Options) { o.Select = 99 }), set(func(o *Options) { o.Aggregate = -1 }), set(func(o *Options) { o.Planning.Target = 9 }),
+		{}, set(func(o *Options) { o.Select = 99 }), set(func(o *Options) { o.Planning.Target = 9 }),
 		set(func(o *Options) { o.Planning.File = "a,b" }), set(func(o *Options) { o.Planning.Cache = "a " }), set(func(o *Options) { o.LayerBudget = "0:1,window=3" }),
 	} {
 		require.ErrorIs(t, bad.Validate(), ErrArgument)
@@ -176,7 +175,7 @@ func TestOpenAndAddLayerErrors(t *testing.T) {
 
 // Scores against their definition in float64.
 func TestScores(t *testing.T) {
-	for _, sel := range []Selector{MeanStd, Mean, MinMax} {
+	for _, sel := range []Selector{MeanStd, MinMax} {
 		for _, bits := range []int{8, 16} {
 			t.Run(fmt.Sprintf("%v/%d", sel, bits), func(t *testing.T) { testScores(t, sel, bits) })
 		}

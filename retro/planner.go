@@ -147,7 +147,7 @@ func (e *Engine) adopt(c Choice) error {
 	if err := opt.check(); err != nil {
 		return err
 	}
-	if opt.rows() > e.cfg.Rows {
+	if opt.Window > e.cfg.Rows {
 		return argumentf("a window of %d does not fit in steps of %d rows", opt.Window, e.cfg.Rows)
 	}
 	e.opt = opt

@@ -1,10 +1,6 @@
 package retro
 
-import (
-	"math"
-
-	"retroattn/kernels"
-)
+import "math"
 
 // ring is the output cache of one sequence: for the last Window tokens decoded
 // here, per layer, the query, the partial over the far pages read so far, and
@@ -26,24 +22,6 @@ type ringSlot struct {
 	q, m, l, acc []float32 // all layers, see ringLayout
 	pages        []uint64  // bit set per KV head of all layers
 
-	// For Options.Drift, per query head: the logarithms of the softmax denominators that the
-	// token's last output stands for, over far pages and over everything.
-	far, all []float32
-	unseen   counter // of the attention, what has come since; sum over heads, driftUnit each
-}
-
-const driftUnit = 1 << 20
-
-// drift books a far partial as it is now: unseen says that no output comes of it.
-func (s *ringSlot) drift(head int, p *partial, unseen bool) {
-	now := p.logSum()
-	if !unseen {
-		s.far[head] = now
-		return
-	}
-	before, all := s.far[head], s.all[head]
-	more := kernels.Exp32(now-all) - kernels.Exp32(before-all) // in units of what the output stands for
-	s.unseen.add(uint64(max(0, more/(1+more)) * driftUnit))
 }
 
 // ringLayout is where a layer's part begins in the arrays of a slot.
@@ -81,9 +59,6 @@ func (r *ring) allocate(e *Engine) {
 		r.slots[i].acc = make([]float32, acc)
 		r.slots[i].pages = make([]uint64, e.kvHeads*e.pageWords())
 		r.slots[i].exact = make([]bool, len(e.layers))
-		if e.opt.Drift > 0 {
-			r.slots[i].far, r.slots[i].all = make([]float32, ml), make([]float32, ml)
-		}
 	}
 }
 
@@ -91,7 +66,7 @@ func (r *ring) bytes() uint64 {
 	total := 0
 	for i := range r.slots {
 		s := &r.slots[i]
-		total += 4*(len(s.q)+len(s.m)+len(s.l)+len(s.acc)+len(s.far)+len(s.all)) + 8*len(s.pages)
+		total += 4*(len(s.q)+len(s.m)+len(s.l)+len(s.acc)) + 8*len(s.pages)
 	}
 	return uint64(total)
 }
@@ -132,13 +107,6 @@ func (r *ring) truncate(keep int) {
 }
 
 func (r *ring) reset() { r.truncate(0) }
-
-// retire ends the window of all tokens but the one whose slot was taken, and keeps count of their exposure.
-func (r *ring) retire(st *Stats) {
-	for ; r.n > 0; r.n-- {
-		r.back(r.n).leave(st)
-	}
-}
 
 // leave books what the token has seen and makes its data invalid.
 func (s *ringSlot) leave(st *Stats) {

@@ -1,8 +1,6 @@
 package retro
 
 import (
-	"cmp"
-	"math"
 	"slices"
 
 	"retroattn/kernels"
@@ -60,10 +58,9 @@ func (s *selection) scanQueries() {
 	}
 }
 
-// combine turns the products of a scan into scores. best takes, for each page, the largest
-// of any query; where it is to be kept apart by query, it.score and it.mass take each
-// query's, from column col on.
-func (s *selection) combine(best []float32, it *item, col int) {
+// combine turns the products of a scan into scores: best takes, for each page, the largest
+// of any query.
+func (s *selection) combine(best []float32) {
 	e, n := s.e, len(best)
 	fill(best, negInf)
 	beta := float32(e.opt.Beta)
@@ -72,28 +69,11 @@ func (s *selection) combine(best []float32, it *item, col int) {
 		if e.opt.Select == MinMax {
 			kernels.Axpby(x, 1, y, 1)
 		}
-		e.score(best, x, beta, y)
-		if it == nil {
-			continue
+		if e.opt.Select == MeanStd {
+			kernels.MaxAddSqrt(best, x, beta, y)
+		} else {
+			kernels.MaxInto(best, x)
 		}
-		at := r*s.cut.cols + col
-		if e.opt.Aggregate == Sum {
-			fill(it.score[at:][:n], negInf)
-			e.score(it.score[at:][:n], x, beta, y)
-		}
-		if e.opt.Mass > 0 {
-			fill(it.mass[at:][:n], negInf)
-			e.score(it.mass[at:][:n], x, massSpread, y)
-		}
-	}
-}
-
-// score is dst = max(dst, score) for the products x and y of one query with both planes.
-func (e *Engine) score(dst, x []float32, beta float32, y []float32) {
-	if e.opt.Select == MeanStd {
-		kernels.MaxAddSqrt(dst, x, beta, y)
-	} else {
-		kernels.MaxInto(dst, x)
 	}
 }
 
@@ -101,85 +81,6 @@ func fill(x []float32, v float32) {
 	for i := range x {
 		x[i] = v
 	}
-}
-
-// sumAggregate makes best the sum over the queries of their softmax over the pages.
-func (s *selection) sumAggregate(lo int) {
-	it := s.it
-	best := it.best[lo:s.cut.cols]
-	clear(best)
-	for r := range s.queries() {
-		x := it.score[r*s.cut.cols+lo:][:len(best)]
-		if _, sum := kernels.SoftmaxRow(x, negInf); sum > 0 {
-			kernels.Axpby(best, 1, x, 1/sum)
-		}
-	}
-}
-
-// massSpread is the weight of the spread in an estimate of the logarithm of the attention
-// mass of a page, mean + massSpread*sd + log(tokens): between the sd/2 of a small
-// spread and what the largest of 16 tokens adds under a large one.
-const massSpread = 0.8
-
-// enough cuts the chosen columns, which come back with the best score first, where those
-// before hold the wanted share of the attention together with sink and local
-// window. What is outside the columns, in two levels, counts as nothing.
-func (s *selection) enough(lo int, chosen []int32) []int32 {
-	it, queries, near := s.it, s.queries(), s.nearMass()
-	best := it.best[lo:s.cut.cols]
-	slices.SortFunc(chosen, func(a, b int32) int {
-		return cmp.Or(cmp.Compare(best[b], best[a]), cmp.Compare(a, b))
-	})
-	it.share = grow(it.share, len(chosen))
-	clear(it.share)
-	held, tokens := float32(0), float32(s.e.opt.Page)
-	exact := s.e.opt.Select == Oracle // no estimate: of all tokens of a page, capped
-	if exact {
-		tokens = 1
-	}
-	for r := range queries {
-		x := it.mass[r*s.cut.cols+lo:][:len(best)]
-		if s.l.SoftCap > 0 && !exact {
-			kernels.SoftCap(x, s.l.SoftCap)
-		}
-		// In units of that many tokens; m is at least the near tokens' part.
-		top := near[r].m - float32(math.Log(float64(tokens)))
-		m, sum := kernels.SoftmaxRow(x, top)
-		local := near[r].l * kernels.Exp32(top-m)
-		inv := 1 / (sum + local) / float32(queries)
-		held += local * inv
-		for i, c := range chosen {
-			it.share[i] += x[c] * inv
-		}
-	}
-	least := min(len(chosen), s.e.opt.pages(float64(max(1, s.e.opt.MinBudget)), s.q.newest().entry+1))
-	for i := range chosen {
-		if i >= least && held >= float32(s.e.opt.Mass) {
-			return chosen[:i]
-		}
-		held += it.share[i]
-	}
-	return chosen
-}
-
-// nearMass is, for each query that selects, the softmax denominator of sink and local window.
-func (s *selection) nearMass() []partial {
-	w, l, q, queries := s.w, s.l, s.q, s.queries()
-	near := w.near[:queries]
-	for r := range near {
-		near[r] = partial{m: negInf}
-	}
-	if s.e.opt.Select != Oracle { // whose are ready
-		x := w.q[:queries*l.DK] // prepare left them there
-		hadamard(x, l.Rotation) // as the keys are
-		s.keyQueries(x)
-	}
-	page, keys := s.e.opt.Page, l.keys(s.h)
-	w.addMass(near, l, &keys, w.keyQ, q.s.cell[:page])
-	for cells := range slices.Chunk(q.s.cell[q.newest().local*page:q.newest().entry+1], blockCols) {
-		w.addMass(near, l, &keys, w.keyQ, cells)
-	}
-	return near
 }
 
 // keyQueries makes the queries x that select ready for keys as they are stored, in w.keyQ.

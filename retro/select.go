@@ -117,7 +117,7 @@ func (s *selection) scoreGroups(part int) {
 			n += groups
 		}
 	}
-	s.combine(s.it.groupBest[part*groupChunks*groupPages:][:n], nil, 0)
+	s.combine(s.it.groupBest[part*groupChunks*groupPages:][:n])
 }
 
 // chooseGroups takes the best groups, and the pages behind the last whole group, to the second level.
@@ -142,7 +142,7 @@ func (s *selection) scorePages(col, page, n int) {
 	} else {
 		s.scanPages(0, page, n)
 	}
-	s.combine(s.it.best[col:][:n], s.it, col)
+	s.combine(s.it.best[col:][:n])
 }
 
 // scoreChosen scores the pages of groups, at most groupPages of them; the first's column is col.
@@ -159,7 +159,7 @@ func (s *selection) scoreChosen(col int, groups []int32) {
 		s.scanPages(n, page, pages)
 		n += pages
 	}
-	s.combine(s.it.best[col:][:n], s.it, col)
+	s.combine(s.it.best[col:][:n])
 }
 
 // prepare makes the queries ready that select, unless this worker has them from its last part.

@@ -14,10 +14,8 @@ type sequence struct {
 	// summed[layer head] is the number of leading pages whose summary is built.
 	summed []int32
 
-	ring    ring
-	since   int  // steps since the window was last embedded again
-	drifted bool // the window wants to be before its period is over
-	sparse  int  // of the newest tokens, how many were decoded sparsely and not rectified
+	ring  ring
+	since int // steps since the window was last embedded again
 
 	audits uint64 // sparse steps so far, for the rotation of audits; it does not affect results and is not saved
 }
@@ -83,9 +81,6 @@ func (e *Engine) SeqExtend(id int, pos, cell []int32) error {
 	if len(s.pos)+len(pos) > e.cfg.Cells {
 		return argumentf("sequence %d: %d entries do not fit in %d cells", id, len(s.pos)+len(pos), e.cfg.Cells)
 	}
-	if len(pos) > 0 {
-		s.sparse = 0
-	}
 	s.pos = append(s.pos, pos...)
 	s.cell = append(s.cell, cell...)
 	return nil
@@ -120,11 +115,10 @@ func (e *Engine) truncate(s *sequence, pos int32) {
 	for i, n := range s.summed {
 		s.summed[i] = min(n, whole)
 	}
-	s.sparse = max(0, s.sparse-(len(s.pos)-keep))
 	s.pos, s.cell = s.pos[:keep], s.cell[:keep]
 	s.ring.truncate(keep)
 	if s.ring.n == 0 {
-		s.since, s.drifted = 0, false
+		s.since = 0
 	}
 }
 
@@ -142,19 +136,10 @@ func (e *Engine) SeqWindow(id int, pos int32) (int, error) {
 	}
 	v := e.viewAt(n, false, e.cuts)
 	e.reserve(s, v)
-	switch {
-	case e.rectifies(s, v):
-		return s.sparse, nil
-	case e.opt.Window == 1 || s.since+1 < e.opt.Period && !s.drifted || !v.sparse && !e.opt.Always:
+	if e.opt.Window == 1 || s.since+1 < e.opt.Period || !v.sparse && !e.opt.Always {
 		return 0, nil
 	}
 	return s.ring.usable(n, e.cuts), nil
-}
-
-// rectifies tells whether the step of the new token with view v is dense, and wants all
-// tokens embedded again that were decoded sparsely since the last one.
-func (e *Engine) rectifies(s *sequence, v view) bool {
-	return e.opt.Rectify > 0 && v.sparse && s.sparse+1 >= e.opt.Rectify
 }
 
 // reserve makes room for one more entry and, when sparse, for its far pages' summaries.

@@ -16,7 +16,7 @@ import (
 // codeSequence), and a checksum over all of it.
 const (
 	stateMagic   = 0x51535452 // "RTSQ"
-	stateVersion = 1          // raise it when the payload changes
+	stateVersion = 2          // raise it when the payload changes
 	stateHead    = 16         // bytes before the payload
 	stateTail    = 4          // bytes of checksum
 
@@ -120,7 +120,7 @@ func (e *Engine) openState(id int, data []byte) ([]byte, error) {
 		return nil, unsupportedf("sequence %d was saved in format %d, this library reads %d: its page summaries are built again", id, v, stateVersion)
 	}
 	if le.Uint64(data[8:]) != e.fingerprint() {
-		return nil, unsupportedf("sequence %d was saved with other options or another model (page, select, summary_bits, window, local, drift and dense_layers must be the same): its page summaries are built again", id)
+		return nil, unsupportedf("sequence %d was saved with other options or another model (page, select, summary_bits, window and local must be the same): its page summaries are built again", id)
 	}
 	return data[stateHead:end], nil
 }
@@ -128,7 +128,7 @@ func (e *Engine) openState(id int, data []byte) ([]byte, error) {
 // fingerprint is of all that the payload's layout and meaning depend on.
 func (e *Engine) fingerprint() uint64 {
 	h, o := fnv.New64a(), &e.opt
-	fmt.Fprintln(h, o.Page, int(o.Select), o.SummaryBits, o.Window, o.Local, o.DenseLayers, o.Drift > 0, len(e.layers), kernels.TilePages)
+	fmt.Fprintln(h, o.Page, int(o.Select), o.SummaryBits, o.Window, o.Local, len(e.layers), kernels.TilePages)
 	for i := range e.layers {
 		l := &e.layers[i]
 		fmt.Fprintln(h, int(l.TypeK), int(l.TypeV), l.Heads, l.KVHeads, l.DK, l.DV, l.Rotation, l.SoftCap)
@@ -143,8 +143,6 @@ func (e *Engine) codeSequence(c *coder, s *sequence, note *[]byte) {
 	since := min(s.since, math.MaxInt32)
 	c.number(&since, math.MaxInt32)
 	s.since = since
-	c.number(&s.sparse, entries)
-	c.flag(&s.drifted)
 	e.codeSummaries(c, s, entries)
 	e.codeRing(c, &s.ring, entries)
 }
@@ -241,8 +239,6 @@ func (e *Engine) codeSlot(c *coder, s *ringSlot, words int) {
 	c.f32s(s.m)
 	c.f32s(s.l)
 	c.f32s(s.acc)
-	c.f32s(s.far)
-	c.f32s(s.all)
 	for h := range e.kvHeads {
 		c.u64s(s.pages[h*e.pageWords():][:words])
 	}
@@ -294,6 +290,6 @@ func (e *Engine) SeqCopy(src, dst int, end, cellOffset int32) error {
 		}
 	}
 	d.ring.reset()
-	d.since, d.drifted, d.sparse = 0, false, 0
+	d.since = 0
 	return nil
 }

@@ -23,7 +23,6 @@ func stateCase(trial int) (Options, shape, *rand.Rand) {
 	opt.Select = Selector(rng.IntN(len(selectorNames)))
 	opt.SummaryBits = 8 * (1 + rng.IntN(2))
 	opt.Budget = float64(opt.Page * (1 + rng.IntN(5)))
-	opt.DenseLayers = rng.IntN(2)
 	opt.Always = rng.IntN(3) == 0
 	if rng.IntN(3) == 0 {
 		opt.MinCtx = 500 // exact at first
@@ -99,7 +98,7 @@ func TestSaveLoadContinue(t *testing.T) {
 			before := a.e.Stats()
 			sameSteps(t, a, b, 25)
 			sa, sb := a.e.Stats(), b.e.Stats()
-			require.Equal(t, sa.SupplementPages-before.SupplementPages, sb.SupplementPages)
+			require.Equal(t, sa.SupplementTokens-before.SupplementTokens, sb.SupplementTokens)
 			require.Equal(t, sa.CorrectedTokens-before.CorrectedTokens, sb.CorrectedTokens)
 			require.Equal(t, sa.RewrittenTokens-before.RewrittenTokens, sb.RewrittenTokens)
 		})
@@ -210,7 +209,6 @@ func TestLoadForeignOptions(t *testing.T) {
 		"select":       func(o *Options) { o.Select = MinMax },
 		"summary_bits": func(o *Options) { o.SummaryBits = 16 },
 		"local":        func(o *Options) { o.Local = 64 },
-		"dense_layers": func(o *Options) { o.DenseLayers = 1 },
 	} {
 		data, other := savedState(t, edit)
 		h := other(t)

@@ -12,11 +12,9 @@ type Stats struct {
 	SparseTokens     uint64 // of these, with pages left out
 	CorrectedTokens  uint64 // past tokens embedded again that got new pages
 	RewrittenTokens  uint64 // all past tokens embedded again
-	RectifiedTokens  uint64 // of these, with everything read
-	EarlyCorrections uint64 // steps that corrected before their period was over, for drift
-	FarPages         uint64 // far pages a sparse token could have read
-	SelectedPages    uint64 // far pages read for sparse tokens
-	SupplementPages  uint64 // far pages added to past tokens
+	FarTokens        uint64 // far pages a sparse token could have read
+	SelectedTokens   uint64 // far pages read for sparse tokens
+	SupplementTokens uint64 // far pages added to past tokens
 	RetiredSelected  uint64 // of tokens that left the window: pages selected
 	RetiredSeen      uint64 // ... and pages seen in the end
 	KVBytesRead      uint64 // bytes of K and V read
@@ -32,9 +30,9 @@ type Stats struct {
 
 // add sums the counters that workers keep.
 func (s *Stats) add(o *Stats) {
-	s.FarPages += o.FarPages
-	s.SelectedPages += o.SelectedPages
-	s.SupplementPages += o.SupplementPages
+	s.FarTokens += o.FarTokens
+	s.SelectedTokens += o.SelectedTokens
+	s.SupplementTokens += o.SupplementTokens
 	s.KVBytesRead += o.KVBytesRead
 	s.KVBytesFull += o.KVBytesFull
 	s.ScanBytes += o.ScanBytes
@@ -81,9 +79,6 @@ func (s *Stats) Summary() string {
 	fmt.Fprintf(&b, "%d of %d tokens sparse", s.SparseTokens, s.Tokens)
 	if s.SparseTokens > 0 {
 		fmt.Fprintf(&b, ", %.1f %% of KV read, %d corrections, exposure %.2f", 100*s.KVShare(), s.CorrectedTokens, s.Exposure())
-		if s.RectifiedTokens > 0 {
-			fmt.Fprintf(&b, ", %d rectified", s.RectifiedTokens)
-		}
 		if kept, ok := s.MassKept(); ok {
 			fmt.Fprintf(&b, ", %.1f %% of attention kept", 100*kept)
 		}

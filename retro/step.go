@@ -24,16 +24,11 @@ type stepSeq struct {
 	rows      int // virtual rows
 	emit      int // first virtual row that is in the batch
 	sparse    bool
-	rectified bool  // dense, with the tokens since the last time embedded again
 	cuts      []cut // per layer
-	views     [maxRows]view
-	slots     [maxRows]*ringSlot // nil without ring
-	corrected [maxRows]mark
+	views     [maxWindow]view
+	slots     [maxWindow]*ringSlot // nil without ring
+	corrected [maxWindow]mark
 }
-
-// maxRows is the most virtual rows of a sequence in a step. Where they are sparse
-// they are at most maxWindow.
-const maxRows = max(maxWindow, maxRectify)
 
 func (q *stepSeq) newest() view { return q.views[q.rows-1] }
 
@@ -82,7 +77,7 @@ func (e *Engine) StepBegin(rows []Row, threads int) error {
 
 // roomForScores makes room in the items, while no other thread is in.
 func (e *Engine) roomForScores() {
-	cols, pages, queries := 0, 0, 0
+	cols, pages := 0, 0
 	for i := range e.step.seqs {
 		q := &e.step.seqs[i]
 		if !q.sparse {
@@ -91,11 +86,7 @@ func (e *Engine) roomForScores() {
 		pages = max(pages, q.newest().local)
 		for j := range q.cuts {
 			cols = max(cols, q.cuts[j].cols)
-			queries = max(queries, e.layers[j].group)
 		}
-	}
-	if e.opt.CorrectBudget > 0 {
-		queries *= e.opt.Window
 	}
 	for i := range e.items[:len(e.step.seqs)*len(e.items)/cap(e.step.seqs)] {
 		it := &e.items[i]
@@ -103,12 +94,6 @@ func (e *Engine) roomForScores() {
 		it.best = grow(it.best, cols)
 		if e.opt.Groups > 0 {
 			it.groupBest = grow(it.groupBest, pages/groupPages)
-		}
-		if e.opt.Aggregate == Sum {
-			it.score = grow(it.score, queries*cols)
-		}
-		if e.opt.Mass > 0 {
-			it.mass = grow(it.mass, queries*cols)
 		}
 		if e.opt.Audit > 0 {
 			it.left = grow(it.left, pages)
@@ -157,14 +142,7 @@ func (e *Engine) plan(q *stepSeq, t, past int, rows []Row) error {
 	s, id := q.s, q.id
 	v := e.viewAt(t, past > 0, q.cuts)
 	usable := 0
-	switch {
-	case e.rectifies(s, v):
-		usable = s.sparse
-		q.rectified, v.sparse = true, false
-		for i := range q.cuts {
-			q.cuts[i] = cut{exact: true, parts: 1}
-		}
-	case e.opt.Window > 1:
+	if e.opt.Window > 1 {
 		usable = s.ring.usable(t, q.cuts)
 	}
 	if past > usable {
@@ -185,10 +163,7 @@ func (e *Engine) plan(q *stepSeq, t, past int, rows []Row) error {
 	q.rows = back + 1
 	for j := range back {
 		q.views[j] = e.viewAt(t-back+j, false, nil)
-		if !q.rectified {
-			q.slots[j] = s.ring.back(back - j)
-			q.slots[j].unseen.store(0)
-		}
+		q.slots[j] = s.ring.back(back - j)
 	}
 	q.views[back] = v
 	if e.opt.Window > 1 {
@@ -246,41 +221,14 @@ func (e *Engine) StepEnd(ok bool) error {
 
 // commit brings the sequence's window up to date after a step with past rows in the batch.
 func (e *Engine) commit(q *stepSeq, past int) {
-	s, st := q.s, &e.stats
+	s := q.s
 	if s.since++; past > 0 {
-		if s.drifted && s.since < e.opt.Period {
-			st.EarlyCorrections++
-		}
 		s.since = 0
 	}
-	s.drifted = e.opt.Drift > 0 && e.hasDrifted(q)
-	if s.sparse++; !q.sparse {
-		s.sparse = 0
-	} else {
+	if q.sparse {
 		s.audits++
-	}
-	if q.rectified { // what is in the window has seen everything
-		st.RectifiedTokens += uint64(past)
-		s.ring.retire(st)
 	}
 	if e.opt.Window > 1 {
 		s.ring.push(q.newest().entry, q.sparse, q.cuts)
 	}
-}
-
-// hasDrifted tells whether pages that came later hold more than the wanted share of the attention
-// of one of the window's tokens, in the mean of the heads that read sparsely.
-func (e *Engine) hasDrifted(q *stepSeq) bool {
-	heads := 0
-	for i := range q.cuts {
-		if !q.cuts[i].exact {
-			heads += e.layers[i].Heads
-		}
-	}
-	for r := range q.emit {
-		if float64(q.slots[r].unseen.load()) > e.opt.Drift*driftUnit*float64(heads) {
-			return true
-		}
-	}
-	return false
 }

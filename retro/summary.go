@@ -19,8 +19,6 @@ const (
 // planes is the number of planes of summaries that the selector scans.
 func (s Selector) planes() int {
 	switch s {
-	case Mean:
-		return 1
 	case MeanStd, MinMax: // means and variances, minima and maxima
 		return 2
 	}

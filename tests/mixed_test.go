@@ -41,7 +41,7 @@ func TestMixedBatchesAreSparse(t *testing.T) {
 			require.Equal(t, st.Tokens, st.SparseTokens)
 			require.Greater(t, st.CorrectedTokens, st.Tokens)
 			want, alone := play(false)
-			require.Equal(t, alone.SelectedPages, st.SelectedPages)
+			require.Equal(t, alone.SelectedTokens, st.SelectedTokens)
 			require.Equal(t, alone.RewrittenTokens, st.RewrittenTokens)
 			for i := range 6 { // rows of a batch come in its order
 				if k := 8 + 3*i; i%2 == 0 {

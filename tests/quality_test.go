@@ -89,7 +89,7 @@ func measure(t *testing.T, k *teach.Teacher, sel string, window int) float64 {
 	require.EqualValues(t, qualitySteps, st.Tokens)
 	require.EqualValues(t, qualitySteps, st.SparseTokens, "every token leaves pages out")
 	require.Less(t, st.KVBytesRead+st.ScanBytes, st.KVBytesFull/5)
-	require.Less(t, st.SelectedPages, st.FarPages/10)
+	require.Less(t, st.SelectedTokens, st.FarTokens/10)
 	if window == 1 {
 		require.Zero(t, st.RewrittenTokens)
 		return d

@@ -80,7 +80,7 @@ func TestStateContinues(t *testing.T) {
 	for _, env := range []string{"RETRO_MODEL", "RETRO_MODEL_F16"} {
 		m := model(t, env)
 		for _, unified := range []bool{true, false} {
-			for _, o := range []string{"window=1", "window=2", "window=8,period=8", "window=4,period=2,page=8,summary_bits=16,select=minmax,dense_layers=1", "budget=5000,window=3,always=1"} {
+			for _, o := range []string{"window=1", "window=2", "window=8,period=8", "window=4,period=2,page=8,summary_bits=16,select=minmax,layer_budget=0:all", "budget=5000,window=3,always=1"} {
 				if o != "window=8,period=8" && (env != "RETRO_MODEL" || !unified) {
 					continue
 				}

@@ -94,5 +94,5 @@ func proof(st bridge.Stats, tokens int) error {
 func addStats(r *report.Record, st bridge.Stats) {
 	f := st.Since(bridge.Stats{})
 	r.KVShare, r.Exposure, r.Mass = f.KVShare, f.Exposure, f.MassKept
-	r.SparseTokens, r.CorrectedTokens = st.SparseTokens, st.CorrectedTokens+st.RectifiedTokens
+	r.SparseTokens, r.CorrectedTokens = st.SparseTokens, st.CorrectedTokens
 }

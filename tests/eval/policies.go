@@ -31,7 +31,6 @@ const (
 	correctOptions   = "window=2"
 	deferredOptions  = "window=8,period=8"
 	budgetedOptions  = deferredOptions + ",correct_budget=$4"
-	rectifiedOptions = "window=1,rectify=32"
 	streamingOptions = "select=streaming,window=1"
 	oracleOptions    = "select=oracle,window=1"
 )
@@ -52,7 +51,6 @@ func matrix(budgets []int) []policy {
 	add("meanstd w2", correctOptions, budgets...)
 	add("meanstd w8c8", deferredOptions, few...)
 	add("meanstd w8c8 correct 4x", budgetedOptions, most...)
-	add("rectify 32 (ReSA)", rectifiedOptions, few...)
 	add("minmax w1 (Quest)", questOptions, most...)
 	add("minmax w2 (paper)", "select=minmax,window=2", middle...)
 	add("streaming", streamingOptions, middle...)
@@ -60,11 +58,8 @@ func matrix(budgets []int) []policy {
 	add("page 8 w1", "page=8,window=1", append(half[len(half)/3:], most[len(most)-1])...)
 	add("page 8 w2", "page=8,window=2", middle...)
 	add("page 32 w1", "page=32,window=1", middle...)
-	add("mean w1", "select=mean,window=1", middle...)
-	add("sum w1", "agg=sum,window=1", middle...)
 	add("16-bit w2", "summary_bits=16,window=2", middle...)
-	add("2 dense layers w1", "dense_layers=2,window=1", middle...)
-	add("mass 0.9 w1", "mass=0.9,window=1", 4*middle[0])
+	add("2 dense layers w1", "layer_budget=0-1:all,window=1", middle...)
 	return ps
 }
 
@@ -73,7 +68,7 @@ func mainPolicies(budget int) []policy {
 	var ps []policy
 	for _, f := range [][2]string{
 		{"meanstd w1", plainOptions}, {"meanstd w2", correctOptions}, {"meanstd w8c8 correct 4x", budgetedOptions},
-		{"page 8 w1", "page=8,window=1"}, {"rectify 32 (ReSA)", rectifiedOptions}, {"minmax w1 (Quest)", questOptions},
+		{"page 8 w1", "page=8,window=1"}, {"minmax w1 (Quest)", questOptions},
 		{"streaming", streamingOptions},
 	} {
 		ps = append(ps, family(f[0], f[1], budget)...)
@@ -90,7 +85,7 @@ func cachePolicies(budget int) []policy {
 // paper is the set-up of RetroAttention's tables (arXiv 2508.09001, section 4): a budget of 0.15 of the context,
 // window 2, pages of 16, the first two layers dense, page bounds in 16 bits, no local window beyond the last page.
 func paper() []policy {
-	const quest = "budget=0.15,select=minmax,summary_bits=16,dense_layers=2,local=16,groups=0"
+	const quest = "budget=0.15,select=minmax,summary_bits=16,layer_budget=0-1:all,local=16,groups=0"
 	return []policy{
 		{"quest", "quest", quest + ",window=1"},
 		{"quest+retro", "quest+retro", quest + ",window=2"},

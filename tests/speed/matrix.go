@@ -145,30 +145,17 @@ func product(kvs []string, seqs, depths []int, ps []policy) (cells []cell) {
 }
 
 // rowsOf is how many rows each token of a period takes through the model, once there is enough context to leave
-// something out: the window is embedded again on the last, and more of it where everything is rectified.
+// something out: the window is embedded again on the last.
 func rowsOf(o retro.Options) []int {
 	period := max(1, o.Period)
-	if o.Rectify > 0 {
-		period *= o.Rectify / gcd(period, o.Rectify)
-	}
 	rows := make([]int, period)
 	for i := range rows {
 		rows[i] = 1
 		if (i+1)%max(1, o.Period) == 0 {
 			rows[i] = o.Window
 		}
-		if o.Rectify > 0 && (i+1)%o.Rectify == 0 {
-			rows[i] = max(rows[i], o.Rectify)
-		}
 	}
 	return rows
-}
-
-func gcd(a, b int) int {
-	for b > 0 {
-		a, b = b, a%b
-	}
-	return a
 }
 
 var planLine = regexp.MustCompile(`^plan: (budget \S+(?:, [a-z_]+ \d+)*) \(`)
@@ -189,5 +176,5 @@ func mustSkip(o retro.Options, depth int) bool {
 		budget *= float64(depth)
 	}
 	// The far pages begin behind the local window, and the last one may not be full.
-	return depth > o.MinCtx && float64(depth-o.Local-3*o.Page) > budget && o.LayerBudget == "" && o.Mass == 0
+	return depth > o.MinCtx && float64(depth-o.Local-3*o.Page) > budget && o.LayerBudget == ""
 }

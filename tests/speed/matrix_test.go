@@ -50,12 +50,10 @@ func TestMatrix(t *testing.T) {
 
 func TestRowsOf(t *testing.T) {
 	for options, want := range map[string][]int{
-		"window=1":                     {1},
-		"window=2":                     {2},
-		"window=4,period=4":            {1, 1, 1, 4},
-		"window=2,period=2,rectify=3":  {1, 2, 3, 2, 1, 3},
-		"window=1,rectify=4":           {1, 1, 1, 4},
-		"window=8,period=3,mass=0.875": {1, 1, 8},
+		"window=1":          {1},
+		"window=2":          {2},
+		"window=4,period=4": {1, 1, 1, 4},
+		"window=8,period=3": {1, 1, 8},
 	} {
 		o, err := retro.ParseOptions(options)
 		require.NoError(t, err)
@@ -85,7 +83,7 @@ func TestMustSkip(t *testing.T) {
 		want    bool
 	}{
 		{"", 1024, false}, {"", 1025, true}, {"budget=2048", 2048, false}, {"budget=2048", 4096, true},
-		{"budget=100000000", 131072, false}, {"budget=0.5", 2048, true}, {"mass=0.9", 8192, false}, {"min_ctx=10000", 8192, false},
+		{"budget=100000000", 131072, false}, {"budget=0.5", 2048, true}, {"layer_budget=0:all", 8192, false}, {"min_ctx=10000", 8192, false},
 	} {
 		o, err := retro.ParseOptions(c.options)
 		require.NoError(t, err)

@@ -177,7 +177,7 @@ func (b *bench) turn(c cell, t *contender) error {
 		}
 	}
 	if need := 1 + r.Period + max(maxSteps, r.Period); need > room {
-		return fmt.Errorf("policy %s: it repeats after %d tokens, more than a run has room for: name a smaller period or rectify", t.name, r.Period)
+		return fmt.Errorf("policy %s: it repeats after %d tokens, more than a run has room for: name a smaller period", t.name, r.Period)
 	}
 	var ran Ran
 	if err := worker.call("Run", r, &ran); err != nil {

@@ -156,8 +156,8 @@ static void use(const char * options, int sparse) {
     CHECK((stats.audited_heads > 0) == sparse && (stats.audit_bytes > 0) == sparse && stats.kept_mass <= 1000000*stats.audited_heads);
     struct { struct retro_stats known; uint64_t more; } longer = { .known.struct_size = sizeof(longer), .more = 7 };
     CHECK(retro_get_stats(engine, &longer.known) == RETRO_OK && longer.known.tokens == 4 && longer.more == 7 && longer.known.struct_size == sizeof(longer));
-    struct retro_stats shorter = { .struct_size = offsetof(struct retro_stats, far_pages), .far_pages = 9 };
-    CHECK(retro_get_stats(engine, &shorter) == RETRO_OK && shorter.tokens == 4 && shorter.far_pages == 9);
+    struct retro_stats shorter = { .struct_size = offsetof(struct retro_stats, far_tokens), .far_tokens = 9 };
+    CHECK(retro_get_stats(engine, &shorter) == RETRO_OK && shorter.tokens == 4 && shorter.far_tokens == 9);
     CHECK(retro_summary(engine, msg, sizeof(msg)) == (int32_t) strlen(msg) && strncmp(msg, sparse ? "4 of 4" : "0 of 4", 6) == 0);
     CHECK(retro_summary(engine, msg, 4) > 4 && strlen(msg) == 3);
     CHECK(retro_seq_truncate(engine, 0, 100) == RETRO_OK && retro_seq_next(engine, 0) == 100);

@@ -64,10 +64,10 @@ func (o options) number(key string) float64 {
 }
 
 // corrects says whether past tokens are embedded again.
-func (o options) corrects() bool { return o.number("window") > 1 || o.number("rectify") > 0 }
+func (o options) corrects() bool { return o.number("window") > 1 }
 
 // correction are the options that say how past tokens are corrected.
-var correction = []string{"window", "period", "correct_budget", "drift", "rectify", "always"}
+var correction = []string{"window", "period", "correct_budget", "always"}
 
 // without tells what is left of the options when some are not looked at.
 func (o options) without(keys ...string) string {

@@ -23,7 +23,6 @@ var synthFamilies = []synthFamily{
 	{"meanstd w8c8 cb", "select=meanstd,window=8,period=8,correct_budget=2048", power(0.053), 1.25, 1.35},
 	{"meanstd w1 p8", "select=meanstd,window=1,page=8", power(0.04), 1.1, 1.02},
 	{"meanstd w1 s16", "select=meanstd,window=1,summary_bits=16", power(0.0738), 1.25, 1.05},
-	{"meanstd w1 rectify32", "select=meanstd,window=1,rectify=32", power(0.058), 1.4, 1.6},
 	{"quest", "select=minmax,window=1", power(0.15), 1.05, 1},
 	{"quest+retro", "select=minmax,window=2", power(0.14), 1.05, 1.9},
 	{"oracle", "select=oracle,window=1", power(0.029), 0.95, 1},

@@ -48,7 +48,7 @@ var comparisons = []comparison{
 		differ:    correction,
 		sameBytes: true,
 		ours: func(o options) bool {
-			return o["window"] == "2" && o.number("correct_budget") == 0 && o.number("rectify") == 0 && o["select"] != "streaming"
+			return o["window"] == "2" && o.number("correct_budget") == 0 && o["select"] != "streaming"
 		},
 		theirs: plainSelection,
 	},
@@ -57,7 +57,7 @@ var comparisons = []comparison{
 		goal:     "KL at least 20 % lower than without correction",
 		limit:    0.80,
 		differ:   correction,
-		ours:     func(o options) bool { return o.number("correct_budget") > 0 && o.number("rectify") == 0 },
+		ours:     func(o options) bool { return o.number("correct_budget") > 0 },
 		theirs:   plainSelection,
 	},
 	{

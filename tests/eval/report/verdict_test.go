@@ -98,7 +98,7 @@ func TestBudgetAgainstCorrection(t *testing.T) {
 		require.NotContains(t, v.Text, "oracle against")
 	}
 	points := got[2].Points
-	require.Regexp(t, `^At 9\.\d % of KV read \(meanstd w1 rectify32 128\) .*: KL 0\.\d+ with correction against 0\.\d+ with a larger budget, ratio `, points[0])
+	require.Regexp(t, `^At 8\.\d % of KV read \(meanstd w2 128\) .*: KL 0\.\d+ with correction against 0\.\d+ with a larger budget, ratio `, points[0])
 }
 
 func TestPaperVerdicts(t *testing.T) {

@@ -154,7 +154,7 @@ func (t *Teacher) row(step, seq int) int { return seq*t.steps() + step }
 // steps is one less than the tokens that follow: the last is only predicted.
 func (t *Teacher) steps() int { return len(t.streams[0].Follow) - 1 }
 
-// blockSteps is how many steps are timed together: it covers every period and rectification up to its length.
+// blockSteps is how many steps are timed together: it covers every period up to its length.
 const blockSteps = 32
 
 func (t *Teacher) decode(ctx context.Context, judge func(step, seq int, logits []float32, v *verdict) error) (Run, error) {
