@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"runtime"
 	"strings"
 	"time"
@@ -15,8 +16,9 @@ import (
 )
 
 type testCmd struct {
-	Short bool `help:"Pass -short to the tests, which leave out the slow ones."`
-	Long  bool `help:"Also build the archive for every processor, and llama.cpp without the feature, and test them: 20 minutes of processor time more; fuzz for an hour; and load llama-server for half an hour."`
+	Short bool   `help:"Pass -short to the tests, which leave out the slow ones."`
+	Match string `name:"run" placeholder:"REGEXP" help:"Only the end-to-end tests (tests/ and bridge/) with such a name, as for go test, on the build that is there; what it lacks is built."`
+	Long  bool   `help:"Also build the archive for every processor, and llama.cpp without the feature, and test them: 20 minutes of processor time more; fuzz for an hour; and load llama-server for half an hour."`
 }
 
 // soakFor is how long tests/soak_test.go loads llama-server with --long.
@@ -33,13 +35,10 @@ type group struct {
 // errSaid needs no words of its own: the last lines tell what failed.
 var errSaid = errors.New("failed")
 
-// totals sums the groups up.
-type totals struct {
-	passed, failed, skipped int
-	notRun                  []string
-}
-
 func (cmd testCmd) Run(a *app) error {
+	if _, err := regexp.Compile(cmd.Match); err != nil {
+		return fmt.Errorf("--run %s is no regular expression: %w", cmd.Match, err)
+	}
 	var sum totals
 	for _, g := range cmd.groups() {
 		if g.skip != "" {
@@ -52,22 +51,11 @@ func (cmd testCmd) Run(a *app) error {
 			return a.ctx.Err()
 		}
 	}
-	a.say("\n%s", sum)
+	a.say("%s\n%s", sum.details(), &sum)
 	if sum.failed > 0 {
 		return errSaid
 	}
 	return nil
-}
-
-func (s totals) String() string {
-	text := fmt.Sprintf("tests: %d passed, %d failed, %d skipped", s.passed, s.failed, s.skipped)
-	switch len(s.notRun) {
-	case 0:
-		return text
-	case 1:
-		return fmt.Sprintf("%s, 1 group not run (%s)", text, s.notRun[0])
-	}
-	return fmt.Sprintf("%s, %d groups not run (%s)", text, len(s.notRun), strings.Join(s.notRun, "; "))
 }
 
 func (a *app) runGroup(g group, sum *totals) {
@@ -79,7 +67,7 @@ func (a *app) runGroup(g group, sum *totals) {
 	if g.must && t.ran() == 0 {
 		t.fail(g.name, "no test was run, where there must be some")
 	}
-	sum.passed, sum.failed, sum.skipped = sum.passed+t.passed, sum.failed+t.failed, sum.skipped+t.skipped
+	sum.add(g, t)
 	verdict := "ok"
 	if t.failed > 0 {
 		verdict = "FAILED"
@@ -94,6 +82,9 @@ func (a *app) runGroup(g group, sum *totals) {
 }
 
 func (cmd testCmd) groups() []group {
+	if cmd.Match != "" {
+		return []group{{name: "end to end", run: cmd.matching}}
+	}
 	all := []group{
 		{name: "vet", run: vet},
 		{name: "unit tests", run: cmd.unit, must: true},
@@ -178,12 +169,9 @@ func (cmd testCmd) unit(a *app, t *tally) error {
 // integration builds everything and tests it together. Of the binding's tests most need a llama.cpp, too; they run
 // with the race detector, and once more on the patched build from within.
 func (cmd testCmd) integration(a *app, t *tally) error {
-	env, err := a.testEnvironment()
+	env, err := cmd.endToEnd(a)
 	if err != nil {
 		return err
-	}
-	if cmd.Long {
-		env = append(env, "RETRO_LONG=1", "RETRO_FUZZ_TIME="+eventsFor.String(), "RETRO_SOAK="+soakFor.String())
 	}
 	if err := cmd.goTest("tests", env, "-count=1", "-timeout", "3h", "./tests")(a, t); err != nil {
 		return err
@@ -192,6 +180,36 @@ func (cmd testCmd) integration(a *app, t *tally) error {
 		return errors.New("no test of tests/ was run")
 	}
 	return cmd.goTest("bridge", append(env, "CGO_ENABLED=1"), "-race", "-count=1", "-timeout", "20m", "./bridge")(a, t)
+}
+
+// matching is what integration runs, of the tests that were asked for. The binding's run on the patched build at once.
+func (cmd testCmd) matching(a *app, t *tally) error {
+	env, err := cmd.endToEnd(a)
+	if err != nil {
+		return err
+	}
+	if err := cmd.goTest("tests", env, "-count=1", "-timeout", "3h", "-run", cmd.Match, "./tests")(a, t); err != nil {
+		return err
+	}
+	env = append(env, "CGO_ENABLED=1", "RETRO_STOCK_DIR=")
+	if err := cmd.goTest("bridge", env, "-race", "-count=1", "-timeout", "20m", "-run", cmd.Match, "./bridge")(a, t); err != nil {
+		return err
+	}
+	n := t.matched(cmd.Match)
+	a.say("--run %s: %d tests match", cmd.Match, n)
+	if n == 0 {
+		return fmt.Errorf("no test of tests/ or bridge/ matches --run %s", cmd.Match)
+	}
+	return nil
+}
+
+// endToEnd is the environment of the tests that run llama.cpp.
+func (cmd testCmd) endToEnd(a *app) ([]string, error) {
+	env, err := a.testEnvironment()
+	if cmd.Long {
+		env = append(env, "RETRO_LONG=1", "RETRO_FUZZ_TIME="+eventsFor.String(), "RETRO_SOAK="+soakFor.String())
+	}
+	return env, err
 }
 
 // environment tells a program where the patched build, the default model and the pristine source are, having built them.

@@ -11,7 +11,8 @@
 //
 // # Where things are
 //
-//	main, tools, checks, tally     the commands; programs that are run; the tests and their report
+//	main, tools                    the commands; programs that are run
+//	checks, tally, report          the tests, what came of them, and what is said of it
 //	fuzz                           fuzzing, briefly or for an hour
 //	pins, source, model, cache     what is fetched, and where it is kept
 //	patch, rebase                  the patch series on a checkout, and on another version

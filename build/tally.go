@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,7 +14,8 @@ type event struct {
 	Package     string
 	Test        string
 	Output      string
-	ImportPath  string // of a build failure
+	Elapsed     float64 // seconds
+	ImportPath  string  // of a build failure
 	FailedBuild string
 }
 
@@ -23,6 +25,9 @@ type tally struct {
 	skips                   map[string][]string // reason -> tests, in order of appearance
 	reasons                 []string            // the keys of skips, in order
 	failures                []string            // a heading and the full output of each failure
+	timed                   []timed             // the tests that are no subtests
+	seen                    []sighting          // what tests have logged, see parseSighting
+	found                   map[int]int         // tests that were begun, by how many others they are in
 
 	tests   map[string]map[string]*testRun // package -> test
 	output  map[string]*strings.Builder    // package or build -> what belongs to no test
@@ -31,11 +36,12 @@ type tally struct {
 
 type testRun struct {
 	verdict string // pass, fail, skip, or empty while it runs
+	seconds float64
 	output  strings.Builder
 }
 
 func newTally() *tally {
-	return &tally{skips: map[string][]string{}, tests: map[string]map[string]*testRun{}, output: map[string]*strings.Builder{}}
+	return &tally{skips: map[string][]string{}, found: map[int]int{}, tests: map[string]map[string]*testRun{}, output: map[string]*strings.Builder{}}
 }
 
 // line takes one line of "go test -json".
@@ -79,8 +85,11 @@ func (t *tally) testEvent(e event) {
 		t.running = e.Test
 	case "output":
 		tests[e.Test].output.WriteString(e.Output)
+		if s, ok := parseSighting(e.Output); ok {
+			t.seen = addSighting(t.seen, s)
+		}
 	case "pass", "fail", "skip":
-		tests[e.Test].verdict = e.Action
+		tests[e.Test].verdict, tests[e.Test].seconds = e.Action, e.Elapsed
 	}
 }
 
@@ -95,6 +104,10 @@ func (t *tally) closePackage(e event) {
 	failedBefore := t.failed
 	for _, name := range names {
 		t.count(e, name, names)
+		depth := strings.Count(name, "/")
+		if t.found[depth]++; depth == 0 {
+			t.timed = append(t.timed, timed{path.Base(e.Package) + " " + name, tests[name].seconds})
+		}
 	}
 	delete(t.tests, e.Package)
 	// A build failure, a panic outside of a test, or a failing TestMain.
@@ -158,12 +171,16 @@ func (t *tally) skip(name, reason string) {
 // add takes over what another has counted.
 func (t *tally) add(o *tally) {
 	t.passed, t.failed, t.failures = t.passed+o.passed, t.failed+o.failed, append(t.failures, o.failures...)
+	t.timed = append(t.timed, o.timed...)
 	for _, reason := range o.reasons {
 		for _, name := range o.skips[reason] {
 			t.skip(name, reason)
 		}
 	}
 }
+
+// matched says how many tests a pattern of go test has chosen: those within as many others as it has slashes.
+func (t *tally) matched(pattern string) int { return t.found[strings.Count(pattern, "/")] }
 
 // ran says how many tests came to a verdict that means something.
 func (t *tally) ran() int { return t.passed + t.failed }

@@ -81,6 +81,34 @@ func TestTallyOfNothing(t *testing.T) {
 	assert.Contains(t, c.failures[0], "no packages to speak of")
 }
 
+func TestTallySeesMatchesTimesAndFigures(t *testing.T) {
+	files := map[string]string{"a/a_test.go": "package p\n\nimport (\"testing\"; \"time\")\n" + `
+func TestSlow(t *testing.T) {
+	t.Run("one", func(t *testing.T) { time.Sleep(50 * time.Millisecond); t.Logf("seen: ubatches per step: 1.5") })
+	t.Run("two", func(t *testing.T) { t.Log("seen: ubatches per step: 1"); t.Log("seen: memory per sequence: 3e6 bytes") })
+}
+func TestQuick(t *testing.T) { t.Log("it has seen: nothing: at all") }
+`}
+	c := tallyOf(t, files, "-run", "Slow/t")
+	assert.Equal(t, 1, c.matched("Slow/t"))
+	assert.Equal(t, 1, c.matched("Slow"))
+	c = tallyOf(t, files, "-run", "Slow/none")
+	assert.Zero(t, c.matched("Slow/none"))
+	c = tallyOf(t, files, "-run", "None")
+	assert.Zero(t, c.matched("None"))
+
+	var sum totals
+	for range 2 {
+		sum.add(group{name: "tests"}, tallyOf(t, files))
+	}
+	require.Len(t, sum.timed, 4)
+	text := sum.details()
+	assert.Regexp(t, `(?m)\Athe 4 slowest of 4 tests:\n +0\.\d s  tests: a TestSlow\n +0\.\d s  tests: a TestSlow\n`, strings.TrimSpace(text))
+	assert.Contains(t, text, "\nubatches per step: 1.25 in the mean, 1.5 at most, seen 4 times\n")
+	assert.Contains(t, text, "\nmemory per sequence: 3000000 bytes in the mean, 3000000 bytes at most, seen 2 times\n")
+	assert.NotContains(t, text, "nothing")
+}
+
 func TestTallyOfMalformedEvents(t *testing.T) {
 	c := newTally()
 	for _, e := range []event{{Action: "fail", Package: "p", Test: "T"}, {Action: "fail", Package: "p"}} {
@@ -93,9 +121,9 @@ func TestTallyOfMalformedEvents(t *testing.T) {
 }
 
 func TestTotals(t *testing.T) {
-	assert.Equal(t, "tests: 3 passed, 0 failed, 1 skipped", totals{passed: 3, skipped: 1}.String())
+	assert.Equal(t, "tests: 3 passed, 0 failed, 1 skipped", (&totals{passed: 3, skipped: 1}).String())
 	assert.Equal(t, "tests: 3 passed, 0 failed, 0 skipped, 1 group not run (arm64: install qemu-user-static)",
-		totals{passed: 3, notRun: []string{"arm64: install qemu-user-static"}}.String())
+		(&totals{passed: 3, notRun: []string{"arm64: install qemu-user-static"}}).String())
 }
 
 func TestEmptyIntegrationIsAFailure(t *testing.T) {
