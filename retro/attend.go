@@ -33,7 +33,7 @@ type Attn struct {
 const (
 	maxChunks  = 32
 	exactChunk = 256 // tokens, at least, in a chunk of an exact item
-	farChunk   = 128 // tokens, at least, in a chunk of far pages
+	farChunk   = 128 // tokens, at least, in a chunk of far ones
 	blockCols  = 256 // tokens whose logits are held at once
 	maxRuns    = 512 // row ranges over stretches of them
 )
@@ -72,7 +72,7 @@ func (e *Engine) Attend(a *Attn, ith, nth int) error {
 func (e *Engine) attendItems(w *worker, l *layer, a *Attn, first, n int) error {
 	claims := e.jobs[a.Layer].claims[first : first+n]
 	for i := range claims {
-		if claims[i].partLeft.Load() != 0 {
+		if claims[i].levels[0].left.Load() != 0 {
 			return statef("layer %d is attended before its selection ended", a.Layer)
 		}
 		if e.items[first+i].owner.Load() != int32(a.Layer)+1 && !claims[i].merged.Load() {
@@ -142,7 +142,7 @@ type item struct {
 	exact  bool
 	chunks int // near chunks first, then far ones
 	near   int
-	per    int // entries per near chunk when exact, pages per far chunk when not
+	per    int // entries per near chunk when exact, per far chunk when not
 
 	q  []float32 // [rows][group][dk], scaled
 	kq []float32 // the same, ready for the type of K: q itself, or prepared
@@ -150,16 +150,15 @@ type item struct {
 	groupBest []float32 // score of each group
 	groups    []int32   // chosen, in ascending order
 	best      []float32 // score of each column
+	cols      []int32   // chosen columns, in ascending order
+	pages     []int32   // and their pages
 
-	pages []int32  // selected far pages
-	rows  []uint16 // per selected page: bit r = virtual row r reads it
-	order []uint64
+	entries []int32  // selected, in ascending order
+	rows    []uint16 // per selected entry: bit r = virtual row r reads it
 
-	// The audit. Its chunks, of the far pages that were left out, come after the others.
-	audited     bool
+	// The audit, if there is one. Its chunks, of the far entries that were left out, come after the others.
 	auditChunks int
-	auditPer    int     // pages per chunk
-	left        []int32 // pages left out
+	auditPer    int // far entries per chunk, chosen ones among them
 
 	prepared []float32
 
@@ -245,7 +244,7 @@ func (e *Engine) merge(w *worker, l *layer, a *Attn, it *item, q *stepSeq, h int
 			for c := range it.near {
 				p.merge(it.m[c*rows+at], it.l[c*rows+at], it.acc[(c*rows+at)*l.DV:][:l.DV])
 			}
-			if it.audited && r == q.rows-1 {
+			if it.auditChunks > 0 && r == q.rows-1 {
 				w.auditHead(it, rows, at, &p)
 			}
 			row := q.firstRow + r - q.emit

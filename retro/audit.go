@@ -2,7 +2,6 @@ package retro
 
 import (
 	"math"
-	"slices"
 
 	"retroattn/kernels"
 )
@@ -55,43 +54,39 @@ func (e *Engine) audits(t uint64, p int) bool {
 	return (turn+heads-first%heads)%heads < next-first
 }
 
-// planAudit lists the far pages that were left out and cuts them into chunks. The selected pages ascend.
+// planAudit cuts the far entries into chunks, of which those are audited that were left out.
 func (s *selection) planAudit() {
-	it := s.it
-	if it.audited = s.e.audits(s.q.s.audits, s.l.headOff+s.h); !it.audited {
+	it, far := s.it, s.q.newest().far(s.e.opt.Page)
+	if !s.e.audits(s.q.s.audits, s.l.headOff+s.h) {
 		return
 	}
-	it.left = it.left[:0]
-	chosen := it.pages
-	for p := int32(1); p < int32(s.q.newest().local); p++ {
-		if len(chosen) > 0 && chosen[0] == p {
-			chosen = chosen[1:]
-			continue
-		}
-		it.left = append(it.left, p)
-	}
-	n := len(it.left)
-	it.auditPer = max(auditChunk/s.e.opt.Page, (n+maxChunks-1)/maxChunks)
-	it.auditChunks = (n + it.auditPer - 1) / it.auditPer
-	s.w.stats.AuditBytes += uint64(n * s.e.opt.Page * s.l.kBytes)
+	it.auditPer = max(auditChunk, (far+maxChunks-1)/maxChunks)
+	it.auditChunks = (far + it.auditPer - 1) / it.auditPer
+	s.w.stats.AuditBytes += uint64((far - len(it.entries)) * s.l.kBytes)
 }
 
 // auditChunk adds up one of the audit's chunks for the queries of the newest row.
 func (e *Engine) auditChunk(w *worker, l *layer, it *item, q *stepSeq, h, chunk int) {
-	first := (chunk - it.chunks) * it.auditPer
-	pages := it.left[first:min(len(it.left), first+it.auditPer)]
-	size, newest := e.opt.Page, (q.rows-1)*l.group
+	first := e.opt.Page + (chunk-it.chunks)*it.auditPer
+	last := min(first+it.auditPer, q.newest().local*e.opt.Page)
+	newest := (q.rows - 1) * l.group
 	keys, x := l.keys(h), it.kq[newest*kernels.QueryLen(l.TypeK, l.DK):]
 	sums := w.near[:l.group]
 	for g := range sums {
 		sums[g] = partial{m: negInf}
 	}
-	for some := range slices.Chunk(pages, blockCols/size) {
-		n := 0
-		for _, p := range some {
-			n += copy(w.cells[n:], q.s.cell[int(p)*size:(int(p)+1)*size])
+	chosen, n := it.entries[countBelow(it.entries, int32(first)):], 0
+	for t := first; t < last; t++ {
+		if len(chosen) > 0 && int(chosen[0]) == t {
+			chosen = chosen[1:]
+		} else {
+			w.cells[n] = q.s.cell[t]
+			n++
 		}
-		w.addMass(sums, l, &keys, x, w.cells[:n])
+		if n == blockCols || n > 0 && t == last-1 {
+			w.addMass(sums, l, &keys, x, w.cells[:n])
+			n = 0
+		}
 	}
 	at := chunk*q.rows*l.group + newest
 	for g := range sums {

@@ -84,19 +84,19 @@ func checkAudit(h *host) func(layer int, rows []Row, out []float32) {
 					continue
 				}
 				v, chosen := q.newest(), map[int]bool{}
-				for _, p := range it.pages {
-					chosen[int(p)] = true
+				for _, t := range it.entries {
+					chosen[int(t)] = true
 				}
 				t := h.table[int32(q.id)]
 				for g := range group {
 					k := key{int32(q.id), t[len(t)-1].pos, int32(layer)}
 					want += h.share(k, kv*group+g, func(e int) bool {
 						p := e / h.e.opt.Page
-						return p == 0 || p >= v.local || chosen[p]
+						return p == 0 || p >= v.local || chosen[e]
 					})
 					heads++
 				}
-				bytes += (v.local - 1 - len(chosen)) * h.e.opt.Page * sh.kRow()
+				bytes += (v.far(h.e.opt.Page) - len(chosen)) * sh.kRow()
 			}
 		}
 		now := h.audited()

@@ -66,18 +66,30 @@ func (e *Engine) layerBudgets() []float64 {
 // cut is how one layer of a sequence is read in a step.
 type cut struct {
 	exact  bool
-	budget int // far pages to select, at most
+	budget int // far tokens to select, at most
+	pages  int // pages to choose for that by their scores
 	groups int // groups whose pages are scored; 0: all pages are
 	cols   int // pages that get a score
 	parts  int // parts of the first level of the selection
 }
 
-// pages is the number of far pages that a budget of tokens, or a share of n tokens, is.
-func (o *Options) pages(budget float64, n int) int {
+// tokens is what a budget of tokens, or a share of n tokens, is.
+func tokens(budget float64, n int) int {
 	if budget < 1 {
 		budget *= float64(n)
 	}
-	return int(math.Ceil(budget / float64(o.Page)))
+	return int(math.Ceil(budget))
+}
+
+// read sets what a budget of tokens reads of so many far pages.
+func (c *cut) read(o *Options, budget, far int) {
+	c.pages = (budget + o.Page - 1) / o.Page
+	if o.Select == Streaming {
+		c.pages = 0
+	}
+	c.exact = far <= c.pages
+	c.pages = min(far, c.pages)
+	c.budget = c.pages * o.Page
 }
 
 // viewAt is the view of a token at entry t; correcting is whether its step embeds
@@ -89,33 +101,30 @@ func (e *Engine) viewAt(t int, correcting bool, cuts []cut) view {
 	for i := range cuts {
 		c := cut{exact: true, parts: 1}
 		if b := e.budgets[i]; n >= e.opt.MinCtx && b <= maxTokens {
-			c.budget = e.opt.pages(b, n)
-			if e.opt.Select == Streaming {
-				c.budget = 0
+			budget := tokens(b, n)
+			if c.read(&e.opt, budget, far); !c.exact {
+				v.sparse = true
+				if correcting && e.opt.CorrectBudget > budget {
+					c.read(&e.opt, e.opt.CorrectBudget, far)
+					c.exact = false
+				}
+				e.cutSelection(&c, v.local)
 			}
-			c.exact = far <= c.budget
-		}
-		if !c.exact {
-			v.sparse = true
-			if correcting && e.opt.CorrectBudget > 0 && c.budget > 0 {
-				c.budget = min(far, max(c.budget, e.opt.pages(float64(e.opt.CorrectBudget), n)))
-			}
-			e.cutSelection(&c, v.local)
 		}
 		cuts[i] = c
 	}
 	return v
 }
 
-// cutSelection decides on one level or two, and into how many parts the first falls.
+// cutSelection decides on one level of pages or two, and into how many parts the first falls.
 func (e *Engine) cutSelection(c *cut, local int) {
-	if c.budget == 0 {
+	if c.pages == 0 {
 		return
 	}
 	chunks := (local + chunkPages - 1) / chunkPages
 	c.parts, c.cols = chunks, local
 	// The best pages may each lie in a group of its own; twice as many groups leave a choice.
-	if groups := max(e.opt.Groups, 2*c.budget); e.opt.Groups > 0 && e.opt.Select != Oracle && local/groupPages > groups {
+	if groups := max(e.opt.Groups, 2*c.pages); e.opt.Groups > 0 && e.opt.Select != Oracle && local/groupPages > groups {
 		c.groups, c.cols = groups, groups*groupPages+local%groupPages
 		c.parts = (chunks + groupChunks - 1) / groupChunks
 	}

@@ -6,10 +6,10 @@ import (
 
 // worker is the scratch of one thread.
 type worker struct {
-	logits []float32        // [rows][blockCols]
-	cells  [blockCols]int32 // of the block being gathered
-	runs   []run            // rows that read them
-	cols   int              // tokens in it
+	logits []float32            // [rows][blockCols]
+	cells  [blockCols + 1]int32 // of the block being gathered
+	runs   []run                // rows that read them
+	cols   int                  // tokens in it
 
 	ready prepared     // what scanQ was made for
 	q     []float32    // the queries that select, [2][queries][dk]
@@ -37,7 +37,7 @@ type prepared struct {
 // run is a stretch of the block's tokens, seen by virtual rows r0..r1-1.
 type run struct{ col, n, r0, r1 int }
 
-func (w *worker) allocate(o *Options, group, dk, dv, pages int) {
+func (w *worker) allocate(o *Options, group, dk, dv int) {
 	w.logits = make([]float32, o.Window*group*blockCols)
 	w.runs = make([]run, 0, maxRuns)
 	queries := group // that select
@@ -50,7 +50,6 @@ func (w *worker) allocate(o *Options, group, dk, dv, pages int) {
 		w.dots[i] = make([]float32, queries*chunkPages)
 	}
 	w.near, w.nearQ = make([]partial, queries), make([]float32, queries*kernels.QueryLen(kernels.Q8_0, dk))
-	w.keys = make([]uint32, 2*pages)
 	w.page = make([]float32, max(2, o.Page)*dk)
 	w.tmp, w.tmp2 = make([]float32, max(dk, dv)), make([]float32, max(dk, dv))
 }
@@ -90,14 +89,10 @@ func (e *Engine) attendChunk(w *worker, l *layer, it *item, q *stepSeq, h, chunk
 		e.addLocal(w, &c, q)
 	default:
 		first := (chunk - it.near) * it.per
-		last := min(len(it.pages), first+it.per)
-		for first < last {
-			n := 1
-			for first+n < last && it.rows[first+n] == it.rows[first] {
-				n++
-			}
-			e.addFar(w, &c, it.pages[first:first+n], it.rows[first])
-			first += n
+		last := min(len(it.entries), first+it.per)
+		for ; first < last; first += blockCols {
+			end := min(last, first+blockCols)
+			w.addFar(&c, it.entries[first:end], it.rows[first:end])
 		}
 	}
 	w.flush(&c)
@@ -134,31 +129,18 @@ func (e *Engine) addNear(w *worker, c *chunkState, q *stepSeq, a, b int) {
 	}
 }
 
-// addFar adds far pages for the rows whose bit is set.
-func (e *Engine) addFar(w *worker, c *chunkState, pages []int32, rows uint16) {
-	size := e.opt.Page
-	for len(pages) > 0 {
-		n := min(len(pages), (blockCols-w.cols)/size)
-		if n == 0 || len(w.runs)+maxWindow > maxRuns {
+// addFar adds far entries, at most blockCols. Rows go one by one, the newest first, which reads
+// all of them: past rows read few, each its own, and find them in the cache.
+func (w *worker) addFar(c *chunkState, entries []int32, rows []uint16) {
+	for r := c.rows - 1; r >= 0; r-- {
+		for i, t := range entries {
+			w.cells[w.cols] = c.s.cell[t]
+			w.cols += int(rows[i] >> r & 1)
+		}
+		if w.cols > 0 {
+			w.runs = append(w.runs, run{0, w.cols, r, r + 1})
 			w.flush(c)
-			continue
 		}
-		col := w.cols
-		for _, p := range pages[:n] {
-			w.cols += copy(w.cells[w.cols:], c.s.cell[int(p)*size:(int(p)+1)*size])
-		}
-		for r0 := 0; r0 < c.rows; r0++ {
-			if rows>>r0&1 == 0 {
-				continue
-			}
-			r1 := r0 + 1
-			for r1 < c.rows && rows>>r1&1 != 0 {
-				r1++
-			}
-			w.runs = append(w.runs, run{col, n * size, r0, r1})
-			r0 = r1
-		}
-		pages = pages[n:]
 	}
 }
 

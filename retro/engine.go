@@ -239,7 +239,7 @@ func (e *Engine) prepare() error {
 	e.items = make([]item, maxSeqs*maxKV)
 	e.workers = make([]worker, e.cfg.Threads)
 	for i := range e.workers {
-		e.workers[i].allocate(&e.opt, maxGroup, maxDK, maxDV, e.maxPages)
+		e.workers[i].allocate(&e.opt, maxGroup, maxDK, maxDV)
 	}
 	e.ready = true
 	return nil
@@ -254,33 +254,42 @@ func (e *Engine) Threads() int { return e.cfg.Threads }
 // MaxWindow is the most past rows per sequence that a step can ask for.
 func (e *Engine) MaxWindow() int { return e.opt.Window - 1 }
 
-// reset readies a claim for a step.
-func (c *claim) reset(parts int32) {
-	c.part.Store(0)
-	c.partLeft.Store(parts)
-	c.next.Store(0)
-	c.left.Store(0)
-	c.fine.Store(0)
-	c.fineLeft.Store(0)
-	c.fineParts.Store(0)
-	c.chunks = 0
-	c.merged.Store(false)
-}
-
 // job is the shared state of one layer within a step. There is one per layer so
 // that nobody has to reset it while others may already be in it.
 type job struct {
 	claims []claim // per item
 }
 
+// claim is who does what of an item.
 type claim struct {
-	part     atomic.Int32 // parts of the selection claimed
-	partLeft atomic.Int32 // parts not yet done; who takes it to 0 chooses the pages
-	next     atomic.Int32 // chunks claimed
-	left     atomic.Int32 // chunks not yet done; who takes it to 0 merges
-	merged   atomic.Bool  // the output is written, and the item free for another layer
-	chunks   int32        // set when the pages are chosen
+	levels [levels]level
+	next   atomic.Int32 // chunks claimed
+	left   atomic.Int32 // chunks not yet done; who takes it to 0 merges
+	merged atomic.Bool  // the output is written, and the item free for another layer
+	chunks int32        // set when the tokens are chosen
+}
 
-	// The second level of the selection, whose parts are known when the first is done.
-	fine, fineLeft, fineParts atomic.Int32
+// level is one of the levels of the selection, whose parts are known when the one before is done.
+type level struct {
+	parts, next atomic.Int32 // parts there are, and parts claimed
+	left        atomic.Int32 // parts not yet done; who takes it to 0 opens the next level
+}
+
+func (l *level) open(parts int) {
+	l.left.Store(int32(parts))
+	l.parts.Store(int32(parts))
+}
+
+// reset readies a claim for a step.
+func (c *claim) reset(parts int) {
+	for i := range c.levels {
+		c.levels[i].parts.Store(0)
+		c.levels[i].next.Store(0)
+		c.levels[i].left.Store(0)
+	}
+	c.levels[0].open(parts)
+	c.next.Store(0)
+	c.left.Store(0)
+	c.chunks = 0
+	c.merged.Store(false)
 }

@@ -17,7 +17,7 @@ func testOptions() Options {
 }
 
 // checkUnion holds, for every row of every step, that the output is exact
-// attention over sink, own local window and the union of the pages seen
+// attention over sink, own local window and the union of the tokens seen
 // (invariant 2). It keeps its own record of what was seen.
 func checkUnion(h *host) func(layer int, rows []Row, out []float32) {
 	sh := h.shape
@@ -28,7 +28,7 @@ func checkUnion(h *host) func(layer int, rows []Row, out []float32) {
 			for kv := range sh.kv {
 				it := &h.e.items[i*sh.kv+kv]
 				if c := q.cuts[layer]; !it.exact {
-					require.Len(h.t, it.pages, c.budget)
+					require.Len(h.t, it.entries, c.budget)
 				}
 				for r := range q.rows {
 					view := q.views[r]
@@ -39,9 +39,9 @@ func checkUnion(h *host) func(layer int, rows []Row, out []float32) {
 					if h.seen[k][kv] == nil {
 						h.seen[k][kv] = map[int32]bool{}
 					}
-					for _, p := range it.pages {
-						if int(p) < view.local {
-							h.seen[k][kv][p] = true
+					for _, t := range it.entries {
+						if int(t) < view.local*h.e.opt.Page {
+							h.seen[k][kv][t] = true
 						}
 					}
 					if r < q.emit {
@@ -51,7 +51,7 @@ func checkUnion(h *host) func(layer int, rows []Row, out []float32) {
 					require.Equal(h.t, k.pos, rows[row].Pos)
 					see := func(e int) bool {
 						p := e / h.e.opt.Page
-						return it.exact || p == 0 || p >= view.local || h.seen[k][kv][int32(p)]
+						return it.exact || p == 0 || p >= view.local || h.seen[k][kv][int32(e)]
 					}
 					for g := range l.group {
 						hd := kv*l.group + g

@@ -2,47 +2,52 @@ package retro
 
 import "unsafe"
 
-// maxFootprint is far more than the largest models need on the largest machines.
-const maxFootprint = 16 << 30
+// maxFootprint is more than the largest models need on the largest machines.
+const maxFootprint = 64 << 30
 
 // checkFootprint refuses shapes that would need absurdly much memory beside the KV cache, or more than there is room for
-// when all cells are taken: running out of it ends the host's process, where an error would do.
+// when all cells are taken by all sequences: running out of it ends the host's process, where an error would do.
 func (e *Engine) checkFootprint(group, dk, dv int) error {
 	heads := 0
 	for i := range e.layers {
 		heads += e.layers[i].KVHeads
 	}
 	claims := float64(cap(e.step.seqs)*heads) * float64(unsafe.Sizeof(claim{}))
-	summaries := float64(heads*e.opt.Select.planes()*(blockPages+groupPages)) * float64(dk*e.opt.SummaryBits/8)
-	need := claims + summaries + e.ringBytes() + float64(e.cfg.Threads)*workerBytes(&e.opt, group, dk, dv, e.maxPages)
+	rings := float64(e.cfg.Seqs) * e.ringBytes()
+	need := claims + rings + float64(e.cfg.Threads)*workerBytes(&e.opt, group, dk, dv)
 	if need > maxFootprint {
-		return argumentf("%d threads and window=%d on %d layers need %.0f GiB of memory beside the KV cache, at most %d are allowed: choose fewer threads or a smaller window",
-			e.cfg.Threads, e.opt.Window, len(e.layers), need/(1<<30), maxFootprint>>30)
+		return argumentf("%d threads, %d sequences and window=%d on %d layers need %.0f GiB of memory beside the KV cache, at most %d are allowed: choose fewer threads, fewer sequences or a smaller window",
+			e.cfg.Threads, e.cfg.Seqs, e.opt.Window, len(e.layers), need/(1<<30), maxFootprint>>30)
 	}
 	if e.cfg.Room == nil {
 		return nil
 	}
-	all := float64(heads*e.opt.Select.planes()) * float64(dk*e.opt.SummaryBits/8) * float64(e.maxPages)
-	return e.cfg.Room(uint64(need + all))
+	pages := float64(e.cfg.Cells/e.opt.Page + e.cfg.Seqs*blockPages)
+	summaries := float64(heads*e.opt.Select.planes()) * float64(dk*e.opt.SummaryBits/8) * pages
+	seen := 0.0
+	if e.opt.Window > 1 {
+		seen = float64(heads*e.opt.Window) * float64(e.cfg.Cells+e.cfg.Seqs*seenEntries) / 8
+	}
+	return e.cfg.Room(uint64(need + summaries + seen))
 }
 
 // workerBytes is the larger part of what worker.allocate does, and what attention makes of it.
-func workerBytes(o *Options, group, dk, dv, pages int) float64 {
+func workerBytes(o *Options, group, dk, dv int) float64 {
 	queries := group
 	if o.CorrectBudget > 0 {
 		queries *= o.Window
 	}
-	return 4 * (float64(o.Window*group)*(blockCols+float64(dk+dv)) + float64(queries)*2*(chunkPages+2*float64(dk)) + 2*float64(pages))
+	return 4 * (float64(o.Window*group)*(blockCols+float64(dk+dv)) + float64(queries)*2*(chunkPages+2*float64(dk)))
 }
 
-// ringBytes is the output cache of one sequence.
+// ringBytes is the output cache of one sequence, without the bits of what was read.
 func (e *Engine) ringBytes() (sum float64) {
 	if e.opt.Window == 1 {
 		return 0
 	}
 	for i := range e.layers {
 		l := &e.layers[i]
-		sum += 4*float64(l.Heads*(l.DK+l.DV+2)) + 8*float64(l.KVHeads*e.pageWords())
+		sum += 4 * float64(l.Heads*(l.DK+l.DV+2))
 	}
 	return sum * float64(e.opt.Window)
 }

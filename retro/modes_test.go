@@ -38,7 +38,7 @@ func TestTwoLevels(t *testing.T) {
 					pages = map[int32]int{}
 					h.decode([]int32{0}, func(int, []Row, []float32) {
 						for kv := range sh.kv {
-							for _, p := range h.e.items[kv].pages {
+							for _, p := range h.e.items[kv].entries {
 								pages[int32(kv)<<24|p]++
 							}
 						}
@@ -97,13 +97,13 @@ func TestLayerBudgets(t *testing.T) {
 	opt.LayerBudget = "0:32/1:all/2-3:0.2"
 	sh := plainShape
 	sh.layers = 5
-	want := []int{2, 0, 7, 7, 4} // pages
+	want := []int{32, 0, 112, 112, 64} // tokens
 	h := newHost(t, sh, opt, 2, 5)
 	h.prefill(0, 500)
 	for range 8 {
 		h.decode([]int32{0}, func(layer int, rows []Row, out []float32) {
 			checkUnion(h)(layer, rows, out)
-			require.Len(t, h.e.items[0].pages, want[layer])
+			require.Len(t, h.e.items[0].entries, want[layer])
 			require.Equal(t, layer == 1, h.e.items[0].exact)
 		})
 	}
@@ -172,7 +172,7 @@ func TestRotatedKeysChooseTheSame(t *testing.T) {
 			h.decode([]int32{0}, func(int, []Row, []float32) {
 				for kv := range sh.kv {
 					set := map[int32]bool{}
-					for _, p := range h.e.items[kv].pages {
+					for _, p := range h.e.items[kv].entries {
 						set[p] = true
 					}
 					pages = append(pages, set)

@@ -1,10 +1,13 @@
 package retro
 
-import "math"
+import (
+	"math"
+	"sort"
+)
 
 // ring is the output cache of one sequence: for the last Window tokens decoded
-// here, per layer, the query, the partial over the far pages read so far, and
-// which pages those were. It has one slot more than there are past rows, for the
+// here, per layer, the query, the partial over the far tokens read so far, and
+// which tokens those were. It has one slot more than there are past rows, for the
 // token being decoded.
 type ring struct {
 	count int // tokens ever pushed; the next goes to slot count % len(slots)
@@ -14,18 +17,18 @@ type ring struct {
 
 type ringSlot struct {
 	entry  int    // index in the sequence's table
-	sparse bool   // decoded with pages left out; the data below is valid
+	sparse bool   // decoded with tokens left out; the data below is valid
 	exact  []bool // per layer: everything was read there, and the data is not valid
-	// Pages selected at the token's own step and seen since, over layers and KV heads.
-	selected, seen counter
+	// Tokens selected at the token's own step and seen in all, over layers and KV heads.
+	selected, shown counter
 
 	q, m, l, acc []float32 // all layers, see ringLayout
-	pages        []uint64  // bit set per KV head of all layers
-
+	// seen[b] are the entries from b*seenEntries on that were read: a bit set per KV head of all layers.
+	seen [][]uint64
 }
 
 // ringLayout is where a layer's part begins in the arrays of a slot.
-type ringLayout struct{ q, ml, acc, pages int }
+type ringLayout struct{ q, ml, acc int }
 
 // layoutRings places the layers in the ring slots.
 func (e *Engine) layoutRings() {
@@ -36,11 +39,8 @@ func (e *Engine) layoutRings() {
 		at.q += l.Heads * l.DK
 		at.ml += l.Heads
 		at.acc += l.Heads * l.DV
-		at.pages += l.KVHeads * e.pageWords()
 	}
 }
-
-func (e *Engine) pageWords() int { return (e.maxPages + 63) / 64 }
 
 func (r *ring) allocate(e *Engine) {
 	if e.opt.Window == 1 {
@@ -57,8 +57,54 @@ func (r *ring) allocate(e *Engine) {
 		r.slots[i].m = make([]float32, ml)
 		r.slots[i].l = make([]float32, ml)
 		r.slots[i].acc = make([]float32, acc)
-		r.slots[i].pages = make([]uint64, e.kvHeads*e.pageWords())
 		r.slots[i].exact = make([]bool, len(e.layers))
+	}
+}
+
+// Bit sets grow with the sequence, by blocks of so many entries and words.
+const (
+	seenWords   = 32
+	seenEntries = 64 * seenWords
+)
+
+// reserve makes room for the bits of n entries, and returns how many bytes it takes.
+func (r *ring) reserve(n, heads int) (bytes uint64) {
+	for i := range r.slots {
+		s := &r.slots[i]
+		for len(s.seen)*seenEntries < n {
+			s.seen = append(s.seen, make([]uint64, heads*seenWords))
+			bytes += uint64(8 * heads * seenWords)
+		}
+	}
+	return bytes
+}
+
+// mark notes that KV head p, of all layers' in order, reads the entries, which ascend, and sets
+// bit in rows for those that it had not read.
+func (s *ringSlot) mark(p int, entries []int32, rows []uint16, bit uint16) (added int) {
+	for i := 0; i < len(entries); {
+		block := entries[i] / seenEntries
+		set := (*[seenWords]uint64)(s.seen[block][p*seenWords:])
+		for ; i < len(entries) && entries[i]/seenEntries == block; i++ {
+			word, at := &set[entries[i]/64%seenWords], entries[i]&63
+			fresh := ^*word >> at & 1
+			*word |= 1 << at
+			rows[i] |= uint16(-fresh) & bit
+			added += int(fresh)
+		}
+	}
+	return added
+}
+
+// countBelow is how many of the entries, which ascend, are below n.
+func countBelow(entries []int32, n int32) int {
+	return sort.Search(len(entries), func(i int) bool { return entries[i] >= n })
+}
+
+// forget empties the set of KV head p below entry n.
+func (s *ringSlot) forget(p, n int) {
+	for b := 0; b*seenEntries < n; b++ {
+		clear(s.seen[b][p*seenWords:][:seenWords])
 	}
 }
 
@@ -66,7 +112,10 @@ func (r *ring) bytes() uint64 {
 	total := 0
 	for i := range r.slots {
 		s := &r.slots[i]
-		total += 4*(len(s.q)+len(s.m)+len(s.l)+len(s.acc)) + 8*len(s.pages)
+		total += 4 * (len(s.q) + len(s.m) + len(s.l) + len(s.acc))
+		for _, b := range s.seen {
+			total += 8 * len(b)
+		}
 	}
 	return uint64(total)
 }
@@ -112,7 +161,7 @@ func (r *ring) reset() { r.truncate(0) }
 func (s *ringSlot) leave(st *Stats) {
 	if s.sparse {
 		st.RetiredSelected += s.selected.load()
-		st.RetiredSeen += s.seen.load()
+		st.RetiredSeen += s.shown.load()
 	}
 	s.sparse = false
 }
@@ -123,7 +172,7 @@ func (r *ring) take(st *Stats) *ringSlot {
 	s := &r.slots[r.count%len(r.slots)]
 	s.leave(st)
 	s.selected.store(0)
-	s.seen.store(0)
+	s.shown.store(0)
 	r.n = min(r.n, len(r.slots)-1)
 	return s
 }

@@ -13,10 +13,9 @@ const groupChunks = 4
 // open step. All threads must have returned before any calls Attend for the layer. ith is
 // below nth, the number of threads that call.
 //
-// Pages are scored in parts that any thread may take, and who finishes the last part
-// of an item chooses. In two levels the parts of the first score groups; who finishes the
-// last chooses the groups and offers their pages as parts of the second level. Nobody
-// waits: a thread takes what is there and leaves.
+// Scoring falls into levels, and a level of an item into parts that any thread may take. Who
+// finishes the last part of a level chooses from its scores, and opens the next level or, after the
+// last, fills the item. Nobody waits: a thread takes what is there and leaves.
 func (e *Engine) Select(a *Attn, ith, nth int) error {
 	if err := e.checkAttn(a, ith, nth); err != nil {
 		return err
@@ -24,14 +23,12 @@ func (e *Engine) Select(a *Attn, ith, nth int) error {
 	start := time.Now()
 	w, l, claims := &e.workers[ith], &e.layers[a.Layer], e.jobs[a.Layer].claims
 	n := len(e.step.seqs) * l.KVHeads
-	for k := range 2 * n {
+	for k := range 2 * n { // the second time, to help with what has been opened since
 		i := (k + ith*n/nth) % n
 		q := &e.step.seqs[i/l.KVHeads]
 		s := selection{e: e, w: w, l: l, a: a, i: i, it: &e.items[i], q: q, h: i % l.KVHeads, cut: &q.cuts[a.Layer], claim: &claims[i]}
-		if k < n {
-			s.firstLevel()
-		} else if s.cut.groups > 0 {
-			s.secondLevel()
+		for level := range levels {
+			s.work(level)
 		}
 	}
 	w.spent(ith, start)
@@ -52,47 +49,46 @@ type selection struct {
 	claim *claim
 }
 
-func (s *selection) firstLevel() {
-	parts := int32(s.cut.parts)
-	for s.claim.part.Load() < parts {
-		part := s.claim.part.Add(1) - 1
+// The levels of the selection. Each may have no parts.
+const (
+	scanLevel  = iota // scores all pages, or all groups of them
+	groupLevel        // scores the pages of the best groups
+	levels
+)
+
+// work takes parts of a level until there are none left.
+func (s *selection) work(i int) {
+	l := &s.claim.levels[i]
+	parts := l.parts.Load() // 0 until the level before is done
+	for l.next.Load() < parts {
+		part := l.next.Add(1) - 1
 		if part >= parts {
 			return
 		}
 		switch {
-		case s.cut.exact || s.cut.budget == 0:
+		case s.cut.exact || s.cut.pages == 0:
+		case i == groupLevel:
+			s.scoreChosen(int(part))
 		case s.cut.groups > 0:
 			s.scoreGroups(int(part))
 		default:
-			first := int(part) * chunkPages
-			last := min(s.q.newest().local, first+chunkPages)
-			s.e.buildChunk(s.w, s.l, s.q.s, s.h, first, last)
-			s.scorePages(first, first, last-first)
+			s.scoreChunk(int(part))
 		}
-		if s.claim.partLeft.Add(-1) > 0 {
-			continue
-		}
-		if s.cut.groups > 0 {
-			s.chooseGroups()
-		} else {
-			s.choose()
+		if l.left.Add(-1) == 0 {
+			s.done(i)
 		}
 	}
 }
 
-func (s *selection) secondLevel() {
-	parts := s.claim.fineParts.Load() // 0 until the groups are chosen
-	for s.claim.fine.Load() < parts {
-		part := s.claim.fine.Add(1) - 1
-		if part >= parts {
-			return
-		}
-		first := int(part) * groupPages
-		s.scoreChosen(first*groupPages, s.it.groups[first:min(len(s.it.groups), first+groupPages)])
-		if s.claim.fineLeft.Add(-1) == 0 {
-			s.choose()
-		}
+// done follows a level.
+func (s *selection) done(i int) {
+	if i == scanLevel && s.cut.groups > 0 {
+		s.chooseGroups()
+		s.claim.levels[groupLevel].open((len(s.it.groups) + groupPages - 1) / groupPages)
+		return
 	}
+	s.choosePages()
+	s.choose()
 }
 
 // fetchGroup asks for the summaries of the pages of a group, which lie anywhere.
@@ -129,25 +125,27 @@ func (s *selection) chooseGroups() {
 	if local%groupPages > 0 {
 		s.it.groups = append(s.it.groups, int32(whole))
 	}
-	parts := int32((len(s.it.groups) + groupPages - 1) / groupPages)
-	s.claim.fineLeft.Store(parts)
-	s.claim.fineParts.Store(parts)
 }
 
-// scorePages scores n pages from page on, which lie in one chunk; the first's column is col.
-func (s *selection) scorePages(col, page, n int) {
+// scoreChunk scores the pages of a chunk, and builds what is missing there.
+func (s *selection) scoreChunk(chunk int) {
+	first := chunk * chunkPages
+	n := min(s.q.newest().local-first, chunkPages)
+	s.e.buildChunk(s.w, s.l, s.q.s, s.h, first, first+n)
 	s.prepare()
 	if s.e.opt.Select == Oracle {
-		s.scanKeys(page, n)
+		s.scanKeys(first, n)
 	} else {
-		s.scanPages(0, page, n)
+		s.scanPages(0, first, n)
 	}
-	s.combine(s.it.best[col:][:n])
+	s.combine(s.it.best[first:][:n])
 }
 
-// scoreChosen scores the pages of groups, at most groupPages of them; the first's column is col.
-func (s *selection) scoreChosen(col int, groups []int32) {
+// scoreChosen scores the pages of a part of the chosen groups.
+func (s *selection) scoreChosen(part int) {
 	s.prepare()
+	groups := s.it.groups[part*groupPages:]
+	groups = groups[:min(len(groups), groupPages)]
 	s.fetchGroup(groups[0])
 	n := 0
 	for i, g := range groups {
@@ -159,7 +157,7 @@ func (s *selection) scoreChosen(col int, groups []int32) {
 		s.scanPages(n, page, pages)
 		n += pages
 	}
-	s.combine(s.it.best[col:][:n])
+	s.combine(s.it.best[part*chunkPages:][:n])
 }
 
 // prepare makes the queries ready that select, unless this worker has them from its last part.

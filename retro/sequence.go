@@ -149,8 +149,11 @@ func (e *Engine) reserve(s *sequence, v view) {
 		s.pos = append(make([]int32, 0, room), s.pos...)
 		s.cell = append(make([]int32, 0, room), s.cell...)
 	}
-	if v.sparse && e.sumBlock > 0 {
-		e.roomForSummaries(s, v.local)
+	if v.sparse {
+		e.stats.RingBytes += s.ring.reserve(v.local*e.opt.Page, e.kvHeads)
+		if e.sumBlock > 0 {
+			e.roomForSummaries(s, v.local)
+		}
 	}
 }
 
@@ -170,5 +173,8 @@ func (e *Engine) roomForSummaries(s *sequence, pages int) {
 type view struct {
 	entry  int
 	local  int  // first local page; far pages are 1..local-1
-	sparse bool // in some layer, some far page is left out
+	sparse bool // in some layer, some far token is left out
 }
+
+// far is the number of far tokens.
+func (v view) far(page int) int { return max(0, v.local-1) * page }

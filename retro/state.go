@@ -103,6 +103,7 @@ func (e *Engine) SeqLoad(id int, data []byte) (note []byte, err error) {
 		return nil, argumentf("sequence %d: what was saved does not fit (%v): its page summaries are built again", id, c.err)
 	}
 	e.stats.SummaryBytes -= uint64(len(s.blocks)*e.sumBlock + len(s.groups)*e.sumGroups)
+	e.stats.RingBytes += fresh.ring.bytes() - s.ring.bytes()
 	e.seqs[id] = fresh
 	return note, nil
 }
@@ -209,9 +210,8 @@ func (e *Engine) codeRing(c *coder, r *ring, entries int) {
 	}
 	if c.mode == loading {
 		r.count, r.n = n, n
+		r.reserve(entries, e.kvHeads)
 	}
-	// Pages have numbers below that of the page being filled.
-	words := (entries/e.opt.Page + 63) / 64
 	last := -1
 	for j := n; j > 0; j-- {
 		s := r.back(j)
@@ -220,18 +220,18 @@ func (e *Engine) codeRing(c *coder, r *ring, entries int) {
 			c.fail(errRange)
 		}
 		last = s.entry
-		e.codeSlot(c, s, words)
+		e.codeSlot(c, s)
 	}
 }
 
-// codeSlot codes all of a slot but its entry; words is what is needed of each bit set.
-func (e *Engine) codeSlot(c *coder, s *ringSlot, words int) {
+// codeSlot codes all of a slot but its entry.
+func (e *Engine) codeSlot(c *coder, s *ringSlot) {
 	c.flag(&s.sparse)
 	if !s.sparse {
 		return
 	}
 	c.counter(&s.selected)
-	c.counter(&s.seen)
+	c.counter(&s.shown)
 	for i := range s.exact {
 		c.flag(&s.exact[i])
 	}
@@ -239,8 +239,8 @@ func (e *Engine) codeSlot(c *coder, s *ringSlot, words int) {
 	c.f32s(s.m)
 	c.f32s(s.l)
 	c.f32s(s.acc)
-	for h := range e.kvHeads {
-		c.u64s(s.pages[h*e.pageWords():][:words])
+	for b := 0; b*seenEntries < s.entry; b++ {
+		c.u64s(s.seen[b])
 	}
 }
 

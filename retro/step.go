@@ -63,9 +63,8 @@ func (e *Engine) StepBegin(rows []Row, threads int) error {
 	for i := range e.layers {
 		heads := e.layers[i].KVHeads
 		for k := range e.step.seqs {
-			parts := int32(e.step.seqs[k].cuts[i].parts)
 			for h := range heads {
-				e.jobs[i].claims[k*heads+h].reset(parts)
+				e.jobs[i].claims[k*heads+h].reset(e.step.seqs[k].cuts[i].parts)
 			}
 		}
 	}
@@ -77,7 +76,7 @@ func (e *Engine) StepBegin(rows []Row, threads int) error {
 
 // roomForScores makes room in the items, while no other thread is in.
 func (e *Engine) roomForScores() {
-	cols, pages := 0, 0
+	cols, pages, tokens := 0, 0, 0
 	for i := range e.step.seqs {
 		q := &e.step.seqs[i]
 		if !q.sparse {
@@ -86,6 +85,7 @@ func (e *Engine) roomForScores() {
 		pages = max(pages, q.newest().local)
 		for j := range q.cuts {
 			cols = max(cols, q.cuts[j].cols)
+			tokens = max(tokens, q.cuts[j].pages*e.opt.Page)
 		}
 	}
 	for i := range e.items[:len(e.step.seqs)*len(e.items)/cap(e.step.seqs)] {
@@ -95,9 +95,9 @@ func (e *Engine) roomForScores() {
 		if e.opt.Groups > 0 {
 			it.groupBest = grow(it.groupBest, pages/groupPages)
 		}
-		if e.opt.Audit > 0 {
-			it.left = grow(it.left, pages)
-		}
+	}
+	for i := range e.workers {
+		e.workers[i].keys = grow(e.workers[i].keys, 2*max(cols, tokens))
 	}
 }
 
