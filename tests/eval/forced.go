@@ -41,7 +41,7 @@ func (f *forced) prepare(ctx context.Context) ([]report.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	params := teach.Params{Threads: f.lab.threads, TypeK: f.kv, TypeV: f.kv, Dir: f.lab.dir}
+	params := teach.Params{Threads: f.lab.threads, TypeK: f.kv, TypeV: f.kv, HostKV: true, Keep: f.lab.keep, Dir: f.lab.dir}
 	if f.teacher, err = teach.New(ctx, f.lab.model, params, streams); err != nil {
 		return nil, err
 	}

@@ -23,26 +23,34 @@ func (o *options) lessons(l *lab) ([]lesson, error) {
 	}
 	middle := o.Budget[len(o.Budget)/3]
 	own := o.own()
+	with := func(ps []policy) []policy {
+		if o.Only {
+			return own
+		}
+		return slices.Concat(ps, own)
+	}
 	var all []lesson
 	for _, test := range o.Tests {
 		more, err := []lesson(nil), error(nil)
 		switch test {
 		case "decode":
-			more = o.decode(l, texts, slices.Concat(matrix(o.Budget), own))
+			more = o.decode(l, texts, with(matrix(o.Budget)))
 		case "cache":
 			for _, kv := range o.Cache {
 				more = append(more, &forced{lab: l, test: "decode", text: texts[0], kv: kv, prompt: max(o.Ctx/2, 256), steps: o.Tokens, streams: 1,
-					ps: slices.Concat(cachePolicies(middle), own)})
+					ps: with(cachePolicies(middle))})
 			}
 		case "generate":
 			more = []lesson{&forced{lab: l, test: "generate", text: texts[len(texts)-1], kv: "f16", prompt: 64, steps: 4 * o.Tokens, streams: 1,
-				ps: slices.Concat(mainPolicies(middle/2), own)}}
+				ps: with(mainPolicies(middle / 2))}}
 		case "retrieval":
-			more, err = o.retrieval(l, slices.Concat(mainPolicies(2*middle), own))
+			more, err = o.retrieval(l, with(mainPolicies(2*middle)))
+		case "pairs":
+			more, err = o.pairs(l, with(mainPolicies(2*middle)))
 		case "questions":
-			more, err = o.questions(l, o.Exam, slices.Concat(mainPolicies(middle), own))
+			more, err = o.questions(l, o.Exam, with(mainPolicies(middle)))
 		case "problems":
-			more, err = o.problems(l, slices.Concat(mainPolicies(middle), own))
+			more, err = o.problems(l, with(mainPolicies(middle)))
 		}
 		if err != nil {
 			return nil, err
@@ -85,6 +93,24 @@ func (o *options) retrieval(l *lab, ps []policy) (all []lesson, err error) {
 	for _, stack := range stacks {
 		s, e := newSought(l, stack, ps)
 		err = errors.Join(err, e)
+		all = append(all, s)
+	}
+	return all, err
+}
+
+// pairs asks for one of many pairs in each case.
+func (o *options) pairs(l *lab, ps []policy) (all []lesson, err error) {
+	if o.Pairs == "" {
+		return nil, nil
+	}
+	stacks, err := tasks.ReadPairs(o.Pairs, o.Cases)
+	if err != nil {
+		return nil, err
+	}
+	for i, stack := range stacks {
+		s, e := newSought(l, stack, ps)
+		err = errors.Join(err, e)
+		s.text = fmt.Sprintf("pairs %d", i+1)
 		all = append(all, s)
 	}
 	return all, err

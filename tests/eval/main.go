@@ -18,6 +18,7 @@ import (
 
 	"retroattn/bridge"
 	"retroattn/tests/eval/report"
+	"retroattn/tests/eval/teach"
 )
 
 // options are the command line. What `go run ./build eval` prepares is in the environment.
@@ -28,7 +29,7 @@ type options struct {
 	Source string `env:"RETRO_SOURCE" placeholder:"DIR" help:"llama.cpp source, whose documents and code are the texts without --text."`
 
 	Text         []string          `placeholder:"FILE" help:"Texts to decode; repeat it for several."`
-	Tests        []string          `default:"decode,cache,generate,retrieval,questions,problems" enum:"decode,cache,generate,retrieval,questions,problems" help:"What to do: ${default}."`
+	Tests        []string          `default:"decode,cache,generate,retrieval,pairs,questions,problems" enum:"decode,cache,generate,retrieval,pairs,questions,problems" help:"What to do: ${default}."`
 	Ctx          int               `default:"4096" help:"Tokens of the prompt that texts are decoded after."`
 	Tokens       int               `default:"256" help:"Tokens decoded after it, in each stream."`
 	Streams      int               `default:"2" help:"Stretches of a text, decoded as one batch."`
@@ -36,6 +37,9 @@ type options struct {
 	Cache        []string          `default:"q8_0,q4_0" help:"Other types of the KV cache to try."`
 	Haystack     []int             `default:"2048,4096,7680" help:"Tokens of the texts in which keys are looked for."`
 	Policy       map[string]string `placeholder:"NAME=OPTIONS" mapsep:"none" help:"A policy of your own beside the matrix, such as mine=budget=300,window=4; repeat it for several."`
+	Only         bool              `help:"Try nothing but the policies named with --policy."`
+	Pairs        string            `placeholder:"FILE" help:"Cases of key-value retrieval as JSONL, each with ordered_kv_records, key and value."`
+	Cases        int               `default:"24" help:"How many of them."`
 	Items        map[string]string `placeholder:"NAME=PATH" help:"Question sets in place of ours: GSM8K, MMLU or CommonsenseQA as JSON, JSONL or CSV."`
 	Exam         []int             `default:"15" help:"Questions in one prompt."`
 	Exams        int               `default:"1" help:"Prompts of each question set."`
@@ -43,6 +47,8 @@ type options struct {
 	AnswerTokens int               `default:"1024" help:"Tokens that may be generated for a problem."`
 	Paper        bool              `help:"The set-up of the RetroAttention paper: full, Quest, Quest with correction; 15 and 30 questions; nothing else."`
 	Threads      int               `default:"0" help:"Threads; 0 is one per processor."`
+	GPULayers    int               `default:"0" placeholder:"N" help:"Layers to place on a GPU, -1 for all. The KV cache stays in host memory, with full attention as well."`
+	Keep         string            `type:"path" placeholder:"DIR" help:"Folder where what a prompt left in the KV cache is kept for the next run: as large as the cache."`
 	Quick        bool              `help:"Small sizes, to see whether everything runs: the figures mean little."`
 
 	Out   string `default:"eval-results" type:"path" placeholder:"DIR" help:"Folder for results.jsonl and report.html. What is there is not measured again."`
@@ -55,6 +61,7 @@ type lab struct {
 	modelName string
 	threads   int
 	dir       string
+	keep      teach.Keep
 }
 
 func main() {
@@ -88,14 +95,19 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 	if _, err := lib.RetroVersion(); err != nil {
 		return err
 	}
-	model, err := lib.LoadModel(o.Model, bridge.ModelParams{})
+	model, err := lib.LoadModel(o.Model, bridge.ModelParams{GPULayers: o.GPULayers})
 	if err != nil {
 		return err
 	}
 	defer model.Close()
-	l := &lab{model: model, modelName: filepath.Base(o.Model), threads: o.Threads, dir: o.Out}
-	if err := os.MkdirAll(o.Out, 0o755); err != nil {
-		return err
+	l := &lab{model: model, modelName: filepath.Base(o.Model), threads: o.Threads, dir: o.Out, keep: teach.Keep{Dir: o.Keep, Model: filepath.Base(o.Model)}}
+	for _, dir := range []string{o.Out, o.Keep} {
+		if dir == "" {
+			continue
+		}
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
 	}
 	s := &school{out: out, path: filepath.Join(o.Out, "results.jsonl"), known: map[string]bool{}, done: map[string]bool{}}
 	if err := s.resume(o.Fresh); err != nil {
@@ -170,7 +182,7 @@ func (o *options) check() error {
 	}
 	errs := []error{
 		bad("ctx", o.Ctx, 256, 1<<20), bad("tokens", o.Tokens, 16, 1<<16), bad("streams", o.Streams, 1, 16), bad("threads", o.Threads, 0, 512),
-		bad("exams", o.Exams, 1, 1000), bad("answer-tokens", o.AnswerTokens, 16, 1<<17),
+		bad("exams", o.Exams, 1, 1000), bad("cases", o.Cases, 1, 1000), bad("answer-tokens", o.AnswerTokens, 16, 1<<17),
 	}
 	for i, b := range o.Budget {
 		errs = append(errs, bad("budget", b, 32, 1<<20))

@@ -29,15 +29,12 @@ type answer struct {
 
 // newPlayer processes the prompt with full attention; room is how many tokens may follow it.
 func newPlayer(ctx context.Context, l *lab, prompt []bridge.Token, room int) (*player, error) {
-	c, err := l.model.NewContext(bridge.ContextParams{Ctx: len(prompt) + room, Threads: l.threads, FlashAttn: bridge.FlashOn})
+	c, err := l.model.NewContext(bridge.ContextParams{Ctx: len(prompt) + room, Threads: l.threads, FlashAttn: bridge.FlashOn, HostKV: true})
 	if err != nil {
 		return nil, err
 	}
 	p := &player{lab: l, ctx: c, prompt: len(prompt)}
-	if err = teach.Process(ctx, c, 0, prompt); err == nil {
-		p.state, err = c.SeqStateData(0)
-	}
-	if err != nil {
+	if p.state, err = teach.State(ctx, c, 0, prompt, "", l.keep); err != nil {
 		c.Close()
 		return nil, err
 	}

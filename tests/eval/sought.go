@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"strings"
 
 	"retroattn/bridge"
 	"retroattn/tests/eval/report"
@@ -15,6 +14,7 @@ import (
 type sought struct {
 	lab     *lab
 	stack   tasks.Haystack
+	text    string // name of the haystack
 	prompt  []bridge.Token
 	ps      []policy
 	player  *player
@@ -23,16 +23,16 @@ type sought struct {
 
 func newSought(l *lab, stack tasks.Haystack, ps []policy) (*sought, error) {
 	tokens, err := l.model.Tokenize(stack.Text, true, false)
-	return &sought{lab: l, stack: stack, prompt: tokens, ps: ps}, err
+	return &sought{lab: l, stack: stack, text: "chronicle", prompt: tokens, ps: ps}, err
 }
 
 func (s *sought) base() report.Record {
-	return report.Record{Test: s.stack.Name, Model: s.lab.modelName, Text: "chronicle", KV: "f16", Ctx: len(s.prompt), Streams: 1, N: len(s.stack.Questions)}.Unmeasured()
+	return report.Record{Test: s.stack.Name, Model: s.lab.modelName, Text: s.text, KV: "f16", Ctx: len(s.prompt), Streams: 1, N: len(s.stack.Questions)}.Unmeasured()
 }
 
 func (s *sought) policies() []policy { return s.ps }
 
-const questionTokens = 64 // at most, about
+const questionTokens = 96 // at most, about
 
 func (s *sought) cost() (prepare, try float64) {
 	n := float64(len(s.stack.Questions)) * 40
@@ -65,7 +65,7 @@ func (s *sought) try(ctx context.Context, p policy) (rs []report.Record, err err
 			if err != nil {
 				return nil, err
 			}
-			a, err := s.player.ask(ctx, question, way == 0, q.MaxTokens, func(text string) bool { return strings.Contains(text, "\n") })
+			a, err := s.player.ask(ctx, question, way == 0, q.MaxTokens, q.Done)
 			if err != nil {
 				return nil, err
 			}

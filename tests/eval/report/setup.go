@@ -99,7 +99,7 @@ func (s *setup) decodes() bool { return s.test == "decode" || s.test == "generat
 
 // seeks says whether keys are sought in a long text.
 func (s *setup) seeks() bool {
-	return strings.HasPrefix(s.test, "needle") || strings.HasPrefix(s.test, "passkey")
+	return strings.HasPrefix(s.test, "needle") || strings.HasPrefix(s.test, "passkey") || strings.HasPrefix(s.test, "pairs")
 }
 
 func (s *setup) full() *policy {
@@ -111,7 +111,7 @@ func (s *setup) full() *policy {
 	return nil
 }
 
-var testOrder = []string{"decode", "generate", "needle", "passkey", "needle-sparse", "passkey-sparse", "questions", "problems"}
+var testOrder = []string{"decode", "generate", "needle", "passkey", "pairs", "needle-sparse", "passkey-sparse", "pairs-sparse", "questions", "problems"}
 
 // setups sorts the records into setups and policies.
 func setups(records []Record) []*setup {

@@ -38,6 +38,7 @@ type Haystack struct {
 type Question struct {
 	Text      string  // what is appended to the haystack; the answer continues its last sentence
 	Want      string  // the key
+	Whole     bool    // the answer must begin with it, whatever its form
 	Depth     float64 // where the key was asked to lie: 0 is the start of the text, 1 its end
 	MaxTokens int     // enough for the key and a full stop
 }
@@ -49,6 +50,9 @@ const keyTokens = 16
 // form, such as capitals-digit-digit: that word must be the key, in the same case. So a longer or cut word is wrong, and so is a list
 // that names the key second.
 func (q Question) Right(answer string) bool {
+	if q.Whole {
+		return strings.HasPrefix(answer, q.Want)
+	}
 	line, _, _ := strings.Cut(strings.TrimSpace(answer), "\n")
 	for word := range strings.FieldsFuncSeq(line, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '-' }) {
 		if word = strings.Trim(word, "-"); word != "" && form(word) == form(q.Want) {
@@ -56,6 +60,11 @@ func (q Question) Right(answer string) bool {
 		}
 	}
 	return false
+}
+
+// Done reports whether the answer has said what there is to say.
+func (q Question) Done(answer string) bool {
+	return strings.Contains(answer, "\n") || q.Whole && len(answer) >= len(q.Want)
 }
 
 // form replaces each run of capitals by A, each run of other letters by a, and each digit by 0.

@@ -20,6 +20,8 @@ type Stream struct{ Prompt, Follow []bridge.Token }
 type Params struct {
 	Threads      int    // 0 = one per processor
 	TypeK, TypeV string // of the cache, as in bridge.ContextParams
+	HostKV       bool   // keep the cache in host memory even for layers on a GPU
+	Keep         Keep   // of the states after the prompts
 	Dir          string // folder for a temporary file: what full attention predicts, 4 bytes a token and vocabulary entry
 }
 
@@ -57,14 +59,14 @@ func New(ctx context.Context, model *bridge.Model, p Params, streams []Stream) (
 	const pad = 256 // llama.cpp rounds up to it
 	c, err := model.NewContext(bridge.ContextParams{
 		Ctx: len(streams) * ((prompt + follow + pad - 1) / pad * pad), Seqs: len(streams), Threads: p.Threads,
-		FlashAttn: bridge.FlashOn, TypeK: p.TypeK, TypeV: p.TypeV,
+		FlashAttn: bridge.FlashOn, TypeK: p.TypeK, TypeV: p.TypeV, HostKV: p.HostKV,
 	})
 	if err != nil {
 		return nil, err
 	}
 	t := &Teacher{model: model, ctx: c, streams: streams}
 	if t.full, err = newRows(p.Dir, model.VocabSize()); err == nil {
-		err = t.readPrompts(ctx)
+		err = t.readPrompts(ctx, p)
 	}
 	if err != nil {
 		return nil, errors.Join(err, t.Close())
@@ -75,12 +77,9 @@ func New(ctx context.Context, model *bridge.Model, p Params, streams []Stream) (
 // Close frees the context and the file.
 func (t *Teacher) Close() error { return errors.Join(t.ctx.Close(), t.full.close()) }
 
-func (t *Teacher) readPrompts(ctx context.Context) error {
+func (t *Teacher) readPrompts(ctx context.Context, p Params) error {
 	for seq, s := range t.streams {
-		if err := Process(ctx, t.ctx, seq, s.Prompt); err != nil {
-			return err
-		}
-		state, err := t.ctx.SeqStateData(seq)
+		state, err := State(ctx, t.ctx, seq, s.Prompt, p.TypeK+" "+p.TypeV, p.Keep)
 		if err != nil {
 			return err
 		}
