@@ -167,6 +167,31 @@ func TestBadArguments(t *testing.T) {
 		"Scan ld":          func() { Scan(f(99), 2, f(20), 2, 8, b, 3, Signed) },
 		"Scan q":           func() { Scan(f(6), 3, f(19), 2, 8, b, 3, Signed) },
 		"Scan tiles":       func() { Scan(f(99), 17, f(10), 1, 8, b[:2*TileBytes(8)-1], 17, Signed) },
+		"Pack4 slot":       func() { Pack4(b, 16, f(8), f(8)) },
+		"Pack4 d":          func() { Pack4(b, 0, f(12), f(12)) },
+		"Pack4 sd":         func() { Pack4(b, 0, f(8), f(16)) },
+		"Pack4 tile":       func() { Pack4(b[:TileBytes4(8)-1], 0, f(8), f(8)) },
+		"Unpack4 tile":     func() { Unpack4(f(8), f(8), b[:TileBytes4(8)-1], 0) },
+		"ScanQueries4 d":   func() { ScanQueries4(f(9999), f(1032), 1, 1032) },
+		"ScanQueries4 dst": func() { ScanQueries4(f(71), f(16), 2, 8) },
+		"Scan4 mean":       func() { Scan4(f(5), f(6), 3, f(72), 2, 8, b, 3) },
+		"Scan4 spread":     func() { Scan4(f(6), f(5), 3, f(72), 2, 8, b, 3) },
+		"Scan4 ld":         func() { Scan4(f(99), nil, 2, f(72), 2, 8, b, 3) },
+		"Scan4 q":          func() { Scan4(f(6), f(6), 3, f(71), 2, 8, b, 3) },
+		"Scan4 tiles":      func() { Scan4(f(99), f(99), 17, f(36), 1, 8, b[:2*TileBytes4(8)-1], 17) },
+		"EncodeCodes bits": func() { EncodeCodes(b, 3, f(8), f(8), f(8)) },
+		"EncodeCodes x":    func() { EncodeCodes(b, 2, f(17*8), f(8), f(8)) },
+		"EncodeCodes part": func() { EncodeCodes(b, 2, f(9), f(8), f(8)) },
+		"EncodeCodes sd":   func() { EncodeCodes(b, 2, f(8), f(8), f(7)) },
+		"EncodeCodes dst":  func() { EncodeCodes(b[:63], 2, f(8), f(8), f(8)) },
+		"CodeQueries dst":  func() { CodeQueries(f(2*CodeQueryLen(8)-1), f(16), 2, 8) },
+		"ScoreCodes bits":  func() { ScoreCodes(f(99), 16, f(99), 1, 8, 0, b, b, c(1)) },
+		"ScoreCodes dst":   func() { ScoreCodes(f(31), 16, f(2*CodeQueryLen(8)), 2, 8, 2, b, b, c(1)) },
+		"ScoreCodes ld":    func() { ScoreCodes(f(99), 15, f(2*CodeQueryLen(8)), 2, 8, 2, b, b, c(1)) },
+		"ScoreCodes q":     func() { ScoreCodes(f(99), 16, f(2*CodeQueryLen(8)-1), 2, 8, 2, b, b, c(1)) },
+		"ScoreCodes tiles": func() { ScoreCodes(f(99), 16, f(99), 1, 8, 2, b[:TileBytes4(8)-1], b, c(1)) },
+		"ScoreCodes codes": func() { ScoreCodes(f(99), 16, f(99), 1, 8, 2, b, b[:63], c(1)) },
+		"ScoreCodes page":  func() { ScoreCodes(f(99), 16, f(99), 1, 8, 2, b, b, []int32{-1}) },
 		"MaxInto":          func() { MaxInto(f(3), f(2)) },
 		"MaxAddSqrt a":     func() { MaxAddSqrt(f(3), f(2), 1, f(3)) },
 		"MaxAddSqrt b":     func() { MaxAddSqrt(f(3), f(3), 1, f(2)) },
@@ -209,6 +234,12 @@ func TestNothingToDo(t *testing.T) {
 		ScanQueries(nil, nil, 0, 8)
 		Scan(nil, 0, nil, 0, 8, nil, 5, Signed)
 		Scan(nil, 0, nil, 5, 8, nil, 0, Signed)
+		ScanQueries4(nil, nil, 0, 8)
+		Scan4(nil, nil, 0, nil, 0, 8, nil, 5)
+		Scan4(nil, nil, 0, nil, 5, 8, nil, 0)
+		CodeQueries(nil, nil, 0, 8)
+		ScoreCodes(nil, 0, nil, 0, 8, 2, nil, nil, make([]int32, 5))
+		ScoreCodes(nil, 0, nil, 5, 8, 2, nil, nil, nil)
 		MaxInto(nil, nil)
 		MaxAddSqrt(nil, nil, 1, nil)
 		TopK(nil, nil, nil)

@@ -1,0 +1,161 @@
+package kernels
+
+import (
+	"encoding/binary"
+	"math"
+)
+
+// Summaries in 4 bits hold mean and spread of a page in one plane, in tiles of TilePages pages:
+// the float32 scales of the means, those of the spreads, then, for 4 pages and 16 channels each, a byte per channel:
+// the mean in the low nibble, -7..7 plus 8, the spread in the high one, 0..15. The 16 channels of a page
+// lie together, so that the summary of one page is in few cache lines.
+const (
+	head4  = 2 * 4 * TilePages
+	lane4  = 16 // channels of a page that lie together
+	zero4  = 8  // of the means
+	mean4  = 7  // largest mean
+	top4   = 15 // largest spread
+	pages4 = 4  // pages whose channels alternate
+)
+
+// pad4 is d rounded up to whole lanes.
+func pad4(d int) int { return (d + lane4 - 1) &^ (lane4 - 1) }
+
+// TileBytes4 is the size of a tile of 4-bit summaries of dimension d.
+func TileBytes4(d int) int { return head4 + TilePages*pad4(d) }
+
+// at4 is the offset of 16 channels, from c on, of the page at slot.
+func at4(d, slot, c int) int {
+	return head4 + slot/pages4*pages4*pad4(d) + c*pages4 + slot%pages4*lane4
+}
+
+func checkTile4(tile []byte, slot, d, other int) {
+	if uint(slot) >= TilePages || d <= 0 || d > maxScanDim || d&7 != 0 {
+		panicDims()
+	}
+	if other != d {
+		panicShort("mean or sd")
+	}
+	if len(tile) < TileBytes4(d) {
+		panicShort("tile")
+	}
+}
+
+// Pack4 writes the summary of the page at slot, 0..TilePages-1, of a tile: means and spreads (standard
+// deviations, >= 0). A summary with a NaN or an Inf scores NaN. It panics if mean and sd have not the same length,
+// a multiple of 8 up to 1024, or the tile is too short.
+func Pack4(tile []byte, slot int, mean, sd []float32) {
+	d := len(mean)
+	checkTile4(tile, slot, d, len(sd))
+	inv, scale := int8Scale(absMax(mean), mean4)
+	invSd, scaleSd := int8Scale(absMax(sd), top4)
+	binary.LittleEndian.PutUint32(tile[4*slot:], math.Float32bits(scale))
+	binary.LittleEndian.PutUint32(tile[4*(TilePages+slot):], math.Float32bits(scaleSd))
+	for c := 0; c < pad4(d); c += lane4 {
+		lane := tile[at4(d, slot, c):][:lane4]
+		clear(lane)
+		for i := range min(lane4, d-c) {
+			m, s := roundInt(float32(mean[c+i]*inv)), roundInt(float32(sd[c+i]*invSd))
+			lane[i] = byte(m+zero4)&15 | byte(s)<<4
+		}
+	}
+}
+
+// Unpack4 reads the summary that Pack4 wrote at slot of a tile. It panics as Pack4 does.
+func Unpack4(mean, sd []float32, tile []byte, slot int) {
+	d := len(mean)
+	checkTile4(tile, slot, d, len(sd))
+	scale, scaleSd := scales4(tile, slot)
+	for c := 0; c < d; c += lane4 {
+		for i, b := range tile[at4(d, slot, c):][:min(lane4, d-c)] {
+			mean[c+i] = scale * float32(int32(b&15)-zero4)
+			sd[c+i] = scaleSd * float32(b>>4)
+		}
+	}
+}
+
+func scales4(tile []byte, slot int) (mean, sd float32) {
+	return math.Float32frombits(binary.LittleEndian.Uint32(tile[4*slot:])),
+		math.Float32frombits(binary.LittleEndian.Uint32(tile[4*(TilePages+slot):]))
+}
+
+// ScanLen4 is the length in float32 of a query row of dimension d for Scan4.
+func ScanLen4(d int) int { return 2 * ScanLen(pad4(d)) }
+
+// ScanQueries4 makes rows of q [rows][d] ready for Scan4: dst is [rows][ScanLen4]. A row is what ScanQueries
+// makes of it, and then of its squares, both padded to whole lanes.
+func ScanQueries4(dst, q []float32, rows, d int) {
+	checkRows(len(q), d, rows)
+	if d > maxScanDim {
+		panicDims()
+	}
+	size := ScanLen4(d)
+	if uint64(rows)*uint64(size) > uint64(len(dst)) {
+		panicShort("dst")
+	}
+	var store [maxScanDim]float32
+	x := store[:pad4(d)]
+	for r := range rows {
+		row := dst[r*size : (r+1)*size]
+		copy(x, q[r*d:(r+1)*d])
+		ScanQueries(row[:size/2], x, 1, len(x))
+		for i, v := range x {
+			x[i] = v * v
+		}
+		ScanQueries(row[size/2:], x, 1, len(x))
+	}
+}
+
+// Scan4 scores the first n pages of tiles for r < rows: mean[r*ld+p] = q_r . mean of p and
+// spread[r*ld+p] = sum of (q_rc * spread of channel c of p)^2. q was made by ScanQueries4. With a spread of nil there are means
+// only. The integers are exact, so all levels agree to two roundings. It panics as Scan does.
+func Scan4(mean, spread []float32, ld int, q []float32, rows, d int, tiles []byte, n int) {
+	if uint64(rows)|uint64(n) >= maxDim || d <= 0 || d > maxScanDim || d&7 != 0 {
+		panicDims()
+	}
+	if rows == 0 || n == 0 {
+		return
+	}
+	checkMatrix(len(mean), rows, ld, n, "mean")
+	if spread != nil {
+		checkMatrix(len(spread), rows, ld, n, "spread")
+	}
+	if uint64(rows)*uint64(ScanLen4(d)) > uint64(len(q)) {
+		panicShort("q")
+	}
+	if uint64(n+TilePages-1)/TilePages*uint64(TileBytes4(d)) > uint64(len(tiles)) {
+		panicShort("tiles")
+	}
+	scan4(mean, spread, ld, q, rows, d, tiles, n)
+}
+
+func scan4Generic(mean, spread []float32, ld int, q []float32, rows, d int, tiles []byte, n int) {
+	size, pad := ScanLen4(d), pad4(d)
+	for p := range n {
+		tile, slot := tiles[p/TilePages*TileBytes4(d):][:TileBytes4(d)], p%TilePages
+		scale, scaleSd := scales4(tile, slot)
+		for r := range rows {
+			row := q[r*size:][:size]
+			x, y := row[:size/2], row[size/2:]
+			xs, ys := bytesOf(x), bytesOf(y)
+			var a, b int32
+			for c := 0; c < pad; c += lane4 {
+				for i, v := range tile[at4(d, slot, c):][:lane4] {
+					s := int32(v >> 4)
+					a += int32(v&15) * scanInt(xs, pad, c+i)
+					b += s * s * scanInt(ys, pad, c+i)
+				}
+			}
+			a -= zero4 * int32(math.Float32bits(x[pad+1]))
+			mean[r*ld+p] = float32(a) * (x[pad] * scale)
+			if spread != nil {
+				spread[r*ld+p] = float32(b) * (y[pad] * float32(scaleSd*scaleSd))
+			}
+		}
+	}
+}
+
+// scanInt is the integer of channel c of a row made by ScanQueries.
+func scanInt(row []byte, d, c int) int32 {
+	return scanBase*int32(int8(row[c])) + int32(int8(row[d+c]))
+}

@@ -1,0 +1,289 @@
+package kernels
+
+import (
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+var dims4 = []int{8, 16, 24, 32, 40, 56, 64, 72, 80, 96, 120, 128, 136, 192, 256, 512, 1000, 1024}
+
+// summary4 reads that of a page as Pack4 documents it.
+func summary4(tiles []byte, d, page int) (mean, sd []int, scale, scaleSd float32) {
+	pad := (d + 15) / 16 * 16
+	slot, tile := page%16, tiles[page/16*(128+16*pad):]
+	mean, sd = make([]int, d), make([]int, d)
+	for c := range mean {
+		b := tile[128+slot/4*4*pad+c/16*64+slot%4*16+c%16]
+		mean[c], sd[c] = int(b%16)-8, int(b/16)
+	}
+	float := func(at int) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(tile[at:])) }
+	return mean, sd, float(4 * slot), float(64 + 4*slot)
+}
+
+func TestPack4(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		meanZone, sdZone, tileZone := newZone(t, 4*1024), newZone(t, 4*1024), newZone(t, 128+16*1024)
+		for _, d := range dims4 {
+			for slot := range TilePages {
+				rng := newRand(d, slot)
+				p := place(rng.IntN(2) == 0)
+				mean, sd, tile := in[float32](meanZone, d, p), in[float32](sdZone, d, p), in[byte](tileZone, TileBytes4(d), p)
+				drawSummary(rng, mean, Signed)
+				drawSummary(rng, sd, Unsigned)
+				before := byte(rng.Uint32())
+				for i := range tile {
+					tile[i] = before
+				}
+				Pack4(tile, slot, mean, sd)
+				checkSummary4(t, tile, slot, mean, sd)
+				written := 0
+				for _, b := range tile {
+					if b != before {
+						written++
+					}
+				}
+				if written > 8+pad4(d) {
+					t.Fatalf("d=%d slot %d: wrote %d bytes", d, slot, written)
+				}
+				for other := range TilePages {
+					m, s, _, _ := summary4(tile, d, other)
+					for c := range m {
+						if other != slot && (m[c] != int(before%16)-8 || s[c] != int(before/16)) {
+							t.Fatalf("d=%d slot %d: wrote to slot %d", d, slot, other)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+func checkSummary4(t *testing.T, tile []byte, slot int, mean, sd []float32) {
+	t.Helper()
+	d := len(mean)
+	ints, sds, scale, scaleSd := summary4(tile, d, slot)
+	m, s := largest(mean), largest(sd)
+	checkScale(t, scale, m, 7)
+	checkScale(t, scaleSd, s, 15)
+	gotMean, gotSd := make([]float32, d), make([]float32, d)
+	Unpack4(gotMean, gotSd, tile, slot)
+	for c := range mean {
+		if m == m && !within(ints[c], scale, mean[c], 7) {
+			t.Fatalf("%s d=%d slot %d: mean of channel %d is %d * %g, want %g", ISA(), d, slot, c, ints[c], scale, mean[c])
+		}
+		if s == s && !within(sds[c], scaleSd, sd[c], 15) {
+			t.Fatalf("%s d=%d slot %d: spread of channel %d is %d * %g, want %g", ISA(), d, slot, c, sds[c], scaleSd, sd[c])
+		}
+		if !sameBits(gotMean[c], scale*float32(ints[c])) || !sameBits(gotSd[c], scaleSd*float32(sds[c])) {
+			t.Fatalf("%s d=%d slot %d: channel %d is unpacked to %g and %g", ISA(), d, slot, c, gotMean[c], gotSd[c])
+		}
+	}
+}
+
+// tiles4 has any bytes, and scales that are, now and then, not ordinary.
+func tiles4(rng *rand.Rand, zone []byte, d, n int, p place) []byte {
+	tiles := in[byte](zone, (n+15)/16*TileBytes4(d), p)
+	extreme := rng.IntN(4) == 0
+	for i := range tiles {
+		tiles[i] = byte(rng.Uint32())
+		if extreme {
+			tiles[i] = []byte{0, 0xff, 0xf0, 0x0f}[rng.IntN(4)]
+		}
+	}
+	for page := range (n + 15) / 16 * 16 {
+		for half := range 2 {
+			scale := rng.Float32() * 0.1
+			if rng.IntN(12) == 0 {
+				scale = []float32{0, nan32, inf32, 1e-42}[rng.IntN(4)]
+			}
+			binary.LittleEndian.PutUint32(tiles[page/16*TileBytes4(d)+64*half+page%16*4:], math.Float32bits(scale))
+		}
+	}
+	return tiles
+}
+
+type scan4Case struct {
+	d, rows, n, ld int
+	q              []float32 // made by ScanQueries4
+	tiles          []byte
+	p              place
+	alone          bool // means only
+}
+
+// check compares all scores, bit by bit.
+func (c *scan4Case) check(t *testing.T, meanZone, spreadZone []byte) {
+	t.Helper()
+	size, pad := 2*(pad4(c.d)+2), pad4(c.d)
+	mean := clean(in[float32](meanZone, (c.rows-1)*c.ld+c.n, c.p))
+	var spread []float32
+	if !c.alone {
+		spread = clean(in[float32](spreadZone, (c.rows-1)*c.ld+c.n, c.p))
+	}
+	Scan4(mean, spread, c.ld, c.q, c.rows, c.d, c.tiles, c.n)
+	for page := range c.n {
+		ms, ss, scale, scaleSd := summary4(c.tiles, c.d, page)
+		for r := range c.rows {
+			row := c.q[r*size:][:size]
+			x, y := scanForms(t, row[:pad]), scanForms(t, row[pad+2:][:pad])
+			if row[pad] != row[pad] || row[2*pad+2] != row[2*pad+2] {
+				clear(x) // unspecified
+				clear(y)
+			}
+			a, b := 0, 0
+			for i := range ms {
+				a += ms[i] * x[i]
+				b += ss[i] * ss[i] * y[i]
+			}
+			if got, want := mean[r*c.ld+page], float32(a)*float32(row[pad]*scale); !sameBits(got, want) {
+				t.Fatalf("%s d=%d rows=%d n=%d: mean [%d][%d] = %g, want %g", ISA(), c.d, c.rows, c.n, r, page, got, want)
+			}
+			if c.alone {
+				continue
+			}
+			if got, want := spread[r*c.ld+page], float32(b)*float32(row[2*pad+2]*float32(scaleSd*scaleSd)); !sameBits(got, want) {
+				t.Fatalf("%s d=%d rows=%d n=%d: spread [%d][%d] = %g, want %g", ISA(), c.d, c.rows, c.n, r, page, got, want)
+			}
+		}
+	}
+	for _, dst := range [][]float32{mean, spread} {
+		for i, v := range dst {
+			if i%c.ld >= c.n && v != untouched {
+				t.Fatalf("%s d=%d rows=%d n=%d: wrote to %d", ISA(), c.d, c.rows, c.n, i)
+			}
+		}
+	}
+}
+
+func scan4Queries(rng *rand.Rand, zone []byte, rows, d int, p place) []float32 {
+	x, q := make([]float32, rows*d), in[float32](zone, rows*ScanLen4(d), p)
+	for r := range rows {
+		drawRow(rng, x[r*d:][:d])
+	}
+	ScanQueries4(q, x, rows, d)
+	return q
+}
+
+// drawRow has all values at the limits now and then, or one that is not finite.
+func drawRow(rng *rand.Rand, x []float32) {
+	fillFloats(rng, x, 2)
+	switch rng.IntN(9) {
+	case 0:
+		sprinkle(rng, x, 1, 2.5, -2.5)
+	case 1:
+		x[rng.IntN(len(x))] = nan32
+	case 2:
+		fillFloats(rng, x, 0)
+	}
+}
+
+func drawScan4(rng *rand.Rand, z *scan4Zones, d, rows, n int) *scan4Case {
+	c := &scan4Case{d: d, rows: rows, n: n, p: place(rng.IntN(2) == 0), alone: rng.IntN(3) == 0}
+	c.ld = max(1, n+rng.IntN(8))
+	c.tiles = tiles4(rng, z.tiles, d, n, c.p)
+	c.q = scan4Queries(rng, z.q, rows, d, c.p)
+	return c
+}
+
+type scan4Zones struct{ tiles, q, mean, spread []byte }
+
+func newScan4Zones(t testing.TB) *scan4Zones {
+	dst := 4 * maxScanRows * (maxTokens + 8)
+	return &scan4Zones{newZone(t, 9*TileBytes4(1024)), newZone(t, 4*maxScanRows*ScanLen4(1024)), newZone(t, dst), newZone(t, dst)}
+}
+
+func TestScan4(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		z := newScan4Zones(t)
+		for _, d := range dims4 {
+			for rows := 1; rows <= maxScanRows; rows++ {
+				for n := range maxTokens + 1 {
+					if rng := newRand(d, rows, n); keep(rng, (12*rows+8)*d*n) {
+						drawScan4(rng, z, d, rows, n).check(t, z.mean, z.spread)
+					}
+				}
+			}
+		}
+	})
+}
+
+// The largest sums are just within int32.
+func TestScan4Largest(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		z := newScan4Zones(t)
+		for _, b := range []byte{0, 0xff, 0xf0, 0x0f} {
+			for rows := 1; rows <= 9; rows++ {
+				const d, n = maxScanDim, 19
+				c := drawScan4(newRand(1), z, d, rows, n)
+				for i := range c.tiles {
+					if i%TileBytes4(d) >= 128 {
+						c.tiles[i] = b
+					}
+				}
+				x := make([]float32, rows*d)
+				for i := range x {
+					x[i] = float32(1 - i/d%2*2)
+				}
+				ScanQueries4(c.q, x, rows, d)
+				c.check(t, z.mean, z.spread)
+			}
+		}
+	})
+}
+
+// Scores are close to the products of what was packed, and those of a summary or a query that is not finite are NaN.
+func TestScan4Packed(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		for _, d := range []int{8, 64, 128, 200, 1024} {
+			const rows, n = 5, 37
+			rng := newRand(d)
+			tiles, means, sds := make([]byte, 3*TileBytes4(d)), make([]float32, n*d), make([]float32, n*d)
+			q, x := make([]float32, rows*ScanLen4(d)), make([]float32, rows*d)
+			gotMean, gotSpread := make([]float32, rows*n), make([]float32, rows*n)
+			fillFloats(rng, means, 2)
+			fillFloats(rng, x, 2)
+			for i := range sds {
+				sds[i] = rng.Float32()
+			}
+			means[3*d+5], sds[18*d], x[2*d+1], x[4*d] = nan32, inf32, nan32, -inf32
+			for p := range n {
+				tile := tiles[p/TilePages*TileBytes4(d):]
+				Pack4(tile, p%TilePages, means[p*d:][:d], sds[p*d:][:d])
+				Unpack4(means[p*d:][:d], sds[p*d:][:d], tile, p%TilePages)
+			}
+			ScanQueries4(q, x, rows, d)
+			Scan4(gotMean, gotSpread, n, q, rows, d, tiles, n)
+			for i := range gotMean {
+				r, p := i/n, i%n
+				row, mean, sd := x[r*d:][:d], means[p*d:][:d], sds[p*d:][:d]
+				a, b, tolA, tolB, top := 0.0, 0.0, 0.0, 0.0, largest(row)
+				for c, v := range row {
+					m, s := float64(mean[c]), float64(sd[c])
+					a += float64(v) * m
+					b += float64(v) * float64(v) * s * s
+					tolA += math.Abs(m)*top/(2*8128) + 1e-6
+					tolB += s*s*top*top/(2*8128) + 1e-6
+				}
+				if top != top {
+					a, b = math.NaN(), math.NaN()
+				}
+				if !matches(gotMean[i], a, tolA*1.01) || !matches(gotSpread[i], b, tolB*1.01) {
+					t.Fatalf("%s d=%d: [%d][%d] = %g, %g, want %g, %g", ISA(), d, r, p, gotMean[i], gotSpread[i], a, b)
+				}
+			}
+		}
+	})
+}
+
+func FuzzScan4(f *testing.F) {
+	f.Add(byte(7), byte(2), byte(16), uint64(1), []byte{0, 0, 0x80, 0x7f, 1, 2})
+	f.Add(byte(0), byte(0), byte(1), uint64(2), []byte{})
+	f.Add(byte(127), byte(23), byte(130), uint64(3), []byte{0xff, 0xff, 0xff, 0xff})
+	z := newScan4Zones(f)
+	f.Fuzz(func(t *testing.T, d, rows, n byte, seed uint64, raw []byte) {
+		c := drawScan4(rand.New(rand.NewPCG(seed, 5)), z, 8*(1+int(d)%128), 1+int(rows)%maxScanRows, int(n)%(maxTokens+1))
+		copy(c.tiles, raw)
+		levels(func() { c.check(t, z.mean, z.spread) })
+	})
+}
