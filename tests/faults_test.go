@@ -19,7 +19,7 @@ import (
 //
 //	library missing                here; TestOffIsStock, TestDrift (bridge)
 //	not a library, wrong version   here, also beside the programs and for a Go host; TestDrift (bridge)
-//	library fails while decoding   TestLibraryFailsMidway
+//	library fails while decoding   TestEveryCallFails, TestLibraryFailsMidway; under load, and with cancels: TestSoak
 //	state truncated or damaged     TestStateDamaged, TestCABI, TestLoadRefuses (retro); the file of a slot: TestSlotFileDamaged
 //	page metadata corrupted        the same: the section of a state holds the page summaries, under a checksum
 //	out of memory on init          too few addresses: here; absurd shapes: TestFootprint (retro). Go ends the process when memory itself runs out

@@ -42,6 +42,7 @@ type job struct {
 	Retro      string // a libretroattn to switch on, or to say on standard error why not
 	Seqs       int
 	Unified    bool
+	Faults     string // options of sparse attention, of which each call fails in its turn, see playFaults
 	Script     script
 }
 
@@ -58,6 +59,9 @@ func child(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if j.Faults != "" {
+		return j.playFaults(model, out)
+	}
 	ctx, err := model.NewContext(contextParams(j.Seqs, j.Unified))
 	if err != nil {
 		return err
@@ -71,12 +75,27 @@ func child(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	for _, row := range logits {
+	return writeRows(out, logits)
+}
+
+func writeRows(out io.Writer, rows [][]float32) error {
+	for _, row := range rows {
 		if err := binary.Write(out, binary.LittleEndian, row); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// readRows takes the next rows of so many logits from what writeRows wrote.
+func readRows(t *testing.T, in *bytes.Buffer, rows, logits int) [][]float32 {
+	t.Helper()
+	read := make([][]float32, rows)
+	for i := range read {
+		read[i] = make([]float32, logits)
+		require.NoError(t, binary.Read(in, binary.LittleEndian, read[i]))
+	}
+	return read
 }
 
 // start runs a job in a process of its own and returns the rows of logits.
@@ -89,6 +108,16 @@ func (j job) start(t *testing.T, env ...string) [][]float32 {
 // startAndListen is start that also returns what was said on standard error.
 func (j job) startAndListen(t *testing.T, env ...string) ([][]float32, string) {
 	t.Helper()
+	out, msg := j.process(t, env...)
+	n := j.Script.rows()
+	rows := readRows(t, out, n, out.Len()/4/n)
+	require.Zero(t, out.Len())
+	return rows, msg
+}
+
+// process runs a job and returns all that it wrote.
+func (j job) process(t *testing.T, env ...string) (*bytes.Buffer, string) {
+	t.Helper()
 	in, err := json.Marshal(j)
 	require.NoError(t, err)
 	exe, err := os.Executable()
@@ -99,13 +128,7 @@ func (j job) startAndListen(t *testing.T, env ...string) ([][]float32, string) {
 	var out, msg bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &msg
 	require.NoError(t, cmd.Run(), msg.String())
-	rows := make([][]float32, j.Script.rows())
-	for i := range rows {
-		rows[i] = make([]float32, out.Len()/4/(len(rows)-i))
-		require.NoError(t, binary.Read(&out, binary.LittleEndian, rows[i]))
-	}
-	require.Zero(t, out.Len())
-	return rows, msg.String()
+	return &out, msg.String()
 }
 
 func contextParams(seqs int, unified bool) bridge.ContextParams {
