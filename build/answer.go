@@ -12,6 +12,7 @@ import (
 type result struct {
 	prompt, generation float64 // tokens per second
 	retro              string  // the library's statistics, without brackets; empty if there were none
+	others             float64 // processors that other programs used meanwhile
 }
 
 var (

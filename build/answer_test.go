@@ -18,7 +18,7 @@ const (
 func TestParseResult(t *testing.T) {
 	r, err := parseResult(cliHead + "> q\nan answer" + cliTail)
 	require.NoError(t, err)
-	assert.Equal(t, result{285.8, 109.7, "64 of 64 tokens sparse, 9.1 % of KV read, 63 corrections, exposure 1.21"}, r)
+	assert.Equal(t, result{prompt: 285.8, generation: 109.7, retro: "64 of 64 tokens sparse, 9.1 % of KV read, 63 corrections, exposure 1.21"}, r)
 	require.NoError(t, r.active())
 
 	_, err = parseResult("Error: the request exceeds the available context size\n")

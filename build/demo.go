@@ -143,13 +143,16 @@ func (cmd demoCmd) ask(a *app, patched native, c conversation, extra ...string) 
 		a.say("%s", run)
 		run.Stderr = os.Stderr
 	}
+	before := busyNow()
 	err = run.Run()
+	after := busyNow()
 	p.end()
 	a.say("")
 	if err != nil {
 		return result{}, fmt.Errorf("llama-cli failed: %w; it said:\n%s", err, lastLines(reply.all.String()+"\n"+complaint.String(), 15))
 	}
 	r, err := parseResult(reply.all.String())
+	r.others = before.others(after, run.ProcessState.UserTime()+run.ProcessState.SystemTime())
 	if err != nil && complaint.Len() > 0 {
 		err = errors.Join(err, errors.New(lastLines(complaint.String(), 5)))
 	}
@@ -170,6 +173,9 @@ func printComparison(a *app, with, without result) {
 	row("generation", with.generation, without.generation)
 	row("prompt", with.prompt, without.prompt)
 	table.Flush()
+	if note := othersNote(with.others, without.others); note != "" {
+		a.say("%s", note)
+	}
 	if with.retro != "" {
 		a.say("libretroattn: %s", with.retro)
 	}

@@ -19,6 +19,7 @@
 //	native, library                builds of llama.cpp and of libretroattn
 //	dist, dist_llama, licences, archive, install/   the archive
 //	demo, document, answer         the demo
+//	others                         what other programs did to a measurement
 //	eval, bench_decode             programs of tests/ that need a build
 //	bench*, ggml                   the kernels' benchmark
 package main
