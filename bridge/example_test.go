@@ -148,7 +148,6 @@ func ExampleContext_EnableRetroOptions() {
 	defer c.Close()
 	o := retro.DefaultOptions()
 	o.Window, o.MinCtx = 4, 512
-	o.Planning = retro.Planning{Target: retro.Balanced, Fixed: retro.FixWindow}
 	switch err := c.EnableRetroOptions(o); {
 	case errors.Is(err, bridge.ErrRetroAbsent):
 		fmt.Println("not available")

@@ -184,7 +184,7 @@ func TestRetroOptionsStruct(t *testing.T) {
 	err := c.EnableRetroOptions(o)
 	require.ErrorIs(t, err, ErrArgument)
 	assert.Contains(t, err.Error(), "budget=-5")
-	o.Budget, o.MinCtx, o.Window = 64, 128, 4
+	o.Budget, o.Window, o.Period, o.MinCtx = 64, 4, 1, 128
 	require.NoError(t, c.EnableRetroOptions(o))
 	assert.Empty(t, c.RetroPlan())
 	got, err := c.Generate(context.Background(), strings.Repeat(prose+" ", 20), GenerateOptions{MaxTokens: 16}, func(string) bool {
@@ -209,7 +209,7 @@ func TestRetroOptionsStruct(t *testing.T) {
 
 	require.NoError(t, c.MemoryClear())
 	o = retro.DefaultOptions()
-	o.Planning.Target = retro.Speed
+	o.Planning.Target, o.Window = retro.Speed, 1
 	require.NoError(t, c.EnableRetroOptions(o))
 	assert.Contains(t, c.RetroPlan(), "plan: budget")
 }

@@ -58,7 +58,7 @@ func (l *Library) loadRetro() error {
 const retroEnv = "LLAMA_RETRO_ATTN"
 
 // EnableRetro switches sparse attention on, or anew with other options. options is "key=value,..." or "" for the
-// defaults. The error is the library's sentence on what is wrong with an option or not supported in this context, which
+// defaults; see EnableRetroOptions for what they leave open. The error is the library's sentence on what is wrong with an option or not supported in this context, which
 // then has full attention; ErrRetroAbsent where HasRetro is false.
 func (c *Context) EnableRetro(options string) error {
 	if strings.ContainsRune(options, 0) {
@@ -83,8 +83,8 @@ func (c *Context) EnableRetro(options string) error {
 	return errors.New(withDetail("bridge: cannot enable sparse attention", detail))
 }
 
-// EnableRetroOptions is EnableRetro with options as a struct: start from retro.DefaultOptions(). With a
-// Planning.Target, a plan chooses what Planning.Fixed does not name, and an empty context is timed for some seconds.
+// EnableRetroOptions is EnableRetro with options as a struct: start from retro.DefaultOptions(). Where
+// Budget, Window or Period stays 0, a plan chooses it: an empty context is timed for some seconds.
 // Invalid options are an ErrArgument that names the option, its value and the range.
 func (c *Context) EnableRetroOptions(o retro.Options) error {
 	if err := o.Validate(); err != nil {

@@ -40,7 +40,7 @@ func TestTypes(t *testing.T) {
 			t.Errorf("%v: RowBytes(40) = %d", tc.typ, tc.typ.RowBytes(40))
 		}
 	}
-	if Type(3).RowBytes(32) != 0 || Type(3).String() != "type 3" || len(Types) != 5 {
+	if Type(7).RowBytes(32) != 0 || Type(7).String() != "q5_1" || Type(99).String() != "type 99" || len(Types) != 5 {
 		t.Error("an unknown type is known")
 	}
 	if TileBytes(64) != 64+16*64 || ScanLen(64) != 66 {

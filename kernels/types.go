@@ -27,6 +27,9 @@ const (
 	q4Bytes = 2 + blockLen/2 // of a Q4_0 block
 )
 
+// others are the types that llama.cpp can keep a cache in and that are not read here.
+var others = map[Type]string{3: "q4_1", 6: "q5_0", 7: "q5_1", 20: "iq4_nl"}
+
 func (t Type) String() string {
 	switch t {
 	case F32:
@@ -39,6 +42,9 @@ func (t Type) String() string {
 		return "q8_0"
 	case Q4_0:
 		return "q4_0"
+	}
+	if name, ok := others[t]; ok {
+		return name
 	}
 	return fmt.Sprintf("type %d", uint32(t))
 }

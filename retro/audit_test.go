@@ -117,7 +117,7 @@ func TestAuditMeasuresWhatIsKept(t *testing.T) {
 		opt.Page = []int{8, 16, 32}[rng.IntN(3)]
 		opt.Window = []int{1, 2, 8}[trial%3]
 		opt.Period = 1 + rng.IntN(opt.Window)
-		opt.Budget = float64(opt.Page * (1 + rng.IntN(5)))
+		opt.Budget = Budget(opt.Page * (1 + rng.IntN(5)))
 		varyOptions(&opt, rng)
 		opt.Audit = 1
 		sh := shape{layers: 2, seqs: 2, cells: 4000, kv: 2, heads: 2 * (1 + rng.IntN(4)), dk: 32 * (1 + rng.IntN(2)), dv: 32,

@@ -17,7 +17,7 @@ func BenchmarkStep(b *testing.B) {
 		name string
 		opt  string
 	}{
-		{"w=1", "window=1"}, {"w=2", "window=2"}, {"w=8,c=8", "window=8,period=8"}, {"exact", "budget=100000,window=1"},
+		{"w=1", "budget=512,window=1"}, {"w=2", "budget=512,window=2,period=1"}, {"w=8,c=8", "budget=512,window=8,period=8"}, {"exact", "budget=all,window=1"},
 	} {
 		for _, threads := range []int{1, 2} {
 			b.Run(fmt.Sprintf("%s/threads=%d", c.name, threads), func(b *testing.B) {

@@ -6,16 +6,59 @@ import (
 	"strings"
 )
 
-const budgetRange = "a whole number of tokens (1..134217728) or a share of the context (above 0, below 1)"
+// Budget is how much of the far context is read: tokens from 1 on, a share of the context below.
+type Budget float64
 
-func validBudget(b float64) bool {
-	return b > 0 && b <= maxTokens && (b < 1 || b == math.Trunc(b))
+// Everything is more tokens than any cache has: attention is exact.
+const Everything Budget = maxTokens
+
+const budgetRange = "a whole number of tokens (1..134217728), a share of the context such as 0.15 or 15%, or all"
+
+// parseBudget reads "512", "0.15", "15%" or "all". A number with a point is a share: 1.0 is everything, 1 is one token.
+func parseBudget(text string) (b Budget, ok bool) {
+	if text == "all" {
+		return Everything, true
+	}
+	if n, err := strconv.Atoi(text); err == nil {
+		return Budget(n), Budget(n).valid()
+	}
+	number, percent := strings.CutSuffix(text, "%")
+	x, err := strconv.ParseFloat(number, 64)
+	if percent {
+		x /= 100
+	}
+	if x == 1 {
+		return Everything, err == nil
+	}
+	return Budget(x), err == nil && x > 0 && x < 1
+}
+
+func (b Budget) valid() bool {
+	return b > 0 && b <= Everything && (b < 1 || b == Budget(math.Trunc(float64(b))))
+}
+
+func (b Budget) String() string {
+	switch {
+	case b == Everything:
+		return "all"
+	case b >= 1:
+		return strconv.FormatFloat(float64(b), 'f', -1, 64)
+	}
+	return strconv.FormatFloat(float64(b), 'g', -1, 64)
+}
+
+// Tokens is the budget in a context of n tokens.
+func (b Budget) Tokens(n int) int {
+	if b < 1 {
+		b *= Budget(n)
+	}
+	return int(math.Ceil(float64(b)))
 }
 
 // layerBudget is one rule of Options.LayerBudget.
 type layerBudget struct {
 	first, last int
-	budget      float64 // +Inf: everything is read
+	budget      Budget
 }
 
 // parseLayerBudgets reads rules such as "0-1:all/5:1024/10-12:0.2".
@@ -30,33 +73,42 @@ func parseLayerBudgets(text string) ([]layerBudget, error) {
 		if !ok {
 			to = from
 		}
-		r := layerBudget{budget: math.Inf(1)}
-		var err1, err2, err3 error
+		var r layerBudget
+		var err1, err2 error
 		r.first, err1 = strconv.Atoi(from)
 		r.last, err2 = strconv.Atoi(to)
-		if value != "all" {
-			r.budget, err3 = strconv.ParseFloat(value, 64)
-		}
+		r.budget, ok = parseBudget(value)
 		switch {
 		case err1 != nil || err2 != nil || r.first < 0 || r.last < r.first || r.last >= maxLayers:
 			return nil, argumentf("option layer_budget=%s: %q does not name layers, write for example 0-1:all/5:1024", text, layers)
-		case err3 != nil || value != "all" && !validBudget(r.budget):
-			return nil, argumentf("option layer_budget=%s: a budget must be all, %s", text, budgetRange)
+		case !ok:
+			return nil, argumentf("option layer_budget=%s: a budget must be %s", text, budgetRange)
 		}
 		rules = append(rules, r)
 	}
 	return rules, nil
 }
 
+// checkLayers finds rules for layers that do not exist.
+func (o *Options) checkLayers(layers int) error {
+	rules, _ := parseLayerBudgets(o.LayerBudget)
+	for _, r := range rules {
+		if r.last >= layers {
+			return argumentf("option layer_budget=%s: there is no layer %d, the attention layers are 0..%d", o.LayerBudget, r.last, layers-1)
+		}
+	}
+	return nil
+}
+
 // layerBudgets are the budgets of all layers.
-func (e *Engine) layerBudgets() []float64 {
-	budgets := make([]float64, len(e.layers))
+func (e *Engine) layerBudgets() []Budget {
+	budgets := make([]Budget, len(e.layers))
 	for i := range budgets {
 		budgets[i] = e.opt.Budget
 	}
 	rules, _ := parseLayerBudgets(e.opt.LayerBudget) // Open has checked it
 	for _, r := range rules {
-		for i := r.first; i <= min(r.last, len(budgets)-1); i++ {
+		for i := r.first; i <= r.last; i++ {
 			budgets[i] = r.budget
 		}
 	}
@@ -71,14 +123,6 @@ type cut struct {
 	groups int // groups whose pages are scored; 0: all pages are
 	cols   int // pages that get a score
 	parts  int // parts of the first level of the selection
-}
-
-// tokens is what a budget of tokens, or a share of n tokens, is.
-func tokens(budget float64, n int) int {
-	if budget < 1 {
-		budget *= float64(n)
-	}
-	return int(math.Ceil(budget))
 }
 
 // read sets what a budget of tokens reads of so many far pages.
@@ -100,12 +144,12 @@ func (e *Engine) viewAt(t int, correcting bool, cuts []cut) view {
 	far := max(0, v.local-1)
 	for i := range cuts {
 		c := cut{exact: true, parts: 1}
-		if b := e.budgets[i]; n >= e.opt.MinCtx && b <= maxTokens {
-			budget := tokens(b, n)
+		if b := e.budgets[i]; n >= e.opt.MinCtx && b < Everything {
+			budget := b.Tokens(n)
 			if c.read(&e.opt, budget, far); !c.exact {
 				v.sparse = true
-				if correcting && e.opt.CorrectBudget > budget {
-					c.read(&e.opt, e.opt.CorrectBudget, far)
+				if wide := e.opt.CorrectBudget.Tokens(n); correcting && wide > budget {
+					c.read(&e.opt, wide, far)
 					c.exact = false
 				}
 				e.cutSelection(&c, v.local)

@@ -83,7 +83,8 @@ func (l *layer) values(h int) kernels.Cache {
 // from several goroutines or threads at once.
 type Engine struct {
 	cfg    Config
-	opt    Options
+	asked  Options // as they came
+	opt    Options // with what was left to a plan
 	layers []layer
 	ready  bool // layers complete, scratch allocated
 
@@ -91,7 +92,7 @@ type Engine struct {
 	sumBlock, sumGroups int         // bytes of a block of summaries, and of those of the groups of a chunk, over all layers
 	kvHeads             int         // KV heads over all layers
 	maxPages            int
-	budgets             []float64 // per layer, as Options.Budget; +Inf: everything
+	budgets             []Budget // per layer
 
 	step    step
 	jobs    []job
@@ -106,6 +107,8 @@ type Engine struct {
 
 // Open checks the configuration and the options.
 func Open(cfg Config, opt Options) (*Engine, error) {
+	asked := opt
+	opt = asked.with(fallback)
 	if err := opt.check(); err != nil {
 		return nil, err
 	}
@@ -120,11 +123,14 @@ func Open(cfg Config, opt Options) (*Engine, error) {
 			return nil, argumentf("%s=%d: must be 1..%d", c.name, c.value, c.hi)
 		}
 	}
+	if err := opt.checkLayers(cfg.Layers); err != nil {
+		return nil, err
+	}
 	if cfg.Rows < opt.Window {
 		return nil, argumentf("n_row=%d: must be at least the window (%d)", cfg.Rows, opt.Window)
 	}
 	e := &Engine{
-		cfg: cfg, opt: opt,
+		cfg: cfg, asked: asked, opt: opt,
 		layers:   make([]layer, cfg.Layers),
 		seqs:     make([]*sequence, cfg.Seqs),
 		maxPages: cfg.Cells/opt.Page + 1,
@@ -145,7 +151,7 @@ func (e *Engine) AddLayer(i int, l Layer) error {
 	}
 	for _, t := range []kernels.Type{l.TypeK, l.TypeV} {
 		if t.RowBytes(32) == 0 {
-			return unsupportedf("layer %d has K or V of ggml %v: supported are f32, f16, bf16, q8_0 and q4_0, set --cache-type-k and --cache-type-v", i, t)
+			return unsupportedf("layer %d has K or V of %v: supported are f32, f16, bf16, q8_0 and q4_0, set --cache-type-k and --cache-type-v", i, t)
 		}
 	}
 	if l.KVHeads < 1 || l.Heads < l.KVHeads || l.Heads > MaxHeads || l.Heads%l.KVHeads != 0 {

@@ -12,7 +12,7 @@ import (
 
 func testOptions() Options {
 	o := DefaultOptions()
-	o.Budget, o.MinCtx, o.Local = 64, 0, 32
+	o.Budget, o.Window, o.Period, o.MinCtx, o.Local = 64, 2, 1, 0, 32
 	return o
 }
 
@@ -72,7 +72,7 @@ func TestUnionInvariant(t *testing.T) {
 		opt.Window = []int{1, 2, 3, 8, 16}[trial%5]
 		opt.Period = 1 + rng.IntN(opt.Window)
 		opt.Select = Selector(rng.IntN(len(selectorNames)))
-		opt.Budget = float64(opt.Page * (1 + rng.IntN(5)))
+		opt.Budget = Budget(opt.Page * (1 + rng.IntN(5)))
 		if rng.IntN(4) == 0 {
 			opt.Budget = 0.2
 		}
@@ -128,10 +128,10 @@ func varyOptions(o *Options, rng *rand.Rand) {
 		o.Groups = 0
 	}
 	if some() {
-		o.CorrectBudget = o.Page * (1 + rng.IntN(8))
+		o.CorrectBudget = Budget(o.Page * (1 + rng.IntN(8)))
 	}
 	if some() {
-		o.LayerBudget = []string{"1:48", "0:0.1", "0-7:all/1:64"}[rng.IntN(3)]
+		o.LayerBudget = []string{"1:48", "0:0.1", "0-1:all/1:64"}[rng.IntN(3)]
 	}
 }
 

@@ -11,7 +11,7 @@ const costs = 5
 // row is how often each cost of Measured occurs in a step.
 func (x *sample) row() [costs]float64 {
 	n := float64(x.runs)
-	return [costs]float64{1, x.pages / n, x.supplements / n, float64(x.window - 1), float64(x.past)}
+	return [costs]float64{1, x.tokens / n, x.supplements / n, float64(x.window - 1), float64(x.past)}
 }
 
 // fit finds the costs of Measured from the samples: least squares of relative errors.
@@ -32,7 +32,7 @@ func (m *Measured) fit(groups []group) {
 		}
 		return y
 	}
-	m.StepNS, m.PageNS, m.SupplementNS, m.WindowNS, m.PastNS = c[0], c[1], c[2], c[3], c[4]
+	m.StepNS, m.ReadNS, m.SupplementNS, m.WindowNS, m.PastNS = c[0], c[1], c[2], c[3], c[4]
 	m.Error = 0
 	for _, g := range groups {
 		for _, x := range g.kinds {
@@ -47,7 +47,7 @@ func (m *Measured) fit(groups []group) {
 	m.WideNS = -1
 	for _, g := range groups {
 		for _, x := range g.kinds {
-			// An engine without a budget of its own for these steps reads no more pages.
+			// An engine without a budget of its own for these steps reads no more.
 			if x.wide > 0 && x.row()[1] > 1.5*g.kinds[0].row()[1] {
 				m.WideNS = max(0, x.ns()-predict(x.row()))
 			}

@@ -55,7 +55,7 @@ func FuzzEvents(f *testing.F) {
 func FuzzPlanFile(f *testing.F) {
 	h := newHost(f, plainShape, planOptions(f, "target=balanced"), 2, 1)
 	shape := h.e.planShape(2)
-	o := h.e.opt
+	o := h.e.asked
 	good := planFile{Format: planFormat, Version: planVersion, Shape: shape, Made: h.e.made(), Measured: dear, Plan: dear.decide(&o, h.e.cfg.Rows)}
 	f.Add(good.encode(), false)
 	for _, choice := range []Choice{{Budget: 64, Window: 99, Period: 1}, {Budget: 1e300, Window: 1, Period: 1}, {Budget: -1, Window: 2, Period: 2}, {Window: 16, Period: -5}, {}} {
@@ -63,7 +63,7 @@ func FuzzPlanFile(f *testing.F) {
 		bad.Plan.Choice = choice
 		f.Add(bad.encode(), true)
 	}
-	f.Add([]byte(`{"format":"retroattn-plan","version":1}`), true)
+	f.Add([]byte(`{"format":"retroattn-plan","version":2}`), true)
 	f.Fuzz(func(t *testing.T, data []byte, seal bool) {
 		if seal {
 			var p planFile
@@ -82,11 +82,11 @@ func FuzzPlanFile(f *testing.F) {
 		require.NoError(t, err)
 		copy(e.layers, h.e.layers)
 		if err := e.applyPlan(&p, shape); err != nil {
-			require.Equal(t, o, e.opt)
+			require.Equal(t, h.e.opt, e.opt)
 			return
 		}
 		require.NoError(t, e.opt.Validate())
-		require.NotEmpty(t, p.Plan.line(&e.opt, ""))
+		require.NotEmpty(t, e.planned(&p, ""))
 		_, err = ParseOptions(e.opt.String())
 		require.NoError(t, err)
 		require.NoError(t, e.prepare())

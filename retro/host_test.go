@@ -53,7 +53,7 @@ func (sh shape) vRow() int { return sh.tv.RowBytes(sh.dv) }
 func newHost(t testing.TB, sh shape, opt Options, threads int, seed uint64) *host {
 	h := &host{t: t, shape: sh, threads: threads, table: map[int32][]entry{}, out: map[key][]float32{}, seen: map[key][]map[int32]bool{}}
 	var err error
-	h.e, err = Open(Config{Layers: sh.layers, Seqs: sh.seqs, Cells: sh.cells, Rows: sh.seqs * opt.Window, Threads: threads}, opt)
+	h.e, err = Open(Config{Layers: sh.layers, Seqs: sh.seqs, Cells: sh.cells, Rows: sh.seqs * max(2, opt.Window), Threads: threads}, opt)
 	require.NoError(t, err)
 	for i := range sh.layers {
 		h.k = append(h.k, make([]byte, sh.cells*sh.kv*sh.kRow()))

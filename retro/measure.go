@@ -16,7 +16,7 @@ import (
 // A measurement runs steps of an engine of its own on the keys and values of the
 // registered layers, wherever they may lie and whatever they hold: one sequence of
 // planDepth tokens spread over all cells. Queries and page summaries are random, so
-// that every step reads other pages, and the caches are emptied between steps, as the
+// that every step reads other tokens, and the caches are emptied between steps, as the
 // weights of the dense layers do it in a real one. Layers are timed one by one, and those
 // of one shape together: of many times of some 50 us each, the shortest tenth is free of
 // what else the machine does, where hardly any whole step would be.
@@ -42,7 +42,8 @@ type measurement struct {
 	out     []float32
 	cache   []byte
 	groups  []group
-	shapes  []int // per layer: equal for layers of one shape
+	rules   []Budget // per layer: a budget of its own, or 0
+	shapes  []int    // per layer: equal for layers of one shape and rule
 	end     time.Time
 }
 
@@ -61,9 +62,9 @@ type sample struct {
 	budget, wide int // tokens
 	window, past int // past is the rows embedded again
 
-	runs               int
-	layerNS            [][]float64 // by shape: each layer's time in each run
-	pages, supplements float64     // read in all runs, over all layers and KV heads
+	runs                int
+	layerNS             [][]float64 // by shape: each layer's time in each run
+	tokens, supplements float64     // read in all runs, over all layers and KV heads
 }
 
 // ns is the time of a step: for each shape, as many layers as it has times the mean of
@@ -83,11 +84,11 @@ func (x *sample) ns() (sum float64) {
 	return sum
 }
 
-// measureDepth is the tokens that a measurement would have, and how many of their
-// pages are far; tokens are left for the steps.
+// measureDepth is the tokens that a measurement would have, and how many of them
+// are far; cells are left for the steps.
 func (e *Engine) measureDepth() (depth, far int) {
 	depth = min(planDepth(e.cfg.Cells), e.cfg.Cells-2*maxWindow)
-	return depth, max(0, (depth-e.opt.Local)/e.opt.Page-1)
+	return depth, max(0, (depth-e.opt.Local)/e.opt.Page-1) * e.opt.Page
 }
 
 // measure fills in what the passes of the host left open.
@@ -126,8 +127,10 @@ func (e *Engine) measure(m *Measured) error {
 		return errBusy
 	}
 	m.Depth, m.Far = s.depth, s.far
-	for _, l := range s.layers {
-		m.Heads += l.KVHeads
+	for i, rule := range s.rules {
+		if rule == 0 {
+			m.Heads += s.layers[i].KVHeads
+		}
 	}
 	return nil
 }
@@ -139,8 +142,8 @@ func (e *Engine) newMeasurement(threads int) (*measurement, error) {
 	opt.Planning, opt.MinCtx, opt.Always, opt.Audit = Planning{}, 0, false, 0
 	opt.CorrectBudget = measureHigh // makes room for it
 	window := measureWindow
-	if e.opt.Planning.Fixed&FixWindow != 0 {
-		window = e.opt.Window
+	if e.asked.Window != 0 {
+		window = e.asked.Window
 	}
 	opt.Window, opt.Period = min(window, opt.Local, e.cfg.Rows), 1
 	var err error
@@ -164,7 +167,7 @@ func (e *Engine) newMeasurement(threads int) (*measurement, error) {
 	for i := range s.cache {
 		s.cache[i] = byte(i)
 	}
-	w, low, high := opt.Window, min(measureLow, s.far*opt.Page/4), min(measureHigh, s.far*opt.Page/2)
+	w, low, high := opt.Window, min(measureLow, s.far/4), min(measureHigh, s.far/2)
 	s.groups = []group{{1, []sample{{budget: low}, {budget: high}}}}
 	if w > 1 {
 		s.groups = append(s.groups, group{w, []sample{{budget: low}, {budget: low, past: w - 1},
@@ -176,9 +179,11 @@ func (e *Engine) newMeasurement(threads int) (*measurement, error) {
 			g.kinds[i].layerNS = make([][]float64, len(s.layers))
 		}
 	}
+	s.opt.Budget = 0
+	s.rules = s.layerBudgets()
 	for i := range s.layers {
 		first := 0
-		for !s.layers[first].sameShape(&s.layers[i]) {
+		for s.rules[first] != s.rules[i] || !s.layers[first].sameShape(&s.layers[i]) {
 			first++
 		}
 		s.shapes = append(s.shapes, first)
@@ -287,14 +292,14 @@ func (s *measurement) time(x *sample) error {
 		return err
 	}
 	x.runs++
-	x.pages += float64(s.stats.SelectedTokens-before.SelectedTokens) / float64(s.opt.Page)
-	x.supplements += float64(s.stats.SupplementTokens-before.SupplementTokens) / float64(s.opt.Page)
+	x.tokens += float64(s.stats.SelectedTokens - before.SelectedTokens)
+	x.supplements += float64(s.stats.SupplementTokens - before.SupplementTokens)
 	return nil
 }
 
 // set chooses the budgets, in tokens, of the next steps.
 func (s *measurement) set(budget, correct int) {
-	s.opt.Budget, s.opt.CorrectBudget = float64(budget), correct
+	s.opt.Budget, s.opt.CorrectBudget = Budget(budget), Budget(correct)
 	s.budgets = s.layerBudgets()
 }
 

@@ -39,7 +39,7 @@ func drawWorld(t *testing.T, rng *rand.Rand, seed uint64) *world {
 	opt.Period = 1 + w.rng.IntN(opt.Window)
 	opt.Select = []Selector{MeanStd, MinMax, Oracle}[w.rng.IntN(3)]
 	opt.SummaryBits = 8 * (1 + w.rng.IntN(2))
-	opt.Budget = float64(8 * (1 + w.rng.IntN(4)))
+	opt.Budget = Budget(8 * (1 + w.rng.IntN(4)))
 	opt.MinCtx = w.rng.IntN(100)
 	varyOptions(&opt, w.rng)
 	opt.CorrectBudget = 0 // the fresh engine never corrects, and would choose other pages

@@ -31,18 +31,18 @@ func (s Selector) String() string { return selectorNames[s] }
 // Options are what a user can choose. Build them with DefaultOptions or
 // ParseOptions; Open checks them again.
 type Options struct {
-	// Budget is how much of the far context a token reads per layer and KV head:
-	// tokens when >= 1, a share of the context when below.
-	Budget float64
+	// Budget is how much of the far context a token reads per layer and KV head. Where it, Window or Period is 0, a plan
+	// chooses what is; see plan.go.
+	Budget Budget
 	// LayerBudget gives layers budgets of their own, for example "0-1:all/5:1024/10-12:0.2".
 	LayerBudget string
 	// Window is the newest token and the ones before it that are embedded again, 1..16. 1: no correction.
 	Window int
 	// Period embeds the window again on every Period-th token, 1..Window.
 	Period int
-	// CorrectBudget, in tokens, is the budget of steps that embed the window again; pages are
-	// then chosen by the queries of all its tokens. 0: like any other step.
-	CorrectBudget int
+	// CorrectBudget is the budget of steps that embed the window again; pages are then chosen by the queries of all
+	// its tokens. 0: like any other step, or what a plan chooses.
+	CorrectBudget Budget
 	// Page is the number of tokens per page: 8, 16 or 32.
 	Page   int
 	Select Selector
@@ -64,7 +64,7 @@ type Options struct {
 	// Always embeds the window again even while attention is exact. It changes
 	// no result, costs time, and exists to verify the rewriting of cells in place.
 	Always bool
-	// Planning asks for a plan of what the user did not set; see plan.go.
+	// Planning is how a plan chooses what was not set.
 	Planning Planning
 }
 
@@ -92,10 +92,26 @@ var settings = []struct {
 	{"plan_cache", func(o *Options) any { return &o.Planning.Cache }},
 }
 
-// DefaultOptions are the paper's window and period with the selector that measured best (README, fidelity).
+// gone are options of the past, and what to use.
+var gone = map[string]string{
+	"mass":         "set budget, which says how much is read",
+	"min_budget":   "set budget, which says how much is read",
+	"agg":          "leave it out, the best score of the query heads of a KV head counts",
+	"drift":        "set a smaller period, which embeds the window again more often",
+	"rectify":      "set window, period and correct_budget=all, which reads everything for the tokens embedded again",
+	"dense_layers": "set layer_budget, for example layer_budget=0-1:all for the first two layers",
+}
+
+// fallback is what is taken where nothing was set and nothing could be planned.
+var fallback = Choice{Budget: 1024, Window: 1, Period: 1}
+
+// planned are the options that a plan chooses where they are 0.
+var planned = []string{"budget", "window", "period", "correct_budget"}
+
+// DefaultOptions leave budget, window and period to a plan.
 func DefaultOptions() Options {
 	return Options{
-		Budget: 512, Window: 2, Period: 1, Page: 16, Select: MeanStd, Groups: 128, SummaryBits: 8,
+		Page: 16, Select: MeanStd, Groups: 128, SummaryBits: 8,
 		MinCtx: 1024, Local: 64, Beta: 2, Audit: 1000,
 	}
 }
@@ -122,12 +138,13 @@ func ParseOptions(text string) (Options, error) {
 			return o, err
 		}
 	}
-	o.Planning.settle(&o)
-	return o, o.check()
+	return o, o.Validate()
 }
 
 func (o *Options) set(key, value string) (err error) {
-	o.Planning.Fixed |= planKeys[key]
+	if use, ok := gone[key]; ok {
+		return argumentf("option %s is gone: %s", key, use)
+	}
 	var names []string
 	for _, s := range settings {
 		names = append(names, s.name)
@@ -139,6 +156,13 @@ func (o *Options) set(key, value string) (err error) {
 		case *int:
 			if *p, err = strconv.Atoi(value); err != nil {
 				wrong = "must be a whole number"
+			} else if *p == 0 && slices.Contains(planned, key) {
+				wrong = fmt.Sprintf("must be 1..%d", maxWindow)
+			}
+		case *Budget:
+			var ok bool
+			if *p, ok = parseBudget(value); !ok && (value != "0" || key == "budget") {
+				wrong = "must be " + budgetRange
 			}
 		case *float64:
 			if *p, err = strconv.ParseFloat(value, 64); err != nil {
@@ -177,9 +201,43 @@ func pick[T ~int](p *T, value string, names []string) string {
 	return ""
 }
 
+// Planned says whether budget, window or period is left to a plan.
+func (o *Options) Planned() bool {
+	return o.Budget == 0 || o.Window == 0 || o.Period == 0 && o.Window > 1
+}
+
+// with completes what was not set.
+func (o Options) with(c Choice) Options {
+	if o.CorrectBudget == 0 && o.Planned() {
+		o.CorrectBudget = c.CorrectBudget
+	}
+	if o.Budget == 0 {
+		o.Budget = c.Budget
+	}
+	if o.Window == 0 {
+		o.Window = max(c.Window, min(o.Period, maxWindow)) // a period asks for a window that holds it
+	}
+	if o.Period == 0 {
+		o.Period = min(c.Period, o.Window)
+	}
+	return o
+}
+
+// Validate says what ParseOptions would say about the same options as text.
+func (o Options) Validate() error {
+	o = o.with(fallback)
+	return o.check()
+}
+
 func (o *Options) check() error {
-	if !validBudget(o.Budget) {
+	if !o.Budget.valid() {
 		return argumentf("option budget=%v: must be %s", o.Budget, budgetRange)
+	}
+	if o.CorrectBudget != 0 && !o.CorrectBudget.valid() {
+		return argumentf("option correct_budget=%v: must be %s", o.CorrectBudget, budgetRange)
+	}
+	if o.Period > o.Window && o.Period <= maxWindow {
+		return argumentf("option period=%d: must be 1..%d, as window=%d limits it", o.Period, o.Window, o.Window)
 	}
 	if _, err := parseLayerBudgets(o.LayerBudget); err != nil {
 		return err
@@ -207,7 +265,6 @@ func (o *Options) check() error {
 	}{
 		{"window", o.Window, 1, maxWindow},
 		{"period", o.Period, 1, max(1, o.Window)},
-		{"correct_budget", o.CorrectBudget, 0, maxTokens},
 		{"groups", o.Groups, 0, maxTokens},
 		{"min_ctx", o.MinCtx, 0, maxTokens},
 		{"local", o.Local, max(o.Window, o.Page), 4096},
@@ -220,28 +277,19 @@ func (o *Options) check() error {
 	return o.Planning.check()
 }
 
-// Validate says what ParseOptions would say about the same options as text.
-func (o Options) Validate() error {
-	o.Planning.settle(&o)
-	return o.check()
-}
-
 // String writes the options in the form ParseOptions reads, without those that are left to a plan. They must be valid.
 func (o Options) String() string {
-	o.Planning.settle(&o)
-	return o.text(o.Planning.planned())
-}
-
-// text leaves some options out.
-func (o Options) text(without Fixed) string {
 	var parts []string
 	for _, s := range settings {
-		if planKeys[s.name]&without != 0 {
-			continue
-		}
 		switch p := s.at(&o).(type) {
 		case *int:
-			parts = append(parts, fmt.Sprintf("%s=%d", s.name, *p))
+			if *p != 0 || !slices.Contains(planned, s.name) {
+				parts = append(parts, fmt.Sprintf("%s=%d", s.name, *p))
+			}
+		case *Budget:
+			if *p != 0 {
+				parts = append(parts, fmt.Sprintf("%s=%v", s.name, *p))
+			}
 		case *float64:
 			parts = append(parts, fmt.Sprintf("%s=%v", s.name, *p))
 		case *string:

@@ -3,6 +3,7 @@ package retro
 import (
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -26,15 +27,23 @@ func TestParseOptions(t *testing.T) {
 // Every refusal names the option, the value and what is allowed.
 func TestParseOptionsErrors(t *testing.T) {
 	for text, want := range map[string]string{
-		"budget=0":          "option budget=0: must be a whole number of tokens (1..134217728) or a share of the context (above 0, below 1)",
+		"budget=0":          "option budget=0: must be a whole number of tokens (1..134217728), a share of the context such as 0.15 or 15%, or all",
 		"budget=-1":         "option budget=-1:",
 		"budget=NaN":        "option budget=NaN:",
 		"budget=1.5":        "option budget=1.5:",
-		"budget=lots":       "option budget=lots: must be a number",
+		"budget=512.0":      "option budget=512.0:",
+		"budget=101%":       "option budget=101%:",
+		"budget=0%":         "option budget=0%:",
+		"budget=inf":        "option budget=inf:",
+		"budget=200000000":  "option budget=200000000:",
+		"budget=lots":       "option budget=lots: must be a whole number of tokens",
+		"correct_budget=-1": "option correct_budget=-1: must be a whole number of tokens",
 		"window=17":         "option window=17: must be 1..16",
 		"window=0":          "option window=0: must be 1..16",
 		"window=2.5":        "option window=2.5: must be a whole number",
-		"window=4,period=5": "option period=5: must be 1..4",
+		"window=4,period=5": "option period=5: must be 1..4, as window=4 limits it",
+		"period=17":         "option period=17: must be 1..16",
+		"period=0":          "option period=0: must be 1..16",
 		"summary_bits=4":    "option summary_bits=4: must be 8 or 16",
 		"page=12":           "option page=12: must be 8, 16 or 32",
 		"select=quest":      "option select=quest: must be one of meanstd, minmax, streaming, oracle",
@@ -43,6 +52,12 @@ func TestParseOptionsErrors(t *testing.T) {
 		"audit=-1":          "option audit=-1: must be 0..134217728",
 		"beta=101":          "option beta=101: must be 0..100",
 		"always=yes":        "option always=yes: must be 0 or 1",
+		"mass=0.9":          "option mass is gone: set budget",
+		"min_budget=64":     "option min_budget is gone: set budget",
+		"agg=sum":           "option agg is gone: leave it out",
+		"drift=0.1":         "option drift is gone: set a smaller period",
+		"rectify=32":        "option rectify is gone: set window, period and correct_budget=all",
+		"dense_layers=2":    "option dense_layers is gone: set layer_budget, for example layer_budget=0-1:all",
 		"bugdet=5":          "option bugdet=5 is not known: options are budget, layer_budget, window",
 		"budget":            `option "budget" has no value: write key=value`,
 	} {
@@ -50,6 +65,46 @@ func TestParseOptionsErrors(t *testing.T) {
 		require.ErrorIs(t, err, ErrArgument, text)
 		require.Contains(t, err.Error(), want)
 	}
+}
+
+// One token is a number without a point, everything one with.
+func TestBudgets(t *testing.T) {
+	for text, want := range map[string]struct {
+		b    Budget
+		text string
+	}{
+		"1": {1, "1"}, "512": {512, "512"}, "1000000": {1000000, "1000000"}, "0.15": {0.15, "0.15"}, "15%": {0.15, "0.15"}, "0.5%": {0.005, "0.005"},
+		"all": {Everything, "all"}, "1.0": {Everything, "all"}, "100%": {Everything, "all"}, "134217728": {Everything, "all"},
+	} {
+		for _, key := range []string{"budget=", "correct_budget=", "layer_budget=3:"} {
+			o, err := ParseOptions(key + text)
+			require.NoError(t, err, text)
+			switch key {
+			case "budget=":
+				require.Equal(t, want.b, o.Budget, text)
+			case "correct_budget=":
+				require.Equal(t, want.b, o.CorrectBudget, text)
+			default:
+				rules, err := parseLayerBudgets(o.LayerBudget)
+				require.NoError(t, err)
+				require.Equal(t, []layerBudget{{3, 3, want.b}}, rules, text)
+			}
+		}
+		require.Equal(t, want.text, want.b.String())
+	}
+	o, err := ParseOptions("correct_budget=0")
+	require.NoError(t, err)
+	require.Zero(t, o.CorrectBudget)
+}
+
+func TestLayersThatDoNotExist(t *testing.T) {
+	o, err := ParseOptions("layer_budget=0:all/2-7:64")
+	require.NoError(t, err)
+	_, err = Open(Config{Layers: 7, Seqs: 1, Cells: 64, Rows: 2, Threads: 1}, o)
+	require.ErrorIs(t, err, ErrArgument)
+	require.EqualError(t, err, "option layer_budget=0:all/2-7:64: there is no layer 7, the attention layers are 0..6")
+	_, err = Open(Config{Layers: 8, Seqs: 1, Cells: 64, Rows: 2, Threads: 1}, o)
+	require.NoError(t, err)
 }
 
 // A struct filled by hand and a text mean the same, also what is left to a plan.
@@ -60,34 +115,29 @@ func TestOptionsOfAPlan(t *testing.T) {
 		return o
 	}
 	for _, c := range []struct {
-		o    Options
-		want Fixed
-		text string // what String must not contain
+		o       Options
+		planned bool
+		without string // what String must not contain
 	}{
-		{set(func(o *Options) { o.Planning.Target = Quality }), FixTarget, "budget=512"},
-		{set(func(o *Options) { o.Planning = Planning{Target: Speed, Fixed: FixPeriod}; o.Period = 4 }), FixPeriod | FixTarget, "window"},
-		{set(func(o *Options) { o.Planning = Planning{Target: Speed, Fixed: FixBudget | FixWindow}; o.Budget = 0.2 }), FixBudget | FixWindow | FixTarget, "period"},
-		{set(func(o *Options) { o.Planning.File = "a" }), 0, "none"},
-		{set(func(o *Options) { o.Planning = Planning{Target: Balanced, Cache: "a"} }), 0, "target"},
-		{set(func(o *Options) { o.Planning = Planning{Target: Balanced, Cache: "a", Fixed: FixTarget} }), FixTarget, "none"},
-		{set(func(o *Options) { o.Planning.Fixed = FixBudget }), 0, "target"},
+		{set(func(o *Options) { o.Planning.Target = Quality }), true, "budget"},
+		{set(func(o *Options) { o.Planning.Target, o.Period = Speed, 4 }), true, "window"},
+		{set(func(o *Options) { o.Budget, o.Window = 0.2, 2 }), true, "period"},
+		{set(func(o *Options) { o.Budget, o.Window = 0.2, 1 }), false, "period"},
+		{set(func(o *Options) { o.Budget, o.Window, o.Period = 64, 4, 2 }), false, "target"},
+		{set(func(o *Options) { o.CorrectBudget = Everything }), true, "window"},
+		{set(func(o *Options) { o.Planning.File = "a" }), true, "target"},
+		{set(func(o *Options) { o.Planning = Planning{Target: Balanced, Cache: "a"} }), true, "window"},
 	} {
 		require.NoError(t, c.o.Validate())
+		require.Equal(t, c.planned, c.o.Planned(), c.o)
 		got, err := ParseOptions(c.o.String())
 		require.NoError(t, err)
-		require.Equal(t, c.want, got.Planning.Fixed, c.o)
-		require.NotContains(t, c.o.String(), c.text)
-		again, err := ParseOptions(got.String())
-		require.NoError(t, err)
-		require.Equal(t, got, again)
-		got.Planning.Fixed, got.Window = c.o.Planning.Fixed, c.o.Window
-		if got.Planning.Target == Balanced {
-			got.Planning.Target = c.o.Planning.Target // implied by the file
-		}
 		require.Equal(t, c.o, got)
+		require.NotContains(t, strings.ReplaceAll(c.o.String(), "correct_budget", ""), c.without)
 	}
 	for _, bad := range []Options{
-		{}, set(func(o *Options) { o.Select = 99 }), set(func(o *Options) { o.Planning.Target = 9 }),
+		{}, set(func(o *Options) { o.Select = 99 }), set(func(o *Options) { o.Planning.Target = 9 }), set(func(o *Options) { o.Budget = 1.5 }),
+		set(func(o *Options) { o.Budget = Budget(math.NaN()) }), set(func(o *Options) { o.CorrectBudget = -1 }), set(func(o *Options) { o.Window = -1 }),
 		set(func(o *Options) { o.Planning.File = "a,b" }), set(func(o *Options) { o.Planning.Cache = "a " }), set(func(o *Options) { o.LayerBudget = "0:1,window=3" }),
 	} {
 		require.ErrorIs(t, bad.Validate(), ErrArgument)
@@ -114,7 +164,7 @@ func TestOpenAndAddLayerErrors(t *testing.T) {
 	good := Config{Layers: 1, Seqs: 1, Cells: 64, Rows: 2, Threads: 1}
 	for _, bad := range []func(*Config){
 		func(c *Config) { c.Layers = 0 }, func(c *Config) { c.Layers = 1025 }, func(c *Config) { c.Seqs = 257 },
-		func(c *Config) { c.Cells = 1<<27 + 1 }, func(c *Config) { c.Rows = 1 }, func(c *Config) { c.Threads = -1 },
+		func(c *Config) { c.Cells = 1<<27 + 1 }, func(c *Config) { c.Rows = 0 }, func(c *Config) { c.Threads = -1 },
 	} {
 		c := good
 		bad(&c)

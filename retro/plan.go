@@ -22,15 +22,15 @@ type Measured struct {
 	PassNS []float64 `json:"pass_ns"`
 
 	// The attention of a step over Depth tokens takes
-	//   StepNS + pages*PageNS + supplements*SupplementNS + past rows*WindowNS + those embedded again*PastNS
-	// where pages and supplements (pages that past rows read) are counted over Heads,
-	// the KV heads of all sparse layers. WideNS is what a step with a budget of its own
+	//   StepNS + tokens*ReadNS + supplements*SupplementNS + past rows*WindowNS + those embedded again*PastNS
+	// where far tokens read and supplements (those that past rows read) are counted over Heads,
+	// the KV heads of the layers that have the budget. WideNS is what a step with a budget of its own
 	// (correct_budget) costs beyond that, -1 if the engine does not do it.
 	Depth        int     `json:"depth"`
-	Far          int     `json:"far"` // pages in it that are far
+	Far          int     `json:"far"` // tokens in it that are far
 	Heads        int     `json:"heads"`
 	StepNS       float64 `json:"step_ns"`
-	PageNS       float64 `json:"page_ns"`
+	ReadNS       float64 `json:"read_ns"`
 	SupplementNS float64 `json:"supplement_ns"`
 	WindowNS     float64 `json:"window_ns"`
 	PastNS       float64 `json:"past_ns"`
@@ -40,30 +40,13 @@ type Measured struct {
 
 // Choice is what a plan chooses, as in Options.
 type Choice struct {
-	Budget        float64 `json:"budget"`
-	Window        int     `json:"window"`
-	Period        int     `json:"period"`
-	CorrectBudget int     `json:"correct_budget"`
+	Budget        Budget `json:"budget"`
+	Window        int    `json:"window"`
+	Period        int    `json:"period"`
+	CorrectBudget Budget `json:"correct_budget"`
 }
 
 func (o *Options) choice() Choice { return Choice{o.Budget, o.Window, o.Period, o.CorrectBudget} }
-
-// apply sets the options that the user did not.
-func (c Choice) apply(o *Options) {
-	fixed := o.Planning.Fixed
-	if fixed&FixBudget == 0 {
-		o.Budget = c.Budget
-	}
-	if fixed&FixWindow == 0 {
-		o.Window = c.Window
-	}
-	if fixed&FixPeriod == 0 {
-		o.Period = min(c.Period, o.Window)
-	}
-	if fixed&FixCorrectBudget == 0 {
-		o.CorrectBudget = c.CorrectBudget
-	}
-}
 
 func (c Choice) String() string {
 	s := fmt.Sprintf("budget %v, window %d", c.Budget, c.Window)
@@ -71,15 +54,18 @@ func (c Choice) String() string {
 		s += fmt.Sprintf(", period %d", c.Period)
 	}
 	if c.CorrectBudget > 0 {
-		s += fmt.Sprintf(", correct_budget %d", c.CorrectBudget)
+		s += fmt.Sprintf(", correct_budget %v", c.CorrectBudget)
 	}
 	return s
 }
 
 // What is tried. Budgets are tokens; a correct_budget is that many times the budget.
 var (
-	planBudgets = []float64{256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096}
-	planWindows = []struct{ window, period, wide int }{{1, 1, 0}, {2, 1, 0}, {4, 4, 0}, {8, 8, 0}, {8, 8, 4}, {4, 1, 0}, {8, 1, 0}}
+	planBudgets = []Budget{256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096}
+	planWindows = []struct {
+		window, period int
+		wide           float64
+	}{{1, 1, 0}, {2, 1, 0}, {4, 4, 0}, {8, 8, 0}, {8, 8, 4}, {4, 1, 0}, {8, 1, 0}}
 )
 
 // planDepth is the context, in tokens, that a plan is for: half of what fits, as a
@@ -87,13 +73,8 @@ var (
 // little of the time, and no more than 32768, to bound the measurement.
 func planDepth(cells int) int { return min(cells, max(4096, min(cells/2, 32768))) }
 
-// pages is the number of far pages of a budget.
-func (m *Measured) pages(o *Options, budget float64) float64 {
-	if budget < 1 {
-		budget *= float64(m.Depth)
-	}
-	return min(math.Ceil(budget/float64(o.Page)), float64(m.Far))
-}
+// read is the number of far tokens that a budget reads.
+func (m *Measured) read(b Budget) float64 { return float64(min(b.Tokens(m.Depth), m.Far)) }
 
 // passNS interpolates the time of a pass of n rows; beyond what was measured it
 // goes on with the last slope.
@@ -108,101 +89,65 @@ func (m *Measured) passNS(n int) float64 {
 
 // tokenNS is the predicted time per token, over a period.
 func (m *Measured) tokenNS(o *Options, c Choice) float64 {
-	attention := func(budget float64, emitted int) float64 {
-		pages := m.pages(o, budget) * float64(m.Heads)
-		return m.StepNS + pages*(m.PageNS+(exposure(c.Window)-1)*m.SupplementNS) + float64(c.Window-1)*m.WindowNS + float64(emitted)*m.PastNS
+	exposure := byLog2(&o.Select.fidelity().exposure, c.Window)
+	attention := func(tokens float64, emitted int) float64 {
+		tokens *= float64(m.Heads)
+		return m.StepNS + tokens*(m.ReadNS+(exposure-1)*m.SupplementNS) + float64(c.Window-1)*m.WindowNS + float64(emitted)*m.PastNS
 	}
-	plain := m.passNS(1) + attention(c.Budget, 0)
+	tokens := m.read(c.Budget)
+	plain := m.passNS(1) + attention(tokens, 0)
 	if c.Window == 1 {
 		return plain
 	}
-	correcting := m.passNS(c.Window) + attention(c.Budget, c.Window-1)
+	correcting := m.passNS(c.Window) + attention(tokens, c.Window-1)
 	if c.CorrectBudget > 0 {
-		correcting = m.passNS(c.Window) + attention(float64(c.CorrectBudget), c.Window-1) + max(0, m.WideNS)
+		correcting = m.passNS(c.Window) + attention(max(tokens, m.read(c.CorrectBudget)), c.Window-1) + max(0, m.WideNS)
 	}
 	f := 1 / float64(c.Period)
 	return (1-f)*plain + f*correcting
 }
 
-// byLog2 interpolates figures given for 1, 2, 4, 8 and 16.
-func byLog2(figures [5]float64, n int) float64 {
-	x := math.Log2(float64(n))
-	i := min(int(x), 3)
-	return figures[i] + (x-float64(i))*(figures[i+1]-figures[i])
-}
-
-// exposure is how many pages a token has seen when it leaves a window, per page that
-// it selected: 1.24-1.33 for 2, 1.8-2.3 for 8 in experiments that came before this
-// code; the others lie on the line through them.
-func exposure(window int) float64 { return byLog2([5]float64{1, 1.28, 1.66, 2.05, 2.43}, window) }
-
-// divergence is the predicted KL divergence from full attention, relative to that of
-// a budget of 512 without correction.
-//
-// Budget: it falls as 1/budget^0.9. Those experiments had 0.074 at 16 pages and 0.016 at
-// 88 (an exponent of 0.90), and a selector that is as good with 16 pages as another
-// is with 32, at 0.074 to 0.143 (0.95).
-//
-// Correction: on every token -6 to -10 % for a window of 2, -8 to -15 % for 8; every
-// eighth token -5 to -10 % (ibid.). Measured in llama.cpp a window of 2 brought 0 to
-// -7 % (README), so about half of the former is taken. A correct_budget is worth what
-// the same pages are as budget (-25 % for 4 times it on every eighth token), of which
-// a fifth is held back.
+// divergence is the predicted fidelity, see there.
 func (m *Measured) divergence(o *Options, c Choice) float64 {
-	pages := max(1, m.pages(o, c.Budget))
-	power := func(x float64) float64 { return math.Pow(x, -0.9) }
-	d := power(pages * float64(o.Page) / 512)
-	if c.Window == 1 {
-		return d
-	}
-	gain := 1 - byLog2([5]float64{1, 0.96, 0.93, 0.90, 0.88}, c.Window)
-	if c.CorrectBudget > 0 {
-		more := (m.pages(o, float64(c.CorrectBudget)) - pages) / pages / float64(c.Period)
-		return d * (1 - max(gain/2, 0.8*(1-power(1+max(0, more)))))
-	}
-	deferred := float64(c.Period-1) / float64(c.Window-1) // 0: on every token, 1: once per window
-	return d * (1 - gain*(1-deferred/2))
+	return o.Select.fidelity().divergence(c, m.read(c.Budget), m.read(c.CorrectBudget))
 }
 
 // candidates are the choices that keep what the user set and that the engine can do.
 func (m *Measured) candidates(o *Options, maxRows int) []Choice {
-	fixed := o.Planning.Fixed
 	budgets := planBudgets
-	if fixed&FixBudget != 0 {
-		budgets = []float64{o.Budget}
+	if o.Budget != 0 {
+		budgets = []Budget{o.Budget}
 	}
 	maxRows = min(maxRows, o.Local)
 	var all []Choice
-	add := func(budget float64, window, period, wide int) {
-		switch c := (Choice{budget, window, period, wide}); {
-		case fixed&FixWindow != 0 && window != o.Window, fixed&FixPeriod != 0 && period != o.Period:
-		case window > maxRows, period > window:
-		case fixed&FixWindow == 0 && window > m.Rows[len(m.Rows)-1]: // not measured
-		case fixed&FixCorrectBudget != 0 && wide != o.CorrectBudget, wide > 0 && m.WideNS < 0 && fixed&FixCorrectBudget == 0:
+	add := func(budget Budget, window, period int, wide Budget) {
+		switch {
+		case o.Window != 0 && window != o.Window, o.Period != 0 && period != o.Period:
+		case window < 1, period < 1, window > maxRows, period > window:
+		case o.Window == 0 && window > m.Rows[len(m.Rows)-1]: // not measured
+		case o.CorrectBudget != 0 && wide != o.CorrectBudget, o.CorrectBudget == 0 && wide > 0 && m.WideNS < 0:
 		default:
-			all = append(all, c)
+			all = append(all, Choice{budget, window, period, wide})
 		}
 	}
 	for i, b := range budgets {
 		// More than half of the depth saves too little to be called sparse.
-		if i > 0 && b > float64(m.Depth)/2 {
+		if i > 0 && float64(b) > float64(m.Depth)/2 {
 			break
 		}
 		for _, w := range planWindows {
-			add(b, w.window, w.period, w.wide*int(m.pages(o, b))*o.Page)
+			add(b, w.window, w.period, Budget(math.Floor(w.wide*m.read(b))))
 		}
 		// What the user set may be none of these.
-		if fixed&(FixWindow|FixPeriod|FixCorrectBudget) != 0 {
-			for _, w := range []int{o.Window, max(o.Period, 4), max(o.Period, 8)} {
-				for _, p := range []int{o.Period, 1, w} {
-					add(b, w, p, 0)
-					add(b, w, p, o.CorrectBudget)
-				}
+		for _, w := range []int{o.Window, max(o.Period, 4), max(o.Period, 8)} {
+			for _, p := range []int{o.Period, 1, w} {
+				add(b, w, p, o.CorrectBudget)
 			}
 		}
 	}
 	if len(all) == 0 { // nothing but what the user set fits
-		all = append(all, o.choice())
+		full := o.with(fallback)
+		all = append(all, full.choice())
 	}
 	return all
 }
@@ -255,7 +200,7 @@ func (m *Measured) why(o *Options, chosen Choice, all []Choice) string {
 			parts = append(parts, fmt.Sprintf("%d rows cost %.2gx of a pass", rows, m.PassNS[i+1]/m.PassNS[0]))
 		}
 	}
-	parts = append(parts, fmt.Sprintf("1000 pages %.2g ms", m.PageNS/1000))
+	parts = append(parts, fmt.Sprintf("1000 tokens of context %.2g ms", m.ReadNS*float64(m.Heads)/1000))
 	choice := false
 	for _, c := range all {
 		choice = choice || (c.Window > 1) != (chosen.Window > 1)
@@ -272,14 +217,13 @@ func (m *Measured) why(o *Options, chosen Choice, all []Choice) string {
 
 // noisy tells that something else kept the machine busy during the measurement: the
 // formula was within 2 % on a machine shared with a few others.
-func (m *Measured) noisy() bool { return m.Error > 0.4 || m.PageNS == 0 }
+func (m *Measured) noisy() bool { return m.Error > 0.4 || m.ReadNS == 0 }
 
-// line is the plan for people, with where it comes from.
-func (p *Plan) line(o *Options, from string) string {
-	set := ""
-	if o.Planning.Fixed&^FixTarget != 0 {
+// planned is the plan for people, with where it comes from.
+func (e *Engine) planned(f *planFile, from string) string {
+	set, a, p := "", &e.asked, &f.Plan
+	if a.choice() != (Choice{}) {
 		set = ", with what was set"
 	}
-	return fmt.Sprintf("plan: %v (%s%s: %.3g ms per token expected, %.3g with the fastest; %s%s)",
-		o.choice(), p.Target, set, p.TokenNS/1e6, p.FastestNS/1e6, p.Why, from)
+	return e.opt.planLine("%s%s: %.3g ms per token expected, %.3g with the fastest; %s%s", p.Target, set, p.TokenNS/1e6, p.FastestNS/1e6, p.Why, from)
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // planVersion changes with the format and with the meaning of anything in it.
-const planVersion = 1
+const planVersion = 2
 
 const maxPlanFile = 1 << 16 // bytes
 
@@ -56,11 +56,11 @@ func (e *Engine) planShape(threads int) planShape {
 	return planShape{Threads: threads, Cells: e.cfg.Cells, Layers: text}
 }
 
-// made is the target, what the user set, the options, and the arithmetic.
+// made is what was asked for, and the arithmetic.
 func (e *Engine) made() string {
-	o := e.opt
+	o := e.asked
 	o.Planning.File, o.Planning.Cache, o.Audit = "", "", 0 // none of which it depends on
-	return fmt.Sprintf("%s; set %d; %s; n_row %d", o.text(0), o.Planning.Fixed, kernels.ISA(), e.cfg.Rows)
+	return fmt.Sprintf("%v; %s; n_row %d", o, kernels.ISA(), e.cfg.Rows)
 }
 
 func (f planFile) encode() []byte {
@@ -128,8 +128,8 @@ func (e *Engine) applyPlan(f *planFile, shape planShape) error {
 	if d := f.Shape.differs(shape); d != "" {
 		return errors.New(d)
 	}
-	if o := &e.opt; o.Planning.Fixed&FixTarget != 0 && o.Planning.Target.String() != f.Plan.Target {
-		return fmt.Errorf("was made for target=%s, not for %v", f.Plan.Target, o.Planning.Target)
+	if target := e.asked.Planning.Target; target != NoTarget && target.String() != f.Plan.Target {
+		return fmt.Errorf("was made for target=%s, not for %v", f.Plan.Target, target)
 	}
 	if !slices.Contains(targetNames[1:], f.Plan.Target) {
 		return fmt.Errorf("has the unknown target %q", f.Plan.Target)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 )
 
 // Passes are a host's times of a pass of Rows[i] tokens through the model, with little
@@ -30,11 +31,11 @@ func (p *Passes) check(e *Engine) error {
 	return nil
 }
 
-// Plan chooses the options that a target was given for, after all layers are there and
+// Plan chooses the options that were left open, after all layers are there and
 // before the first step. Without passes it is a question: done tells that no passes
 // are wanted, because there is nothing to plan or a file held the plan. With them it
-// measures the attention, for about a second, and decides. line is for people, empty
-// if there is no target.
+// measures the attention, for about a second, and decides. line is for people; it is empty
+// if there is nothing to say.
 func (e *Engine) Plan(p Passes) (done bool, line string, err error) {
 	if e.ready {
 		return false, "", statef("a plan is wanted after the first step or sequence")
@@ -44,17 +45,38 @@ func (e *Engine) Plan(p Passes) (done bool, line string, err error) {
 			return false, "", statef("a plan is wanted before layer %d was added", i)
 		}
 	}
-	o := &e.opt
-	if o.Planning.Target == NoTarget {
-		return true, "", nil
-	}
 	if err := p.check(e); err != nil {
 		return false, "", err
 	}
-	shape := e.planShape(p.Threads)
 	if len(p.Rows) == 0 {
-		return e.knownPlan(shape)
+		done, line, err = e.knownPlan(e.planShape(p.Threads))
+	} else {
+		done, line, err = true, "", nil
+		if e.asked.Planned() {
+			line, err = e.newPlan(p)
+		}
 	}
+	if warning := e.warning(); done && err == nil && warning != "" {
+		line = strings.TrimPrefix(line+"; "+warning, "; ")
+	}
+	return done && err == nil, line, err
+}
+
+// fewTokens is a budget below which texts fall apart.
+const fewTokens = 64
+
+// warning is about budgets that were surely not meant.
+func (e *Engine) warning() string {
+	for i, b := range e.budgets {
+		if b.Tokens(e.cfg.Cells) < fewTokens && e.opt.Select != Streaming {
+			return fmt.Sprintf("warning: a budget of %v in layer %d is so little that texts fall apart: give %d tokens or more, or a share such as 15%%", b, i, fewTokens)
+		}
+	}
+	return ""
+}
+
+// newPlan measures and decides.
+func (e *Engine) newPlan(p Passes) (line string, err error) {
 	m := Measured{Threads: p.Threads, Rows: slices.Clone(p.Rows)}
 	for i, ns := range p.NS { // more rows never take less time
 		m.PassNS = append(m.PassNS, float64(ns))
@@ -63,54 +85,66 @@ func (e *Engine) Plan(p Passes) (done bool, line string, err error) {
 		}
 	}
 	if err := e.measure(&m); errors.Is(err, errBusy) {
-		return true, fmt.Sprintf("plan: %v (the fixed defaults, as %v; the next start tries again)", o.choice(), errBusy), nil
+		return e.opt.planLine("%v; the next start tries again", errBusy), nil
 	} else if err != nil {
-		return false, "", err
+		return "", err
 	}
-	line, err = e.planFrom(m, shape)
-	return err == nil, line, err
+	return e.planFrom(m, e.planShape(p.Threads))
+}
+
+// planLine says what is done without a plan, and why.
+func (o *Options) planLine(why string, args ...any) string {
+	return fmt.Sprintf("plan: %v (%s)", o.choice(), fmt.Sprintf(why, args...))
 }
 
 // planFrom decides, and writes the plan where the options say.
 func (e *Engine) planFrom(m Measured, shape planShape) (line string, err error) {
-	o := &e.opt
-	f := planFile{Format: planFormat, Version: planVersion, Shape: shape, Made: e.made(), Measured: m, Plan: m.decide(o, e.cfg.Rows)}
+	f := planFile{Format: planFormat, Version: planVersion, Shape: shape, Made: e.made(), Measured: m, Plan: m.decide(&e.asked, e.cfg.Rows)}
 	if err := e.adopt(f.Plan.Choice); err != nil {
 		return "", err
 	}
-	note, err := o.Planning.keep(f)
+	note, err := e.asked.Planning.keep(f)
 	if err != nil {
 		return "", err
 	}
-	return f.Plan.line(o, note), nil
+	return e.planned(&f, note), nil
 }
 
 // knownPlan looks for a plan that needs no measurement.
 func (e *Engine) knownPlan(shape planShape) (done bool, line string, err error) {
 	o := &e.opt
-	if path := o.Planning.File; path != "" {
+	path := o.Planning.File
+	_, far := e.measureDepth()
+	switch {
+	case e.exact():
+		return true, o.planLine("everything is read: attention is exact"), nil
+	case !e.asked.Planned() && path == "":
+		return true, "", nil
+	case !e.asked.Planned():
+		return true, o.planLine("all of it was set, so that %s is not used", path), nil
+	}
+	if path != "" {
 		f, err := readPlan(path)
 		if err == nil {
 			err = e.applyPlan(&f, shape)
 		}
 		switch {
 		case err == nil:
-			return true, f.Plan.line(o, "; as "+path+" says"), nil
+			return true, e.planned(&f, "; as "+path+" says"), nil
 		case !errors.Is(err, fs.ErrNotExist):
 			return false, "", argumentf("plan %s %v: remove it to have it made anew, or name another", path, err)
 		}
 	}
-	_, far := e.measureDepth()
 	switch {
 	case o.Select == Streaming:
-		return true, fmt.Sprintf("plan: %v (nothing to choose with select=streaming)", o.choice()), nil
-	case e.cfg.Cells < o.MinCtx || far < 8:
-		return true, fmt.Sprintf("plan: %v (nothing to choose, as a context of %d tokens is attended to exactly)", o.choice(), e.cfg.Cells), nil
+		return true, o.planLine("nothing to choose with select=streaming"), nil
+	case e.cfg.Cells < o.MinCtx || far < 8*o.Page:
+		return true, o.planLine("nothing to choose, as a context of %d tokens is attended to exactly", e.cfg.Cells), nil
 	}
 	if path := o.Planning.Cache; path != "" {
 		f, err := readPlan(path)
 		if err == nil && f.Made == e.made() && e.applyPlan(&f, shape) == nil {
-			return true, f.Plan.line(o, "; measured in an earlier run"), nil
+			return true, e.planned(&f, "; measured in an earlier run"), nil
 		}
 	}
 	return false, "", nil
@@ -140,10 +174,19 @@ func bare(err error) error {
 	return err
 }
 
-// adopt sets the options of a choice, or none if they are not valid here.
+// exact says whether the budgets that were set read everything.
+func (e *Engine) exact() bool {
+	for _, b := range e.budgets {
+		if e.asked.Budget == 0 && b == e.opt.Budget || b.Tokens(e.cfg.Cells) < e.cfg.Cells {
+			return false
+		}
+	}
+	return true
+}
+
+// adopt completes what was asked for by a choice, where that is valid.
 func (e *Engine) adopt(c Choice) error {
-	opt := e.opt
-	c.apply(&opt)
+	opt := e.asked.with(c)
 	if err := opt.check(); err != nil {
 		return err
 	}

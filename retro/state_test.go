@@ -22,7 +22,7 @@ func stateCase(trial int) (Options, shape, *rand.Rand) {
 	opt.Period = 1 + rng.IntN(opt.Window)
 	opt.Select = Selector(rng.IntN(len(selectorNames)))
 	opt.SummaryBits = 8 * (1 + rng.IntN(2))
-	opt.Budget = float64(opt.Page * (1 + rng.IntN(5)))
+	opt.Budget = Budget(opt.Page * (1 + rng.IntN(5)))
 	opt.Always = rng.IntN(3) == 0
 	if rng.IntN(3) == 0 {
 		opt.MinCtx = 500 // exact at first

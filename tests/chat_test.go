@@ -26,7 +26,7 @@ func chatProgram(t *testing.T, dir string, args ...string) *exec.Cmd {
 // The chat program keeps a conversation, tells its figures, and refuses what it cannot have.
 func TestChatProgram(t *testing.T) {
 	patched := setting(t, "RETRO_PATCHED_DIR")
-	cmd := chatProgram(t, patched, "-n", "24", "--system", "You answer with one word.", "--retro", "min_ctx=16,budget=16,local=16")
+	cmd := chatProgram(t, patched, "-n", "24", "--system", "You answer with one word.", "--retro", "min_ctx=16,budget=16,local=16,window=1")
 	cmd.Stdin = strings.NewReader("What is the capital of France?\n\nAnd of Italy?")
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, string(out))

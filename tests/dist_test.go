@@ -174,12 +174,12 @@ func TestDistPrograms(t *testing.T) {
 			prompt := filepath.Join(t.TempDir(), "prompt.txt")
 			require.NoError(t, os.WriteFile(prompt, []byte(longPrompt(t)), 0o644))
 			out := run(t, filepath.Join(prefix, "bin/llama-completion"), "-m", setting(t, "RETRO_MODEL"), "-t", "2", "-f", prompt, "-n", "8", "-c", "4096",
-				"-no-cnv", "-st", "--temp", "0", "--retro-budget", "128", "--retro-window", "2", "--retro-min-ctx", "256")
+				"-no-cnv", "-st", "--temp", "0", "--retro-budget", "128", "--retro-window", "2", "--retro-period", "1", "--retro-min-ctx", "256")
 			m := sparseLine.FindStringSubmatch(out)
 			require.NotNil(t, m, out)
 			require.Equal(t, m[1], m[2], "all tokens are sparse")
 
-			chat := chatProgram(t, filepath.Join(prefix, "lib"), "-n", "24", "--retro", "min_ctx=16,budget=16,local=16")
+			chat := chatProgram(t, filepath.Join(prefix, "lib"), "-n", "24", "--retro", "min_ctx=16,budget=16,local=16,window=1")
 			chat.Stdin = strings.NewReader(strings.Repeat("Paris is the capital of France. ", 20) + "What is the capital of France?\n")
 			text, err := chat.CombinedOutput()
 			require.NoError(t, err, string(text))

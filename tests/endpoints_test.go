@@ -31,7 +31,7 @@ func TestServerOtherEndpoints(t *testing.T) {
 	args := []string{"--embeddings", "--pooling", "last", "-np", "2"}
 	dir := setting(t, "RETRO_PATCHED_DIR")
 	off := answers(t, dir, requests, append(args, "-fa", "on")...)
-	on := answers(t, dir, requests, append(args, "--retro-attn", "--retro-budget", "16", "--retro-min-ctx", "1", "--retro-opts", "local=16")...)
+	on := answers(t, dir, requests, append(args, "--retro-attn", "--retro-budget", "16", "--retro-window", "2", "--retro-period", "1", "--retro-min-ctx", "1", "--retro-opts", "local=16")...)
 	for i, s := range requests {
 		want, got := parted(off[i], on[i])
 		assert.Equal(t, want, got, "%s %.80s", s.path, s.body)

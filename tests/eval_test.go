@@ -27,7 +27,7 @@ func TestEval(t *testing.T) {
 	require.NoError(t, err, string(build))
 	dir := t.TempDir()
 	eval := func(args ...string) *exec.Cmd {
-		return exec.Command(program, append([]string{"--quick", "--threads", "2", "--policy", "mine=budget=96,window=4", "--out", dir}, args...)...)
+		return exec.Command(program, append([]string{"--quick", "--threads", "2", "--policy", "mine=budget=96,window=4,period=1", "--policy", "control=budget=all,window=1", "--out", dir}, args...)...)
 	}
 
 	// Interrupted after a few results.
@@ -61,7 +61,7 @@ func TestEval(t *testing.T) {
 	for i, r := range first { // NaN, which is what was not measured, is unequal to itself
 		require.Equal(t, r.Key(), records[i].Key())
 	}
-	require.True(t, slices.ContainsFunc(records, func(r report.Record) bool { return r.Policy == "mine" && r.Options == "budget=96,window=4" }))
+	require.True(t, slices.ContainsFunc(records, func(r report.Record) bool { return r.Policy == "mine" && r.Options == "budget=96,window=4,period=1" }))
 	page, err := os.ReadFile(filepath.Join(dir, "report.html"))
 	require.NoError(t, err)
 	require.Contains(t, string(page), "<svg")
@@ -88,6 +88,14 @@ func checkRecords(t *testing.T, records []report.Record) {
 		seen[r.Key()] = true
 		tests[r.Test]++
 		if r.Full() {
+			continue
+		}
+		if r.Policy == "control" { // reads everything: full attention by the library
+			require.Zero(t, r.SparseTokens)
+			require.Equal(t, 1.0, r.KVShare)
+			if r.Asked == 0 {
+				require.Less(t, r.KL, 1e-3)
+			}
 			continue
 		}
 		require.NotZero(t, r.SparseTokens, r.Policy)

@@ -161,7 +161,7 @@ func TestForkAfterLoad(t *testing.T) {
 func TestSlotFileSurvives(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "slot")
-	args := []string{"--slot-save-path", dir, "--retro-attn", "--retro-budget", "128", "--retro-min-ctx", "256"}
+	args := []string{"--slot-save-path", dir, "--retro-attn", "--retro-budget", "128", "--retro-window", "2", "--retro-period", "1", "--retro-min-ctx", "256"}
 	slot := func(url, action, name string) error {
 		_, err := slotFile(url, 0, action, name)
 		return err

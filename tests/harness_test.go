@@ -67,7 +67,7 @@ func child(in io.Reader, out io.Writer) error {
 		return err
 	}
 	if j.Retro != "" {
-		if err := ctx.EnableRetro(""); err != nil {
+		if err := ctx.EnableRetro(settled("")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 		}
 	}

@@ -45,11 +45,14 @@ func (c scriptCase) stock(t *testing.T, modelEnv string, s script) [][]float32 {
 	return stockRuns[key]
 }
 
+// settled are options that leave nothing to a plan, whatever else they say.
+func settled(options string) string { return "budget=512,window=2,period=1," + options }
+
 // playRetro plays a script in a new context with the feature on.
 func playRetro(t *testing.T, m *bridge.Model, p bridge.ContextParams, options string, s script) ([][]float32, bridge.Stats) {
 	t.Helper()
 	ctx := newContext(t, m, p)
-	require.NoError(t, ctx.EnableRetro(options))
+	require.NoError(t, ctx.EnableRetro(settled(options)))
 	rows, err := s.play(ctx)
 	require.NoError(t, err)
 	st, err := ctx.RetroStats()
@@ -72,7 +75,7 @@ func TestOffIsStock(t *testing.T) {
 			require.True(t, same(stock, off), "never on")
 
 			require.NoError(t, ctx.MemoryClear())
-			require.NoError(t, ctx.EnableRetro("budget=64,min_ctx=0"))
+			require.NoError(t, ctx.EnableRetro(settled("budget=64,min_ctx=0")))
 			on, err := s.play(ctx)
 			require.NoError(t, err)
 			require.False(t, same(stock, on), "the feature did nothing")
@@ -85,7 +88,7 @@ func TestOffIsStock(t *testing.T) {
 			j := c.job(t, "RETRO_PATCHED_DIR", "RETRO_MODEL", s)
 			require.True(t, same(stock, j.start(t, "LLAMA_RETRO_ATTN=budget=0")), "bad option in the environment")
 			require.True(t, same(stock, j.start(t, "LLAMA_RETRO_ATTN=", "LLAMA_RETRO_LIB=/nonexistent.so")), "missing library")
-			require.False(t, same(stock, j.start(t, "LLAMA_RETRO_ATTN=budget=64,min_ctx=0")), "the environment variable did nothing")
+			require.False(t, same(stock, j.start(t, "LLAMA_RETRO_ATTN="+settled("budget=64,min_ctx=0"))), "the environment variable did nothing")
 		})
 	}
 }
@@ -203,7 +206,7 @@ func TestLibraryFailsMidway(t *testing.T) {
 		for _, where := range []string{"open", "plan", "seq_window", "step_begin", "select", "attend", "step_end"} {
 			t.Run(c.name+"/"+where, func(t *testing.T) {
 				mark := filepath.Join(t.TempDir(), "mark")
-				got := j.start(t, "LLAMA_RETRO_ATTN=", "LLAMA_RETRO_LIB="+stub, "STUB_FAILS="+where, "STUB_MARK="+mark)
+				got := j.start(t, "LLAMA_RETRO_ATTN="+settled(""), "LLAMA_RETRO_LIB="+stub, "STUB_FAILS="+where, "STUB_MARK="+mark)
 				require.True(t, same(stock, got))
 				require.FileExists(t, mark, "the failure did not happen")
 			})
@@ -215,7 +218,7 @@ func TestLibraryFailsMidway(t *testing.T) {
 			t.Run(c.name+"/second half of a step/"+where, func(t *testing.T) {
 				mark := filepath.Join(t.TempDir(), "mark")
 				// The logits of the steps before are the stub's; a token lost or left behind would make a later batch fail.
-				j.start(t, "LLAMA_RETRO_ATTN=", "LLAMA_RETRO_LIB="+stub, "STUB_FAILS="+where, "STUB_SKIP=15", "STUB_MARK="+mark)
+				j.start(t, "LLAMA_RETRO_ATTN="+settled(""), "LLAMA_RETRO_LIB="+stub, "STUB_FAILS="+where, "STUB_SKIP=15", "STUB_MARK="+mark)
 				require.FileExists(t, mark, "the failure did not happen")
 			})
 		}
@@ -257,7 +260,7 @@ func TestAbort(t *testing.T) {
 			require.NoError(t, err)
 
 			ctx := newContext(t, m, contextParams(1, false))
-			require.NoError(t, ctx.EnableRetro(options))
+			require.NoError(t, ctx.EnableRetro(settled(options)))
 			var got [][]float32
 			for i, o := range s {
 				for _, after := range []int{50, 333} { // nodes

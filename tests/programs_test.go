@@ -51,7 +51,7 @@ func TestProgramsReport(t *testing.T) {
 	}{
 		{"llama-cli", "llama-cli", append([]string{"-st"}, flags...), nil},
 		{"llama-completion", "llama-completion", append([]string{"-no-cnv", "-st"}, flags...), nil},
-		{"environment", "llama-completion", []string{"-no-cnv", "-st"}, []string{"LLAMA_RETRO_ATTN=budget=128,min_ctx=256"}},
+		{"environment", "llama-completion", []string{"-no-cnv", "-st"}, []string{"LLAMA_RETRO_ATTN=budget=128,window=2,period=1,min_ctx=256"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			out, err := program(t, c.env, c.program, append(c.args, common...)...)
@@ -79,7 +79,7 @@ func TestProgramsRefuse(t *testing.T) {
 		{[]string{"--retro-target", "best"}, "option target=best: must be one of speed, balanced, quality"},
 		{[]string{"--retro-plan", "a,b"}, "the name must not contain a comma"},
 		{[]string{"--retro-opts", "colour=red"}, "option colour=red is not known"},
-		{[]string{"--retro-attn", "-ctk", "q5_0"}, "supported are f32, f16, bf16, q8_0 and q4_0"},
+		{[]string{"--retro-attn", "-ctk", "q5_0"}, "has K or V of q5_0: supported are f32, f16, bf16, q8_0 and q4_0"},
 		{[]string{"--retro-attn", "--override-kv", "llama.attention.causal=bool:false"}, "encoders and non-causal attention are not supported"},
 		{[]string{"--retro-lib", "/nonexistent/libretroattn.so.1"}, "/nonexistent/libretroattn.so.1 cannot be loaded"},
 	} {
@@ -151,7 +151,7 @@ func (s server) kill() error {
 
 // serve starts llama-server with the feature on and returns its address.
 func serve(t *testing.T, slots int, args ...string) string {
-	return startServer(t, slots, append([]string{"--retro-attn", "--retro-budget", "128", "--retro-min-ctx", "256"}, args...)...).url
+	return startServer(t, slots, append([]string{"--retro-attn", "--retro-budget", "128", "--retro-window", "2", "--retro-period", "1", "--retro-min-ctx", "256"}, args...)...).url
 }
 
 // startServer starts the patched llama-server with a context of 4096 tokens a slot, unless the arguments say otherwise.

@@ -82,7 +82,7 @@ const qualityPrompt, qualitySteps = 4096, 256
 
 // measure is the KL of a policy, with proof that it was sparse and did correct.
 func measure(t *testing.T, k *teach.Teacher, sel string, window int) float64 {
-	d, st := policy(t, k, fmt.Sprintf("budget=256,select=%s,window=%d", sel, window))
+	d, st := policy(t, k, fmt.Sprintf("budget=256,select=%s,window=%d,period=1", sel, window))
 	t.Logf("%-9s window %d: KL %.4f, %.1f %% of KV read, %d corrections, exposure %.2f", sel, window, d,
 		100*float64(st.KVBytesRead+st.ScanBytes)/float64(st.KVBytesFull), st.CorrectedTokens,
 		float64(st.RetiredSeen)/max(1, float64(st.RetiredSelected)))

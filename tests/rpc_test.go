@@ -33,7 +33,7 @@ func TestRemoteWorkers(t *testing.T) {
 	answer := func(args ...string) string {
 		cmd := exec.Command(filepath.Join(setting(t, "RETRO_PATCHED_DIR"), "llama-completion"), append(args, "-m", setting(t, "RETRO_MODEL_F16"),
 			"-f", prompt, "-n", "24", "--temp", "0", "-c", "4096", "-t", "2", "-no-cnv", "-st", "--no-display-prompt", "--no-warmup", "-lv", "4",
-			"--retro-attn", "--retro-budget", "128", "--retro-min-ctx", "256")...)
+			"--retro-attn", "--retro-budget", "128", "--retro-window", "2", "--retro-period", "1", "--retro-min-ctx", "256")...)
 		var log bytes.Buffer
 		cmd.Stderr = &log
 		out, err := cmd.Output()

@@ -10,8 +10,8 @@ import (
 
 // The feature with everything in the budget, and with little of it.
 var (
-	exactly  = []string{"--retro-attn", "--retro-budget", "100000", "--retro-min-ctx", "128", "--retro-window", "4", "--retro-opts", "always=1"}
-	sparsely = []string{"--retro-attn", "--retro-budget", "64", "--retro-min-ctx", "128", "--retro-opts", "local=32"}
+	exactly  = []string{"--retro-attn", "--retro-budget", "all", "--retro-min-ctx", "128", "--retro-window", "4", "--retro-period", "1", "--retro-opts", "always=1"}
+	sparsely = []string{"--retro-attn", "--retro-budget", "64", "--retro-window", "2", "--retro-period", "1", "--retro-min-ctx", "128", "--retro-opts", "local=32"}
 )
 
 // counting is the request to go on with a list that leaves no doubt about the next token.

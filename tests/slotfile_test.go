@@ -50,7 +50,7 @@ func slotHeads(t *testing.T, data []byte) (heads []int, end int) {
 // A slot's file that is cut anywhere, or whose heads are damaged, is refused with an error or restored without the
 // library's part; the server allocates no more than before and answers on. Without the feature, too.
 func TestSlotFileDamaged(t *testing.T) {
-	for name, args := range map[string][]string{"on": {"--retro-attn", "--retro-budget", "16", "--retro-min-ctx", "16", "--retro-opts", "local=16"}, "off": nil} {
+	for name, args := range map[string][]string{"on": {"--retro-attn", "--retro-budget", "16", "--retro-window", "2", "--retro-period", "1", "--retro-min-ctx", "16", "--retro-opts", "local=16"}, "off": nil} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			s := startServer(t, 1, append([]string{"--slot-save-path", dir, "--cache-ram", "0"}, args...)...)

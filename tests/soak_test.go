@@ -385,7 +385,7 @@ func TestSoak(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			// The cache of prompts in memory grows by design.
 			args := append(c.args, "--cache-ram", "0", "--threads-http", fmt.Sprint(soakClients+8), "--metrics",
-				"--retro-attn", "--retro-budget", "128", "--retro-min-ctx", "256")
+				"--retro-attn", "--retro-budget", "128", "--retro-window", "2", "--retro-period", "1", "--retro-min-ctx", "256")
 			server := startServer(t, soakSlots, args...)
 			deck := soakDeck(t, server.url, context, long)
 			answerAlone(t, server.url, deck)

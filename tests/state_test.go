@@ -31,7 +31,7 @@ func onContext(t *testing.T, m *bridge.Model, p bridge.ContextParams, options st
 	t.Helper()
 	ctx := newContext(t, m, p)
 	if options != "" {
-		require.NoError(t, ctx.EnableRetro(options))
+		require.NoError(t, ctx.EnableRetro(settled(options)))
 	}
 	return ctx
 }

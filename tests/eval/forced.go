@@ -82,11 +82,10 @@ func (f *forced) close() error {
 	return t.Close()
 }
 
-// proof refuses figures of runs that were not sparse.
+// proof refuses figures of tokens that the library did not decode. A policy that reads everything is a control.
 func proof(st bridge.Stats, tokens int) error {
-	if st.Tokens < uint64(tokens) || st.SparseTokens == 0 {
-		return fmt.Errorf("not sparse: %d of %d tokens left pages out, the library decoded %d: the budget holds the whole context",
-			st.SparseTokens, tokens, st.Tokens)
+	if st.Tokens < uint64(tokens) {
+		return fmt.Errorf("the library decoded %d of %d tokens", st.Tokens, tokens)
 	}
 	return nil
 }

@@ -24,11 +24,11 @@ func family(name, options string, budgets ...int) []policy {
 	return ps
 }
 
-// The options of each family. window=2 is the library's default and the paper's choice.
+// The options of each family. window=2 is the paper's choice.
 const (
 	questOptions     = "select=minmax,window=1"
 	plainOptions     = "window=1"
-	correctOptions   = "window=2"
+	correctOptions   = "window=2,period=1"
 	deferredOptions  = "window=8,period=8"
 	budgetedOptions  = deferredOptions + ",correct_budget=$4"
 	streamingOptions = "select=streaming,window=1"
@@ -52,13 +52,13 @@ func matrix(budgets []int) []policy {
 	add("meanstd w8c8", deferredOptions, few...)
 	add("meanstd w8c8 correct 4x", budgetedOptions, most...)
 	add("minmax w1 (Quest)", questOptions, most...)
-	add("minmax w2 (paper)", "select=minmax,window=2", middle...)
+	add("minmax w2 (paper)", "select=minmax,window=2,period=1", middle...)
 	add("streaming", streamingOptions, middle...)
 	add("oracle w1", oracleOptions, few...)
 	add("page 8 w1", "page=8,window=1", append(half[len(half)/3:], most[len(most)-1])...)
-	add("page 8 w2", "page=8,window=2", middle...)
+	add("page 8 w2", "page=8,window=2,period=1", middle...)
 	add("page 32 w1", "page=32,window=1", middle...)
-	add("16-bit w2", "summary_bits=16,window=2", middle...)
+	add("16-bit w2", "summary_bits=16,window=2,period=1", middle...)
 	add("2 dense layers w1", "layer_budget=0-1:all,window=1", middle...)
 	return ps
 }
@@ -88,6 +88,6 @@ func paper() []policy {
 	const quest = "budget=0.15,select=minmax,summary_bits=16,layer_budget=0-1:all,local=16,groups=0"
 	return []policy{
 		{"quest", "quest", quest + ",window=1"},
-		{"quest+retro", "quest+retro", quest + ",window=2"},
+		{"quest+retro", "quest+retro", quest + ",window=2,period=1"},
 	}
 }

@@ -22,11 +22,11 @@ const (
 
 var policies = []policy{
 	{stockName, ""},
-	{denseName, "budget=100000000,window=1"},
-	{"quest", "window=1,select=minmax"},
-	{"w1", "window=1"},
-	{"paper", "window=2"},
-	{"w8", "window=8,period=8"},
+	{denseName, "budget=all,window=1"},
+	{"quest", "budget=512,window=1,select=minmax"},
+	{"w1", "budget=512,window=1"},
+	{"paper", "budget=512,window=2,period=1"},
+	{"w8", "budget=512,window=8,period=8"},
 	{planName, "target=balanced"},
 }
 
@@ -158,7 +158,7 @@ func rowsOf(o retro.Options) []int {
 	return rows
 }
 
-var planLine = regexp.MustCompile(`^plan: (budget \S+(?:, [a-z_]+ \d+)*) \(`)
+var planLine = regexp.MustCompile(`^plan: (budget \S+(?:, [a-z_]+ [^ ,]+)*) \(`)
 
 // planOptions are the options that a plan's line names.
 func planOptions(line string) (string, error) {
@@ -166,15 +166,15 @@ func planOptions(line string) (string, error) {
 	if m == nil {
 		return "", fmt.Errorf("the library says of its plan %q, which names no choice", line)
 	}
-	return strings.ReplaceAll(strings.ReplaceAll(m[1], ", ", ","), " ", "="), nil
+	choice := strings.ReplaceAll(strings.ReplaceAll(m[1], ", ", ","), " ", "=")
+	if !strings.Contains(choice, "period=") {
+		choice += ",period=1"
+	}
+	return choice, nil
 }
 
 // mustSkip says whether a policy has to leave something out at a depth: else its figures are not of sparse attention.
 func mustSkip(o retro.Options, depth int) bool {
-	budget := o.Budget
-	if budget < 1 {
-		budget *= float64(depth)
-	}
 	// The far pages begin behind the local window, and the last one may not be full.
-	return depth > o.MinCtx && float64(depth-o.Local-3*o.Page) > budget && o.LayerBudget == ""
+	return depth > o.MinCtx && depth-o.Local-3*o.Page > o.Budget.Tokens(depth) && o.LayerBudget == ""
 }

@@ -136,9 +136,9 @@ func (b *bench) prepare(c cell) ([]*contender, error) {
 // planTries is how often a plan is asked for on a machine that is too busy to measure.
 const planTries = 4
 
-// resolve parses a policy's options. Where they name a target, the plan is made here, so that all runs use the same.
+// resolve parses a policy's options. Where they leave something to a plan, it is made here, so that all runs use the same.
 func (b *bench) resolve(t *contender) (err error) {
-	if t.parsed, err = retro.ParseOptions(t.options); err != nil || t.parsed.Planning.Target == retro.NoTarget {
+	if t.parsed, err = retro.ParseOptions(t.options); err != nil || !t.parsed.Planned() {
 		return err
 	}
 	for range planTries {

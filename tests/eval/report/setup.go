@@ -57,7 +57,10 @@ func parseOptions(text string) options {
 
 func (o options) number(key string) float64 {
 	v, err := strconv.ParseFloat(o[key], 64)
-	if err != nil {
+	switch {
+	case o[key] == "all":
+		return math.Inf(1)
+	case err != nil:
 		return 0
 	}
 	return v

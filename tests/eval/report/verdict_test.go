@@ -38,7 +38,7 @@ func TestVerdictsOfGoals(t *testing.T) {
 func TestVerdictsReadOptions(t *testing.T) {
 	a, b := recordsOf("x", 1), recordsOf("y", 1.5)
 	for i := range a {
-		a[i].Options, b[i].Options = "budget=512", "select=minmax, window=2"
+		a[i].Options, b[i].Options = "budget=512,window=2", "select=minmax, window=2,budget=512"
 		for _, r := range []*Record{&a[i], &b[i]} {
 			r.SparseTokens, r.CorrectedTokens, r.KVShare = 512, 512, 0.1
 		}
