@@ -141,10 +141,13 @@ func retro_plan(engine C.uint64_t, passes *C.struct_retro_passes, line *C.char, 
 			}
 		}
 		done, text, err := e.Plan(p)
-		if !done || err != nil {
+		if err != nil {
 			return 0, err
 		}
 		write(line, cap, text)
+		if !done {
+			return 0, nil
+		}
 		return 1, nil
 	})
 }

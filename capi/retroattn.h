@@ -168,12 +168,12 @@ int32_t retro_close(uint64_t engine);
 /* Registers a layer; all must be there before the first retro_step_begin. */
 int32_t retro_add_layer(uint64_t engine, const struct retro_layer * layer);
 
-/* Chooses the options that a target was given for (target=, plan=, plan_cache=), after all layers were added and
+/* Chooses budget, window and period where the options leave them open, after all layers were added and
  * before anything else. Without passes (NULL, or n = 0; NULL: n_thread is that of the config) it is a question:
  * 1 if nothing needs to be measured, 0 if the caller should measure passes and call again. With them it measures
- * the attention, for about a second, decides, writes the file that the options name, and returns 1. With 1, one
- * line for people is left in line (NUL-terminated, cut at cap), empty if the options have no target. An engine
- * that gets no passes keeps the defaults. */
+ * the attention, for about a second, decides, writes the file that the options name (plan=, plan_cache=), and returns 1.
+ * One line for people is left in line (NUL-terminated, cut at cap): what was chosen and why, or warnings, or nothing.
+ * An engine that gets no passes has a budget of 1024 and a window of 1 where they are open; with 0, line says so. */
 int32_t retro_plan(uint64_t engine, const struct retro_passes * passes, char * line, uint32_t cap);
 
 /* The most past rows per sequence that a step can ask for (window - 1). Of use after retro_plan. */

@@ -34,8 +34,8 @@ func (p *Passes) check(e *Engine) error {
 // Plan chooses the options that were left open, after all layers are there and
 // before the first step. Without passes it is a question: done tells that no passes
 // are wanted, because there is nothing to plan or a file held the plan. With them it
-// measures the attention, for about a second, and decides. line is for people; it is empty
-// if there is nothing to say.
+// measures the attention, for about a second, and decides. line is for people: what is
+// chosen, or what is done if no passes come; it is empty if there is nothing to say.
 func (e *Engine) Plan(p Passes) (done bool, line string, err error) {
 	if e.ready {
 		return false, "", statef("a plan is wanted after the first step or sequence")
@@ -56,7 +56,7 @@ func (e *Engine) Plan(p Passes) (done bool, line string, err error) {
 			line, err = e.newPlan(p)
 		}
 	}
-	if warning := e.warning(); done && err == nil && warning != "" {
+	if warning := e.warning(); err == nil && warning != "" {
 		line = strings.TrimPrefix(line+"; "+warning, "; ")
 	}
 	return done && err == nil, line, err
@@ -147,7 +147,7 @@ func (e *Engine) knownPlan(shape planShape) (done bool, line string, err error) 
 			return true, e.planned(&f, "; measured in an earlier run"), nil
 		}
 	}
-	return false, "", nil
+	return false, o.planLine("nothing could be measured, as in a context that is in use"), nil
 }
 
 // keep writes the plan where the options say. The note is for the line.

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var planLine = regexp.MustCompile(`plan: (budget \S+, window \d+(?:, period \d+)?(?:, correct_budget \d+)?) \((.*)\)`)
+var planLine = regexp.MustCompile(`plan: (budget \S+, window \d+(?:, period \d+)?(?:, correct_budget \w+)?) \((.*)\)`)
 
 // planned runs llama-completion and returns the plan's choice and the rest of its line.
 func planned(t *testing.T, cache string, args ...string) (choice, rest string) {
@@ -41,7 +41,7 @@ func TestPlanIsKept(t *testing.T) {
 	cache := t.TempDir()
 	first, rest := measured(t, cache, "--retro-attn")
 	t.Log(first, rest)
-	require.Regexp(t, `^balanced: [\d.e+]+ ms per token expected, .*2 rows cost [\d.]+x of a pass, .*1000 pages `, rest)
+	require.Regexp(t, `^balanced: [\d.e+]+ ms per token expected, .*2 rows cost [\d.]+x of a pass, .*1000 tokens of context `, rest)
 	files, err := filepath.Glob(filepath.Join(cache, "retroattn-plan-*.json"))
 	require.NoError(t, err)
 	require.Len(t, files, 1)
@@ -49,16 +49,27 @@ func TestPlanIsKept(t *testing.T) {
 	require.Equal(t, first, second)
 	require.Contains(t, rest, "measured in an earlier run")
 
-	choice, rest := planned(t, cache, "--retro-target", "speed", "--retro-window", "4")
+	choice, rest := planned(t, cache, "--retro-window", "4")
 	require.Contains(t, choice, "window 4")
-	require.Regexp(t, "^speed, with what was set: |too busy to measure", rest)
+	require.Regexp(t, "^balanced, with what was set: |too busy to measure", rest)
 	require.NotContains(t, rest, "measured in an earlier run", "other options")
 }
 
-// What the user chose is not planned, as before.
+// The environment plans as the flags do.
+func TestPlanByEnvironment(t *testing.T) {
+	out, err := program(t, []string{"LLAMA_RETRO_ATTN=window=2"}, "llama-completion", "-p", "Hello", "-n", "4", "-no-cnv", "-st", "-c", "4096")
+	require.NoError(t, err, out)
+	m := planLine.FindStringSubmatch(out)
+	require.NotNil(t, m, out)
+	require.Contains(t, m[1], "window 2")
+	require.Regexp(t, "^balanced, with what was set: |too busy to measure", m[2])
+}
+
+// Where all of it is set, nothing is planned, whatever is said of plans.
 func TestPlanNotWanted(t *testing.T) {
 	cache := t.TempDir()
-	for _, args := range [][]string{{"--retro-budget", "256"}, {"--retro-window", "2"}, {"--retro-period", "1"}} {
+	for _, args := range [][]string{{"--retro-window", "1"}, {"--retro-window", "2", "--retro-period", "2", "--retro-target", "quality"}} {
+		args = append([]string{"--retro-budget", "256"}, args...)
 		out, err := program(t, []string{"LLAMA_CACHE=" + cache}, "llama-completion", append(args, "-p", "Hello", "-n", "4", "-no-cnv", "-st", "-c", "4096")...)
 		require.NoError(t, err, out)
 		require.NotContains(t, out, "plan: ")
@@ -66,6 +77,19 @@ func TestPlanNotWanted(t *testing.T) {
 	files, err := os.ReadDir(cache)
 	require.NoError(t, err)
 	require.Empty(t, files)
+}
+
+// What was surely not meant is done, and told.
+func TestPlanWarns(t *testing.T) {
+	for args, want := range map[string]string{
+		"--retro-budget 1 --retro-window 1":    "warning: a budget of 1 in layer 0 is so little that texts fall apart",
+		"--retro-budget 1.0":                   "plan: budget all, window 1 (everything is read: attention is exact)",
+		"--retro-budget 100% --retro-window 1": "plan: budget all, window 1 (everything is read: attention is exact)",
+	} {
+		out, err := program(t, nil, "llama-completion", append(strings.Fields(args), "-p", "Hello", "-n", "4", "-no-cnv", "-st", "-c", "4096")...)
+		require.NoError(t, err, out)
+		require.Contains(t, out, want)
+	}
 }
 
 // A plan file is made once and then used as it is, or refused.
@@ -101,18 +125,25 @@ func TestPlanLeavesContext(t *testing.T) {
 	p := contextParams(1, false)
 	p.Ctx = 4096
 	s := oneSequence(prose(t, m, 2000))
-	const options = "window=2,period=1,budget=64,min_ctx=0,correct_budget=0"
-	want, _ := playRetro(t, m, p, options, s)
-	got, st := playRetro(t, m, p, options+",target=speed", s)
-	require.True(t, same(want, got))
-	require.EqualValues(t, 24, st.Tokens)
-
 	ctx := newContext(t, m, p)
+	require.NoError(t, ctx.EnableRetro("budget=64,min_ctx=0,window=2"))
+	choice := planLine.FindStringSubmatch(ctx.RetroPlan())
+	require.NotNil(t, choice, ctx.RetroPlan())
+	got := play(t, ctx, s)
+	st, err := ctx.RetroStats()
+	require.NoError(t, err)
+	require.EqualValues(t, 24, st.Tokens)
+	want, _ := playRetro(t, m, p, "min_ctx=0,"+strings.NewReplacer(", ", ",", " ", "=").Replace(choice[1]), s)
+	require.True(t, same(want, got))
+
+	require.NoError(t, ctx.EnableRetro("min_ctx=0"))
+	require.Contains(t, ctx.RetroPlan(), "plan: budget 1024, window 1 (nothing could be measured")
 	w := newWriter(prose(t, m, 2000))
 	w.prefill(0, 300)
-	_, err := w.script.play(ctx)
+	ctx = newContext(t, m, p)
+	_, err = w.script.play(ctx)
 	require.NoError(t, err)
-	require.NoError(t, ctx.EnableRetro("target=balanced,min_ctx=0"))
+	require.NoError(t, ctx.EnableRetro("min_ctx=0"))
 	w.script = nil
 	w.decode(5, 0)
 	_, err = w.script.play(ctx)
