@@ -50,7 +50,7 @@ func TestParallelGeneration(t *testing.T) {
 				}
 				defer c.Close()
 				if retro {
-					if err := c.EnableRetro("min_ctx=64,budget=16,window=2,period=1,page=8,local=16"); err != nil {
+					if err := c.EnableRetro("min_ctx=64,budget=16,window=2,period=1,local=16"); err != nil {
 						return Generation{}, err
 					}
 				}
@@ -120,7 +120,7 @@ func TestNoLeak(t *testing.T) {
 			require.NoError(t, err)
 			defer own.Close()
 			if c = own; model.lib.HasRetro() {
-				require.NoError(t, c.EnableRetro("min_ctx=0,budget=16,window=2,period=1,page=8"))
+				require.NoError(t, c.EnableRetro("min_ctx=0,budget=16,window=2,period=1"))
 			}
 		}
 		s, err := model.NewSampler(SamplerParams{Temperature: 1, TopK: 20, RepeatPenalty: 1.1, Seed: uint32(i + 1), Grammar: `root ::= [^x]*`})

@@ -119,7 +119,7 @@ func (e *Engine) layerBudgets() []Budget {
 type cut struct {
 	exact  bool
 	budget int // far tokens to select, at most
-	pages  int // pages to choose for that by their scores
+	pages  int // pages to choose for that by their scores: to read, or to score their tokens
 	groups int // groups whose pages are scored; 0: all pages are
 	cols   int // pages that get a score
 	parts  int // parts of the first level of the selection
@@ -127,13 +127,17 @@ type cut struct {
 
 // read sets what a budget of tokens reads of so many far pages.
 func (c *cut) read(o *Options, budget, far int) {
-	c.pages = (budget + o.Page - 1) / o.Page
-	if o.Select == Streaming {
-		c.pages = 0
+	pages := (budget + o.Page - 1) / o.Page
+	switch o.Select {
+	case Streaming:
+		budget, pages = 0, 0
+	case Tokens:
+		pages = (min(budget, MaxCells)*o.Candidates + o.Page - 1) / o.Page
+	default:
+		budget = pages * o.Page
 	}
-	c.exact = far <= c.pages
-	c.pages = min(far, c.pages)
-	c.budget = c.pages * o.Page
+	c.exact = far*o.Page <= budget
+	c.budget, c.pages = min(budget, far*o.Page), min(pages, far)
 }
 
 // viewAt is the view of a token at entry t; correcting is whether its step embeds
@@ -167,8 +171,13 @@ func (e *Engine) cutSelection(c *cut, local int) {
 	}
 	chunks := (local + chunkPages - 1) / chunkPages
 	c.parts, c.cols = chunks, local
-	// The best pages may each lie in a group of its own; twice as many groups leave a choice.
-	if groups := max(e.opt.Groups, 2*c.pages); e.opt.Groups > 0 && e.opt.Select != Oracle && local/groupPages > groups {
+	// The best pages may each lie in a group of its own; twice as many groups leave a choice. Of
+	// candidates there are many more than are needed.
+	groups := 2 * c.pages
+	if e.opt.Select == Tokens {
+		groups = c.pages / 4
+	}
+	if groups = max(e.opt.Groups, groups); e.opt.Groups > 0 && e.opt.Select != Oracle && local/groupPages > groups {
 		c.groups, c.cols = groups, groups*groupPages+local%groupPages
 		c.parts = (chunks + groupChunks - 1) / groupChunks
 	}

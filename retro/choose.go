@@ -80,14 +80,20 @@ func (s *selection) choosePages() {
 	}
 }
 
-// chooseEntries lists the entries of the chosen pages, in ascending order.
+// chooseEntries lists the entries to read, in ascending order: the best of the chosen pages, or all of them.
 func (s *selection) chooseEntries() {
 	it, size := s.it, int32(s.e.opt.Page)
-	it.entries = grow(it.entries, len(it.pages)*int(size))
-	for i, p := range it.pages {
-		for j := range size {
-			it.entries[int32(i)*size+j] = p*size + j
+	n := int32(len(it.pages)) * size
+	it.entries = grow(it.entries, min(s.cut.budget, int(n)))
+	if len(it.entries) < int(n) {
+		kernels.TopK(it.entries, it.tokens[:n], s.w.keys)
+	} else {
+		for i := range n {
+			it.entries[i] = i
 		}
+	}
+	for i, t := range it.entries {
+		it.entries[i] = it.pages[t/size]*size + t%size
 	}
 }
 

@@ -14,7 +14,9 @@ type worker struct {
 	ready prepared     // what scanQ was made for
 	q     []float32    // the queries that select, [2][queries][dk]
 	scanQ [2][]float32 // per plane [queries], ready for a scan
-	dots  [2][]float32 // per plane [queries][chunkPages]
+	dots  [2][]float32 // per plane [queries][chunkPages]; or means' and spreads'
+	codeQ []float32    // the queries, ready for codes
+	logit []float32    // estimates, [queries][tokens of codePart pages]
 	near  []partial    // per query
 	nearQ []float32    // queries for quantised keys
 	keyQ  []float32    // the queries that select as the keys need them: in q, or nearQ
@@ -46,8 +48,12 @@ func (w *worker) allocate(o *Options, group, dk, dv int) {
 	}
 	w.q = make([]float32, 2*queries*dk)
 	for i := range w.dots {
-		w.scanQ[i] = make([]float32, queries*kernels.ScanLen(dk))
+		w.scanQ[i] = make([]float32, queries*max(kernels.ScanLen(dk), kernels.ScanLen4(dk)))
 		w.dots[i] = make([]float32, queries*chunkPages)
+	}
+	if o.Select == Tokens {
+		w.codeQ = make([]float32, queries*kernels.CodeQueryLen(dk))
+		w.logit = make([]float32, queries*codePart*kernels.CodeTokens)
 	}
 	w.near, w.nearQ = make([]partial, queries), make([]float32, queries*kernels.QueryLen(kernels.Q8_0, dk))
 	w.page = make([]float32, max(2, o.Page)*dk)

@@ -66,6 +66,8 @@ type layer struct {
 	sumPages  int // bytes of one plane of one KV head in a block; 0: no summaries
 	groupOff  int // the same for the summaries of the groups of a chunk
 	sumGroups int
+	codeOff   int // the same for the codes of codePages pages
+	codeBytes int // of the codes of one page of one KV head
 	headOff   int // index of the layer's first KV head among all layers' heads
 	ring      ringLayout
 }
@@ -90,6 +92,7 @@ type Engine struct {
 
 	seqs                []*sequence // by id; nil until first used
 	sumBlock, sumGroups int         // bytes of a block of summaries, and of those of the groups of a chunk, over all layers
+	codeBlock           int         // bytes of the codes of codePages pages, over all layers
 	kvHeads             int         // KV heads over all layers
 	maxPages            int
 	budgets             []Budget // per layer
@@ -220,13 +223,17 @@ func (e *Engine) prepare() error {
 	}
 	for i := range e.layers {
 		l := &e.layers[i]
-		l.sumOff, l.groupOff, l.headOff = e.sumBlock, e.sumGroups, e.kvHeads
+		l.sumOff, l.groupOff, l.codeOff, l.headOff = e.sumBlock, e.sumGroups, e.codeBlock, e.kvHeads
 		if planes > 0 {
-			l.sumPages = planeBytes(e.opt.SummaryBits, l.DK, blockPages)
-			l.sumGroups = planeBytes(e.opt.SummaryBits, l.DK, groupPages)
+			l.sumPages = e.opt.planeBytes(l.DK, blockPages)
+			l.sumGroups = e.opt.planeBytes(l.DK, groupPages)
+		}
+		if e.opt.Select == Tokens {
+			l.codeBytes = kernels.CodeBytes(e.opt.CodeBits, l.DK)
 		}
 		e.sumBlock += l.KVHeads * planes * l.sumPages
 		e.sumGroups += l.KVHeads * planes * l.sumGroups
+		e.codeBlock += l.KVHeads * codePages * l.codeBytes
 		e.kvHeads += l.KVHeads
 	}
 	e.layoutRings()

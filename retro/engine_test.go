@@ -72,6 +72,7 @@ func TestUnionInvariant(t *testing.T) {
 		opt.Window = []int{1, 2, 3, 8, 16}[trial%5]
 		opt.Period = 1 + rng.IntN(opt.Window)
 		opt.Select = Selector(rng.IntN(len(selectorNames)))
+		varySelector(&opt, rng)
 		opt.Budget = Budget(opt.Page * (1 + rng.IntN(5)))
 		if rng.IntN(4) == 0 {
 			opt.Budget = 0.2
@@ -92,7 +93,6 @@ func TestUnionInvariant(t *testing.T) {
 		if sh.dk%32 == 0 && rng.IntN(2) == 0 {
 			sh.rotation = 32
 		}
-		opt.SummaryBits = 8 * (1 + rng.IntN(2))
 		t.Run(fmt.Sprintf("%v/%+v", opt, sh), func(t *testing.T) {
 			h := newHost(t, sh, opt, 1+trial%3, uint64(trial))
 			var seqs []int32
@@ -117,6 +117,15 @@ func TestUnionInvariant(t *testing.T) {
 			}
 			require.LessOrEqual(t, st.KVBytesRead, st.KVBytesFull)
 		})
+	}
+}
+
+// varySelector draws what only some selectors have.
+func varySelector(o *Options, rng *rand.Rand) {
+	o.SummaryBits, o.CodeBits, o.Candidates = 8*(1+rng.IntN(2)), 1+rng.IntN(2), 1+rng.IntN(8)
+	if o.Select == Tokens {
+		o.Page = kernels.CodeTokens
+		o.Local = max(o.Local, o.Page)
 	}
 }
 
@@ -282,7 +291,7 @@ func TestFailedStep(t *testing.T) {
 }
 
 func TestStepsDoNotAllocate(t *testing.T) {
-	for _, text := range []string{"period=1", "period=4", "groups=1,page=8", "period=4,correct_budget=128", "audit=1", "select=oracle,audit=3"} {
+	for _, text := range []string{"period=1", "period=4", "groups=1", "groups=1,page=8,select=pages", "code_bits=1,candidates=2", "period=4,correct_budget=128", "audit=1", "select=oracle,audit=3"} {
 		opt, err := ParseOptions("budget=64,min_ctx=0,local=32,window=4," + text)
 		require.NoError(t, err)
 		sh := plainShape

@@ -1,6 +1,10 @@
 package retro
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"retroattn/kernels"
+)
 
 // maxFootprint is more than the largest models need on the largest machines.
 const maxFootprint = 64 << 30
@@ -23,7 +27,11 @@ func (e *Engine) checkFootprint(group, dk, dv int) error {
 		return nil
 	}
 	pages := float64(e.cfg.Cells/e.opt.Page + e.cfg.Seqs*blockPages)
-	summaries := float64(heads*e.opt.Select.planes()) * float64(dk*e.opt.SummaryBits/8) * pages
+	page := float64(e.opt.Select.planes() * e.opt.planeBytes(dk, kernels.TilePages) / kernels.TilePages)
+	if e.opt.Select == Tokens {
+		page += float64(kernels.CodeBytes(e.opt.CodeBits, dk))
+	}
+	summaries := float64(heads) * page * pages
 	seen := 0.0
 	if e.opt.Window > 1 {
 		seen = float64(heads*e.opt.Window) * float64(e.cfg.Cells+e.cfg.Seqs*seenEntries) / 8

@@ -165,7 +165,7 @@ func TestFootprint(t *testing.T) {
 	room = func(bytes uint64) error { asked = bytes; return ErrUnsupported }
 	require.ErrorIs(t, open(30, 1<<20, 64, 9, 3, 64), ErrUnsupported)
 	require.Greater(t, asked, uint64(30*3*2*64*(1<<20)/16), "the summaries of all cells")
-	require.Less(t, asked, uint64(3<<29))
+	require.Less(t, asked, uint64(30*3*256*(1<<20)/8), "an eighth of the cache")
 }
 
 // faults tells whether f ends in a panic.

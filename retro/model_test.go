@@ -37,8 +37,8 @@ func drawWorld(t *testing.T, rng *rand.Rand, seed uint64) *world {
 	opt.Page, opt.Local = 8, 16
 	opt.Window = []int{1, 2, 4, 8}[w.rng.IntN(4)]
 	opt.Period = 1 + w.rng.IntN(opt.Window)
-	opt.Select = []Selector{MeanStd, MinMax, Oracle}[w.rng.IntN(3)]
-	opt.SummaryBits = 8 * (1 + w.rng.IntN(2))
+	opt.Select = []Selector{Tokens, Pages, MinMax, Oracle}[w.rng.IntN(4)]
+	varySelector(&opt, w.rng)
 	opt.Budget = Budget(8 * (1 + w.rng.IntN(4)))
 	opt.MinCtx = w.rng.IntN(100)
 	varyOptions(&opt, w.rng)

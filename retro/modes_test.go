@@ -23,10 +23,13 @@ func decodeChecked(t *testing.T, opt Options, sh shape, prefill, n int) Stats {
 // them, they choose what one level chooses.
 func TestTwoLevels(t *testing.T) {
 	for _, bits := range []int{8, 16} {
-		for _, sel := range []Selector{MeanStd, MinMax} {
+		for _, sel := range []Selector{Tokens, Pages, MinMax} {
 			t.Run(fmt.Sprintf("%v %d bits", sel, bits), func(t *testing.T) {
 				opt := testOptions()
 				opt.Select, opt.SummaryBits, opt.Page, opt.Budget = sel, bits, 8, 64
+				if sel == Tokens {
+					opt.Page = kernels.CodeTokens
+				}
 				flat, two := opt, opt
 				flat.Groups = 0
 				sh := shape{layers: 1, seqs: 1, cells: 8000, heads: 4, kv: 2, dk: 32, dv: 32, tk: kernels.F16, tv: kernels.F16}
@@ -46,7 +49,7 @@ func TestTwoLevels(t *testing.T) {
 					return pages, h
 				}
 				all, h := choose(flat, 0)
-				same, _ := choose(two, h.e.seqs[0].wholeGroups())
+				same, _ := choose(two, len(h.e.seqs[0].cell)/opt.Page/groupPages)
 				require.Equal(t, all, same, "all groups refined")
 
 				few, _ := choose(two, 16)
@@ -63,8 +66,6 @@ func TestTwoLevels(t *testing.T) {
 
 // forceGroups sets how many groups are refined, however long the context is.
 func (e *Engine) forceGroups(n int) { e.opt.Groups = n }
-
-func (s *sequence) wholeGroups() int { return len(s.cell) / 8 / groupPages }
 
 // The scan grows slower than the context: at 128k it reads less than 1.5 times what it reads at 32k.
 func TestScanGrowsSlowly(t *testing.T) {
@@ -97,13 +98,13 @@ func TestLayerBudgets(t *testing.T) {
 	opt.LayerBudget = "0:32/1:all/2-3:0.2"
 	sh := plainShape
 	sh.layers = 5
-	want := []int{32, 0, 112, 112, 64} // tokens
 	h := newHost(t, sh, opt, 2, 5)
 	h.prefill(0, 500)
 	for range 8 {
 		h.decode([]int32{0}, func(layer int, rows []Row, out []float32) {
 			checkUnion(h)(layer, rows, out)
-			require.Len(t, h.e.items[0].entries, want[layer])
+			fifth := (len(h.table[0]) + 4) / 5
+			require.Len(t, h.e.items[0].entries, []int{32, 0, fifth, fifth, 64}[layer])
 			require.Equal(t, layer == 1, h.e.items[0].exact)
 		})
 	}
@@ -139,24 +140,32 @@ func TestCorrectBudget(t *testing.T) {
 	require.Equal(t, plain.RewrittenTokens, more.RewrittenTokens)
 }
 
-// Beside the F16 cache of a context, summaries and windows take at most 5 % of its memory.
+// Beside the F16 cache of a context, summaries, codes and windows take little memory.
 func TestMemory(t *testing.T) {
-	for _, n := range []int{4300, 8000} {
-		sh := shape{layers: 2, seqs: 1, cells: 8192, heads: 9, kv: 3, dk: 64, dv: 64, tk: kernels.F16, tv: kernels.F16}
-		h := newHost(t, sh, DefaultOptions(), 1, 5)
-		pos, cell := make([]int32, n), make([]int32, n)
-		for i := range pos {
-			pos[i], cell[i] = int32(i), h.free[i]
-			h.table[0] = append(h.table[0], entry{pos[i], cell[i]})
+	for text, most := range map[string]float64{"code_bits=2": 0.085, "code_bits=1": 0.053, "select=pages": 0.05} {
+		opt, err := ParseOptions(text)
+		require.NoError(t, err)
+		for _, d := range []int{64, 128} {
+			for _, n := range []int{4300, 8000, 16000} {
+				sh := shape{layers: 2, seqs: 1, cells: 16384, heads: 6, kv: 2, dk: d, dv: d, tk: kernels.F16, tv: kernels.F16}
+				h := newHost(t, sh, opt, 1, 5)
+				pos, cell := make([]int32, n), make([]int32, n)
+				for i := range pos {
+					pos[i], cell[i] = int32(i), h.free[i]
+					h.table[0] = append(h.table[0], entry{pos[i], cell[i]})
+				}
+				h.free = h.free[n:]
+				require.NoError(t, h.e.SeqExtend(0, pos, cell))
+				h.decode([]int32{0}, nil)
+				st := h.e.Stats()
+				kv := float64(n) / float64(sh.cells) * float64(sh.layers*(len(h.k[0])+len(h.v[0])))
+				t.Logf("%s, heads of %d, %d tokens: summaries %.2f %%, windows %.2f %% of the KV cache", text, d, n, 100*float64(st.SummaryBytes)/kv, 100*float64(st.RingBytes)/kv)
+				require.NotZero(t, st.SparseTokens)
+				if n >= 8000 {
+					require.Less(t, float64(st.SummaryBytes+st.RingBytes)/kv, most)
+				}
+			}
 		}
-		h.free = h.free[n:]
-		require.NoError(t, h.e.SeqExtend(0, pos, cell))
-		h.decode([]int32{0}, nil)
-		st := h.e.Stats()
-		kv := float64(n) / float64(sh.cells) * float64(sh.layers*(len(h.k[0])+len(h.v[0])))
-		t.Logf("%d tokens: summaries %.2f %%, windows %.2f %% of the KV cache", n, 100*float64(st.SummaryBytes)/kv, 100*float64(st.RingBytes)/kv)
-		require.NotZero(t, st.SparseTokens)
-		require.Less(t, float64(st.SummaryBytes+st.RingBytes)/kv, 0.05)
 	}
 }
 

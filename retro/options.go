@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"retroattn/kernels"
 )
 
 // Selector names the rule that scores far pages.
@@ -12,9 +14,12 @@ type Selector int
 
 // The selectors.
 const (
-	// MeanStd scores q.mean + Beta*sqrt(sum (q*sd)^2): the expected logit plus a
+	// Tokens scores pages as Pages does, and reads the tokens of the best that have the largest
+	// logits, as their residual codes tell. The others read whole pages.
+	Tokens Selector = iota
+	// Pages scores q.mean + Beta*sqrt(sum (q*sd)^2): the expected logit plus a
 	// share of its spread over the page.
-	MeanStd Selector = iota
+	Pages
 	// MinMax is Quest's upper bound: sum over channels of max(q*min, q*max).
 	MinMax
 	// Streaming reads no far page at all (StreamingLLM: sink + local).
@@ -24,7 +29,7 @@ const (
 	Oracle
 )
 
-var selectorNames = [...]string{MeanStd: "meanstd", MinMax: "minmax", Streaming: "streaming", Oracle: "oracle"}
+var selectorNames = [...]string{Tokens: "tokens", Pages: "pages", MinMax: "minmax", Streaming: "streaming", Oracle: "oracle"}
 
 func (s Selector) String() string { return selectorNames[s] }
 
@@ -40,22 +45,25 @@ type Options struct {
 	Window int
 	// Period embeds the window again on every Period-th token, 1..Window.
 	Period int
-	// CorrectBudget is the budget of steps that embed the window again; pages are then chosen by the queries of all
+	// CorrectBudget is the budget of steps that embed the window again; they are then chosen by the queries of all
 	// its tokens. 0: like any other step, or what a plan chooses.
 	CorrectBudget Budget
-	// Page is the number of tokens per page: 8, 16 or 32.
+	// Page is the number of tokens per page: 16, or 8 or 32 where whole pages are read.
 	Page   int
 	Select Selector
 	// Groups is how many groups of 16 pages, at least, have all their pages scored. A longer
 	// context is scored in two levels: its groups, then the pages of the best ones. 0: one level.
 	Groups int
-	// SummaryBits is the precision of page summaries: 8, with a scale per page and KV head, or 16.
+	// CodeBits is the size of a token's code per channel, 1 or 2, and Candidates how many times the budget of
+	// tokens are scored by their codes, for Tokens.
+	CodeBits, Candidates int
+	// SummaryBits is the precision of page summaries: 8, with a scale per page and KV head, or 16. Tokens has 4.
 	SummaryBits int
 	// MinCtx is the context length, in tokens, below which attention is exact.
 	MinCtx int
 	// Local is the exact local window in tokens, at least Window and Page.
 	Local int
-	// Beta weighs the spread in MeanStd.
+	// Beta weighs the spread in Tokens and Pages.
 	Beta float64
 	// Audit measures the share of the attention that sparse tokens keep (Stats.MassKept): of
 	// Audit KV heads of layers one is audited, in rotation, which reads the keys that were left
@@ -78,6 +86,8 @@ var settings = []struct {
 	{"window", func(o *Options) any { return &o.Window }},
 	{"period", func(o *Options) any { return &o.Period }},
 	{"correct_budget", func(o *Options) any { return &o.CorrectBudget }},
+	{"code_bits", func(o *Options) any { return &o.CodeBits }},
+	{"candidates", func(o *Options) any { return &o.Candidates }},
 	{"page", func(o *Options) any { return &o.Page }},
 	{"select", func(o *Options) any { return &o.Select }},
 	{"groups", func(o *Options) any { return &o.Groups }},
@@ -111,7 +121,7 @@ var planned = []string{"budget", "window", "period", "correct_budget"}
 // DefaultOptions leave budget, window and period to a plan.
 func DefaultOptions() Options {
 	return Options{
-		Page: 16, Select: MeanStd, Groups: 128, SummaryBits: 8,
+		Page: 16, Select: Tokens, CodeBits: 2, Candidates: 8, Groups: 128, SummaryBits: 8,
 		MinCtx: 1024, Local: 64, Beta: 2, Audit: 1000,
 	}
 }
@@ -246,7 +256,7 @@ func (o *Options) check() error {
 		name string
 		v    int
 		of   []int
-	}{{"page", o.Page, []int{8, 16, 32}}, {"summary_bits", o.SummaryBits, []int{8, 16}}} {
+	}{{"page", o.Page, []int{8, 16, 32}}, {"summary_bits", o.SummaryBits, []int{8, 16}}, {"code_bits", o.CodeBits, []int{1, 2}}} {
 		if !slices.Contains(c.of, c.v) {
 			text := strings.Trim(fmt.Sprint(c.of), "[]")
 			at := strings.LastIndex(text, " ")
@@ -259,12 +269,16 @@ func (o *Options) check() error {
 	if o.Select < 0 || int(o.Select) >= len(selectorNames) {
 		return argumentf("selector %d: there are %d", int(o.Select), len(selectorNames))
 	}
+	if o.Select == Tokens && o.Page != kernels.CodeTokens {
+		return argumentf("option page=%d: select=tokens has pages of %d, only select=pages and minmax others", o.Page, kernels.CodeTokens)
+	}
 	for _, c := range []struct {
 		name      string
 		v, lo, hi int
 	}{
 		{"window", o.Window, 1, maxWindow},
 		{"period", o.Period, 1, max(1, o.Window)},
+		{"candidates", o.Candidates, 1, 64},
 		{"groups", o.Groups, 0, maxTokens},
 		{"min_ctx", o.MinCtx, 0, maxTokens},
 		{"local", o.Local, max(o.Window, o.Page), 4096},

@@ -13,9 +13,9 @@ import (
 )
 
 func TestParseOptions(t *testing.T) {
-	o, err := ParseOptions(" budget=0.15, window=8,period=4,page=32,select=minmax,summary_bits=16,min_ctx=0,local=128,beta=1.5,audit=7,always=1,")
+	o, err := ParseOptions(" budget=0.15, window=8,period=4,code_bits=1,candidates=3,page=32,select=minmax,summary_bits=16,min_ctx=0,local=128,beta=1.5,audit=7,always=1,")
 	require.NoError(t, err)
-	require.Equal(t, Options{Budget: 0.15, Groups: 128, Window: 8, Period: 4, Page: 32, Select: MinMax, SummaryBits: 16, Local: 128, Beta: 1.5, Audit: 7, Always: true}, o)
+	require.Equal(t, Options{Budget: 0.15, Groups: 128, Window: 8, Period: 4, CodeBits: 1, Candidates: 3, Page: 32, Select: MinMax, SummaryBits: 16, Local: 128, Beta: 1.5, Audit: 7, Always: true}, o)
 	again, err := ParseOptions(o.String())
 	require.NoError(t, err)
 	require.Equal(t, o, again)
@@ -46,7 +46,7 @@ func TestParseOptionsErrors(t *testing.T) {
 		"period=0":          "option period=0: must be 1..16",
 		"summary_bits=4":    "option summary_bits=4: must be 8 or 16",
 		"page=12":           "option page=12: must be 8, 16 or 32",
-		"select=quest":      "option select=quest: must be one of meanstd, minmax, streaming, oracle",
+		"select=quest":      "option select=quest: must be one of tokens, pages, minmax, streaming, oracle",
 		"min_ctx=-1":        "option min_ctx=-1: must be 0..134217728",
 		"local=8":           "option local=8: must be 16..4096",
 		"audit=-1":          "option audit=-1: must be 0..134217728",
@@ -225,7 +225,7 @@ func TestOpenAndAddLayerErrors(t *testing.T) {
 
 // Scores against their definition in float64.
 func TestScores(t *testing.T) {
-	for _, sel := range []Selector{MeanStd, MinMax} {
+	for _, sel := range []Selector{Pages, MinMax} {
 		for _, bits := range []int{8, 16} {
 			t.Run(fmt.Sprintf("%v/%d", sel, bits), func(t *testing.T) { testScores(t, sel, bits) })
 		}
@@ -281,7 +281,7 @@ func (h *host) definition(sel Selector, p int, q []float32) (score, bound float6
 		}
 	}
 	bound = 1e-3 + absQ*topKey/(2*127)*1.01
-	if sel == MeanStd {
+	if sel == Pages {
 		score += h.e.opt.Beta * math.Sqrt(spread)
 		bound += h.e.opt.Beta * (math.Sqrt(spread+sqQ*topVar/(2*255)*1.01) - math.Sqrt(spread))
 		bound += h.e.opt.Beta * (math.Sqrt(spread) - math.Sqrt(max(0, spread-sqQ*topVar/(2*255)*1.01)))

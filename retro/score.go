@@ -38,6 +38,11 @@ func (s *selection) scanQueries() {
 		return
 	}
 	hadamard(x, l.Rotation)
+	if e.opt.Select == Tokens {
+		kernels.ScanQueries4(w.scanQ[0], x, rows*l.group, l.DK)
+		kernels.CodeQueries(w.codeQ, x, rows*l.group, l.DK)
+		return
+	}
 	for i := range e.opt.Select.planes() {
 		for j, v := range x {
 			switch {
@@ -69,7 +74,7 @@ func (s *selection) combine(best []float32) {
 		if e.opt.Select == MinMax {
 			kernels.Axpby(x, 1, y, 1)
 		}
-		if e.opt.Select == MeanStd {
+		if e.opt.Select != MinMax && e.opt.Select != Oracle {
 			kernels.MaxAddSqrt(best, x, beta, y)
 		} else {
 			kernels.MaxInto(best, x)

@@ -53,6 +53,7 @@ type selection struct {
 const (
 	scanLevel  = iota // scores all pages, or all groups of them
 	groupLevel        // scores the pages of the best groups
+	codeLevel         // scores the tokens of the best pages
 	levels
 )
 
@@ -67,6 +68,8 @@ func (s *selection) work(i int) {
 		}
 		switch {
 		case s.cut.exact || s.cut.pages == 0:
+		case i == codeLevel:
+			s.scoreCodes(int(part))
 		case i == groupLevel:
 			s.scoreChosen(int(part))
 		case s.cut.groups > 0:
@@ -87,7 +90,13 @@ func (s *selection) done(i int) {
 		s.claim.levels[groupLevel].open((len(s.it.groups) + groupPages - 1) / groupPages)
 		return
 	}
-	s.choosePages()
+	if i != codeLevel {
+		s.choosePages()
+		if s.e.opt.Select == Tokens && len(s.it.pages) > 0 {
+			s.claim.levels[codeLevel].open(s.partsOfCodes())
+			return
+		}
+	}
 	s.choose()
 }
 
@@ -190,6 +199,12 @@ func (s *selection) scanGroups(col, chunk, n int) {
 }
 
 func (s *selection) scan(col, plane int, summaries []byte, first, n int) {
+	if w, d := s.w, s.l.DK; s.e.opt.Select == Tokens {
+		tiles := summaries[first/kernels.TilePages*kernels.TileBytes4(d):]
+		kernels.Scan4(w.dots[0][col:], w.dots[1][col:], chunkPages, w.scanQ[0], s.queries(), d, tiles, n)
+		w.stats.ScanBytes += uint64(n * s.l.sumPages / blockPages)
+		return
+	}
 	s.e.scanPlane(s.w.dots[plane][col:], s.w.scanQ[plane], s.l, plane, s.queries(), summaries, first, n)
 	s.w.stats.ScanBytes += uint64(n * s.l.sumPages / blockPages)
 }

@@ -11,6 +11,8 @@ type sequence struct {
 	// blocks[b] holds the summaries of pages b*blockPages.., groups[c] those of the groups of pages
 	// c*chunkPages.., of all layers and KV heads.
 	blocks, groups [][]byte
+	// codes[b] holds the codes of the tokens of pages b*codePages..
+	codes [][]byte
 	// summed[layer head] is the number of leading pages whose summary is built.
 	summed []int32
 
@@ -157,7 +159,7 @@ func (e *Engine) reserve(s *sequence, v view) {
 	}
 }
 
-// roomForSummaries makes room for the summaries of so many pages.
+// roomForSummaries makes room for the summaries and codes of so many pages.
 func (e *Engine) roomForSummaries(s *sequence, pages int) {
 	for len(s.blocks)*blockPages < pages {
 		if len(s.groups)*chunkPages < pages {
@@ -166,6 +168,10 @@ func (e *Engine) roomForSummaries(s *sequence, pages int) {
 		}
 		s.blocks = append(s.blocks, make([]byte, e.sumBlock))
 		e.stats.SummaryBytes += uint64(e.sumBlock)
+	}
+	for e.codeBlock > 0 && len(s.codes)*codePages < pages {
+		s.codes = append(s.codes, make([]byte, e.codeBlock))
+		e.stats.SummaryBytes += uint64(e.codeBlock)
 	}
 }
 

@@ -102,7 +102,7 @@ func (e *Engine) SeqLoad(id int, data []byte) (note []byte, err error) {
 		e.stats.SummaryBytes = summaries
 		return nil, argumentf("sequence %d: what was saved does not fit (%v): its page summaries are built again", id, c.err)
 	}
-	e.stats.SummaryBytes -= uint64(len(s.blocks)*e.sumBlock + len(s.groups)*e.sumGroups)
+	e.stats.SummaryBytes -= uint64(len(s.blocks)*e.sumBlock + len(s.groups)*e.sumGroups + len(s.codes)*e.codeBlock)
 	e.stats.RingBytes += fresh.ring.bytes() - s.ring.bytes()
 	e.seqs[id] = fresh
 	return note, nil
@@ -121,7 +121,7 @@ func (e *Engine) openState(id int, data []byte) ([]byte, error) {
 		return nil, unsupportedf("sequence %d was saved in format %d, this library reads %d: its page summaries are built again", id, v, stateVersion)
 	}
 	if le.Uint64(data[8:]) != e.fingerprint() {
-		return nil, unsupportedf("sequence %d was saved with other options or another model (page, select, summary_bits, window and local must be the same): its page summaries are built again", id)
+		return nil, unsupportedf("sequence %d was saved with other options or another model (page, select, code_bits, summary_bits, window and local must be the same): its page summaries are built again", id)
 	}
 	return data[stateHead:end], nil
 }
@@ -129,7 +129,7 @@ func (e *Engine) openState(id int, data []byte) ([]byte, error) {
 // fingerprint is of all that the payload's layout and meaning depend on.
 func (e *Engine) fingerprint() uint64 {
 	h, o := fnv.New64a(), &e.opt
-	fmt.Fprintln(h, o.Page, int(o.Select), o.SummaryBits, o.Window, o.Local, len(e.layers), kernels.TilePages)
+	fmt.Fprintln(h, o.Page, int(o.Select), o.CodeBits, o.SummaryBits, o.Window, o.Local, len(e.layers), kernels.TilePages)
 	for i := range e.layers {
 		l := &e.layers[i]
 		fmt.Fprintln(h, int(l.TypeK), int(l.TypeV), l.Heads, l.KVHeads, l.DK, l.DV, l.Rotation, l.SoftCap)
@@ -167,7 +167,7 @@ func codeTable(c *coder, pos []int32) int {
 	return n
 }
 
-// codeSummaries codes the summaries of each layer's and KV head's leading pages.
+// codeSummaries codes the summaries, and their tokens' codes, of each layer's and KV head's leading pages.
 func (e *Engine) codeSummaries(c *coder, s *sequence, entries int) {
 	most := 0
 	for i, n := range s.summed {
@@ -187,18 +187,21 @@ func (e *Engine) codeSummaries(c *coder, s *sequence, entries int) {
 			for plane := range planes {
 				for p, end := 0, int(s.summed[l.headOff+h]); p < end; p += chunkPages {
 					for b := p; b < min(end, p+chunkPages); b += blockPages {
-						c.bytes(l.pages(s, planes, h, plane, b/blockPages)[:summaryBytes(e.opt.SummaryBits, l.DK, end-b)])
+						c.bytes(l.pages(s, planes, h, plane, b/blockPages)[:e.opt.summaryBytes(l.DK, end-b)])
 					}
 					c.bytes(l.groups(s, planes, h, plane, p/chunkPages))
 				}
+			}
+			for p, end := 0, int(s.summed[l.headOff+h]); l.codeBytes > 0 && p < end; p += codePages {
+				c.bytes(l.codes(s, h, p/codePages)[:min(codePages, end-p)*l.codeBytes])
 			}
 		}
 	}
 }
 
 // summaryBytes is what the first n pages of a block take in a plane.
-func summaryBytes(bits, dk, n int) int {
-	return planeBytes(bits, dk, (min(n, blockPages)+kernels.TilePages-1)/kernels.TilePages*kernels.TilePages)
+func (o *Options) summaryBytes(dk, n int) int {
+	return o.planeBytes(dk, (min(n, blockPages)+kernels.TilePages-1)/kernels.TilePages*kernels.TilePages)
 }
 
 // codeRing codes the valid slots, oldest first.
@@ -287,6 +290,9 @@ func (e *Engine) SeqCopy(src, dst int, end, cellOffset int32) error {
 		}
 		for i := 0; i*chunkPages < int(most); i++ {
 			copy(d.groups[i], s.groups[i])
+		}
+		for i := 0; e.codeBlock > 0 && i*codePages < int(most); i++ {
+			copy(d.codes[i], s.codes[i])
 		}
 	}
 	d.ring.reset()

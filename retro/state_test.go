@@ -21,7 +21,7 @@ func stateCase(trial int) (Options, shape, *rand.Rand) {
 	opt.Window = []int{1, 2, 3, 8, 16}[trial%5]
 	opt.Period = 1 + rng.IntN(opt.Window)
 	opt.Select = Selector(rng.IntN(len(selectorNames)))
-	opt.SummaryBits = 8 * (1 + rng.IntN(2))
+	varySelector(&opt, rng)
 	opt.Budget = Budget(opt.Page * (1 + rng.IntN(5)))
 	opt.Always = rng.IntN(3) == 0
 	if rng.IntN(3) == 0 {
@@ -204,7 +204,8 @@ func TestLoadRefuses(t *testing.T) {
 
 func TestLoadForeignOptions(t *testing.T) {
 	for name, edit := range map[string]func(*Options){
-		"page":         func(o *Options) { o.Page = 8 },
+		"page":         func(o *Options) { o.Page, o.Select = 8, Pages },
+		"code_bits":    func(o *Options) { o.CodeBits = 1 },
 		"window":       func(o *Options) { o.Window = 8 },
 		"select":       func(o *Options) { o.Select = MinMax },
 		"summary_bits": func(o *Options) { o.SummaryBits = 16 },

@@ -92,6 +92,9 @@ func (e *Engine) roomForScores() {
 		it := &e.items[i]
 		it.owner.Store(0)
 		it.best = grow(it.best, cols)
+		if e.opt.Select == Tokens {
+			it.tokens = grow(it.tokens, tokens)
+		}
 		if e.opt.Groups > 0 {
 			it.groupBest = grow(it.groupBest, pages/groupPages)
 		}

@@ -14,12 +14,15 @@ const (
 	groupPages = kernels.TilePages
 	chunkPages = groupPages * groupPages
 	blockPages = 4 * groupPages
+	codePages  = groupPages // whose tokens' codes are allocated at once
 )
 
 // planes is the number of planes of summaries that the selector scans.
 func (s Selector) planes() int {
 	switch s {
-	case MeanStd, MinMax: // means and variances, minima and maxima
+	case Tokens: // means and spreads together
+		return 1
+	case Pages, MinMax: // means and variances, minima and maxima
 		return 2
 	}
 	return 0
@@ -27,15 +30,18 @@ func (s Selector) planes() int {
 
 // sign tells how 8-bit summaries of a plane are stored.
 func (s Selector) sign(plane int) kernels.Sign {
-	if s == MeanStd && plane == 1 {
+	if s == Pages && plane == 1 {
 		return kernels.Unsigned
 	}
 	return kernels.Signed
 }
 
 // planeBytes is the size of n summaries of one KV head in one plane.
-func planeBytes(bits, dk, n int) int {
-	if bits == 8 {
+func (o *Options) planeBytes(dk, n int) int {
+	switch {
+	case o.Select == Tokens:
+		return n / kernels.TilePages * kernels.TileBytes4(dk)
+	case o.SummaryBits == 8:
 		return n / kernels.TilePages * kernels.TileBytes(dk)
 	}
 	return n * 2 * dk
@@ -44,6 +50,11 @@ func planeBytes(bits, dk, n int) int {
 // pages are the summaries of a block in plane i of KV head h.
 func (l *layer) pages(s *sequence, planes, h, i, block int) []byte {
 	return s.blocks[block][l.sumOff+(h*planes+i)*l.sumPages:][:l.sumPages]
+}
+
+// codes are those of the tokens of codePages pages of KV head h, the block-th of them.
+func (l *layer) codes(s *sequence, h, block int) []byte {
+	return s.codes[block][l.codeOff+h*codePages*l.codeBytes:][:codePages*l.codeBytes]
 }
 
 // groups are the summaries of the groups of a chunk in plane i of KV head h.
@@ -70,7 +81,7 @@ func (e *Engine) buildChunk(w *worker, l *layer, s *sequence, h, first, last int
 	}
 }
 
-// buildPage computes the summary of page p of KV head h.
+// buildPage computes the summary of page p of KV head h, and its tokens' codes.
 func (e *Engine) buildPage(w *worker, s *sequence, l *layer, h, p int) {
 	d, n := l.DK, e.opt.Page
 	x, a, b := w.page[:n*d], w.tmp[:d], w.tmp2[:d]
@@ -86,7 +97,6 @@ func (e *Engine) buildPage(w *worker, s *sequence, l *layer, h, p int) {
 		clear(a)
 		clear(b)
 		kernels.SumSq(a, b, x, d, n)
-		// Variance, not sd, is stored: the score needs q^2.sd^2.
 		inv := 1 / float32(n)
 		for i := range a {
 			a[i] *= inv
@@ -94,10 +104,11 @@ func (e *Engine) buildPage(w *worker, s *sequence, l *layer, h, p int) {
 		}
 	}
 	planes := e.opt.Select.planes()
-	for i, x := range [2][]float32{a, b} {
-		if i < planes {
-			e.storeSummary(l.pages(s, planes, h, i, p/blockPages), p%blockPages, x, e.opt.Select.sign(i))
-		}
+	e.storeSummary(a, b, p%blockPages, func(i int) []byte { return l.pages(s, planes, h, i, p/blockPages) })
+	if e.opt.Select == Tokens {
+		tile := l.pages(s, planes, h, 0, p/blockPages)[p%blockPages/kernels.TilePages*kernels.TileBytes4(d):]
+		kernels.Unpack4(a, b, tile, p%kernels.TilePages) // what they are read with
+		kernels.EncodeCodes(l.codes(s, h, p/codePages)[p%codePages*l.codeBytes:][:l.codeBytes], e.opt.CodeBits, x, a, b)
 	}
 }
 
@@ -123,10 +134,7 @@ func (e *Engine) buildGroup(w *worker, s *sequence, l *layer, h, g int) {
 	a, b, x, y := w.tmp[:d], w.tmp2[:d], w.page[:d], w.page[d:2*d]
 	block, first := g*groupPages/blockPages, g*groupPages%blockPages
 	for p := range groupPages {
-		e.loadSummary(x, l.pages(s, planes, h, 0, block), first+p, e.opt.Select.sign(0))
-		if planes == 2 {
-			e.loadSummary(y, l.pages(s, planes, h, 1, block), first+p, e.opt.Select.sign(1))
-		}
+		e.loadSummary(x, y, first+p, func(i int) []byte { return l.pages(s, planes, h, i, block) })
 		e.addToGroup(a, b, x, y, p == 0)
 	}
 	if e.opt.Select != MinMax {
@@ -135,11 +143,7 @@ func (e *Engine) buildGroup(w *worker, s *sequence, l *layer, h, g int) {
 			b[i] = max(0, b[i]/groupPages-a[i]*a[i])
 		}
 	}
-	for i, x := range [2][]float32{a, b} {
-		if i < planes {
-			e.storeSummary(l.groups(s, planes, h, i, g/groupPages), g%groupPages, x, e.opt.Select.sign(i))
-		}
-	}
+	e.storeSummary(a, b, g%groupPages, func(i int) []byte { return l.groups(s, planes, h, i, g/groupPages) })
 }
 
 // addToGroup adds a page's summary (x, y) to the group's sums, or bounds, (a, b).
@@ -159,23 +163,44 @@ func (e *Engine) addToGroup(a, b, x, y []float32, first bool) {
 	}
 }
 
-func (e *Engine) storeSummary(plane []byte, at int, x []float32, sign kernels.Sign) {
-	d := len(x)
-	if e.opt.SummaryBits == 8 {
-		kernels.Pack(plane[at/kernels.TilePages*kernels.TileBytes(d):], at%kernels.TilePages, x, sign)
+// storeSummary puts means a and variances b, or minima and maxima, at a place in their planes. b changes.
+func (e *Engine) storeSummary(a, b []float32, at int, plane func(i int) []byte) {
+	d := len(a)
+	if e.opt.Select == Tokens {
+		for i, v := range b {
+			b[i] = float32(math.Sqrt(float64(v)))
+		}
+		kernels.Pack4(plane(0)[at/kernels.TilePages*kernels.TileBytes4(d):], at%kernels.TilePages, a, b)
 		return
 	}
-	kernels.ToF16(unsafe.Slice((*uint16)(unsafe.Pointer(&plane[2*d*at])), d), x)
+	// Variance, not sd, is stored: the score needs q^2.sd^2.
+	for i, x := range [2][]float32{a, b} {
+		if e.opt.SummaryBits == 8 {
+			kernels.Pack(plane(i)[at/kernels.TilePages*kernels.TileBytes(d):], at%kernels.TilePages, x, e.opt.Select.sign(i))
+		} else {
+			kernels.ToF16(unsafe.Slice((*uint16)(unsafe.Pointer(&plane(i)[2*d*at])), d), x)
+		}
+	}
 }
 
-func (e *Engine) loadSummary(x []float32, plane []byte, at int, sign kernels.Sign) {
-	d := len(x)
-	if e.opt.SummaryBits == 8 {
-		kernels.Unpack(x, plane[at/kernels.TilePages*kernels.TileBytes(d):], at%kernels.TilePages, sign)
+// loadSummary is the inverse of storeSummary.
+func (e *Engine) loadSummary(a, b []float32, at int, plane func(i int) []byte) {
+	d := len(a)
+	if e.opt.Select == Tokens {
+		kernels.Unpack4(a, b, plane(0)[at/kernels.TilePages*kernels.TileBytes4(d):], at%kernels.TilePages)
+		for i, sd := range b {
+			b[i] = sd * sd
+		}
 		return
 	}
-	c := kernels.Cache{Type: kernels.F16, Dim: d, Base: unsafe.Pointer(&plane[2*d*at]), Stride: uintptr(2 * d)}
-	kernels.Load(x, &c, identity[:1])
+	for i, x := range [2][]float32{a, b} {
+		if e.opt.SummaryBits == 8 {
+			kernels.Unpack(x, plane(i)[at/kernels.TilePages*kernels.TileBytes(d):], at%kernels.TilePages, e.opt.Select.sign(i))
+		} else {
+			c := kernels.Cache{Type: kernels.F16, Dim: d, Base: unsafe.Pointer(&plane(i)[2*d*at]), Stride: uintptr(2 * d)}
+			kernels.Load(x, &c, identity[:1])
+		}
+	}
 }
 
 // identity lists the rows of an F16 plane.
@@ -187,7 +212,7 @@ var identity = func() (cells [chunkPages]int32) {
 }()
 
 // scanPlane leaves the products of rows prepared queries with n summaries of plane i, the
-// first at number first, in dst, [row][chunkPages]. 8-bit planes begin at a tile.
+// first at number first, in dst, [row][chunkPages]. Planes of less than 16 bits begin at a tile.
 func (e *Engine) scanPlane(dst, queries []float32, l *layer, i, rows int, plane []byte, first, n int) {
 	if e.opt.SummaryBits == 8 {
 		kernels.Scan(dst, chunkPages, queries, rows, l.DK, plane[first/kernels.TilePages*kernels.TileBytes(l.DK):], n, e.opt.Select.sign(i))

@@ -106,7 +106,7 @@ func TestManySequences(t *testing.T) {
 					}
 					require.EqualValues(t, rewritten, st.RewrittenTokens)
 				}
-				_, st := playRetro(t, m, p, "budget=16,page=8,local=16,min_ctx=0,window=4", w.script)
+				_, st := playRetro(t, m, p, "budget=16,local=16,min_ctx=0,window=4", w.script)
 				require.EqualValues(t, n*steps, st.SparseTokens)
 				require.Greater(t, st.CorrectedTokens, uint64(n*steps/2))
 			})

@@ -18,8 +18,8 @@ func TestModes(t *testing.T) {
 	stats := map[string]bridge.Stats{}
 	const deferred = "budget=128,window=8,period=8"
 	policies := []string{
-		"budget=128,window=1", "budget=128,window=1,page=8", "budget=128,window=1,page=32",
-		"budget=32,window=1,page=8,groups=0", "budget=32,window=1,page=8,groups=8",
+		"budget=128,window=1", "budget=128,window=1,code_bits=1", "budget=128,window=1,select=pages", "budget=128,window=1,select=pages,page=8", "budget=128,window=1,select=pages,page=32",
+		"budget=32,window=1,groups=0,candidates=1", "budget=32,window=1,groups=2,candidates=1",
 		"budget=128,window=1,layer_budget=0-1:all/20-29:64",
 		"budget=128,window=1,audit=1", "budget=128,window=1,select=oracle,audit=1",
 		deferred, deferred + ",correct_budget=512",
@@ -37,8 +37,8 @@ func TestModes(t *testing.T) {
 		require.Less(t, st.KVBytesRead, st.KVBytesFull*3/4, p)
 		require.EqualValues(t, steps, st.SparseTokens, p)
 	}
-	require.Less(t, stats["budget=32,window=1,page=8,groups=8"].ScanBytes, stats["budget=32,window=1,page=8,groups=0"].ScanBytes*4/5, "two levels scan less")
-	require.Less(t, got["budget=128,window=1,page=8"], got["budget=128,window=1,page=32"], "smaller pages are better at the same budget")
+	require.Less(t, stats["budget=32,window=1,groups=2,candidates=1"].ScanBytes, stats["budget=32,window=1,groups=0,candidates=1"].ScanBytes*4/5, "two levels scan less")
+	require.Less(t, got["budget=128,window=1,select=pages,page=8"], got["budget=128,window=1,select=pages,page=32"], "smaller pages are better at the same budget")
 	require.Less(t, got[deferred+",correct_budget=512"], got[deferred], "a budget for correction helps")
 
 	const base, audited, oracle = "budget=128,window=1", "budget=128,window=1,audit=1", "budget=128,window=1,select=oracle,audit=1"

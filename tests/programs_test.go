@@ -44,7 +44,7 @@ func TestProgramsReport(t *testing.T) {
 	require.NoError(t, os.WriteFile(prompt, []byte(longPrompt(t)), 0o644))
 	common := []string{"-f", prompt, "-n", "24", "--temp", "0", "-c", "4096"}
 	flags := []string{"--retro-attn", "--retro-budget", "128", "--retro-window", "2", "--retro-period", "1", "--retro-page", "16",
-		"--retro-select", "meanstd", "--retro-min-ctx", "256", "--retro-opts", "local=64,layer_budget=0:all"}
+		"--retro-select", "pages", "--retro-min-ctx", "256", "--retro-opts", "local=64,layer_budget=0:all"}
 	for _, c := range []struct {
 		name, program string
 		args, env     []string
@@ -75,7 +75,7 @@ func TestProgramsRefuse(t *testing.T) {
 		{[]string{"--retro-budget", "0"}, "option budget=0: must be a whole number of tokens"},
 		{[]string{"--retro-window", "17"}, "option window=17: must be 1..16"},
 		{[]string{"--retro-page", "20"}, "option page=20: must be 8, 16 or 32"},
-		{[]string{"--retro-select", "best"}, "option select=best: must be one of meanstd, minmax, streaming"},
+		{[]string{"--retro-select", "best"}, "option select=best: must be one of tokens, pages, minmax, streaming"},
 		{[]string{"--retro-target", "best"}, "option target=best: must be one of speed, balanced, quality"},
 		{[]string{"--retro-plan", "a,b"}, "the name must not contain a comma"},
 		{[]string{"--retro-opts", "colour=red"}, "option colour=red is not known"},

@@ -204,7 +204,7 @@ func TestStateElsewhere(t *testing.T) {
 			require.True(t, same(load("", without), load("", with)))
 			require.True(t, same(file("", "without"), file("", "with")))
 			require.True(t, same(rebuilt, file(options, "without")))
-			for _, other := range []string{"budget=64,min_ctx=0,window=3", "budget=64,min_ctx=0,window=2,page=8", "budget=64,min_ctx=0,window=2,select=minmax"} {
+			for _, other := range []string{"budget=64,min_ctx=0,window=3", "budget=64,min_ctx=0,window=2,select=pages,page=8", "budget=64,min_ctx=0,window=2,select=minmax"} {
 				require.True(t, same(load(other, without), load(other, with)), other)
 				require.True(t, same(load(other, without), file(other, "with")), other)
 			}

@@ -27,6 +27,7 @@ func family(name, options string, budgets ...int) []policy {
 // The options of each family. window=2 is the paper's choice.
 const (
 	questOptions     = "select=minmax,window=1"
+	pageOptions      = "select=pages,window=1"
 	plainOptions     = "window=1"
 	correctOptions   = "window=2,period=1"
 	deferredOptions  = "window=8,period=8"
@@ -47,18 +48,20 @@ func matrix(budgets []int) []policy {
 	}
 	var ps []policy
 	add := func(name, options string, budgets ...int) { ps = append(ps, family(name, options, budgets...)...) }
-	add("meanstd w1", plainOptions, budgets...)
-	add("meanstd w2", correctOptions, budgets...)
-	add("meanstd w8c8", deferredOptions, few...)
-	add("meanstd w8c8 correct 4x", budgetedOptions, most...)
+	add("tokens w1", plainOptions, budgets...)
+	add("tokens w2", correctOptions, budgets...)
+	add("tokens w8c8", deferredOptions, few...)
+	add("tokens w8c8 correct 4x", budgetedOptions, most...)
+	add("1 bit w1", "code_bits=1,window=1", few...)
+	add("4 candidates w1", "candidates=4,window=1", middle...)
+	add("pages w1", pageOptions, few...)
 	add("minmax w1 (Quest)", questOptions, most...)
 	add("minmax w2 (paper)", "select=minmax,window=2,period=1", middle...)
 	add("streaming", streamingOptions, middle...)
 	add("oracle w1", oracleOptions, few...)
-	add("page 8 w1", "page=8,window=1", append(half[len(half)/3:], most[len(most)-1])...)
-	add("page 8 w2", "page=8,window=2,period=1", middle...)
-	add("page 32 w1", "page=32,window=1", middle...)
-	add("16-bit w2", "summary_bits=16,window=2,period=1", middle...)
+	add("page 8 w1", "select=pages,page=8,window=1", append(half[len(half)/3:], most[len(most)-1])...)
+	add("page 8 w2", "select=pages,page=8,window=2,period=1", middle...)
+	add("page 32 w1", "select=pages,page=32,window=1", middle...)
 	add("2 dense layers w1", "layer_budget=0-1:all,window=1", middle...)
 	return ps
 }
@@ -67,8 +70,8 @@ func matrix(budgets []int) []policy {
 func mainPolicies(budget int) []policy {
 	var ps []policy
 	for _, f := range [][2]string{
-		{"meanstd w1", plainOptions}, {"meanstd w2", correctOptions}, {"meanstd w8c8 correct 4x", budgetedOptions},
-		{"page 8 w1", "page=8,window=1"}, {"minmax w1 (Quest)", questOptions},
+		{"tokens w1", plainOptions}, {"tokens w2", correctOptions}, {"tokens w8c8 correct 4x", budgetedOptions},
+		{"pages w1", pageOptions}, {"minmax w1 (Quest)", questOptions},
 		{"streaming", streamingOptions},
 	} {
 		ps = append(ps, family(f[0], f[1], budget)...)
@@ -78,7 +81,7 @@ func mainPolicies(budget int) []policy {
 
 // cachePolicies are for other types of the KV cache.
 func cachePolicies(budget int) []policy {
-	return slices.Concat(family("meanstd w1", plainOptions, budget), family("meanstd w2", correctOptions, budget),
+	return slices.Concat(family("tokens w1", plainOptions, budget), family("tokens w2", correctOptions, budget),
 		family("minmax w1 (Quest)", questOptions, budget))
 }
 

@@ -84,8 +84,8 @@ struct host {
 static struct host hosts[ENGINES];
 
 static const char * const options[] = {
-    "", NULL, "budget=64,min_ctx=0,local=16,page=8", "budget=0.2,min_ctx=0,local=16,page=8,window=4,period=2", "budget=32,min_ctx=0,local=32,window=8,period=8",
-    "budget=32,min_ctx=0,local=32,layer_budget=0:all", "budget=64,min_ctx=0,local=32,groups=1,page=8,audit=1", "budget=1000000,window=3,always=1",
+    "", NULL, "budget=64,min_ctx=0,local=16,select=pages,page=8", "budget=0.2,min_ctx=0,local=16,code_bits=1,candidates=2,window=4,period=2", "budget=32,min_ctx=0,local=32,window=8,period=8",
+    "budget=32,min_ctx=0,local=32,layer_budget=0:all", "budget=64,min_ctx=0,local=32,groups=1,audit=1", "budget=1000000,window=3,always=1",
     "select=oracle,min_ctx=0,budget=32,local=32,audit=2", "select=minmax,summary_bits=16,min_ctx=0,budget=64,local=16,correct_budget=128,window=2",
     "select=streaming,min_ctx=0", "select=minmax,min_ctx=0,budget=48,window=16,local=16,page=8", "target=speed,min_ctx=0", "target=quality,plan=plan.json", "plan_cache=cache.json",
 };

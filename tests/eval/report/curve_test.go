@@ -39,7 +39,7 @@ func TestCurveInterpolates(t *testing.T) {
 }
 
 func TestCurves(t *testing.T) {
-	c := curveOf(t, "meanstd w2")
+	c := curveOf(t, "ours w2")
 	require.Len(t, c.Points, 4)
 	for i, p := range c.Points[1:] {
 		require.Greater(t, p.Share, c.Points[i].Share)
@@ -63,7 +63,7 @@ func TestCurvesLeaveOutTheIncomplete(t *testing.T) {
 
 // A point beyond the end of a curve is compared only where one has both advantages.
 func TestAgainstBeyondTheEnds(t *testing.T) {
-	plain, windowed := curveOf(t, "meanstd w1"), curveOf(t, "meanstd w2")
+	plain, windowed := curveOf(t, "ours w1"), curveOf(t, "ours w2")
 	slow := windowed.bytime[0]
 	require.Greater(t, slow.MS, plain.bytime[3].MS)
 	r, ok := slow.against(plain.bytime, byTime)

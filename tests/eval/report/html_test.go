@@ -74,10 +74,10 @@ func TestPlots(t *testing.T) {
 	}
 	require.Contains(t, plots[0], ">KV bytes read, % of full attention</text>")
 	require.Contains(t, plots[1], ">time per token, ms</text>")
-	require.Contains(t, plots[2], ">meanstd w2 256</text>")
+	require.Contains(t, plots[2], ">ours w2 256</text>")
 	require.Contains(t, plots[9], ">16384</text>")
 	require.Contains(t, plots[14], ">quest+retro 512</text>")
-	require.Regexp(t, `textLength="[0-9.]+"[^>]*>meanstd w1</text>`, plots[0])
+	require.Regexp(t, `textLength="[0-9.]+"[^>]*>ours w1</text>`, plots[0])
 }
 
 // A report of part of the tests, of nothing, or of one policy is a report too.

@@ -16,8 +16,8 @@ import (
 // A figure that was not measured is NaN here and null in the file.
 type Record struct {
 	Test    string `json:"test"`    // decode (after a long prompt), generate (after a short one), needle and passkey ("-sparse": the question is decoded sparsely too), questions, problems
-	Policy  string `json:"policy"`  // short name, unique within a test: "meanstd w2 512"
-	Family  string `json:"family"`  // policies that differ only in budget, the points of one curve: "meanstd w2"
+	Policy  string `json:"policy"`  // short name, unique within a test: "tokens w2 512"
+	Family  string `json:"family"`  // policies that differ only in budget, the points of one curve: "tokens w2"
 	Options string `json:"options"` // what the library was given; "" is full attention
 	Model   string `json:"model"`
 	Text    string `json:"text"`

@@ -12,7 +12,7 @@ import (
 
 // Every figure's key is there, null where it was not measured, and comes back as NaN.
 func TestRecordJSON(t *testing.T) {
-	r := Record{Test: "decode", Policy: "meanstd w2 512", KL: 0.07, NLL: math.NaN(), KLTokens: []float32{0.1, 0.04}}
+	r := Record{Test: "decode", Policy: "ours w2 512", KL: 0.07, NLL: math.NaN(), KLTokens: []float32{0.1, 0.04}}
 	data, err := json.Marshal(r)
 	require.NoError(t, err)
 	var fields map[string]any

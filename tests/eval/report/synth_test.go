@@ -17,12 +17,12 @@ type synthFamily struct {
 }
 
 var synthFamilies = []synthFamily{
-	{"meanstd w1", "select=meanstd,window=1", power(0.074), 1, 1},
-	{"meanstd w2", "select=meanstd,window=2", power(0.069), 1, 1.9},
-	{"meanstd w8c8", "select=meanstd,window=8,period=8", power(0.0695), 1.01, 1.3},
-	{"meanstd w8c8 cb", "select=meanstd,window=8,period=8,correct_budget=2048", power(0.053), 1.25, 1.35},
-	{"meanstd w1 p8", "select=meanstd,window=1,page=8", power(0.04), 1.1, 1.02},
-	{"meanstd w1 s16", "select=meanstd,window=1,summary_bits=16", power(0.0738), 1.25, 1.05},
+	{"ours w1", "select=tokens,window=1", power(0.074), 1, 1},
+	{"ours w2", "select=tokens,window=2", power(0.069), 1, 1.9},
+	{"ours w8c8", "select=tokens,window=8,period=8", power(0.0695), 1.01, 1.3},
+	{"ours w8c8 cb", "select=tokens,window=8,period=8,correct_budget=2048", power(0.053), 1.25, 1.35},
+	{"ours w1 p8", "select=tokens,window=1,page=8", power(0.04), 1.1, 1.02},
+	{"ours w1 s16", "select=tokens,window=1,summary_bits=16", power(0.0738), 1.25, 1.05},
 	{"quest", "select=minmax,window=1", power(0.15), 1.05, 1},
 	{"quest+retro", "select=minmax,window=2", power(0.14), 1.05, 1.9},
 	{"oracle", "select=oracle,window=1", power(0.029), 0.95, 1},
@@ -106,7 +106,7 @@ func synthTasks() (out []Record) {
 		policy, family, options string
 		skill                   float64
 	}{
-		{"full", "full", "", 0.97}, {"meanstd w2 512", "meanstd w2", "select=meanstd,window=2,budget=512", 0.95},
+		{"full", "full", "", 0.97}, {"ours w2 512", "ours w2", "select=tokens,window=2,budget=512", 0.95},
 		{"quest 512", "quest", "select=minmax,window=1,budget=512", 0.7}, {"quest+retro 512", "quest+retro", "select=minmax,window=2,budget=512", 0.8},
 		{"streaming", "streaming", "select=streaming,window=1", 0.15},
 	}

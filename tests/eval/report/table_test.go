@@ -38,7 +38,7 @@ func TestTable(t *testing.T) {
 func TestTableOrder(t *testing.T) {
 	text := table(t, synthetic)
 	last := -1
-	for _, policy := range []string{"\nfull ", "\nmeanstd w1 128 ", "\nmeanstd w1 1024 ", "\nmeanstd w2 128 ", "\nquest 128 ", "\nstreaming "} {
+	for _, policy := range []string{"\nfull ", "\nours w1 128 ", "\nours w1 1024 ", "\nours w2 128 ", "\nquest 128 ", "\nstreaming "} {
 		at := strings.Index(text, policy)
 		require.Greater(t, at, last, policy)
 		last = at
@@ -49,15 +49,15 @@ func TestTableWarnsOfWhatWasNotActive(t *testing.T) {
 	records := synthDecode("decode", "f16", "prose")
 	for i := range records {
 		switch records[i].Policy {
-		case "meanstd w1 128":
+		case "ours w1 128":
 			records[i].SparseTokens = 0
-		case "meanstd w2 128":
+		case "ours w2 128":
 			records[i].CorrectedTokens = 0
 		}
 	}
 	text := table(t, records)
-	require.Contains(t, text, "Beware: meanstd w1 128 decoded no token sparsely.")
-	require.Contains(t, text, "Beware: meanstd w2 128 corrected no token.")
+	require.Contains(t, text, "Beware: ours w1 128 decoded no token sparsely.")
+	require.Contains(t, text, "Beware: ours w2 128 corrected no token.")
 	require.Equal(t, 2, strings.Count(text, "Beware"))
 }
 
@@ -71,7 +71,7 @@ func TestEqualMarksTheBest(t *testing.T) {
 					best += row[0].Text
 				}
 			}
-			require.Equal(t, "meanstd w1 p8", best, g.Head[column])
+			require.Equal(t, "ours w1 p8", best, g.Head[column])
 		}
 	}
 }

@@ -38,7 +38,7 @@ var comparisons = []comparison{
 		goal:     "KL at most 0.55 of minmax's",
 		limit:    0.55,
 		differ:   []string{"select", "beta"},
-		ours:     func(o options) bool { return o["select"] == "meanstd" },
+		ours:     func(o options) bool { return o["select"] == "tokens" },
 		theirs:   func(o options) bool { return o["select"] == "minmax" },
 	},
 	{
@@ -145,7 +145,7 @@ func (s *setup) needles() (out []Verdict) {
 		return nil
 	}
 	for _, p := range s.policies {
-		if p.full() || p.opt["select"] != "meanstd" || p.opt["budget"] != "512" {
+		if p.full() || p.opt["select"] != "tokens" || p.opt["budget"] != "512" {
 			continue
 		}
 		right, fullRight, asked := 0, 0, 0

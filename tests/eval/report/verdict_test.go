@@ -27,8 +27,8 @@ func TestVerdictsOfGoals(t *testing.T) {
 		}
 	}
 	for _, v := range about(verdicts, "budget of its own") {
-		require.True(t, strings.HasPrefix(v.Text, "meanstd w8c8 cb"), v.Text)
-		require.Contains(t, v.Text, "of meanstd w1 ")
+		require.True(t, strings.HasPrefix(v.Text, "ours w8c8 cb"), v.Text)
+		require.Contains(t, v.Text, "of ours w1 ")
 		require.InDelta(t, 0.72, v.Ratio.Value, 0.1)
 	}
 }
@@ -58,12 +58,12 @@ func TestVerdictsNeedProof(t *testing.T) {
 	} {
 		records := slices.Clone(synthetic)
 		for i := range records {
-			if records[i].Family == "meanstd w2" {
+			if records[i].Family == "ours w2" {
 				spoil(&records[i])
 			}
 		}
 		for _, v := range about(Verdicts(records), "window=2") {
-			if strings.HasPrefix(v.Text, "meanstd") {
+			if strings.HasPrefix(v.Text, "ours") {
 				require.False(t, v.Met)
 				require.Contains(t, v.Text, want)
 			}
@@ -74,10 +74,10 @@ func TestVerdictsNeedProof(t *testing.T) {
 func TestNeedleVerdict(t *testing.T) {
 	got := about(Verdicts(synth()), "needle")
 	require.Len(t, got, 1)
-	require.Contains(t, got[0].Text, "meanstd w2 512: ")
+	require.Contains(t, got[0].Text, "ours w2 512: ")
 	records := synthTasks()
 	for i := range records {
-		if records[i].Family == "meanstd w2" {
+		if records[i].Family == "ours w2" {
 			records[i].Right = 0
 		}
 	}
@@ -98,7 +98,7 @@ func TestBudgetAgainstCorrection(t *testing.T) {
 		require.NotContains(t, v.Text, "oracle against")
 	}
 	points := got[2].Points
-	require.Regexp(t, `^At 8\.\d % of KV read \(meanstd w2 128\) .*: KL 0\.\d+ with correction against 0\.\d+ with a larger budget, ratio `, points[0])
+	require.Regexp(t, `^At 8\.\d % of KV read \(ours w2 128\) .*: KL 0\.\d+ with correction against 0\.\d+ with a larger budget, ratio `, points[0])
 }
 
 func TestPaperVerdicts(t *testing.T) {
