@@ -17,7 +17,7 @@ const CodeTokens = 16
 const (
 	codeLine  = 4 * CodeTokens
 	codeSpan  = 64   // channels that a prepared query row is padded to
-	codeTop   = 2047 // of the integers of a query row; times 15 they are within int16
+	codeTop   = 4095 // of the integers of a query row; times 7 they are within int16
 	codeBound = 32   // bounds of a row, each of every 32nd pair of channels
 )
 
@@ -168,9 +168,9 @@ func scoreCodesGeneric(dst []float32, ldDst int, q []float32, rows, d, bits int,
 		tile := tiles[int(p)/TilePages*TileBytes4(d):]
 		scale, scaleSd := scales4(tile, slot)
 		var top [codeBound]int32
-		for c := range d {
+		for c := range pad4(d) { // what is beyond d counts for the bound alone
 			b := tile[at4(d, slot, c&^(lane4-1))+c%lane4]
-			mean[c], sd[c] = int32(b&15)-zero4, int32(b>>4)
+			mean[c], sd[c] = int32(b&(1<<bits4-1))-zero4, int32(b>>bits4)
 			top[c/2%codeBound] = max(top[c/2%codeBound], sd[c])
 		}
 		page := codes[int(p)*CodeBytes(bits, d):][:CodeBytes(bits, d)]
@@ -181,29 +181,17 @@ func scoreCodesGeneric(dst []float32, ldDst int, q []float32, rows, d, bits int,
 			for j, v := range top {
 				limit = max(limit, v*int32(int16(binary.LittleEndian.Uint16(b[2*pad+2*j:]))))
 			}
-			m := codeFactor(limit)
+			m := min(1<<15-1, codeScale/max(limit, 1))
 			for c := range d {
 				x := int32(int16(binary.LittleEndian.Uint16(b[codeAt(c):])))
 				a += x * mean[c]
 				u[c] = (x*sd[c]*m + 1<<14) >> 15
 			}
-			step := float32(0)
-			if m > 0 {
-				step = codeStep(bits) / float32(m)
-			}
 			base := float32(float32(a) * float32(row[size-4]*scale))
-			factor := float32(float32(row[size-4]*scaleSd) * step)
+			factor := float32(float32(row[size-4]*scaleSd) * (codeStep(bits) / float32(m)))
 			sumCodes(dst[r*ldDst+CodeTokens*i:][:CodeTokens], bits, page, u[:d], factor, base)
 		}
 	}
-}
-
-// codeFactor is the factor of products up to limit, which is below 1<<15.
-func codeFactor(limit int32) int32 {
-	if limit == 0 {
-		return 0
-	}
-	return min(1<<15-1, codeScale/limit)
 }
 
 func sumCodes(dst []float32, bits int, page []byte, u []int32, factor, base float32) {

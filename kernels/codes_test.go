@@ -116,10 +116,10 @@ func checkCodeRow(t *testing.T, row, q []float32) {
 	t.Helper()
 	d, m := len(q), largest(q)
 	x, bound, scale, sum := codeRow(row, d)
-	checkScale(t, scale, m, 2047)
+	checkScale(t, scale, m, 4095)
 	want, total := make([]int, 32), 0
 	for c, n := range x {
-		if m == m && !within(n, scale, q[c], 2047) {
+		if m == m && !within(n, scale, q[c], 4095) {
 			t.Fatalf("%s d=%d: channel %d is %d * %g, want %g", ISA(), d, c, n, scale, q[c])
 		}
 		want[c%64/2] = max(want[c%64/2], n, -n)
@@ -184,14 +184,13 @@ func (c *codesCase) estimates(row []float32, page int) (dst [16]float32) {
 	a, limit := 0, 0
 	for i, m := range mean {
 		a += x[i] * m
-		limit = max(limit, bound[i%64/2]*sd[i])
 	}
-	var m int
-	var step float32
-	if limit > 0 {
-		m = min(32767, 127*32768/limit)
-		step = []float32{0.8 * 32768, 0.5 * 32768}[c.bits-1] / float32(m)
+	_, all, _, _ := summary4(c.tiles, pad4(c.d), page)
+	for i, s := range all {
+		limit = max(limit, bound[i%64/2]*s)
 	}
+	m := min(32767, 127*32768/max(limit, 1))
+	step := []float32{0.8 * 32768, 0.5 * 32768}[c.bits-1] / float32(m)
 	codes := c.codes[page*CodeBytes(c.bits, c.d):]
 	for tok := range dst {
 		n := 0

@@ -170,15 +170,3 @@ func maxAddSqrt(dst, a []float32, beta float32, b []float32) {
 	}
 	maxAddSqrtAVX2(dst, a, beta, b)
 }
-
-func scan4(mean, spread []float32, ld int, q []float32, rows, d int, tiles []byte, n int) {
-	scan4Generic(mean, spread, ld, q, rows, d, tiles, n)
-}
-
-func encodeCodes(dst []byte, bits int, x, mean, sd []float32) {
-	encodeCodesGeneric(dst, bits, x, mean, sd)
-}
-
-func scoreCodes(dst []float32, ldDst int, q []float32, rows, d, bits int, tiles, codes []byte, pages []int32) {
-	scoreCodesGeneric(dst, ldDst, q, rows, d, bits, tiles, codes, pages)
-}

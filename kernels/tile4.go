@@ -7,15 +7,17 @@ import (
 
 // Summaries in 4 bits hold mean and spread of a page in one plane, in tiles of TilePages pages:
 // the float32 scales of the means, those of the spreads, then, for 4 pages and 16 channels each, a byte per channel:
-// the mean in the low nibble, -7..7 plus 8, the spread in the high one, 0..15. The 16 channels of a page
+// the mean in the low 5 bits, -15..15 plus 16, the spread in the others, 0..7. (Keys have channels that are always large:
+// what 4 bits of each lose against 8 is the means'. 3 bits are enough for spreads.) The 16 channels of a page
 // lie together, so that the summary of one page is in few cache lines.
 const (
 	head4  = 2 * 4 * TilePages
 	lane4  = 16 // channels of a page that lie together
-	zero4  = 8  // of the means
-	mean4  = 7  // largest mean
-	top4   = 15 // largest spread
 	pages4 = 4  // pages whose channels alternate
+	mean4  = 15 // largest mean
+	zero4  = 16 // of the means
+	sd4    = 7  // largest spread
+	bits4  = 5  // of a mean
 )
 
 // pad4 is d rounded up to whole lanes.
@@ -42,21 +44,29 @@ func checkTile4(tile []byte, slot, d, other int) {
 }
 
 // Pack4 writes the summary of the page at slot, 0..TilePages-1, of a tile: means and spreads (standard
-// deviations, >= 0). A summary with a NaN or an Inf scores NaN. It panics if mean and sd have not the same length,
+// deviations, >= 0). Spreads are stored about the means as rounded, so that they tell how far keys are from what Unpack4 says.
+// A summary with a NaN or an Inf scores NaN. It panics if mean and sd have not the same length,
 // a multiple of 8 up to 1024, or the tile is too short.
 func Pack4(tile []byte, slot int, mean, sd []float32) {
 	d := len(mean)
 	checkTile4(tile, slot, d, len(sd))
 	inv, scale := int8Scale(absMax(mean), mean4)
-	invSd, scaleSd := int8Scale(absMax(sd), top4)
+	var store [maxScanDim]float32
+	about := store[:d]
+	for c, v := range mean {
+		e := float64(v - float32(scale*float32(roundInt(float32(v*inv)))))
+		s := float64(sd[c])
+		about[c] = float32(math.Sqrt(s*s + e*e))
+	}
+	invSd, scaleSd := int8Scale(absMax(about), sd4)
 	binary.LittleEndian.PutUint32(tile[4*slot:], math.Float32bits(scale))
 	binary.LittleEndian.PutUint32(tile[4*(TilePages+slot):], math.Float32bits(scaleSd))
 	for c := 0; c < pad4(d); c += lane4 {
 		lane := tile[at4(d, slot, c):][:lane4]
 		clear(lane)
 		for i := range min(lane4, d-c) {
-			m, s := roundInt(float32(mean[c+i]*inv)), roundInt(float32(sd[c+i]*invSd))
-			lane[i] = byte(m+zero4)&15 | byte(s)<<4
+			m, s := roundInt(float32(mean[c+i]*inv)), roundInt(float32(about[c+i]*invSd))
+			lane[i] = byte(m+zero4)&(1<<bits4-1) | byte(s)<<bits4
 		}
 	}
 }
@@ -68,8 +78,8 @@ func Unpack4(mean, sd []float32, tile []byte, slot int) {
 	scale, scaleSd := scales4(tile, slot)
 	for c := 0; c < d; c += lane4 {
 		for i, b := range tile[at4(d, slot, c):][:min(lane4, d-c)] {
-			mean[c+i] = scale * float32(int32(b&15)-zero4)
-			sd[c+i] = scaleSd * float32(b>>4)
+			mean[c+i] = scale * float32(int32(b&(1<<bits4-1))-zero4)
+			sd[c+i] = scaleSd * float32(b>>bits4)
 		}
 	}
 }
@@ -141,8 +151,8 @@ func scan4Generic(mean, spread []float32, ld int, q []float32, rows, d int, tile
 			var a, b int32
 			for c := 0; c < pad; c += lane4 {
 				for i, v := range tile[at4(d, slot, c):][:lane4] {
-					s := int32(v >> 4)
-					a += int32(v&15) * scanInt(xs, pad, c+i)
+					s := int32(v >> bits4)
+					a += int32(v&(1<<bits4-1)) * scanInt(xs, pad, c+i)
 					b += s * s * scanInt(ys, pad, c+i)
 				}
 			}

@@ -1,0 +1,47 @@
+//go:build amd64 && !noasm
+
+package kernels
+
+func scan4(mean, spread []float32, ld int, q []float32, rows, d int, tiles []byte, n int) {
+	switch level {
+	case isaAVX512:
+		scan4ZMM(&mean[0], addr(spread), ld, &q[0], rows, pad4(d), &tiles[0], n)
+	default:
+		scan4Generic(mean, spread, ld, q, rows, d, tiles, n)
+	}
+}
+
+// addr is that of the first element, or nil.
+func addr(x []float32) *float32 {
+	if len(x) == 0 {
+		return nil
+	}
+	return &x[0]
+}
+
+func encodeCodes(dst []byte, bits int, x, mean, sd []float32) {
+	encodeCodesGeneric(dst, bits, x, mean, sd)
+}
+
+func scoreCodes(dst []float32, ldDst int, q []float32, rows, d, bits int, tiles, codes []byte, pages []int32) {
+	switch level {
+	case isaAVX512:
+		scoreCodesZMM(&dst[0], ldDst, &q[0], rows, codePad(d), bits, pad4(d), &tiles[0], &codes[0], &pages[0], len(pages),
+			TileBytes4(d), CodeBytes(bits, d), codesAhead)
+	default:
+		scoreCodesGeneric(dst, ldDst, q, rows, d, bits, tiles, codes, pages)
+	}
+}
+
+// codesAhead is how many pages lie between the one in work and that asked for from memory.
+const codesAhead = 6
+
+// scan4ZMM takes d rounded up to whole lanes. spread may be nil.
+//
+//go:noescape
+func scan4ZMM(mean, spread *float32, ld int, q *float32, rows, d int, tiles *byte, n int)
+
+// scoreCodesZMM takes d padded to spans, and in lanes what of it a tile has.
+//
+//go:noescape
+func scoreCodesZMM(dst *float32, ldDst int, q *float32, rows, d, bits, lanes int, tiles, codes *byte, pages *int32, n, tileBytes, codeBytes, ahead int)
