@@ -1,9 +1,10 @@
 // Package retro is the engine: sparse decode attention over a KV cache that the
 // host owns, with retrospective correction of the last tokens (RetroAttention,
-// arXiv 2508.09001) on Quest-style page selection (arXiv 2406.10774).
+// arXiv 2508.09001) on a selection of tokens in two stages, the first of which
+// is that of Quest (arXiv 2406.10774).
 //
-// It owns the position -> cell table of each sequence, the page summaries, the
-// selection, the output cache (ring) and the statistics. It reads K and V where
+// It owns the position -> cell table of each sequence, the page summaries and
+// token codes, the selection, the output cache (ring) and the statistics. It reads K and V where
 // the host keeps them and never writes there. It must not know of llama.cpp, of
 // cgo, or of instruction sets: numbers are crunched by package kernels.
 //
@@ -14,18 +15,22 @@
 //
 //	StepBegin   appends the new tokens to the tables and decides, per sequence,
 //	            whether this step is exact or sparse and which rows see what
-//	Select      per layer, from every worker thread: scores pages and chooses
+//	Select      per layer, from every worker thread: scores and chooses
 //	Attend      likewise, after a barrier of the host's; see attend.go
 //	StepEnd     commits the new tokens to the ring, or forgets them
 //
-// # Pages
+// # Pages and tokens
 //
 // A page is a run of Page consecutive entries of a sequence's table, so it is
 // logical: its cells may lie anywhere. For a row at entry t the pages split into
 // the sink (page 0), the local pages that cover at least the newest Local
-// entries up to t, and the far pages between. Sink and local are always read;
-// of the far pages, the budget's worth with the best summary scores. A page
-// turns far when all its tokens are final, because Window <= Local.
+// entries up to t, and the far pages between. Sink and local are always read.
+// A page turns far when all its tokens are final, because Window <= Local.
+//
+// Far pages are scored by their summaries, the mean and spread of their keys.
+// Of the best, Candidates times the budget, each token is scored by its residual
+// code (how its key differs from the mean, in units of the spread), and the
+// budget of tokens with the best estimates is read. Select says where whole pages are.
 //
 // Sixteen pages make a group, whose summary is made of theirs. In a long context
 // groups are scored first, and then the pages of the best ones, so that the scan grows slower than the context.
@@ -33,13 +38,14 @@
 // # Where things are
 //
 //	options, budget     what a user chooses; what it means for a layer in a step
-//	sequence, summary   tables of entries, page and group summaries
+//	sequence, summary   tables of entries, page and group summaries, codes
 //	step                what a step is; windows and their correction
-//	select, score, choose   the first phase, by many threads: see Select
+//	select, score, codes, choose   the first phase, by many threads: see Select
 //	attend, chunk, ring     the second, and the output cache
 //	audit, stats            what was kept, and what is counted
 //	state, coder        saved and copied sequences
-//	plan, planner, measure, fit, team, planfile, planning   choosing options by measuring
+//	plan, planner, planning, planfile   choosing options by
+//	measure, fit, team, fidelity        the time they take, measured, and what is known of their fidelity
 //
 // # Saved sequences
 //

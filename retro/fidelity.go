@@ -25,7 +25,12 @@ var (
 	byTokens = fidelity{power: 0.9, gain: [5]float64{0, 0.09, 0.18, 0.25, 0.30}, once: 0.6, wide: 0.8, exposure: [5]float64{1, 1.52, 2.34, 3.56, 4.8}}
 )
 
-func (s Selector) fidelity() *fidelity { return &byPages }
+func (s Selector) fidelity() *fidelity {
+	if s == Tokens {
+		return &byTokens
+	}
+	return &byPages
+}
 
 // byLog2 interpolates figures given for 1, 2, 4, 8 and 16.
 func byLog2(figures *[5]float64, n int) float64 {

@@ -18,16 +18,22 @@ var measuredKL = []struct {
 	options string
 	kl      float64
 }{
-	{"SmolLM2-135M", 4096, "budget=256,window=1", 0.078},
-	{"SmolLM2-135M", 4096, "budget=256,window=2,period=1", 0.073},
-	{"SmolLM2-135M", 4096, "budget=256,window=8,period=8,correct_budget=1024", 0.061},
-	{"SmolLM2-135M", 4096, "budget=512,window=1", 0.036},
-	{"SmolLM2-135M", 4096, "budget=512,window=2,period=1", 0.033},
-	{"SmolLM2-135M", 4096, "budget=1024,window=1", 0.016},
-	{"Qwen2.5-Coder-1.5B", 16384, "budget=512,window=1", 0.110},
-	{"Qwen2.5-Coder-1.5B", 16384, "budget=512,window=2,period=1", 0.089},
-	{"Qwen2.5-Coder-0.5B", 8192, "budget=512,window=1", 0.083},
-	{"Qwen2.5-Coder-0.5B", 8192, "budget=1024,window=1", 0.034},
+	{"Qwen2.5-Coder-1.5B, simulated", 16384, "budget=256,window=1", 0.077},
+	{"Qwen2.5-Coder-1.5B, simulated", 16384, "budget=512,window=1", 0.030},
+	{"Qwen2.5-Coder-1.5B, simulated", 16384, "budget=1024,window=1", 0.022},
+	{"Qwen2.5-Coder-1.5B, simulated", 16384, "budget=2048,window=1", 0.0096},
+	{"the same, pages by their mean", 16384, "budget=512,window=1", 0.0407},
+	{"the same, pages by their mean", 16384, "budget=512,window=2,period=1", 0.0369},
+	{"the same, pages by their mean", 16384, "budget=512,window=4,period=1", 0.0334},
+	{"the same, pages by their mean", 16384, "budget=512,window=8,period=8", 0.0340},
+	{"SmolLM2-135M", 4096, "select=pages,budget=256,window=1", 0.078},
+	{"SmolLM2-135M", 4096, "select=pages,budget=256,window=2,period=1", 0.073},
+	{"SmolLM2-135M", 4096, "select=pages,budget=256,window=8,period=8,correct_budget=1024", 0.061},
+	{"SmolLM2-135M", 4096, "select=pages,budget=512,window=1", 0.036},
+	{"SmolLM2-135M", 4096, "select=pages,budget=512,window=2,period=1", 0.033},
+	{"SmolLM2-135M", 4096, "select=pages,budget=1024,window=1", 0.016},
+	{"Qwen2.5-Coder-0.5B", 8192, "select=pages,budget=512,window=1", 0.083},
+	{"Qwen2.5-Coder-0.5B", 8192, "select=pages,budget=1024,window=1", 0.034},
 }
 
 // What a plan predicts against what was measured. Only ratios are predicted, so that each model's KL is scaled by

@@ -81,7 +81,7 @@ func TestDecideKeepsWhatIsSet(t *testing.T) {
 			}
 		}
 	}
-	o := planOptions(t, "target=quality,window=8,budget=512")
+	o := planOptions(t, "target=quality,window=8,budget=512,select=pages")
 	wide := cheap
 	wide.WideNS = 0
 	require.EqualValues(t, 2048, wide.decide(&o, 16).CorrectBudget, "with the budget set, more on some steps is what is left")
