@@ -78,11 +78,11 @@ type api struct {
 	retroAttnEngine  func(ctx uintptr) uint64
 	retroAttnError   func(ctx uintptr) string
 	retroAttnPlan    func(ctx uintptr) string
+	retroAttnSummary func(ctx uintptr) string
 	retroAttnABI     func() string
 	retroABIVersion  func() uint32
 	retroVersion     func() string
 	retroGetStats    func(engine uint64, stats *Stats) int32
-	retroSummary     func(engine uint64, buf *byte, size uint32) int32
 	retroErrorString func(engine uint64, buf *byte, size uint32) int32
 }
 
@@ -167,6 +167,7 @@ func (a *api) patchSymbols() []symbol {
 		{"llama_retro_attn_engine", &a.retroAttnEngine},
 		{"llama_retro_attn_error", &a.retroAttnError},
 		{"llama_retro_attn_plan", &a.retroAttnPlan},
+		{"llama_retro_attn_summary", &a.retroAttnSummary},
 		{"llama_retro_attn_abi", &a.retroAttnABI},
 	}
 }
@@ -176,7 +177,6 @@ func (a *api) retroSymbols() []symbol {
 		{"retro_version", &a.retroVersion},
 		{"retro_abi_version", &a.retroABIVersion},
 		{"retro_get_stats", &a.retroGetStats},
-		{"retro_summary", &a.retroSummary},
 		{"retro_error", &a.retroErrorString},
 	}
 }

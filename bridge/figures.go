@@ -94,6 +94,10 @@ func (f Figures) String() string {
 			fmt.Fprintf(&b, ", %.1f %% of attention kept", 100*f.MassKept)
 		}
 		fmt.Fprintf(&b, ", %d corrections, exposure %.2f", f.Corrected, f.Exposure)
+	} else if f.Tokens > 0 {
+		b.WriteString(": the context was shorter than min_ctx, or in the budget")
+	} else {
+		b.WriteString(": the library decoded none")
 	}
 	if f.GBps > 0 {
 		fmt.Fprintf(&b, ", %.1f GB/s", f.GBps)

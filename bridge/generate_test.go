@@ -173,7 +173,7 @@ func TestFigures(t *testing.T) {
 	assert.Contains(t, f.String(), "50.0 % of attention kept")
 	assert.Equal(t, Figures{KVShare: 1, Exposure: 1}, after.Since(after))
 	assert.Equal(t, before.Since(Stats{}), before.Since(after), "enabled anew in between")
-	assert.Equal(t, "0 of 0 tokens sparse", after.Since(after).String())
+	assert.Equal(t, "0 of 0 tokens sparse: the library decoded none", after.Since(after).String())
 }
 
 func TestRetroOptionsStruct(t *testing.T) {

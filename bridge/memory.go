@@ -106,14 +106,14 @@ func (c *Context) SeqKeep(seq int) error {
 
 // SeqAdd moves a range of a sequence by delta positions; what would get a negative position is removed. Cells shared
 // with other sequences move for these too. The keys are rotated in the next Decode. It fails for models whose position
-// encoding cannot be shifted.
+// encoding cannot be shifted, and for keys in BF16 while sparse attention is on.
 func (c *Context) SeqAdd(seq, p0, p1, delta int) error {
 	if err := c.enterSeq(seq); err != nil {
 		return err
 	}
 	defer c.leave()
 	if !c.lib.memCanShift(c.mem) {
-		return fmt.Errorf("bridge: this model's memory cannot shift positions")
+		return fmt.Errorf("bridge: this memory cannot shift positions, because of the model or of keys in BF16")
 	}
 	last := int(c.lib.memSeqPosMax(c.mem, int32(seq)))
 	if last < 0 || delta == 0 {

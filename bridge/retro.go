@@ -123,17 +123,16 @@ func (c *Context) RetroStats() (Stats, error) {
 	return stats, nil
 }
 
-// RetroSummary returns the counters as one line for people, "" where sparse attention is not enabled.
+// RetroSummary returns the counters as one line for people, with the reason where no token was sparse, "" where sparse attention is not enabled.
 func (c *Context) RetroSummary() string {
 	if c.enter() != nil {
 		return ""
 	}
 	defer c.leave()
-	engine, err := c.engine()
-	if err != nil {
+	if _, err := c.engine(); err != nil {
 		return ""
 	}
-	return retroText(engine, c.lib.retroSummary)
+	return c.lib.retroAttnSummary(c.ptr)
 }
 
 // RetroPlan returns one line on what a plan has chosen and why, "" where nothing was to be planned.

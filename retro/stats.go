@@ -10,6 +10,7 @@ import (
 type Stats struct {
 	Tokens           uint64 // new tokens decoded here
 	SparseTokens     uint64 // of these, with pages left out
+	ShortTokens      uint64 // of the others, in contexts shorter than Options.MinCtx
 	CorrectedTokens  uint64 // past tokens embedded again that got new pages
 	RewrittenTokens  uint64 // all past tokens embedded again
 	FarTokens        uint64 // far pages a sparse token could have read
@@ -83,6 +84,14 @@ func (s *Stats) Summary() string {
 			fmt.Fprintf(&b, ", %.1f %% of attention kept", 100*kept)
 		}
 		fmt.Fprintf(&b, ", %.1f MiB beside the KV cache", float64(s.SummaryBytes+s.RingBytes)/(1<<20))
+		return b.String()
+	}
+	switch { // why not
+	case s.Tokens == 0: // the host knows
+	case s.ShortTokens == s.Tokens:
+		b.WriteString(": the context was shorter than min_ctx")
+	default:
+		b.WriteString(": the budget held the whole context")
 	}
 	return b.String()
 }

@@ -207,8 +207,11 @@ func (e *Engine) StepEnd(ok bool) error {
 	for i := range e.step.seqs {
 		q := &e.step.seqs[i]
 		st.Tokens++
-		if q.sparse {
+		switch {
+		case q.sparse:
 			st.SparseTokens++
+		case q.newest().entry+1 < e.opt.MinCtx:
+			st.ShortTokens++
 		}
 		past := q.rows - 1 - q.emit
 		st.RewrittenTokens += uint64(past)
