@@ -45,7 +45,7 @@ func TestShiftForgetsItsOwn(t *testing.T) {
 	seqDiv := bound[func(mem uintptr, seq, p0, p1 int32, d int32)](t, filepath.Join(model.lib.dir, "libllama.so"), "llama_memory_seq_div")
 	for _, unified := range []bool{false, true} {
 		c := newContext(t, model, ContextParams{Ctx: 1024, Seqs: 4, Unified: unified, FlashAttn: FlashOn})
-		require.NoError(t, c.EnableRetro("budget=64,window=2,min_ctx=0"))
+		require.NoError(t, c.EnableRetro("budget=64,window=2,period=1,min_ctx=0"))
 		fill := func(seqs ...int) {
 			for _, s := range seqs {
 				feed(t, c, s, 0, text(40)...)
@@ -92,7 +92,7 @@ func TestShiftForgetsItsOwn(t *testing.T) {
 func TestPositionTwice(t *testing.T) {
 	model := patchedModelTiny(t)
 	c := newContext(t, model, ContextParams{Ctx: 256, FlashAttn: FlashOn})
-	require.NoError(t, c.EnableRetro("budget=16,window=2,min_ctx=0,local=16"))
+	require.NoError(t, c.EnableRetro("budget=16,window=2,period=1,min_ctx=0,local=16"))
 	assert.Equal(t, "0 of 0 tokens sparse: nothing was decoded", c.RetroSummary())
 	feed(t, c, 0, 0, text(100)...)
 	require.NoError(t, c.SeqAdd(0, 60, -1, -5))
@@ -114,7 +114,7 @@ func TestSummaryTellsWhy(t *testing.T) {
 	c := newContext(t, model, ContextParams{Ctx: 512, Seqs: 2, Unified: true, FlashAttn: FlashOn})
 	enable := func() {
 		require.NoError(t, c.MemoryClear())
-		require.NoError(t, c.EnableRetro("budget=16,window=2,min_ctx=60,local=16"))
+		require.NoError(t, c.EnableRetro("budget=16,window=2,period=1,min_ctx=60,local=16"))
 	}
 	batch := func(seqs ...int) *Batch {
 		b := NewBatch(8)
@@ -142,7 +142,7 @@ func TestShiftOfBF16(t *testing.T) {
 	model := patchedModelTiny(t)
 	for _, typeK := range []string{"bf16", "f16"} {
 		c := newContext(t, model, ContextParams{Ctx: 256, FlashAttn: FlashOn, TypeK: typeK, TypeV: "bf16"})
-		require.NoError(t, c.EnableRetro("budget=16,window=2,min_ctx=0,local=16"))
+		require.NoError(t, c.EnableRetro("budget=16,window=2,period=1,min_ctx=0,local=16"))
 		feed(t, c, 0, 0, text(100)...)
 		require.NoError(t, c.SeqRemove(0, 20, 40))
 		err := c.SeqAdd(0, 40, -1, -20)

@@ -218,7 +218,7 @@ func (s *measurement) prime() error {
 	}
 	cells := make([]int32, s.depth)
 	for i := range cells {
-		cells[i] = int32(s.rng.IntN(rows))
+		cells[i] = int32(s.rng.IntN(min(rows, s.cfg.Cells)))
 	}
 	if err := s.SeqExtend(0, pos, cells); err != nil {
 		return err

@@ -333,3 +333,12 @@ func TestPlanWithoutMeasurement(t *testing.T) {
 		require.Equal(t, want, line, options)
 	}
 }
+
+// In a context that is smaller than what summaries are built from, a plan is made like in any other.
+func TestPlanOfASmallContext(t *testing.T) {
+	sh := shape{layers: 1, seqs: 1, cells: 256, kv: 1, heads: 1, dk: 32, dv: 32, tk: kernels.F16, tv: kernels.F16}
+	h := newHost(t, sh, planOptions(t, "budget=16,window=2,min_ctx=0,local=16"), 1, 1)
+	done, line, err := h.e.Plan(Passes{Threads: 1, Rows: []int{1, 2}, NS: []uint64{1e6, 15e5}})
+	require.NoError(t, err)
+	require.True(t, done, line)
+}
