@@ -82,14 +82,14 @@ func encodeCodesGeneric(dst []byte, bits int, x, mean, sd []float32) {
 }
 
 // CodeQueryLen is the length in float32 of a query row of dimension d for ScoreCodes.
-func CodeQueryLen(d int) int { return codePad(d)/2 + codeBound/2 + 4 }
+func CodeQueryLen(d int) int { return codePad(d)/2 + codeBound }
 
 func codePad(d int) int { return (d + codeSpan - 1) &^ (codeSpan - 1) }
 
 // CodeQueries makes rows of q [rows][d] ready for ScoreCodes: dst is [rows][CodeQueryLen].
 //
 // A row is, for each 64 channels, the int16 of the even ones, then those of the odd ones; then codeBound int16, the i-th the
-// largest magnitude of channels 2*i and 2*i+1 modulo 64; then a scale and the int32 sum of all, and two unused.
+// largest magnitude of channels 2*i and 2*i+1 modulo 64; then a scale and the int32 sum of all. What is left fills a line.
 func CodeQueries(dst, q []float32, rows, d int) {
 	checkRows(len(q), d, rows)
 	checkCode(1, d)
@@ -114,8 +114,8 @@ func CodeQueries(dst, q []float32, rows, d int) {
 		for i, v := range bound {
 			binary.LittleEndian.PutUint16(b[2*pad+2*i:], uint16(v))
 		}
-		row[size-4] = scale
-		row[size-3] = math.Float32frombits(uint32(sum))
+		row[size-codeBound/2] = scale
+		row[size-codeBound/2+1] = math.Float32frombits(uint32(sum))
 	}
 }
 
@@ -187,8 +187,8 @@ func scoreCodesGeneric(dst []float32, ldDst int, q []float32, rows, d, bits int,
 				a += x * mean[c]
 				u[c] = (x*sd[c]*m + 1<<14) >> 15
 			}
-			base := float32(float32(a) * float32(row[size-4]*scale))
-			factor := float32(float32(row[size-4]*scaleSd) * (codeStep(bits) / float32(m)))
+			base := float32(float32(a) * float32(row[size-codeBound/2]*scale))
+			factor := float32(float32(row[size-codeBound/2]*scaleSd) * (codeStep(bits) / float32(m)))
 			sumCodes(dst[r*ldDst+CodeTokens*i:][:CodeTokens], bits, page, u[:d], factor, base)
 		}
 	}

@@ -26,12 +26,17 @@ func encodeCodes(dst []byte, bits int, x, mean, sd []float32) {
 func scoreCodes(dst []float32, ldDst int, q []float32, rows, d, bits int, tiles, codes []byte, pages []int32) {
 	switch level {
 	case isaAVX512:
-		scoreCodesZMM(&dst[0], ldDst, &q[0], rows, codePad(d), bits, pad4(d), &tiles[0], &codes[0], &pages[0], len(pages),
-			TileBytes4(d), CodeBytes(bits, d), codesAhead)
+		for r := 0; r < rows; r += codeRows {
+			scoreCodesZMM(&dst[r*ldDst], ldDst, &q[r*CodeQueryLen(d)], min(codeRows, rows-r), codePad(d), bits, pad4(d), &tiles[0], &codes[0],
+				&pages[0], len(pages), TileBytes4(d), CodeBytes(bits, d), codesAhead)
+		}
 	default:
 		scoreCodesGeneric(dst, ldDst, q, rows, d, bits, tiles, codes, pages)
 	}
 }
+
+// codeRows go over the pages together.
+const codeRows = 8
 
 // codesAhead is how many pages lie between the one in work and that asked for from memory.
 const codesAhead = 6
@@ -41,7 +46,7 @@ const codesAhead = 6
 //go:noescape
 func scan4ZMM(mean, spread *float32, ld int, q *float32, rows, d int, tiles *byte, n int)
 
-// scoreCodesZMM takes d padded to spans, and in lanes what of it a tile has.
+// scoreCodesZMM takes d padded to spans, and in lanes what of it a tile has, and up to codeRows rows.
 //
 //go:noescape
 func scoreCodesZMM(dst *float32, ldDst int, q *float32, rows, d, bits, lanes int, tiles, codes *byte, pages *int32, n, tileBytes, codeBytes, ahead int)
