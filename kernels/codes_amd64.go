@@ -6,6 +6,8 @@ func scan4(mean, spread []float32, ld int, q []float32, rows, d int, tiles []byt
 	switch level {
 	case isaAVX512:
 		scan4ZMM(&mean[0], addr(spread), ld, &q[0], rows, pad4(d), &tiles[0], n)
+	case isaAVX2:
+		scan4YMM(&mean[0], addr(spread), ld, &q[0], rows, pad4(d), &tiles[0], n)
 	default:
 		scan4Generic(mean, spread, ld, q, rows, d, tiles, n)
 	}
@@ -30,6 +32,9 @@ func scoreCodes(dst []float32, ldDst int, q []float32, rows, d, bits int, tiles,
 			scoreCodesZMM(&dst[r*ldDst], ldDst, &q[r*CodeQueryLen(d)], min(codeRows, rows-r), codePad(d), bits, pad4(d), &tiles[0], &codes[0],
 				&pages[0], len(pages), TileBytes4(d), CodeBytes(bits, d), codesAhead)
 		}
+	case isaAVX2:
+		scoreCodesYMM(&dst[0], ldDst, &q[0], rows, codePad(d), bits, pad4(d), &tiles[0], &codes[0],
+			&pages[0], len(pages), TileBytes4(d), CodeBytes(bits, d), codesAhead)
 	default:
 		scoreCodesGeneric(dst, ldDst, q, rows, d, bits, tiles, codes, pages)
 	}
@@ -41,8 +46,11 @@ const codeRows = 8
 // codesAhead is how many pages lie between the one in work and that asked for from memory.
 const codesAhead = 6
 
-// scan4ZMM takes d rounded up to whole lanes. spread may be nil.
+// scan4YMM and scan4ZMM take d rounded up to whole lanes. spread may be nil.
 //
+//go:noescape
+func scan4YMM(mean, spread *float32, ld int, q *float32, rows, d int, tiles *byte, n int)
+
 //go:noescape
 func scan4ZMM(mean, spread *float32, ld int, q *float32, rows, d int, tiles *byte, n int)
 
@@ -50,3 +58,8 @@ func scan4ZMM(mean, spread *float32, ld int, q *float32, rows, d int, tiles *byt
 //
 //go:noescape
 func scoreCodesZMM(dst *float32, ldDst int, q *float32, rows, d, bits, lanes int, tiles, codes *byte, pages *int32, n, tileBytes, codeBytes, ahead int)
+
+// scoreCodesYMM takes any number of rows.
+//
+//go:noescape
+func scoreCodesYMM(dst *float32, ldDst int, q *float32, rows, d, bits, lanes int, tiles, codes *byte, pages *int32, n, tileBytes, codeBytes, ahead int)
