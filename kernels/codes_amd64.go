@@ -29,19 +29,16 @@ func scoreCodes(dst []float32, ldDst int, q []float32, rows, d, bits int, tiles,
 	switch level {
 	case isaAVX512:
 		for r := 0; r < rows; r += codeRows {
-			scoreCodesZMM(&dst[r*ldDst], ldDst, &q[r*CodeQueryLen(d)], min(codeRows, rows-r), codePad(d), bits, pad4(d), &tiles[0], &codes[0],
-				&pages[0], len(pages), TileBytes4(d), CodeBytes(bits, d), codesAhead)
+			scoreCodesZMM(&dst[r*ldDst], ldDst, &q[r*CodeQueryLen(d)], min(codeRows, rows-r), pad4(d), bits, &tiles[0], &codes[0],
+				&pages[0], len(pages), CodeBytes(bits, d), codesAhead)
 		}
-	case isaAVX2:
-		scoreCodesYMM(&dst[0], ldDst, &q[0], rows, codePad(d), bits, pad4(d), &tiles[0], &codes[0],
-			&pages[0], len(pages), TileBytes4(d), CodeBytes(bits, d), codesAhead)
 	default:
 		scoreCodesGeneric(dst, ldDst, q, rows, d, bits, tiles, codes, pages)
 	}
 }
 
-// codeRows go over the pages together.
-const codeRows = 8
+// codeRows share what a kernel decodes.
+const codeRows = 32
 
 // codesAhead is how many pages lie between the one in work and that asked for from memory.
 const codesAhead = 6
@@ -54,12 +51,7 @@ func scan4YMM(mean, spread *float32, ld int, q *float32, rows, d int, tiles *byt
 //go:noescape
 func scan4ZMM(mean, spread *float32, ld int, q *float32, rows, d int, tiles *byte, n int)
 
-// scoreCodesZMM takes d padded to spans, and in lanes what of it a tile has, and up to codeRows rows.
+// scoreCodesZMM takes d rounded up to whole lanes.
 //
 //go:noescape
-func scoreCodesZMM(dst *float32, ldDst int, q *float32, rows, d, bits, lanes int, tiles, codes *byte, pages *int32, n, tileBytes, codeBytes, ahead int)
-
-// scoreCodesYMM takes any number of rows.
-//
-//go:noescape
-func scoreCodesYMM(dst *float32, ldDst int, q *float32, rows, d, bits, lanes int, tiles, codes *byte, pages *int32, n, tileBytes, codeBytes, ahead int)
+func scoreCodesZMM(dst *float32, ldDst int, q *float32, rows, d, bits int, tiles, codes *byte, pages *int32, n, codeBytes, ahead int)

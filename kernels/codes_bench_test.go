@@ -18,12 +18,12 @@ func BenchmarkScoreCodes(b *testing.B) {
 					for i := range pages {
 						pages[i] = int32(4 * i)
 					}
-					q, dst := make([]float32, rows*CodeQueryLen(d)), make([]float32, rows*n*16)
+					q, dst := make([]float32, rows*CodeQueryLen(d)), make([]float32, rows*(n*16+16))
 					CodeQueries(q, benchFloats(rows*d), rows, d)
 					best := time.Hour
 					for b.Loop() {
 						start := time.Now()
-						ScoreCodes(dst, n*16, q, rows, d, bits, tiles, codes, pages)
+						ScoreCodes(dst, n*16+16, q, rows, d, bits, tiles, codes, pages)
 						best = min(best, time.Since(start))
 					}
 					b.ReportMetric(float64(best.Nanoseconds())/n/float64(rows), "ns/(page.row)")

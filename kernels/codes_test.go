@@ -1,7 +1,6 @@
 package kernels
 
 import (
-	"encoding/binary"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -78,18 +77,14 @@ func checkCodes(t *testing.T, dst []byte, bits int, x, mean, sd []float32) {
 	}
 }
 
-// codeRow reads a prepared row as CodeQueries documents it.
-func codeRow(row []float32, d int) (x, bound []int, scale float32, sum int) {
-	b, pad := bytesOf(row), (d+63)/64*64
-	word := func(at int) int { return int(int16(binary.LittleEndian.Uint16(b[at:]))) }
-	x, bound = make([]int, d), make([]int, 32)
-	for c := range x {
-		x[c] = word(c/64*128 + c%2*64 + c%64/2*2)
+// codeRow reads a prepared row as CodeQueries documents it: what is for means, and for codes.
+func codeRow(t testing.TB, row []float32, d int) (x []int, scale float32, y []int, scaleY float32, sum int) {
+	pad := (d + 15) / 16 * 16
+	x, y = scanForms(t, row[:pad]), make([]int, pad)
+	for c, b := range bytesOf(row[pad+2:][:pad/4]) {
+		y[c] = int(int8(b))
 	}
-	for i := range bound {
-		bound[i] = word(2*pad + 2*i)
-	}
-	return x, bound, row[pad/2+16], int(int32(math.Float32bits(row[pad/2+17])))
+	return x, row[pad], y, row[pad+2+pad/4], int(int32(math.Float32bits(row[pad+3+pad/4])))
 }
 
 func TestCodeQueries(t *testing.T) {
@@ -115,29 +110,24 @@ func TestCodeQueries(t *testing.T) {
 func checkCodeRow(t *testing.T, row, q []float32) {
 	t.Helper()
 	d, m := len(q), largest(q)
-	x, bound, scale, sum := codeRow(row, d)
-	checkScale(t, scale, m, 4095)
-	want, total := make([]int, 32), 0
-	for c, n := range x {
-		if m == m && !within(n, scale, q[c], 4095) {
-			t.Fatalf("%s d=%d: channel %d is %d * %g, want %g", ISA(), d, c, n, scale, q[c])
-		}
-		want[c%64/2] = max(want[c%64/2], n, -n)
-		total += n
+	checkScale(t, row[pad4(d)], m, scanTop)
+	checkScale(t, row[pad4(d)+2+pad4(d)/4], m, 127)
+	if m != m {
+		return
 	}
-	for i, v := range want {
-		if m == m && bound[i] != v {
-			t.Fatalf("%s d=%d: bound %d is %d, want %d", ISA(), d, i, bound[i], v)
+	x, scale, y, scaleY, sum := codeRow(t, row, d)
+	for c := range x {
+		v := float32(0)
+		if c < d {
+			v = q[c]
 		}
-	}
-	if m == m && sum != total {
-		t.Fatalf("%s d=%d: sum %d, want %d", ISA(), d, sum, total)
-	}
-	words := bytesOf(row)
-	for c := d; c < (d+63)/64*64; c++ {
-		if at := c/64*128 + c%2*64 + c%64/2*2; words[at]|words[at+1] != 0 {
-			t.Fatalf("%s d=%d: channel %d is not 0", ISA(), d, c)
+		if !within(x[c], scale, v, scanTop) || !within(y[c], scaleY, v, 127) {
+			t.Fatalf("%s d=%d: channel %d is %d * %g and %d * %g, want %g", ISA(), d, c, x[c], scale, y[c], scaleY, v)
 		}
+		sum -= y[c]
+	}
+	if sum != 0 {
+		t.Fatalf("%s d=%d: sum is %d too large", ISA(), d, sum)
 	}
 }
 
@@ -158,7 +148,7 @@ func (c *codesCase) check(t *testing.T, zone []byte) {
 	for r := range c.rows {
 		row := c.q[r*CodeQueryLen(c.d):][:CodeQueryLen(c.d)]
 		for i, page := range c.pages {
-			want := c.estimates(row, int(page))
+			want := c.estimates(t, row, int(page))
 			for tok, w := range want {
 				if got := dst[r*c.ld+16*i+tok]; !sameBits(got, w) {
 					t.Fatalf("%s bits=%d d=%d rows=%d pages=%d: [%d][page %d, token %d] = %g, want %g",
@@ -174,35 +164,26 @@ func (c *codesCase) check(t *testing.T, zone []byte) {
 	}
 }
 
-func (c *codesCase) estimates(row []float32, page int) (dst [16]float32) {
-	x, bound, scale, _ := codeRow(row, c.d)
-	mean, sd, scaleMean, scaleSd := summary4(c.tiles, c.d, page)
-	if scale != scale { // its integers are unspecified
-		clear(x)
-		clear(bound)
+func (c *codesCase) estimates(t *testing.T, row []float32, page int) (dst [16]float32) {
+	scale := row[pad4(c.d)]
+	x, y, scaleY := make([]int, c.d), make([]int, c.d), scale
+	if scale == scale { // otherwise its integers are unspecified
+		x, scale, y, scaleY, _ = codeRow(t, row, c.d)
 	}
-	a, limit := 0, 0
+	mean, sd, scaleMean, scaleSd := summary4(c.tiles, c.d, page)
+	a := 0
 	for i, m := range mean {
 		a += x[i] * m
 	}
-	_, all, _, _ := summary4(c.tiles, pad4(c.d), page)
-	for i, s := range all {
-		limit = max(limit, bound[i%64/2]*s)
-	}
-	m := min(32767, 127*32768/max(limit, 1))
-	step := []float32{0.8 * 32768, 0.5 * 32768}[c.bits-1] / float32(m)
+	base := float32(a) * float32(scale*scaleMean)
+	factor := float32(scaleY*scaleSd) * []float32{0.8, 0.5}[c.bits-1]
 	codes := c.codes[page*CodeBytes(c.bits, c.d):]
 	for tok := range dst {
 		n := 0
 		for i, s := range sd {
-			p := x[i] * s * m
-			u := (p + 1<<14) >> 15
-			if u < -127 || u > 127 {
-				u = 1 << 20 // must not be
-			}
-			n += u * (2*code(codes, c.bits, tok, i) - (1<<c.bits - 1))
+			n += y[i] * s * (2*code(codes, c.bits, tok, i) - (1<<c.bits - 1))
 		}
-		dst[tok] = float32(float32(n)*float32(float32(scale*scaleSd)*step)) + float32(float32(a)*float32(scale*scaleMean))
+		dst[tok] = float32(float32(n)*factor) + base
 	}
 	return dst
 }
