@@ -26,14 +26,17 @@ func encodeCodes(dst []byte, bits int, x, mean, sd []float32) {
 }
 
 func scoreCodes(dst []float32, ldDst int, q []float32, rows, d, bits int, tiles, codes []byte, pages []int32) {
-	switch level {
-	case isaAVX512:
-		for r := 0; r < rows; r += codeRows {
-			scoreCodesZMM(&dst[r*ldDst], ldDst, &q[r*CodeQueryLen(d)], min(codeRows, rows-r), pad4(d), bits, &tiles[0], &codes[0],
-				&pages[0], len(pages), CodeBytes(bits, d), codesAhead)
-		}
-	default:
+	if level == isaGeneric {
 		scoreCodesGeneric(dst, ldDst, q, rows, d, bits, tiles, codes, pages)
+		return
+	}
+	for r := 0; r < rows; r += codeRows {
+		to, from, some := &dst[r*ldDst], &q[r*CodeQueryLen(d)], min(codeRows, rows-r)
+		if level == isaAVX512 {
+			scoreCodesZMM(to, ldDst, from, some, pad4(d), bits, &tiles[0], &codes[0], &pages[0], len(pages), CodeBytes(bits, d), codesAhead)
+		} else {
+			scoreCodesYMM(to, ldDst, from, some, pad4(d), bits, &tiles[0], &codes[0], &pages[0], len(pages), CodeBytes(bits, d), codesAhead)
+		}
 	}
 }
 
@@ -51,7 +54,10 @@ func scan4YMM(mean, spread *float32, ld int, q *float32, rows, d int, tiles *byt
 //go:noescape
 func scan4ZMM(mean, spread *float32, ld int, q *float32, rows, d int, tiles *byte, n int)
 
-// scoreCodesZMM takes d rounded up to whole lanes.
+// scoreCodesZMM and scoreCodesYMM take d rounded up to whole lanes, and up to codeRows rows.
 //
 //go:noescape
 func scoreCodesZMM(dst *float32, ldDst int, q *float32, rows, d, bits int, tiles, codes *byte, pages *int32, n, codeBytes, ahead int)
+
+//go:noescape
+func scoreCodesYMM(dst *float32, ldDst int, q *float32, rows, d, bits int, tiles, codes *byte, pages *int32, n, codeBytes, ahead int)
