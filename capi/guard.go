@@ -198,11 +198,11 @@ func value(engine C.uint64_t, f func(*retro.Engine) (int, error)) (code C.int32_
 }
 
 // optionText reads a C string of bounded length; NULL is "".
-func optionText(p *C.char) (string, error) {
-	if p == nil {
+func optionText(p C.uintptr_t) (string, error) {
+	if p == 0 {
 		return "", nil
 	}
-	bytes := (*[maxOptions]byte)(unsafe.Pointer(p)) // not all of which need be there
+	bytes := at[[maxOptions]byte](p) // not all of which need be there
 	for n := range bytes {
 		if bytes[n] == 0 {
 			return string(bytes[:n]), nil
@@ -211,13 +211,30 @@ func optionText(p *C.char) (string, error) {
 	return "", argument("the options string is longer than 65535 bytes")
 }
 
+// wild is a pointer to the first page, where nothing is.
+type wild uintptr
+
+func (w wild) Addr() uintptr { return uintptr(w) }
+
+// at is a pointer of the host's, which is a number until then: Go's runtime ends the process when it finds a pointer to
+// the first page on a stack that it moves. Such a pointer panics as the fault that it would be.
+func at[T any](p C.uintptr_t) *T {
+	if p != 0 && p < 4096 {
+		panic(wild(p))
+	}
+	return *(**T)(unsafe.Pointer(&p))
+}
+
+// field is the pointer in a struct of the host's.
+func field(p unsafe.Pointer) unsafe.Pointer { return unsafe.Pointer(at[byte](*(*C.uintptr_t)(p))) }
+
 // raw is the host's memory of a size that was checked.
-func raw(p unsafe.Pointer, size C.uint64_t) []byte { return unsafe.Slice((*byte)(p), size) }
+func raw(p C.uintptr_t, size C.uint64_t) []byte { return unsafe.Slice(at[byte](p), size) }
 
 // write copies text to buf, NUL-terminated and cut at size; it returns the whole length.
-func write(buf *C.char, size C.uint32_t, text string) int {
-	if buf != nil && size > 0 {
-		dst := unsafe.Slice((*byte)(unsafe.Pointer(buf)), size)
+func write(buf C.uintptr_t, size C.uint32_t, text string) int {
+	if buf != 0 && size > 0 {
+		dst := unsafe.Slice(at[byte](buf), size)
 		dst[copy(dst[:size-1], text)] = 0
 	}
 	return len(text)

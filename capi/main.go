@@ -28,7 +28,7 @@ func retro_version() *C.char { return versionText }
 func retro_abi_version() C.uint32_t { return C.RETRO_ABI_VERSION }
 
 //export retro_check_options
-func retro_check_options(options *C.char, msg *C.char, cap C.uint32_t) (code C.int32_t) {
+func retro_check_options(options, msg C.uintptr_t, cap C.uint32_t) (code C.int32_t) {
 	defer rescue(&code, faults(), func(err error) { write(msg, cap, err.Error()) })
 	text, err := optionText(options)
 	if forked() {
@@ -43,18 +43,18 @@ func retro_check_options(options *C.char, msg *C.char, cap C.uint32_t) (code C.i
 }
 
 //export retro_open
-func retro_open(config *C.struct_retro_config, options *C.char, engine *C.uint64_t, msg *C.char, cap C.uint32_t) (code C.int32_t) {
+func retro_open(config, options, engine, msg C.uintptr_t, cap C.uint32_t) (code C.int32_t) {
 	defer rescue(&code, faults(), func(err error) { write(msg, cap, err.Error()) })
-	handle, err := open(config, options, engine != nil)
+	handle, err := open(at[C.struct_retro_config](config), options, engine != 0)
 	if err != nil {
 		write(msg, cap, err.Error())
 		return status(err)
 	}
-	*engine = C.uint64_t(handle)
+	*at[C.uint64_t](engine) = C.uint64_t(handle)
 	return C.RETRO_OK
 }
 
-func open(config *C.struct_retro_config, options *C.char, out bool) (uint64, error) {
+func open(config *C.struct_retro_config, options C.uintptr_t, out bool) (uint64, error) {
 	if forked() {
 		return 0, errForked
 	}
@@ -102,24 +102,25 @@ func retro_close(engine C.uint64_t) (code C.int32_t) {
 }
 
 //export retro_add_layer
-func retro_add_layer(engine C.uint64_t, layer *C.struct_retro_layer) (code C.int32_t) {
+func retro_add_layer(engine C.uint64_t, l C.uintptr_t) (code C.int32_t) {
 	return call(engine, func(e *retro.Engine) error {
+		layer := at[C.struct_retro_layer](l)
 		if layer == nil || layer.struct_size < C.uint32_t(unsafe.Sizeof(*layer)) {
 			return argument("retro_add_layer: layer is NULL or its struct_size is too small")
 		}
 		var sinks []float32
-		if layer.sinks != nil {
+		if *(*C.uintptr_t)(unsafe.Pointer(&layer.sinks)) != 0 {
 			if layer.n_head > retro.MaxHeads {
 				return argument("retro_add_layer: more than 1024 heads")
 			}
-			sinks = unsafe.Slice((*float32)(layer.sinks), layer.n_head)
+			sinks = unsafe.Slice((*float32)(field(unsafe.Pointer(&layer.sinks))), layer.n_head)
 		}
 		return e.AddLayer(int(layer.layer), retro.Layer{
 			TypeK: kernels.Type(layer.type_k), TypeV: kernels.Type(layer.type_v),
 			SoftCap: float32(layer.soft_cap), Sinks: sinks, Rotation: int(layer.rot_k),
 			Heads: int(layer.n_head), KVHeads: int(layer.n_head_kv),
 			DK: int(layer.d_k), DV: int(layer.d_v),
-			K: unsafe.Pointer(layer.k), V: unsafe.Pointer(layer.v),
+			K: field(unsafe.Pointer(&layer.k)), V: field(unsafe.Pointer(&layer.v)),
 			KSize: uint64(layer.k_size), VSize: uint64(layer.v_size),
 			KRow: uint64(layer.k_row), VRow: uint64(layer.v_row),
 			KHead: uint64(layer.k_head), VHead: uint64(layer.v_head),
@@ -128,8 +129,9 @@ func retro_add_layer(engine C.uint64_t, layer *C.struct_retro_layer) (code C.int
 }
 
 //export retro_plan
-func retro_plan(engine C.uint64_t, passes *C.struct_retro_passes, line *C.char, cap C.uint32_t) C.int32_t {
+func retro_plan(engine C.uint64_t, measured, line C.uintptr_t, cap C.uint32_t) C.int32_t {
 	return value(engine, func(e *retro.Engine) (int, error) {
+		passes := at[C.struct_retro_passes](measured)
 		p := retro.Passes{Threads: e.Threads()}
 		if passes != nil {
 			if passes.struct_size < C.uint32_t(unsafe.Sizeof(*passes)) || passes.n > 8 || passes.n_thread > retro.MaxThreads {
@@ -166,15 +168,15 @@ func retro_seq_next(engine C.uint64_t, seq C.int32_t) C.int32_t {
 }
 
 //export retro_seq_extend
-func retro_seq_extend(engine C.uint64_t, seq C.int32_t, n C.uint32_t, pos, cells *C.int32_t) C.int32_t {
+func retro_seq_extend(engine C.uint64_t, seq C.int32_t, n C.uint32_t, pos, cells C.uintptr_t) C.int32_t {
 	return call(engine, func(e *retro.Engine) error {
 		if n == 0 {
 			return nil
 		}
-		if pos == nil || cells == nil || n > retro.MaxCells {
+		if pos == 0 || cells == 0 || n > retro.MaxCells {
 			return argument("retro_seq_extend: pos and cells must not be NULL, and at most 2^27 entries")
 		}
-		return e.SeqExtend(int(seq), unsafe.Slice((*int32)(pos), n), unsafe.Slice((*int32)(cells), n))
+		return e.SeqExtend(int(seq), unsafe.Slice(at[int32](pos), n), unsafe.Slice(at[int32](cells), n))
 	})
 }
 
@@ -191,17 +193,17 @@ func retro_seq_copy(engine C.uint64_t, src, dst, end, offset C.int32_t) C.int32_
 }
 
 //export retro_seq_save
-func retro_seq_save(engine C.uint64_t, seq C.int32_t, note unsafe.Pointer, noteSize C.uint64_t, dst unsafe.Pointer, cap C.uint64_t, size *C.uint64_t) C.int32_t {
+func retro_seq_save(engine C.uint64_t, seq C.int32_t, note C.uintptr_t, noteSize C.uint64_t, dst C.uintptr_t, cap C.uint64_t, size C.uintptr_t) C.int32_t {
 	return call(engine, func(e *retro.Engine) error {
-		if size == nil || note == nil && noteSize > 0 || noteSize > retro.MaxNote || cap > maxState {
+		if size == 0 || note == 0 && noteSize > 0 || noteSize > retro.MaxNote || cap > maxState {
 			return argument("retro_seq_save: size, or the note that note_size is of, is NULL, or note_size or cap is too large")
 		}
 		n, err := e.SeqSize(int(seq), int(noteSize))
 		if err != nil {
 			return err
 		}
-		*size = u64(uint64(n))
-		if dst == nil || n == 0 {
+		*at[C.uint64_t](size) = u64(uint64(n))
+		if dst == 0 || n == 0 {
 			return nil
 		}
 		if uint64(n) > uint64(cap) {
@@ -213,9 +215,9 @@ func retro_seq_save(engine C.uint64_t, seq C.int32_t, note unsafe.Pointer, noteS
 }
 
 //export retro_seq_load
-func retro_seq_load(engine C.uint64_t, seq C.int32_t, src unsafe.Pointer, size C.uint64_t, note unsafe.Pointer, noteCap C.uint64_t, noteSize *C.uint64_t) C.int32_t {
+func retro_seq_load(engine C.uint64_t, seq C.int32_t, src C.uintptr_t, size C.uint64_t, note C.uintptr_t, noteCap C.uint64_t, noteSize C.uintptr_t) C.int32_t {
 	return call(engine, func(e *retro.Engine) error {
-		if src == nil || size > maxState || note == nil && noteCap > 0 || noteCap > maxState || noteSize == nil {
+		if src == 0 || size > maxState || note == 0 && noteCap > 0 || noteCap > maxState || noteSize == 0 {
 			return argument("retro_seq_load: src, note_size, or the note that note_cap is of, is NULL, or size or note_cap is too large")
 		}
 		text, err := e.SeqLoad(int(seq), raw(src, size))
@@ -223,7 +225,7 @@ func retro_seq_load(engine C.uint64_t, seq C.int32_t, src unsafe.Pointer, size C
 			return err
 		}
 		copy(raw(note, noteCap), text)
-		*noteSize = u64(uint64(len(text)))
+		*at[C.uint64_t](noteSize) = u64(uint64(len(text)))
 		return nil
 	})
 }
@@ -234,29 +236,29 @@ func retro_seq_window(engine C.uint64_t, seq, pos C.int32_t) C.int32_t {
 }
 
 //export retro_step_begin
-func retro_step_begin(engine C.uint64_t, rows *C.struct_retro_row, n, threads C.uint32_t) C.int32_t {
+func retro_step_begin(engine C.uint64_t, rows C.uintptr_t, n, threads C.uint32_t) C.int32_t {
 	return call(engine, func(e *retro.Engine) error {
-		if rows == nil || n > retro.MaxRows || threads > retro.MaxThreads {
+		if rows == 0 || n > retro.MaxRows || threads > retro.MaxThreads {
 			return argument("retro_step_begin: rows must not be NULL, at most 4096 rows and 1024 threads")
 		}
 		lookAfterHandlers()
-		return e.StepBegin(unsafe.Slice((*retro.Row)(unsafe.Pointer(rows)), n), int(threads))
+		return e.StepBegin(unsafe.Slice(at[retro.Row](rows), n), int(threads))
 	})
 }
 
 //export retro_select
-func retro_select(engine C.uint64_t, attn *C.struct_retro_attn, ith, nth C.uint32_t) C.int32_t {
+func retro_select(engine C.uint64_t, attn C.uintptr_t, ith, nth C.uint32_t) C.int32_t {
 	return phase(engine, attn, ith, nth, false)
 }
 
 //export retro_attend
-func retro_attend(engine C.uint64_t, attn *C.struct_retro_attn, ith, nth C.uint32_t) C.int32_t {
+func retro_attend(engine C.uint64_t, attn C.uintptr_t, ith, nth C.uint32_t) C.int32_t {
 	return phase(engine, attn, ith, nth, true)
 }
 
 // phase is written out, unlike the others: it is called for every layer, and it
 // reads memory that only the host vouches for, so a fault becomes a panic.
-func phase(engine C.uint64_t, attn *C.struct_retro_attn, ith, nth C.uint32_t, selected bool) (code C.int32_t) {
+func phase(engine C.uint64_t, p C.uintptr_t, ith, nth C.uint32_t, selected bool) (code C.int32_t) {
 	if forked() {
 		return status(errForked)
 	}
@@ -265,6 +267,7 @@ func phase(engine C.uint64_t, attn *C.struct_retro_attn, ith, nth C.uint32_t, se
 	if s == nil {
 		return status(errHandle)
 	}
+	attn := at[C.struct_retro_attn](p)
 	if attn == nil || attn.struct_size < C.uint32_t(unsafe.Sizeof(*attn)) || nth > retro.MaxThreads {
 		return fail(s, argument("attn is NULL, or its struct_size is too small, or too many threads"))
 	}
@@ -274,7 +277,7 @@ func phase(engine C.uint64_t, attn *C.struct_retro_attn, ith, nth C.uint32_t, se
 	defer s.gate.leave(uint32(ith))
 	a := retro.Attn{
 		Layer: int(attn.layer), Rows: int(attn.n_row), Scale: float32(attn.scale),
-		Q: unsafe.Pointer(attn.q), Out: unsafe.Pointer(attn.out),
+		Q: field(unsafe.Pointer(&attn.q)), Out: field(unsafe.Pointer(&attn.out)),
 		QRow: uint64(attn.q_row), QHead: uint64(attn.q_head), OutRow: uint64(attn.out_row),
 	}
 	var err error
@@ -295,8 +298,9 @@ func retro_step_end(engine C.uint64_t, ok C.int32_t) C.int32_t {
 }
 
 //export retro_get_stats
-func retro_get_stats(engine C.uint64_t, stats *C.struct_retro_stats) C.int32_t {
+func retro_get_stats(engine C.uint64_t, to C.uintptr_t) C.int32_t {
 	return call(engine, func(e *retro.Engine) error {
+		stats := at[C.struct_retro_stats](to)
 		if stats == nil || stats.struct_size < C.uint32_t(unsafe.Offsetof(stats.tokens)) {
 			return argument("retro_get_stats: stats is NULL or its struct_size is too small")
 		}
@@ -312,7 +316,7 @@ func retro_get_stats(engine C.uint64_t, stats *C.struct_retro_stats) C.int32_t {
 			audited_heads: u64(s.AuditedHeads), kept_mass: u64(s.KeptMass), audit_bytes: u64(s.AuditBytes),
 		}
 		n := min(uint64(stats.struct_size), uint64(unsafe.Sizeof(known)))
-		copy(raw(unsafe.Pointer(stats), u64(n)), raw(unsafe.Pointer(&known), u64(n)))
+		copy(raw(to, u64(n)), unsafe.Slice((*byte)(unsafe.Pointer(&known)), n))
 		return nil
 	})
 }
@@ -320,7 +324,7 @@ func retro_get_stats(engine C.uint64_t, stats *C.struct_retro_stats) C.int32_t {
 func u64(n uint64) C.uint64_t { return C.uint64_t(n) }
 
 //export retro_summary
-func retro_summary(engine C.uint64_t, buf *C.char, cap C.uint32_t) C.int32_t {
+func retro_summary(engine C.uint64_t, buf C.uintptr_t, cap C.uint32_t) C.int32_t {
 	return value(engine, func(e *retro.Engine) (int, error) {
 		s := e.Stats()
 		return write(buf, cap, s.Summary()), nil
@@ -328,7 +332,7 @@ func retro_summary(engine C.uint64_t, buf *C.char, cap C.uint32_t) C.int32_t {
 }
 
 //export retro_error
-func retro_error(engine C.uint64_t, buf *C.char, cap C.uint32_t) (code C.int32_t) {
+func retro_error(engine C.uint64_t, buf C.uintptr_t, cap C.uint32_t) (code C.int32_t) {
 	defer rescue(&code, faults(), func(error) {})
 	return C.int32_t(write(buf, cap, errorText(uint64(engine))))
 }

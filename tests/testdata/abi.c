@@ -125,7 +125,7 @@ static void use(const char * options, int sparse) {
     CHECK(retro_open(&config, options, &engine, msg, sizeof(msg)) == RETRO_OK);
     CHECK(retro_add_layer(engine, &layer) == RETRO_OK);
     msg[0] = 'x';
-    CHECK(retro_plan(engine, NULL, msg, sizeof(msg)) == 1 && !msg[0]); /* no target */
+    CHECK(retro_plan(engine, NULL, msg, sizeof(msg)) == 1 && !msg[0]); /* all is set */
     CHECK(retro_max_window(engine) == 1);
     CHECK(retro_seq_next(engine, 0) == 0);
 
@@ -174,6 +174,9 @@ static void plan(void) {
     char msg[1024] = "";
     struct retro_config config = good_config();
     struct retro_layer  layer  = good_layer();
+    CHECK(retro_open(&config, NULL, &engine, NULL, 0) == RETRO_OK && retro_add_layer(engine, &layer) == RETRO_OK);
+    CHECK(retro_plan(engine, NULL, msg, sizeof(msg)) == 0 && strstr(msg, "plan: budget 1024, window 1 (nothing could be measured"));
+    CHECK(retro_max_window(engine) == 0 && retro_close(engine) == RETRO_OK);
     struct retro_passes passes = good_passes(), none = { sizeof(none), N_THREAD };
     CHECK(retro_open(&config, "target=quality,min_ctx=0,window=4", &engine, msg, sizeof(msg)) == RETRO_OK);
     CHECK(retro_plan(engine, NULL, msg, sizeof(msg)) == RETRO_ERR_STATE); /* no layers */
@@ -384,11 +387,11 @@ int main(int argc, char ** argv) {
     other.abi_version = 77;
     CHECK(retro_open(&other, "", &engine, sentence, sizeof(sentence)) == RETRO_ERR_ARGUMENT && strstr(sentence, "built for version 77 of the interface"));
     CHECK(argc < 2 || strstr(retro_version(), argv[1])); /* the instruction set to expect */
-    use("", 0);
-    use("budget=64,min_ctx=0", 1);
+    use("budget=512,window=2,period=1", 0);
+    use("budget=64,window=2,period=1,min_ctx=0", 1);
     plan();
     garbage();
-    for (int i = 0; i < 200; i++) use(i % 2 ? "budget=64,min_ctx=0" : NULL, i % 2); /* opens and closes */
+    for (int i = 0; i < 200; i++) use(i % 2 ? "budget=64,window=2,period=1,min_ctx=0" : "budget=15%,window=2,period=2", i % 2); /* opens and closes */
     printf(failures ? "%d failures\n" : "ok\n", failures);
     return failures != 0;
 }
