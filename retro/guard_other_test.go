@@ -8,3 +8,5 @@ func unreadable(t *testing.T) []byte {
 	t.Skip("needs Linux")
 	return nil
 }
+
+func hugePages([]byte) {}
