@@ -2,7 +2,7 @@ package kernels
 
 import (
 	"math"
-	"slices"
+	"math/bits"
 )
 
 // TopK writes the indices of the len(dst) largest of x to dst, in ascending order.
@@ -61,7 +61,8 @@ func guess(x []float32, k int) float32 {
 	return keyFloat(key)
 }
 
-// topOf chooses from the candidates idx, which are ascending and include the best.
+// topOf chooses from the candidates idx, which are ascending and include the best. Nothing branches on a score: which
+// ones are chosen cannot be predicted.
 func topOf(dst []int32, idx []int32, x []float32, scratch []uint32) {
 	keys := scratch[:len(idx)]
 	for i, j := range idx {
@@ -76,15 +77,23 @@ func topOf(dst []int32, idx []int32, x []float32, scratch []uint32) {
 	}
 	ties, n := len(dst)-more, 0
 	for _, j := range idx {
+		if n == len(dst) {
+			break
+		}
 		key := sortKey(x[j])
-		if key < limit || key == limit && ties == 0 {
-			continue
+		dst[n] = j
+		better, tie := 0, 0
+		if key > limit {
+			better = 1
 		}
 		if key == limit {
-			ties--
+			tie = 1
 		}
-		dst[n] = j
-		n++
+		if ties <= 0 {
+			tie = 0
+		}
+		ties -= tie
+		n += better | tie
 	}
 }
 
@@ -94,10 +103,7 @@ func sortKey(x float32) uint32 {
 		return 0
 	}
 	b := math.Float32bits(x + 0)
-	if b>>31 != 0 {
-		return ^b
-	}
-	return b | 1<<31
+	return b ^ (uint32(int32(b)>>31) | 1<<31)
 }
 
 // keyFloat is the inverse of sortKey for keys that are not of NaN.
@@ -108,36 +114,33 @@ func keyFloat(key uint32) float32 {
 	return math.Float32frombits(^key)
 }
 
-// kthLargest returns the k-th largest of a, 1 <= k <= len(a), and disorders a.
+// kthLargest returns the k-th largest of a, 1 <= k <= len(a), and changes a. It counts how many lie in each of 256 parts of
+// their range, and goes on with the part that the k-th is in: four times at most.
 func kthLargest(a []uint32, k int) uint32 {
-	lo, hi := 0, len(a)-1
-	want := len(a) - k // index in ascending order
-	for depth := 0; hi-lo > 16; depth++ {
-		if depth == 64 { // an adversary's order; sorting bounds the time
-			break
+	for {
+		lo, hi := a[0], a[0]
+		for _, v := range a {
+			lo, hi = min(lo, v), max(hi, v)
 		}
-		m := medianOf3(a[lo], a[lo+(hi-lo)/2], a[hi])
-		i, j := lo-1, hi+1
-		for {
-			for i++; a[i] < m; i++ {
-			}
-			for j--; a[j] > m; j-- {
-			}
-			if i >= j {
-				break
-			}
-			a[i], a[j] = a[j], a[i]
+		if lo == hi {
+			return lo
 		}
-		if want <= j {
-			hi = j
-		} else {
-			lo = j + 1
+		shift := max(0, bits.Len32(hi-lo)-8)
+		var count [256]uint32
+		for _, v := range a {
+			count[(v-lo)>>shift&255]++
 		}
+		part := uint32(255)
+		for ; int(count[part]) < k; part-- {
+			k -= int(count[part])
+		}
+		n := 0
+		for _, v := range a {
+			a[n] = v
+			if (v-lo)>>shift == part {
+				n++
+			}
+		}
+		a = a[:n]
 	}
-	slices.Sort(a[lo : hi+1])
-	return a[want]
-}
-
-func medianOf3(a, b, c uint32) uint32 {
-	return max(min(a, b), min(max(a, b), c))
 }

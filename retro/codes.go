@@ -22,8 +22,8 @@ func (s *selection) scoreCodes(part int) {
 		for ; first+n < len(pages) && pages[first+n]/codePages == block; n++ {
 			slots[n] = pages[first+n] % codePages
 		}
-		if first+n < len(pages) {
-			s.fetchCodes(pages[first+n])
+		for i := first + n; i < len(pages) && i < first+2*n; i++ {
+			s.fetchCodes(pages[i])
 		}
 		page := int(block) * codePages
 		tiles := l.pages(s.q.s, 1, s.h, 0, page/blockPages)[page%blockPages/kernels.TilePages*kernels.TileBytes4(l.DK):]
