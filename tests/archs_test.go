@@ -18,8 +18,8 @@ func sqrt(n int) float64 { return math.Sqrt(float64(n)) }
 
 // architecture is a kind of model and what is special about its attention.
 type architecture struct {
-	name                                          string
-	bias, qkNorm, moe, gemma, softCap, swa, sinks bool
+	name                                                string
+	bias, qkNorm, moe, gemma, softCap, swa, sinks, gaps bool
 }
 
 var architectures = []architecture{
@@ -30,11 +30,12 @@ var architectures = []architecture{
 	{name: "gemma2", gemma: true, softCap: true, swa: true},
 	{name: "gemma3", gemma: true, qkNorm: true, swa: true},
 	{name: "gpt-oss", bias: true, moe: true, swa: true, sinks: true},
+	{name: "deci", gaps: true},
 }
 
 // fullLayers is how many layers attend to everything.
 func (a architecture) fullLayers() int {
-	if a.swa {
+	if a.swa || a.gaps {
 		return smallLayers / 2
 	}
 	return smallLayers

@@ -57,11 +57,16 @@ func smallModel(t *testing.T, a architecture) string {
 	g.Set("embedding_length", g.embd)
 	g.Set("block_count", smallLayers)
 	g.Set("feed_forward_length", g.ff)
-	g.Set("attention.head_count", g.head)
-	g.Set("attention.head_count_kv", g.kv)
 	g.Set("attention.key_length", g.dim)
 	g.Set("attention.value_length", g.dim)
 	g.Set("attention.layer_norm_rms_epsilon", 1e-6)
+	if a.gaps { // a layer without attention, and one with a matrix in its place
+		g.Set("attention.head_count", []int32{4, 0, 4, 4})
+		g.Set("attention.head_count_kv", []int32{2, 0, 0, 2})
+	} else {
+		g.Set("attention.head_count", g.head)
+		g.Set("attention.head_count_kv", g.kv)
+	}
 	if a.moe {
 		g.Set("expert_count", g.experts)
 		g.Set("expert_used_count", g.experts) // which of them a token takes would jump with a rounding error
@@ -81,12 +86,13 @@ func smallModel(t *testing.T, a architecture) string {
 		g.matrix("output.weight", 1, g.embd, smallVocab)
 	}
 	for i := range smallLayers {
-		g.block(fmt.Sprintf("blk.%d.", i), a)
+		g.block(i, a)
 	}
 	return g.write(t, a.name)
 }
 
-func (g *maker) block(p string, a architecture) {
+func (g *maker) block(layer int, a architecture) {
+	p := fmt.Sprintf("blk.%d.", layer)
 	const peak = 1.5 // of queries and keys: logits have a deviation of its square
 	norm := func(name string, mean float64, n int) { g.tensor(p+name+".weight", mean, 0.1, n) }
 	linear := func(name string, gain float64, bias bool, in int, out ...int) {
@@ -95,11 +101,15 @@ func (g *maker) block(p string, a architecture) {
 			g.tensor(p+name+".bias", 0, 0.3, out...)
 		}
 	}
-	norm("attn_norm", 1, g.embd)
-	linear("attn_q", peak, a.bias, g.embd, g.head*g.dim)
-	linear("attn_k", peak, a.bias, g.embd, g.kv*g.dim)
-	linear("attn_v", 1, a.bias, g.embd, g.kv*g.dim)
-	linear("attn_output", 1, a.sinks, g.head*g.dim, g.embd)
+	if !a.gaps || layer != 1 {
+		norm("attn_norm", 1, g.embd)
+		linear("attn_output", 1, a.sinks, g.head*g.dim, g.embd)
+	}
+	if !a.gaps || layer == 0 || layer == 3 {
+		linear("attn_q", peak, a.bias, g.embd, g.head*g.dim)
+		linear("attn_k", peak, a.bias, g.embd, g.kv*g.dim)
+		linear("attn_v", 1, a.bias, g.embd, g.kv*g.dim)
+	}
 	if a.qkNorm {
 		norm("attn_q_norm", peak, g.dim)
 		norm("attn_k_norm", peak, g.dim)

@@ -1,0 +1,96 @@
+package tests
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// What cannot be sparse keeps its cache where it is without the feature, and it is said why: a server of embeddings, and the
+// context of a draft model beside a target whose cache is in host memory.
+func TestCachesStayInPlace(t *testing.T) {
+	remote, host := regexp.MustCompile(`RPC0\S* KV buffer size`), regexp.MustCompile(`CPU\S* KV buffer size`)
+	for _, c := range []struct {
+		name, said   string
+		host, remote int
+		args         []string
+	}{
+		{"embeddings", "--retro-attn is off, and the KV cache is where it is without it: embeddings", 0, 1, []string{"--embeddings", "--pooling", "last"}},
+		{"draft", "", 1, 1, []string{"--spec-type", "draft-simple", "--spec-draft-model", setting(t, "RETRO_MODEL"), "--spec-draft-ngl", "99"}},
+		{"neither", "", 1, 0, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "log")
+			s := startServer(t, 1, append(c.args, append([]string{"-c", "512", "--rpc", startRPC(t), "-ngl", "99", "--fit", "off",
+				"--log-file", file, "-lv", "4", "--no-warmup"}, sparsely...)...)...)
+			require.NoError(t, s.kill())
+			log, err := os.ReadFile(file)
+			require.NoError(t, err)
+			assert.Len(t, host.FindAll(log, -1), c.host, "%s", log)
+			assert.Len(t, remote.FindAll(log, -1), c.remote, "%s", log)
+			assert.Contains(t, string(log), c.said)
+		})
+	}
+}
+
+// Tokens that are sampled in the graph are sparse like others, and so are those of slots beside them. With everything in the
+// budget, window and all, they are those of stock llama.cpp.
+func TestServerBackendSampling(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts three servers")
+	}
+	ask := func(q *asked, url string, slot int, backend bool) (c completion) {
+		assert.NoError(t, post(url+"/completion", map[string]any{"prompt": q.prompt, "n_predict": q.predict, "temperature": 0.5, "seed": 7,
+			"top_k": 5, "samplers": []string{"top_k", "temperature"}, "cache_prompt": false, "ignore_eos": true, "return_tokens": true,
+			"id_slot": slot, "backend_sampling": backend}, &c))
+		assert.Len(t, c.Tokens, q.predict)
+		return c
+	}
+	off := startServer(t, 2, "-fa", "on", "-bs")
+	q := counting(t, off.url, 15, 48)
+	want := ask(q, off.url, 0, true)
+	require.NoError(t, off.kill())
+
+	exact := startServer(t, 2, append(exactly, "-bs")...)
+	got := ask(q, exact.url, 0, true)
+	require.NoError(t, exact.kill())
+	require.Equal(t, want.Content, got.Content)
+	require.Equal(t, q.predict-1, got.Timings.Tokens)
+
+	sparse := startServer(t, 2, append(sparsely, "-bs")...)
+	alone := ask(q, sparse.url, 0, true)
+	require.Equal(t, q.predict-1, alone.Timings.Sparse)
+	require.NotZero(t, alone.Timings.Corrections)
+	var both [2]completion
+	var wg sync.WaitGroup
+	for slot := range both {
+		wg.Go(func() { both[slot] = ask(q, sparse.url, slot, slot == 1) })
+	}
+	wg.Wait()
+	last := ask(q, sparse.url, 0, false)
+	require.Equal(t, q.predict-1, last.Timings.Sparse)
+	require.Regexp(t, sparseLine, last.Retro.Summary)
+	m := sparseLine.FindStringSubmatch(last.Retro.Summary)
+	require.Equal(t, m[1], m[2], "every token of every slot is sparse")
+}
+
+// Keys in BF16 cannot be rotated, which ends stock llama.cpp: a text that outgrows its context stops there, and it is said why.
+func TestServerShiftOfBF16(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "log")
+	s := startServer(t, 1, append([]string{"-c", "256", "--context-shift", "-ctk", "bf16", "-ctv", "bf16", "--log-file", file}, sparsely...)...)
+	q := counting(t, s.url, 8, 120)
+	for range 2 {
+		r, err := q.ask(t.Context(), s.url, 0)
+		require.NoError(t, err)
+		require.Less(t, r.predicted, q.predict)
+		require.NotZero(t, r.timings.Sparse)
+	}
+	log, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Contains(t, string(log), "positions cannot be shifted, as K is kept in BF16")
+}
