@@ -72,11 +72,10 @@ func TestServerBackendSampling(t *testing.T) {
 		wg.Go(func() { both[slot] = ask(q, sparse.url, slot, slot == 1) })
 	}
 	wg.Wait()
-	last := ask(q, sparse.url, 0, false)
-	require.Equal(t, q.predict-1, last.Timings.Sparse)
-	require.Regexp(t, sparseLine, last.Retro.Summary)
-	m := sparseLine.FindStringSubmatch(last.Retro.Summary)
-	require.Equal(t, m[1], m[2], "every token of every slot is sparse")
+	for _, c := range both {
+		require.GreaterOrEqual(t, c.Timings.Tokens, q.predict-1)
+		require.Equal(t, c.Timings.Tokens, c.Timings.Sparse, "of both slots")
+	}
 }
 
 // Keys in BF16 cannot be rotated, which ends stock llama.cpp: a text that outgrows its context stops there, and it is said why.
