@@ -85,21 +85,24 @@ func (cmd testCmd) groups() []group {
 	if cmd.Match != "" {
 		return []group{{name: "end to end", run: cmd.matching}}
 	}
+	// What the unit tests have run in full runs again in another way, with fewer cases unless there is time.
+	again := cmd
+	again.Short = !cmd.Long
 	all := []group{
 		{name: "vet", run: vet},
 		{name: "unit tests", run: cmd.unit, must: true},
-		{name: "noasm", run: cmd.goTest("noasm", nil, "-tags", "noasm", "./kernels/...", "./retro/..."), must: true},
-		{name: "race", run: cmd.goTest("race", []string{"CGO_ENABLED=1"}, "-race", "./kernels/...", "./retro/..."), must: true},
+		{name: "noasm", run: again.goTest("noasm", nil, "-tags", "noasm", "./kernels/...", "./retro/..."), must: true},
+		{name: "race", run: again.goTest("race", []string{"CGO_ENABLED=1"}, "-race", "./kernels/...", "./retro/..."), must: true},
 		{name: "fuzz", run: cmd.fuzz, must: true},
 	}
 	// The kernels' own tests compare all levels; the engine runs on the best unless told. That is read before the go command
 	// notes what a test reads, so it would take the results of another level for these.
 	for _, isa := range kernels.ISAs() {
 		if isa != kernels.ISA() {
-			all = append(all, group{name: "isa " + isa, run: cmd.goTest("isa "+isa, []string{"RETRO_ISA=" + isa}, "-count=1", "./retro/..."), must: true})
+			all = append(all, group{name: "isa " + isa, run: again.goTest("isa "+isa, []string{"RETRO_ISA=" + isa}, "-count=1", "./retro/..."), must: true})
 		}
 	}
-	return append(append(all, cmd.arm64()...),
+	return append(append(all, again.arm64()...),
 		group{name: "llama.cpp", run: cmd.integration, must: true}, group{name: "upstream", run: cmd.upstream, must: true})
 }
 

@@ -80,6 +80,8 @@ func keep(rng *rand.Rand, work int) bool {
 		budget = 250
 	case runtime.GOARCH != "amd64": // perhaps emulated
 		budget = 8_000
+	case testing.Short():
+		budget = 2_500
 	}
 	return work <= budget || rng.IntN(work) < budget
 }

@@ -65,7 +65,11 @@ func checkUnion(h *host) func(layer int, rows []Row, out []float32) {
 }
 
 func TestUnionInvariant(t *testing.T) {
-	for trial := range 64 {
+	trials := 64
+	if testing.Short() {
+		trials = 16
+	}
+	for trial := range trials {
 		rng := rand.New(rand.NewPCG(uint64(trial), 9))
 		opt := testOptions()
 		opt.Page = []int{8, 16, 32}[rng.IntN(3)]

@@ -326,9 +326,12 @@ func (w *world) compareSelection(layer int) {
 
 func TestModel(t *testing.T) {
 	const perWorld = 500
-	total := map[string]int{}
+	total, ops := map[string]int{}, *modelOps
+	if testing.Short() {
+		ops /= 5
+	}
 	var st Stats
-	for n := 0; n < *modelOps; n += perWorld {
+	for n := 0; n < ops; n += perWorld {
 		w := newWorld(t, uint64(n))
 		ok := t.Run(fmt.Sprintf("world %d", n/perWorld), func(t *testing.T) {
 			w.t = t
@@ -353,6 +356,6 @@ func TestModel(t *testing.T) {
 	for _, op := range []string{"prefill", "truncate", "remove", "copy", "shift", "defragment", "fail", "keep", "reload", "wrong", "decode"} {
 		require.NotZero(t, total[op], op)
 	}
-	require.Greater(t, int(st.SparseTokens), *modelOps/4)
+	require.Greater(t, int(st.SparseTokens), ops/4)
 	require.NotZero(t, st.CorrectedTokens)
 }

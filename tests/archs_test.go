@@ -20,6 +20,7 @@ func sqrt(n int) float64 { return math.Sqrt(float64(n)) }
 type architecture struct {
 	name                                                string
 	bias, qkNorm, moe, gemma, softCap, swa, sinks, gaps bool
+	words                                               bool // it has a vocabulary, which programs need
 }
 
 var architectures = []architecture{

@@ -204,7 +204,7 @@ func TestServerTakesOver(t *testing.T) {
 	sparse, again := run(sparsely...), run(sparsely...)
 	require.Equal(t, sparse[0].steps, sparse[1].steps, "after one that hung up")
 	for i := range off {
-		requireAlike(t, off[i], exact[i], soakMean)
+		requireAlike(t, off[i], exact[i], languageBounds.mean)
 		require.Equal(t, off[i].timings.CacheN, sparse[i].timings.CacheN)
 		require.Equal(t, sparse[i].steps, again[i].steps)
 		a, b := sparse[i].timings.serverFigures, again[i].timings.serverFigures

@@ -51,8 +51,12 @@ func (g *maker) write(t *testing.T, name string) string {
 // soft-cap bends the usual logit and its sinks take a good part of the sum, so that a mistake in any of them shows.
 func smallModel(t *testing.T, a architecture) string {
 	g := &maker{File: gguf.New(a.name), random: rand.New(rand.NewPCG(1, 2)), embd: 128, head: 4, kv: 2, dim: 32, ff: 128, experts: 4}
-	g.Set("tokenizer.ggml.model", "no_vocab")
-	g.Set("vocab_size", smallVocab)
+	if a.words {
+		g.wordVocab()
+	} else {
+		g.Set("tokenizer.ggml.model", "no_vocab")
+		g.Set("vocab_size", smallVocab)
+	}
 	g.Set("context_length", 4096)
 	g.Set("embedding_length", g.embd)
 	g.Set("block_count", smallLayers)
@@ -89,6 +93,20 @@ func smallModel(t *testing.T, a architecture) string {
 		g.block(i, a)
 	}
 	return g.write(t, a.name)
+}
+
+// wordVocab has words, behind the tokens for what is unknown, begins and ends.
+func (g *maker) wordVocab() {
+	tokens, types := []string{"<unk>", "<s>", "</s>"}, []int32{2, 3, 3}
+	for i := len(tokens); i < smallVocab; i++ {
+		tokens, types = append(tokens, fmt.Sprintf("w%d ", i)), append(types, 1)
+	}
+	g.Set("tokenizer.ggml.model", "llama")
+	g.Set("tokenizer.ggml.bos_token_id", 1)
+	g.Set("tokenizer.ggml.eos_token_id", 2)
+	g.Set("tokenizer.ggml.tokens", tokens)
+	g.Set("tokenizer.ggml.scores", make([]float32, len(tokens)))
+	g.Set("tokenizer.ggml.token_type", types)
 }
 
 func (g *maker) block(layer int, a architecture) {

@@ -141,7 +141,7 @@ func TestWindowInPlace(t *testing.T) {
 	for _, c := range cases {
 		s := c.script(prose(t, m, 2000))
 		var want [][]float32
-		for _, w := range []int{1, 2, 4, 8} {
+		for _, w := range []int{1, 2, 8} {
 			t.Run(fmt.Sprintf("%s/window %d", c.name, w), func(t *testing.T) {
 				rows, st := playRetro(t, m, contextParams(c.seqs, c.unified), fmt.Sprintf("budget=100000,min_ctx=0,always=1,window=%d", w), s)
 				if w == 1 {
@@ -200,6 +200,9 @@ func TestLibraryFailsMidway(t *testing.T) {
 	stub := filepath.Join(t.TempDir(), "libretroattn.so.1")
 	run(t, cc, "-shared", "-fPIC", "-I../capi", "-o", stub, "testdata/stub.c")
 	for _, c := range cases {
+		if c.name != "one sequence" && c.name != "mixed batches, streams" { // TestEveryCallFails has the others
+			continue
+		}
 		s := c.script(prose(t, m, 2000))
 		stock := c.stock(t, "RETRO_MODEL", s)
 		j := c.job(t, "RETRO_PATCHED_DIR", "RETRO_MODEL", s)

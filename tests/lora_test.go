@@ -45,12 +45,12 @@ func TestServerAdapter(t *testing.T) {
 	require.NoError(t, off.kill())
 	d, err := differs(wantPlain, want)
 	require.NoError(t, err)
-	require.Greater(t, d.worst, 2*soakStep, "the adapter changes too little to be missed")
+	require.Greater(t, d.worst, 2*languageBounds.step, "the adapter changes too little to be missed")
 
 	exact := startServer(t, 1, append(exactly, "--lora", path)...)
 	// Random weights make more of rounding: with this adapter stock llama.cpp is off by 0.05 itself without flash attention.
-	requireAlike(t, want, q.must(t, exact.url), 4*soakMean)
-	requireAlike(t, wantPlain, plain(q).must(t, exact.url), soakMean)
+	requireAlike(t, want, q.must(t, exact.url), 4*languageBounds.mean)
+	requireAlike(t, wantPlain, plain(q).must(t, exact.url), languageBounds.mean)
 	require.NoError(t, exact.kill())
 
 	bare := startServer(t, 1, sparsely...)

@@ -127,7 +127,7 @@ func background(t *testing.T, up func() bool, path string, args ...string) *exec
 		cmd.Process.Kill()
 		cmd.Wait()
 		if t.Failed() {
-			t.Log(log.String())
+			t.Log(tail(log.String(), 20000))
 		}
 	})
 	require.Eventually(t, up, 2*time.Minute, 100*time.Millisecond, "%s does not start", path)

@@ -16,7 +16,10 @@ import (
 // metrics are the values that /metrics tells now.
 func metrics(t *testing.T, url string) map[string]float64 {
 	t.Helper()
-	r, err := http.Get(url + "/metrics")
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/metrics", nil)
+	require.NoError(t, err)
+	request.Close = true // the server ends idle connections, which a client that keeps them notices too late
+	r, err := http.DefaultClient.Do(request)
 	require.NoError(t, err)
 	defer r.Body.Close()
 	require.Equal(t, http.StatusOK, r.StatusCode)

@@ -39,7 +39,7 @@ func requireAlike(t *testing.T, want, got reply, mean float64) {
 	d, err := differs(want, got)
 	require.NoError(t, err)
 	t.Logf("%d of %d tokens compared: log-probability off by %.2g in the mean and %.2g at most", d.steps, len(want.steps), d.sum/float64(d.steps), d.worst)
-	require.Less(t, d.worst, soakStep)
+	require.Less(t, d.worst, languageBounds.step)
 	require.Less(t, d.sum/float64(d.steps), mean)
 }
 
@@ -56,7 +56,7 @@ func TestServerContextShift(t *testing.T) {
 	exact := startServer(t, 1, append(args, exactly...)...)
 	got := q.must(t, exact.url)
 	require.NoError(t, exact.kill())
-	requireAlike(t, want, got, soakMean)
+	requireAlike(t, want, got, languageBounds.mean)
 	require.Equal(t, q.predict-1, got.timings.Tokens)
 	require.Zero(t, got.timings.Sparse)
 
