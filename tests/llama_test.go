@@ -57,6 +57,7 @@ func playRetro(t *testing.T, m *bridge.Model, p bridge.ContextParams, options st
 	require.NoError(t, err)
 	st, err := ctx.RetroStats()
 	require.NoError(t, err)
+	t.Logf("seen: memory per sequence: %.3f kB", float64(st.SummaryBytes+st.RingBytes)/1e3/float64(max(1, p.Seqs)))
 	return rows, st
 }
 
@@ -85,6 +86,9 @@ func TestOffIsStock(t *testing.T) {
 			require.NoError(t, err)
 			require.True(t, same(stock, off), "on before")
 
+			if c.seqs > 1 && c.name != "mixed batches, unified" { // the same failure, whatever is decoded then
+				return
+			}
 			j := c.job(t, "RETRO_PATCHED_DIR", "RETRO_MODEL", s)
 			require.True(t, same(stock, j.start(t, "LLAMA_RETRO_ATTN=budget=0")), "bad option in the environment")
 			require.True(t, same(stock, j.start(t, "LLAMA_RETRO_ATTN=", "LLAMA_RETRO_LIB=/nonexistent.so")), "missing library")
