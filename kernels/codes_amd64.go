@@ -22,7 +22,12 @@ func addr(x []float32) *float32 {
 }
 
 func encodeCodes(dst []byte, bits int, x, mean, sd []float32) {
-	encodeCodesGeneric(dst, bits, x, mean, sd)
+	if level == isaGeneric || len(x) == 0 {
+		encodeCodesGeneric(dst, bits, x, mean, sd)
+		return
+	}
+	clear(dst)
+	encodeYMM(&dst[0], bits, &x[0], &mean[0], &sd[0], len(mean), len(x)/len(mean))
 }
 
 func scoreCodes(dst []float32, ldDst int, q []float32, rows, d, bits int, tiles, codes []byte, pages []int32) {
@@ -61,3 +66,6 @@ func scoreCodesZMM(dst *float32, ldDst int, q *float32, rows, d, bits int, tiles
 
 //go:noescape
 func scoreCodesYMM(dst *float32, ldDst int, q *float32, rows, d, bits int, tiles, codes *byte, pages *int32, n, codeBytes, ahead int)
+
+//go:noescape
+func encodeYMM(dst *byte, bits int, x, mean, sd *float32, d, n int)
