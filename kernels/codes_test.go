@@ -175,7 +175,7 @@ func (c *codesCase) estimates(t *testing.T, row []float32, page int) (dst [16]fl
 	for i, m := range mean {
 		a += x[i] * m
 	}
-	base := float32(a) * float32(scale*scaleMean)
+	base := float32(float32(a) * float32(scale*scaleMean)) // converted, so that it is rounded
 	factor := float32(scaleY*scaleSd) * []float32{0.8, 0.5}[c.bits-1]
 	codes := c.codes[page*CodeBytes(c.bits, c.d):]
 	for tok := range dst {

@@ -164,15 +164,3 @@ func above(dst []int32, x []float32, t float32) int {
 	}
 	return aboveNEON(&dst[0], &x[0], len(x), t)
 }
-
-func scan4(mean, spread []float32, ld int, q []float32, rows, d int, tiles []byte, n int) {
-	scan4Generic(mean, spread, ld, q, rows, d, tiles, n)
-}
-
-func encodeCodes(dst []byte, bits int, x, mean, sd []float32) {
-	encodeCodesGeneric(dst, bits, x, mean, sd)
-}
-
-func scoreCodes(dst []float32, ldDst int, q []float32, rows, d, bits int, tiles, codes []byte, pages []int32) {
-	scoreCodesGeneric(dst, ldDst, q, rows, d, bits, tiles, codes, pages)
-}

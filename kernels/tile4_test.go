@@ -68,7 +68,7 @@ func checkSummary4(t *testing.T, tile []byte, slot int, mean, sd []float32) {
 	checkScale(t, scale, m, 15)
 	about := make([]float32, d)
 	for c := range about {
-		about[c] = float32(math.Hypot(float64(sd[c]), float64(mean[c]-scale*float32(ints[c]))))
+		about[c] = float32(math.Hypot(float64(sd[c]), float64(mean[c]-float32(scale*float32(ints[c])))))
 		if m != m {
 			about[c] = nan32
 		}
