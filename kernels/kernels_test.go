@@ -58,6 +58,7 @@ func TestNoAllocation(t *testing.T) {
 	f := func(n int) []float32 { return make([]float32, n) }
 	dst, q, x, acc, w, long := f(rows*n), f(rows*(d+2)), f(n*d), f(rows*d), f(rows*n), f(2000)
 	h, tiles, best, scratch := make([]uint16, d), make([]byte, 3*TileBytes(d)), make([]int32, 20), make([]uint32, 4000)
+	tiles4, codes, q4, qc := make([]byte, 3*TileBytes4(d)), make([]byte, 2*CodeBytes(2, d)), f(rows*ScanLen4(d)), f(rows*CodeQueryLen(d))
 	var sink float32
 	list := map[string]func(){
 		"SoftmaxRow":  func() { _, sink = SoftmaxRow(w, 0) },
@@ -71,6 +72,13 @@ func TestNoAllocation(t *testing.T) {
 		"Pack":        func() { Pack(tiles, 3, x[:d], Signed) },
 		"ScanQueries": func() { ScanQueries(q, x, rows, d) },
 		"Scan":        func() { Scan(dst, n, q, rows, d, tiles, n, Signed) },
+		"Pack4":       func() { Pack4(tiles4, 3, x[:d], acc[:d]) },
+		"Unpack4":     func() { Unpack4(acc[:d], acc[d:2*d], tiles4, 3) },
+		"Queries4":    func() { ScanQueries4(q4, x, rows, d) },
+		"Scan4":       func() { Scan4(dst, w, n, q4, rows, d, tiles4, n) },
+		"EncodeCodes": func() { EncodeCodes(codes, 2, x[:16*d], acc[:d], acc[d:2*d]) },
+		"CodeQueries": func() { CodeQueries(qc, x, rows, d) },
+		"ScoreCodes":  func() { ScoreCodes(dst, 37, qc, rows, d, 2, tiles4, codes, cells[n-2:]) },
 		"MaxInto":     func() { MaxInto(acc, x) },
 		"MaxAddSqrt":  func() { MaxAddSqrt(acc, x, 2, x) },
 		"TopK":        func() { TopK(best, long, scratch) },
