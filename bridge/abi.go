@@ -79,6 +79,7 @@ type api struct {
 	retroAttnError   func(ctx uintptr) string
 	retroAttnPlan    func(ctx uintptr) string
 	retroAttnSummary func(ctx uintptr) string
+	retroAttnStats   func(ctx uintptr, stats *cRetroStats) bool
 	retroAttnABI     func() string
 	retroABIVersion  func() uint32
 	retroVersion     func() string
@@ -168,6 +169,7 @@ func (a *api) patchSymbols() []symbol {
 		{"llama_retro_attn_error", &a.retroAttnError},
 		{"llama_retro_attn_plan", &a.retroAttnPlan},
 		{"llama_retro_attn_summary", &a.retroAttnSummary},
+		{"llama_retro_attn_get_stats", &a.retroAttnStats},
 		{"llama_retro_attn_abi", &a.retroAttnABI},
 	}
 }

@@ -123,6 +123,22 @@ func (c *Context) RetroStats() (Stats, error) {
 	return stats, nil
 }
 
+// RetroPasses returns how many of the Decodes decoded tokens with sparse attention, and in how many passes through the
+// model: one for each, however many sequences there are, unless their rows do not fit ContextParams.UBatch. ErrRetroOff
+// where sparse attention is not enabled.
+func (c *Context) RetroPasses() (steps, passes uint64, err error) {
+	if err := c.enter(); err != nil {
+		return 0, 0, err
+	}
+	defer c.leave()
+	if _, err := c.engine(); err != nil {
+		return 0, 0, err
+	}
+	var stats cRetroStats
+	c.lib.retroAttnStats(c.ptr, &stats)
+	return stats.steps, stats.ubatches, nil
+}
+
 // RetroSummary returns the counters as one line for people, with the reason where no token was sparse, "" where sparse attention is not enabled.
 func (c *Context) RetroSummary() string {
 	if c.enter() != nil {

@@ -109,6 +109,13 @@ type cTokenDataArray struct {
 	sorted   bool
 }
 
+// cRetroStats is llama_retro_attn_stats, of which only the last two are not in retro_stats.
+type cRetroStats struct {
+	_        [11]uint64
+	steps    uint64
+	ubatches uint64
+}
+
 // The defaults are fetched into structs with room behind, so that a libllama whose structs have grown cannot write
 // past ours; what it writes there betrays it.
 type cModelDefaults struct {
@@ -155,9 +162,10 @@ const retroABI = 4
 
 // checkABI compares with what llama_retro_attn_abi of a patched libllama says about the same.
 func checkABI(version, library string) error {
-	here := fmt.Sprintf("llama=%s model_params=%d context_params=%d batch=%d chat_message=%d chain_params=%d token_data=%d token_data_array=%d retro_abi=%d",
+	here := fmt.Sprintf("llama=%s model_params=%d context_params=%d batch=%d chat_message=%d chain_params=%d token_data=%d token_data_array=%d retro_stats=%d retro_abi=%d",
 		version, unsafe.Sizeof(cModelParams{}), unsafe.Sizeof(cContextParams{}), unsafe.Sizeof(cBatch{}), unsafe.Sizeof(cChatMessage{}),
-		unsafe.Sizeof(cChainParams{}), unsafe.Sizeof(cTokenData{}), unsafe.Sizeof(cTokenDataArray{}), retroABI)
+		unsafe.Sizeof(cChainParams{}), unsafe.Sizeof(cTokenData{}), unsafe.Sizeof(cTokenDataArray{}),
+		unsafe.Sizeof(cRetroStats{}), retroABI)
 	if library != here {
 		return fmt.Errorf("%w: it was built with %q, this package with %q", ErrLayout, library, here)
 	}

@@ -157,6 +157,13 @@ func (r *ring) truncate(keep int) {
 
 func (r *ring) reset() { r.truncate(0) }
 
+// retire ends the window of all tokens, and keeps count of their exposure.
+func (r *ring) retire(st *Stats) {
+	for ; r.n > 0; r.n-- {
+		r.back(r.n).leave(st)
+	}
+}
+
 // leave books what the token has seen and makes its data invalid.
 func (s *ringSlot) leave(st *Stats) {
 	if s.sparse {

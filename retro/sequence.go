@@ -83,6 +83,10 @@ func (e *Engine) SeqExtend(id int, pos, cell []int32) error {
 	if len(s.pos)+len(pos) > e.cfg.Cells {
 		return argumentf("sequence %d: %d entries do not fit in %d cells", id, len(s.pos)+len(pos), e.cfg.Cells)
 	}
+	if len(pos) > 0 { // what is decoded next is not next to the window, and begins one as if it were the first
+		s.ring.retire(&e.stats)
+		s.since = 0
+	}
 	s.pos = append(s.pos, pos...)
 	s.cell = append(s.cell, cell...)
 	return nil

@@ -28,7 +28,7 @@ func TestFailureInsideStep(t *testing.T) {
 					for _, layer := range []int{0, a.fullLayers() - 1} {
 						t.Run(fmt.Sprintf("%s/unified %v/window %d/%s %d", a.name, unified, window, where, layer), func(t *testing.T) {
 							got, log := j.startAndListen(t, "LLAMA_RETRO_LIB="+faulty, "FAULTY_LIB="+library(t), "FAULTY_AT="+where,
-								fmt.Sprintf("LLAMA_RETRO_ATTN=budget=16,page=8,local=16,min_ctx=0,window=%d,period=%d", window, window),
+								fmt.Sprintf("LLAMA_RETRO_ATTN=budget=16,local=16,min_ctx=0,window=%d,period=%d", window, window),
 								fmt.Sprintf("FAULTY_STEP=%d", window-1), fmt.Sprintf("FAULTY_LAYER=%d", layer))
 							require.Contains(t, log, where+" failed\n")
 							before := 3 + 3*(window-1) // rows
