@@ -11,7 +11,7 @@ import (
 type benchCase struct {
 	kernel  string
 	typ     kernels.Type
-	packed  bool // 8-bit summaries, which are no type of a cache
+	packed  string // what is no type of a cache: u8 and u4 summaries, r1 and r2 residual codes
 	dim     int
 	rows    int // query rows that share the keys and values; for topk how many are chosen
 	set     string
@@ -33,8 +33,8 @@ func (c benchCase) String() string {
 }
 
 func (c benchCase) typeName() string {
-	if c.packed {
-		return "u8"
+	if c.packed != "" {
+		return c.packed
 	}
 	return c.typ.String()
 }
@@ -67,6 +67,7 @@ var (
 	benchDims = []int{64, 128, 256}
 	benchRows = []int{1, 3, 8, 24}
 	scanRows  = []int{1, 3, 8}
+	codeRows  = []int{1, 3, 6, 8, 24}
 	topCounts = []int{16, 256}
 
 	denseTypes = []kernels.Type{kernels.F16, kernels.Q8_0, kernels.Q4_0}
@@ -106,7 +107,14 @@ func benchPlan(threads []int) []benchCase {
 		for _, rows := range scanRows {
 			c := benchCase{typ: kernels.F16, dim: d, rows: rows, threads: first}
 			for _, set := range []string{setMemory, setL2} {
-				plan = append(plan, c.as("scan", set), c.as("scan16", set))
+				plan = append(plan, c.as("scan", set), c.as("scan4", set), c.as("scan16", set))
+			}
+		}
+		for _, bits := range []string{"r1", "r2"} {
+			for _, rows := range codeRows {
+				for _, set := range []string{setMemory, setL2} {
+					plan = append(plan, benchCase{kernel: "codes", packed: bits, dim: d, rows: rows, threads: first, set: set})
+				}
 			}
 		}
 	}
@@ -123,6 +131,6 @@ func benchPlan(threads []int) []benchCase {
 
 func (c benchCase) as(kernel, set string) benchCase {
 	c.kernel, c.set = kernel, set
-	c.packed = kernel == "scan"
+	c.packed = map[string]string{"scan": "u8", "scan4": "u4"}[kernel]
 	return c
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"math/rand/v2"
 	"slices"
-	"unsafe"
 
 	"retroattn/kernels"
 	"retroattn/kernels/peak"
@@ -112,70 +111,6 @@ func cellList(n int) []int32 {
 
 func blockOf(cells []int32, block int) []int32 {
 	return cells[block*blockCols : min(len(cells), (block+1)*blockCols)]
-}
-
-// scanPages is the number of pages whose summaries lie together: those of 8192 tokens.
-const scanPages = 512
-
-// scan measures the scoring of page summaries of 8 or 16 bits.
-func (b *bench) scan(c benchCase) (benchResult, error) {
-	set, err := b.summaries(c)
-	if err != nil {
-		return benchResult{}, err
-	}
-	d, rows, t := c.dim, c.rows, b.team[c.threads]
-	q := normals(rows*d, 3)
-	if c.packed {
-		packed := make([]float32, rows*kernels.ScanLen(d))
-		kernels.ScanQueries(packed, q, rows, d)
-		q = packed
-	}
-	workers := make([]worker, t.n)
-	for i := range workers {
-		workers[i] = worker{q: slices.Clone(q), out: make([]float32, rows*scanPages)}
-	}
-	pages := cellList(scanPages)
-	score := func(w *worker, p []byte) {
-		cache := kernels.Cache{Type: kernels.F16, Dim: d, Base: unsafe.Pointer(&p[0]), Stride: uintptr(2 * d)}
-		kernels.Dot(w.out, scanPages, w.q, rows, &cache, pages)
-	}
-	if c.packed {
-		score = func(w *worker, p []byte) {
-			kernels.Scan(w.out, scanPages, w.q, rows, d, p, scanPages, kernels.Signed)
-		}
-	}
-	ours := &contender{run: func(first, n int) {
-		t.do(func(ith int) {
-			for u := first; u < first+n; u++ {
-				planes := set.unit(u)
-				for _, p := range planes[len(planes)*ith/t.n : len(planes)*(ith+1)/t.n] {
-					score(&workers[ith], p)
-				}
-			}
-		})
-	}}
-	read := b.reader(set, t)
-	if err := b.race(set.units(), ours, read); err != nil {
-		return benchResult{}, err
-	}
-	return b.result(c, set, ours, read, float64(2*d*rows*scanPages*set.perUnit)), nil
-}
-
-// summaries are planes of scanPages pages, in tiles of bytes or in F16.
-func (b *bench) summaries(c benchCase) (*planeSet, error) {
-	d, x := c.dim, normals(scanPages*c.dim, 2)
-	size := b.setBytes(c.set, c.threads)
-	if !c.packed {
-		return b.planesFor(2*len(x), size, func(p []byte) {
-			kernels.ToF16(unsafe.Slice((*uint16)(unsafe.Pointer(&p[0])), len(x)), x)
-		})
-	}
-	tile := kernels.TileBytes(d)
-	return b.planesFor(scanPages/kernels.TilePages*tile, size, func(p []byte) {
-		for i := range scanPages {
-			kernels.Pack(p[i/kernels.TilePages*tile:], i%kernels.TilePages, x[i*d:(i+1)*d], kernels.Signed)
-		}
-	})
 }
 
 const topScores = 1 << 16

@@ -25,8 +25,10 @@ func place(r benchResult) (title string, keys, line []string, panel string) {
 	switch r.Name {
 	case "dot", "acc":
 		return fmt.Sprintf("dot and acc, %s, %s", r.Set, threadCount(r.Threads)), keys, line, r.Name
-	case "scan", "scan16":
-		return fmt.Sprintf("scan of 8 and of 16 bits, %s, %s", r.Set, threadCount(r.Threads)), keys[1:], line[1:], r.Name
+	case "scan", "scan4", "scan16":
+		return fmt.Sprintf("scan of 8, 4 and 16 bits, %s, %s", r.Set, threadCount(r.Threads)), keys[1:], line[1:], r.Name
+	case "codes":
+		return "codes, " + threadCount(r.Threads), keys, line, r.Set
 	case "topk":
 		return "topk of 65536 scores", []string{"k"}, []string{strconv.Itoa(r.K)}, threadCount(r.Threads)
 	}
@@ -71,7 +73,7 @@ func arrange(results []benchResult) []*benchTable {
 
 // order puts what matters most first.
 func (t *benchTable) order() string {
-	for i, name := range []string{"dense", "attend", "dot", "scan", "topk"} {
+	for i, name := range []string{"dense", "attend", "dot", "scan", "codes", "topk"} {
 		if strings.HasPrefix(t.title, name) {
 			return strconv.Itoa(i)
 		}

@@ -40,7 +40,7 @@ func TestBenchPlan(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"scan/L2/u8/d64/rows3/threads1", "scan16/L2/f16/d64/rows3/threads1", "topk/L3/f32/k16/threads1", "dense/memory/f16/d64/rows3/threads2"} {
+	for _, name := range []string{"scan/L2/u8/d64/rows3/threads1", "scan16/L2/f16/d64/rows3/threads1", "scan4/L2/u4/d64/rows3/threads1", "codes/L2/r2/d128/rows6/threads1", "topk/L3/f32/k16/threads1", "dense/memory/f16/d64/rows3/threads2"} {
 		assert.Contains(t, names, name)
 	}
 	assert.Empty(t, benchPlan(nil))
@@ -257,7 +257,7 @@ func builtGGML(t *testing.T) *ggml {
 // The whole command, tiny, without ggml.
 func TestBenchKernels(t *testing.T) {
 	cmd := benchKernelsCmd{JSON: filepath.Join(t.TempDir(), "lines"), NoGGML: true, Quick: true, Runs: 2, Threads: []int{1, runtime.NumCPU() + 1},
-		Filter: regexp.MustCompile(`f16/d64/rows(1|3)|scan/.*/d64/rows1|topk`)}
+		Filter: regexp.MustCompile(`f16/d64/rows(1|3)|scan4?/.*/d64/rows1|codes/.*/d64/rows3|topk`)}
 	var out bytes.Buffer
 	a := &app{ctx: t.Context(), out: &out}
 	require.NoError(t, cmd.Run(a))
@@ -277,7 +277,7 @@ func TestBenchKernels(t *testing.T) {
 		assert.LessOrEqual(t, r["gbps_min"], r["gbps"])
 		assert.LessOrEqual(t, r["gbps"], r["gbps_max"])
 	}
-	assert.Equal(t, map[string]bool{"attend": true, "dot": true, "acc": true, "scan": true, "scan16": true, "topk": true, "dense": true}, seen)
+	assert.Equal(t, map[string]bool{"attend": true, "dot": true, "acc": true, "scan": true, "scan4": true, "scan16": true, "codes": true, "topk": true, "dense": true}, seen)
 	first, _, _ := strings.Cut(out.String(), "\n")
 	assert.Contains(t, first, kernels.ISA())
 	for line := range strings.Lines(out.String()[len(first):]) {

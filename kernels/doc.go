@@ -1,6 +1,6 @@
 // Package kernels holds the CPU kernels of sparse decode attention: products of
 // query rows with the keys of a cache, the running softmax, weighted sums of
-// values, scans of page summaries, and the choice of the best scores.
+// values, scans of page summaries, estimates of logits by residual codes, and the choice of the best scores.
 //
 // # What it owns
 //
@@ -29,6 +29,16 @@
 // the host filled its cache. A logit depends on its token and its row alone, and a
 // row of Acc on that row alone, bit for bit.
 //
+// # Choosing tokens
+//
+//	Scan4       per page: product with the mean, and with the spread
+//	MaxAddSqrt  scores of pages, of which TopK takes the best as candidates
+//	ScoreCodes  per token of these: an estimate of its logit
+//	TopK        the tokens to read
+//
+// Pack4 and EncodeCodes make what is scored of a page's keys. Tiles, codes and prepared rows are in layouts of their own; only
+// their sizes are of interest to others.
+//
 // # Instruction sets
 //
 //	avx512   amd64 with AVX-512 F, BW, DQ, VL and VNNI
@@ -47,7 +57,8 @@
 //
 // Queries for Q8_0 and Q4_0 keys are rounded to int8 per block of 32 channels, as ggml
 // does, and multiplied in integers. Queries for summaries are rounded to 14 bits,
-// 64*hi + lo, which leaves their 8 bits as the only loss. Values are multiplied as
+// 64*hi + lo, which leaves their 8 or 4 bits as the only loss. For residual codes they are rounded to int8: products of
+// query and spread of each page, rounded with a scale of their own, were tried and cost more than the product with the codes. Values are multiplied as
 // floats: rounding weights to 16 bits for VPDPWSSD was tried and gained nothing up to
 // 8 rows but a rounding error.
 //
@@ -79,6 +90,13 @@
 //
 // Scan, avx512: 16 pages in the lanes, two VPDPBUSD per row for 64 bytes, nothing to
 // convert; one prefetch of the next tile for each. avx2: VPMADDWD on even and odd bytes.
+//
+// Scan4, avx512: 4 pages in the lanes, 16 channels each, 4 VPDPBUSD per row for 64 bytes of mean and spread; q is broadcast by 16
+// bytes, and 4 vectors are folded once for 16 pages. So the summary of one page is in a few lines side by side.
+//
+// ScoreCodes decodes a page once for all rows: a code is looked up in a table of its channel that has levels times spread
+// (VPSHUFB, TBL), small integers. Then a row takes 1 VPDPBUSD (2 VPMADDUBSW with 2 VPADDW and what widens them, 4 SDOT) for 4 channels
+// of 16 tokens, without sums across lanes. For 128 channels decoding takes as long as 4 rows (avx512) or 2 (avx2).
 //
 // Why it is at the limit: F16 rows of 64 channels are 128 bytes and cost 64*rows
 // multiply-adds. A core of Zen 4 does 16 a cycle and reads 6 to 8 bytes of memory a
