@@ -82,6 +82,9 @@ func TestProgramsRefuse(t *testing.T) {
 		{[]string{"--retro-attn", "-ctk", "q5_0"}, "has K or V of q5_0: supported are f32, f16, bf16, q8_0 and q4_0"},
 		{[]string{"--retro-attn", "--override-kv", "llama.attention.causal=bool:false"}, "encoders and non-causal attention are not supported"},
 		{[]string{"--retro-lib", "/nonexistent/libretroattn.so.1"}, "/nonexistent/libretroattn.so.1 cannot be loaded"},
+		{[]string{"--retro-opts", "layer_budget=99:all"}, "option layer_budget=99:all: there is no layer 99, the attention layers are 0.."},
+		{[]string{"--retro-window", "2", "--retro-period", "3"}, "option period=3: must be 1..2, as window=2 limits it"},
+		{[]string{"--retro-opts", "dense_layers=2"}, "option dense_layers is gone: set layer_budget"},
 	} {
 		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
 			out, err := program(t, nil, "llama-completion", append(c.args, "-p", "Hello", "-n", "4", "-no-cnv", "-st", "-c", "512")...)
