@@ -54,7 +54,7 @@ func guess(x []float32, k int) float32 {
 	// The expected rank in the sample, plus three standard deviations.
 	want := float64(k) * float64(len(sample)) / float64(len(x))
 	rank := min(len(sample)-1, int(want+3*math.Sqrt(want)+2))
-	key := kthLargest(sample, rank+1)
+	key, _ := kthLargest(sample, rank+1)
 	if key == 0 {
 		return float32(math.Inf(-1))
 	}
@@ -68,14 +68,8 @@ func topOf(dst []int32, idx []int32, x []float32, scratch []uint32) {
 	for i, j := range idx {
 		keys[i] = sortKey(x[j])
 	}
-	limit := kthLargest(keys, len(dst))
-	more := 0
-	for _, j := range idx {
-		if sortKey(x[j]) > limit {
-			more++
-		}
-	}
-	ties, n := len(dst)-more, 0
+	limit, ties := kthLargest(keys, len(dst))
+	n := 0
 	for _, j := range idx {
 		if n == len(dst) {
 			break
@@ -114,16 +108,17 @@ func keyFloat(key uint32) float32 {
 	return math.Float32frombits(^key)
 }
 
-// kthLargest returns the k-th largest of a, 1 <= k <= len(a), and changes a. It counts how many lie in each of 256 parts of
+// kthLargest returns the k-th largest of a, 1 <= k <= len(a), and how many that are equal to it are among the k
+// largest. It changes a. It counts how many lie in each of 256 parts of
 // their range, and goes on with the part that the k-th is in: four times at most.
-func kthLargest(a []uint32, k int) uint32 {
+func kthLargest(a []uint32, k int) (key uint32, ties int) {
 	for {
 		lo, hi := a[0], a[0]
 		for _, v := range a {
 			lo, hi = min(lo, v), max(hi, v)
 		}
 		if lo == hi {
-			return lo
+			return lo, k
 		}
 		shift := max(0, bits.Len32(hi-lo)-8)
 		var count [256]uint32

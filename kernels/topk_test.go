@@ -156,8 +156,12 @@ func TestKthLargest(t *testing.T) {
 				x, k = misleading(n), 1
 			}
 			sorted := slices.Sorted(slices.Values(x))
-			if got, want := kthLargest(slices.Clone(x), k), sorted[n-k]; got != want {
-				t.Fatalf("n=%d k=%d: %d, want %d", n, k, got, want)
+			want, ties := sorted[n-k], 0
+			for i := n - k; i < n && sorted[i] == want; i++ {
+				ties++
+			}
+			if got, equal := kthLargest(slices.Clone(x), k); got != want || equal != ties {
+				t.Fatalf("n=%d k=%d: %d and %d equal, want %d and %d", n, k, got, equal, want, ties)
 			}
 		}
 	}
