@@ -57,3 +57,10 @@ func (f *fidelity) divergence(c Choice, tokens, wide float64) float64 {
 	}
 	return d * (1 - gain)
 }
+
+// Predicted is the KL divergence that a plan expects of options that leave nothing open, after a prompt of n tokens and
+// up to a factor that is the model's.
+func Predicted(o Options, n int) float64 {
+	m := Measured{Depth: n, Far: max(0, n-o.Local-o.Page)}
+	return m.divergence(&o, o.choice())
+}

@@ -146,7 +146,7 @@ func (s *school) resume(fresh bool) error {
 // write shows the results and leaves the report.
 func (o *options) write(out io.Writer, records []report.Record, model *bridge.Model, took time.Duration) error {
 	fmt.Fprintln(out)
-	if err := errors.Join(report.Table(out, records), report.PrintVerdicts(out, report.Verdicts(records))); err != nil {
+	if err := errors.Join(report.Table(out, records), report.PrintVerdicts(out, report.Verdicts(records)), report.PrintPredicted(out, records)); err != nil {
 		return err
 	}
 	path := filepath.Join(o.Out, "report.html")
