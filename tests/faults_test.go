@@ -138,7 +138,7 @@ func TestFewAddressesInLlama(t *testing.T) {
 	}
 	stock, log := complete("1600000") // where its runtime would have ended the process
 	require.Contains(t, log, "retro attention is off: ")
-	require.Contains(t, log, "it needs 2 GiB of addresses, raise the limit of ulimit -v")
+	require.Contains(t, log, "libretroattn needs 2 GiB of addresses, and the limit of this process leaves less: raise it with ulimit -v")
 	require.Contains(t, stock, "France is")
 	_, log = complete("unlimited")
 	require.NotContains(t, log, "retro attention is off: ")

@@ -43,8 +43,8 @@ func TestProgramsReport(t *testing.T) {
 	prompt := filepath.Join(t.TempDir(), "prompt.txt")
 	require.NoError(t, os.WriteFile(prompt, []byte(longPrompt(t)), 0o644))
 	common := []string{"-f", prompt, "-n", "24", "--temp", "0", "-c", "4096"}
-	flags := []string{"--retro-attn", "--retro-budget", "128", "--retro-window", "2", "--retro-period", "1", "--retro-page", "16",
-		"--retro-select", "pages", "--retro-min-ctx", "256", "--retro-opts", "local=64,layer_budget=0:all"}
+	flags := []string{"--retro-attn", "--retro-budget", "128", "--retro-window", "2", "--retro-period", "1",
+		"--retro-min-ctx", "256", "--retro-opts", "local=64,layer_budget=0:all"}
 	for _, c := range []struct {
 		name, program string
 		args, env     []string
@@ -74,8 +74,8 @@ func TestProgramsRefuse(t *testing.T) {
 	}{
 		{[]string{"--retro-budget", "0"}, "option budget=0: must be a whole number of tokens"},
 		{[]string{"--retro-window", "17"}, "option window=17: must be 1..16"},
-		{[]string{"--retro-page", "20"}, "option page=20: must be 8, 16 or 32"},
-		{[]string{"--retro-select", "best"}, "option select=best: must be one of tokens, pages, minmax, streaming"},
+		{[]string{"--retro-opts", "page=20"}, "option page=20: must be 8, 16 or 32"},
+		{[]string{"--retro-opts", "select=best"}, "option select=best: must be one of tokens, pages, minmax, streaming"},
 		{[]string{"--retro-target", "best"}, "option target=best: must be one of speed, balanced, quality"},
 		{[]string{"--retro-plan", "a,b"}, "the name must not contain a comma"},
 		{[]string{"--retro-opts", "colour=red"}, "option colour=red is not known"},
@@ -137,6 +137,18 @@ func background(t *testing.T, up func() bool, path string, args ...string) *exec
 	return cmd
 }
 
+// up tells whether a server answers there.
+func up(address string) func() bool {
+	return func() bool {
+		r, err := http.Get("http://" + address + "/health")
+		if err != nil {
+			return false
+		}
+		r.Body.Close()
+		return r.StatusCode == http.StatusOK
+	}
+}
+
 // server is a llama-server that runs until the test ends.
 type server struct {
 	url string
@@ -165,15 +177,7 @@ func startServer(t *testing.T, slots int, args ...string) server {
 // startServerOf is that of a build.
 func startServerOf(t *testing.T, dir string, slots int, args ...string) server {
 	host, port, address := freeAddress(t)
-	up := func() bool {
-		r, err := http.Get("http://" + address + "/health")
-		if err != nil {
-			return false
-		}
-		r.Body.Close()
-		return r.StatusCode == http.StatusOK
-	}
-	cmd := background(t, up, filepath.Join(dir, "llama-server"), append([]string{"-m", setting(t, "RETRO_MODEL"), "--host", host, "--port", port,
+	cmd := background(t, up(address), filepath.Join(dir, "llama-server"), append([]string{"-m", setting(t, "RETRO_MODEL"), "--host", host, "--port", port,
 		"-t", "2", "-np", fmt.Sprint(slots), "-c", fmt.Sprint(4096 * slots)}, args...)...)
 	return server{"http://" + address, cmd}
 }
@@ -201,7 +205,7 @@ type completion struct {
 	Content string
 	Tokens  []int
 	Timings timings
-	Retro   struct{ Summary, Plan string } `json:"retro_attn"` // of the context up to then
+	Retro   struct{ Summary string } `json:"retro_attn"`
 }
 
 func complete(url, prompt string, slot int) (c completion, err error) {

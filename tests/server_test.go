@@ -62,7 +62,7 @@ func TestServerFigures(t *testing.T) {
 	require.InEpsilon(t, read, m["retro_kv_read_bytes_total"], 1e-6)
 	require.InEpsilon(t, sum.AttentionMS/1e3, m["retro_attention_seconds_total"], 1e-6)
 	require.InEpsilon(t, m["retro_kv_read_bytes_total"]/m["retro_kv_full_bytes_total"], m["retro_kv_read_share"], 1e-6)
-	require.InEpsilon(t, m["retro_pages_seen_total"]/m["retro_pages_selected_total"], m["retro_exposure"], 1e-6)
+	require.InEpsilon(t, m["retro_far_seen_total"]/m["retro_far_selected_total"], m["retro_exposure"], 1e-6)
 	require.InEpsilon(t, m["retro_kv_read_bytes_total"]/m["retro_attention_seconds_total"]/1e9, m["retro_attention_gb_seconds"], 1e-6)
 	require.Greater(t, m["retro_memory_bytes"], 0.0)
 }
@@ -81,7 +81,11 @@ func TestServerKilledWhileSaving(t *testing.T) {
 
 	// Writing takes some ms only: a server that was faster than its end is followed by another.
 	halfway := func() bool {
-		part, err := os.Stat(file + ".part")
+		parts, _ := filepath.Glob(filepath.Join(dir, "*..part"))
+		if len(parts) == 0 {
+			return false
+		}
+		part, err := os.Stat(parts[0])
 		return err == nil && part.Size() > 0 && part.Size() < int64(len(want))
 	}
 	caught := false

@@ -118,3 +118,41 @@ func TestSlotFileDamaged(t *testing.T) {
 		})
 	}
 }
+
+// A slot's file that is refused leaves nothing behind, not even what padding would bring into a sum: the next request
+// computes what the first one did.
+func TestSlotFileRefusedLeavesNothing(t *testing.T) {
+	for name, args := range map[string][]string{"on": {"--retro-attn", "--retro-budget", "16", "--retro-min-ctx", "16", "--retro-window", "2", "--retro-period", "1"}, "off": nil} {
+		t.Run(name, func(t *testing.T) {
+			dir, prompt := t.TempDir(), longPrompt(t)
+			s := startServer(t, 1, append([]string{"--slot-save-path", dir, "--cache-ram", "0"}, args...)...)
+			ask := func(prompt string) string {
+				var c completion
+				require.NoError(t, post(s.url+"/completion", map[string]any{"prompt": prompt, "n_predict": 8, "temperature": 0, "id_slot": 0, "ignore_eos": true}, &c))
+				return c.Content
+			}
+			want := ask(prompt[:300])
+			ask(prompt)
+			_, err := slotFile(s.url, 0, "save", "good")
+			require.NoError(t, err)
+			good, err := os.ReadFile(filepath.Join(dir, "good"))
+			require.NoError(t, err)
+			heads, end := slotHeads(t, append(slices.Clone(good), make([]byte, 256)...))
+			nans, next := slices.Clone(good[:end]), 0
+			for _, at := range append(heads, end) {
+				for ; next < min(at, end); next++ {
+					nans[next] = 0xff
+				}
+				next = at + 1
+			}
+			for _, cut := range []int{end / 2, end * 9 / 10, end - 1} {
+				require.NoError(t, os.WriteFile(filepath.Join(dir, "bad"), nans[:cut], 0o644))
+				_, err = slotFile(s.url, 0, "restore", "bad")
+				require.ErrorContains(t, err, "status 400")
+				require.Equal(t, want, ask(prompt[:300]), "cut after %d of %d", cut, end)
+				_, err = slotFile(s.url, 0, "restore", "good")
+				require.NoError(t, err)
+			}
+		})
+	}
+}
