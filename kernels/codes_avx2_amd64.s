@@ -4,7 +4,7 @@
 
 // A page is decoded once for all rows: 4 channels of 16 tokens in two vectors, each a code looked up in a table of its channel
 // that has the levels times the spread, from 0 on. Then two rows of q at a time are multiplied with that, 4 bytes broadcast from
-// memory. Products of 2 times 4 channels are within 16 bits: 2 * 2 * 42 * 127. rows <= 32.
+// memory. Sums of 16 channels, in pairs 8 products, are within 16 bits: see codeTop. rows <= 32.
 //
 // Registers of scoreCodesYMM:
 //	SI   scratch              DX   d, padded
@@ -99,20 +99,24 @@ done:
 	VPXOR c, c, c \
 	VPXOR e, e, e
 
-// ADD adds twice 4 channels of a row to its sums.
-#define ADD(q, q4, a, b) \
-	VPBROADCASTD q, Y12        \
-	VPMADDUBSW   Y12, Y8, Y13  \
-	VPMADDUBSW   Y12, Y9, Y14  \
-	VPBROADCASTD q4, Y12       \
-	VPMADDUBSW   Y12, Y10, Y7  \
-	VPMADDUBSW   Y12, Y11, Y12 \
-	VPADDW       Y7, Y13, Y13  \
-	VPADDW       Y12, Y14, Y14 \
-	VPMADDWD     Y15, Y13, Y13 \
-	VPMADDWD     Y15, Y14, Y14 \
-	VPADDD       Y13, a, a     \
-	VPADDD       Y14, b, b
+// FIRST begins the sums of a row in 16 bits with 4 channels, ADD adds 4 more, WIDEN adds them to those in 32 bits.
+#define FIRST(q, a, b) \
+	VPBROADCASTD q, Y12    \
+	VPMADDUBSW Y12, Y8, a  \
+	VPMADDUBSW Y12, Y9, b
+
+#define ADD(q, a, b) \
+	VPBROADCASTD q, Y12         \
+	VPMADDUBSW   Y12, Y8, Y13   \
+	VPMADDUBSW   Y12, Y9, Y12   \
+	VPADDW       Y13, a, a      \
+	VPADDW       Y12, b, b
+
+#define WIDEN(a, b, x, y) \
+	VPMADDWD Y15, a, a \
+	VPMADDWD Y15, b, b \
+	VPADDD   a, x, x   \
+	VPADDD   b, y, y
 
 // START goes to the codes and the bytes of q.
 #define START \
@@ -121,16 +125,14 @@ done:
 	MOVQ DX, CX              \
 	CLEAR4(Y0, Y1, Y2, Y3)
 
-#define LOAD \
-	VMOVDQU (AX), Y8     \
-	VMOVDQU 32(AX), Y9   \
-	VMOVDQU 64(AX), Y10  \
-	VMOVDQU 96(AX), Y11
+#define LOAD(off) \
+	VMOVDQU off(AX), Y8       \
+	VMOVDQU (off+32)(AX), Y9
 
 #define NEXT(loop) \
-	ADDQ $128, AX \
-	ADDQ $8, BX   \
-	SUBQ $8, CX   \
+	ADDQ $256, AX \
+	ADDQ $16, BX  \
+	SUBQ $16, CX  \
 	JNE  loop
 
 // FINISH turns the sums of a row into estimates.
@@ -390,9 +392,20 @@ rows:
 	START
 
 two:
-	LOAD
-	ADD((BX), 4(BX), Y0, Y1)
-	ADD((BX)(R9*1), 4(BX)(R9*1), Y2, Y3)
+	LOAD(0)
+	FIRST(0(BX), Y4, Y5)
+	FIRST(0(BX)(R9*1), Y6, Y7)
+	LOAD(64)
+	ADD(4(BX), Y4, Y5)
+	ADD(4(BX)(R9*1), Y6, Y7)
+	LOAD(128)
+	ADD(8(BX), Y4, Y5)
+	ADD(8(BX)(R9*1), Y6, Y7)
+	LOAD(192)
+	ADD(12(BX), Y4, Y5)
+	ADD(12(BX)(R9*1), Y6, Y7)
+	WIDEN(Y4, Y5, Y0, Y1)
+	WIDEN(Y6, Y7, Y2, Y3)
 	NEXT(two)
 	FINISH(Y0, Y1)
 	FINISH(Y2, Y3)
@@ -406,8 +419,15 @@ one:
 	START
 
 oneLoop:
-	LOAD
-	ADD((BX), 4(BX), Y0, Y1)
+	LOAD(0)
+	FIRST(0(BX), Y4, Y5)
+	LOAD(64)
+	ADD(4(BX), Y4, Y5)
+	LOAD(128)
+	ADD(8(BX), Y4, Y5)
+	LOAD(192)
+	ADD(12(BX), Y4, Y5)
+	WIDEN(Y4, Y5, Y0, Y1)
 	NEXT(oneLoop)
 	FINISH(Y0, Y1)
 

@@ -74,10 +74,19 @@ done:
 	ADD(off(BX)(R9*2), Z16, Z2)    \
 	ADD(off(BX)(R10*1), Z16, Z3)
 
-#define ADD8(off) \
+#define ADD3(off) \
+	VMOVDQA64 (16*(off))(AX), Z16  \
+	ADD(off(BX), Z16, Z0)          \
+	ADD(off(BX)(R9*1), Z16, Z1)    \
+	ADD(off(BX)(R9*2), Z16, Z2)
+
+#define ADD6(off) \
 	ADD4(off)                      \
 	ADD(off(R13), Z16, Z4)         \
-	ADD(off(R13)(R9*1), Z16, Z5)   \
+	ADD(off(R13)(R9*1), Z16, Z5)
+
+#define ADD8(off) \
+	ADD6(off)                      \
 	ADD(off(R13)(R9*2), Z16, Z6)   \
 	ADD(off(R13)(R10*1), Z16, Z7)
 
@@ -355,7 +364,7 @@ mean:
 
 rows:
 	CMPQ R11, $8
-	JLT  four
+	JLT  six
 	START
 	LEAQ (BX)(R9*4), R13
 	CLEAR4(Z0, Z1, Z2, Z3)
@@ -379,9 +388,34 @@ eightLoop:
 	SUBQ $8, R11
 	JMP  rows
 
+six:
+	CMPQ R11, $6
+	JLT  four
+	START
+	LEAQ (BX)(R9*4), R13
+	CLEAR4(Z0, Z1, Z2, Z3)
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+sixLoop:
+	ADD6(0)
+	ADD6(4)
+	ADDQ $8, R13
+	NEXT(8, sixLoop)
+	FINISH(0, Z0)
+	FINISH(1, Z1)
+	FINISH(2, Z2)
+	FINISH(3, Z3)
+	FINISH(4, Z4)
+	FINISH(5, Z5)
+	LEAQ (R9)(R9*2), CX
+	LEAQ (R8)(CX*2), R8
+	ADDQ $24, R15
+	SUBQ $6, R11
+
 four:
 	CMPQ R11, $4
-	JLT  two
+	JLT  three
 	START
 	CLEAR4(Z0, Z1, Z2, Z3)
 
@@ -396,6 +430,21 @@ fourLoop:
 	LEAQ (R8)(R9*4), R8
 	ADDQ $16, R15
 	SUBQ $4, R11
+
+three:
+	CMPQ R11, $3
+	JLT  two
+	START
+	CLEAR4(Z0, Z1, Z2, Z3)
+
+threeLoop:
+	ADD3(0)
+	ADD3(4)
+	NEXT(8, threeLoop)
+	FINISH(0, Z0)
+	FINISH(1, Z1)
+	FINISH(2, Z2)
+	JMP  done
 
 two:
 	CMPQ R11, $2

@@ -111,7 +111,7 @@ func checkCodeRow(t *testing.T, row, q []float32) {
 	t.Helper()
 	d, m := len(q), largest(q)
 	checkScale(t, row[pad4(d)], m, scanTop)
-	checkScale(t, row[pad4(d)+2+pad4(d)/4], m, 127)
+	checkScale(t, row[pad4(d)+2+pad4(d)/4], m, 97)
 	if m != m {
 		return
 	}
@@ -121,7 +121,7 @@ func checkCodeRow(t *testing.T, row, q []float32) {
 		if c < d {
 			v = q[c]
 		}
-		if !within(x[c], scale, v, scanTop) || !within(y[c], scaleY, v, 127) {
+		if !within(x[c], scale, v, scanTop) || !within(y[c], scaleY, v, 97) {
 			t.Fatalf("%s d=%d: channel %d is %d * %g and %d * %g, want %g", ISA(), d, c, x[c], scale, y[c], scaleY, v)
 		}
 		sum -= y[c]
