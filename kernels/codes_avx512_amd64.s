@@ -67,26 +67,23 @@ done:
 
 #define ADD(q, x, a) VPDPBUSD.BCST q, x, a
 
-#define ADD4(off) \
+#define ADD3(off, a, b, c) \
 	VMOVDQA64 (16*(off))(AX), Z16  \
-	ADD(off(BX), Z16, Z0)          \
-	ADD(off(BX)(R9*1), Z16, Z1)    \
-	ADD(off(BX)(R9*2), Z16, Z2)    \
-	ADD(off(BX)(R10*1), Z16, Z3)
+	ADD(off(BX), Z16, a)           \
+	ADD(off(BX)(R9*1), Z16, b)     \
+	ADD(off(BX)(R9*2), Z16, c)
 
-#define ADD3(off) \
-	VMOVDQA64 (16*(off))(AX), Z16  \
-	ADD(off(BX), Z16, Z0)          \
-	ADD(off(BX)(R9*1), Z16, Z1)    \
-	ADD(off(BX)(R9*2), Z16, Z2)
+#define ADD4(off, a, b, c, e) \
+	ADD3(off, a, b, c)             \
+	ADD(off(BX)(R10*1), Z16, e)
 
-#define ADD6(off) \
-	ADD4(off)                      \
-	ADD(off(R13), Z16, Z4)         \
-	ADD(off(R13)(R9*1), Z16, Z5)
+#define ADD6(off, a, b, c, e, f, g) \
+	ADD4(off, a, b, c, e)          \
+	ADD(off(R13), Z16, f)          \
+	ADD(off(R13)(R9*1), Z16, g)
 
 #define ADD8(off) \
-	ADD6(off)                      \
+	ADD6(off, Z0, Z1, Z2, Z3, Z4, Z5) \
 	ADD(off(R13)(R9*2), Z16, Z6)   \
 	ADD(off(R13)(R10*1), Z16, Z7)
 
@@ -396,12 +393,21 @@ six:
 	CLEAR4(Z0, Z1, Z2, Z3)
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
+	CLEAR4(Z8, Z9, Z10, Z11)
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
 
 sixLoop:
-	ADD6(0)
-	ADD6(4)
+	ADD6(0, Z0, Z1, Z2, Z3, Z4, Z5)
+	ADD6(4, Z8, Z9, Z10, Z11, Z12, Z13)
 	ADDQ $8, R13
 	NEXT(8, sixLoop)
+	VPADDD Z8, Z0, Z0
+	VPADDD Z9, Z1, Z1
+	VPADDD Z10, Z2, Z2
+	VPADDD Z11, Z3, Z3
+	VPADDD Z12, Z4, Z4
+	VPADDD Z13, Z5, Z5
 	FINISH(0, Z0)
 	FINISH(1, Z1)
 	FINISH(2, Z2)
@@ -418,11 +424,16 @@ four:
 	JLT  three
 	START
 	CLEAR4(Z0, Z1, Z2, Z3)
+	CLEAR4(Z4, Z5, Z6, Z7)
 
 fourLoop:
-	ADD4(0)
-	ADD4(4)
+	ADD4(0, Z0, Z1, Z2, Z3)
+	ADD4(4, Z4, Z5, Z6, Z7)
 	NEXT(8, fourLoop)
+	VPADDD Z4, Z0, Z0
+	VPADDD Z5, Z1, Z1
+	VPADDD Z6, Z2, Z2
+	VPADDD Z7, Z3, Z3
 	FINISH(0, Z0)
 	FINISH(1, Z1)
 	FINISH(2, Z2)
@@ -436,11 +447,15 @@ three:
 	JLT  two
 	START
 	CLEAR4(Z0, Z1, Z2, Z3)
+	CLEAR4(Z4, Z5, Z6, Z7)
 
 threeLoop:
-	ADD3(0)
-	ADD3(4)
+	ADD3(0, Z0, Z1, Z2)
+	ADD3(4, Z4, Z5, Z6)
 	NEXT(8, threeLoop)
+	VPADDD Z4, Z0, Z0
+	VPADDD Z5, Z1, Z1
+	VPADDD Z6, Z2, Z2
 	FINISH(0, Z0)
 	FINISH(1, Z1)
 	FINISH(2, Z2)
