@@ -137,7 +137,7 @@ TEXT ·scoreCodesZMM(SB), 0, $18368-96
 	MOVL   $0x0c080400, AX
 	VPBROADCASTD AX, Z29        // where the tables of 4 channels begin
 	MOVL   $31, AX
-	VPBROADCASTB AX, X28        // mask of means
+	VPBROADCASTB AX, Z28        // mask of means
 	MOVL   $7, AX
 	VPBROADCASTB AX, Z27        // of spreads
 	MOVQ   bits+40(FP), CX
@@ -187,15 +187,6 @@ known:
 	ANDQ   $1, CX
 	SHLQ   $4, CX
 	MOVQ   CX, twice-8(SP)      // 16 if a line of codes lasts for 32 channels
-	VPXORD Z0, Z0, Z0
-	LEAQ   MEANS(SI), AX
-
-clear:
-	VMOVDQA64 Z0, (AX)
-	ADDQ $64, AX
-	LEAQ CODES(SI), BX
-	CMPQ AX, BX
-	JNE  clear
 	MOVQ DX, AX
 	SHLQ $4, AX
 	ADDQ $128, AX
@@ -257,14 +248,35 @@ decode:
 	IMULQ DX, CX
 	LEAQ 128(BX)(CX*4), BX
 	ADDQ AX, BX
+	MOVQ BX, AX
+	LEAQ MEANS(SI), DI
+	MOVQ DX, CX
+
+span:
+	VMOVDQU (AX), X0
+	CMPQ CX, $32
+	JLT  gathered
+	VINSERTI32X4 $1, 64(AX), Z0, Z0
+	CMPQ CX, $48
+	JLT  gathered
+	VINSERTI32X4 $2, 128(AX), Z0, Z0
+	JEQ  gathered
+	VINSERTI32X4 $3, 192(AX), Z0, Z0
+
+gathered:
+	VPANDD    Z28, Z0, Z0
+	VMOVDQA64 Z0, (DI)
+	ADDQ $256, AX
+	ADDQ $64, DI
+	SUBQ $64, CX
+	JGT  span
+
 	MOVQ twice-8(SP), R15
 	LEAQ CODES(SI), DI
 	XORL CX, CX
 
 lane:
 	VBROADCASTI32X4 (BX), Z3
-	VPANDD    X28, X3, X1
-	VMOVDQU   X1, MEANS(SI)(CX*1)
 	VPSRLW    $5, Z3, Z3
 	VPANDD    Z27, Z3, Z3
 	VPSHUFB   Z26, Z3, Z3
