@@ -58,6 +58,9 @@ func playRetro(t *testing.T, m *bridge.Model, p bridge.ContextParams, options st
 	st, err := ctx.RetroStats()
 	require.NoError(t, err)
 	t.Logf("seen: memory per sequence: %.3f kB", float64(st.SummaryBytes+st.RingBytes)/1e3/float64(max(1, p.Seqs)))
+	if steps, passes, err := ctx.RetroPasses(); err == nil && steps > 0 {
+		t.Logf("seen: ubatches per step: %.3f", float64(passes)/float64(steps))
+	}
 	return rows, st
 }
 
