@@ -145,7 +145,8 @@ func TestPromptOfState(t *testing.T) {
 
 // An answer to the same question, whose prompt is cached but for its last token, is the same answer.
 func TestSameAnswerAgain(t *testing.T) {
-	s := startServer(t, 1, "--retro-attn", "--retro-budget", "128", "--retro-min-ctx", "256", "-t", "1")
+	s := startServer(t, 1, "--retro-attn", "--retro-budget", "128", "--retro-window", "4", "--retro-period", "4",
+		"--retro-min-ctx", "256", "-t", "1")
 	text := longPrompt(t)
 	for i, question := range []string{"In short, how is it built?", "Which options matter most?", "What is CUDA for?", "List the backends.", "Write a haiku on it."} {
 		prompt := fmt.Sprintf("%s\n\nQuestion: %s\nAnswer:", text, question)
@@ -163,4 +164,42 @@ func TestSameAnswerAgain(t *testing.T) {
 			require.Equal(t, first.Timings.Tokens, again.Timings.Tokens)
 		}
 	}
+}
+
+// After a prompt a window begins anew: in the second answer to the second question of a conversation, past tokens are embedded
+// again at the same places as in the first.
+func TestWindowAfterPrompt(t *testing.T) {
+	m, text := random(t, architectures[0])
+	p := contextParams(1, true)
+	p.Threads = 1
+	ctx := newContext(t, m, p)
+	require.NoError(t, ctx.EnableRetro("budget=16,local=16,min_ctx=0,window=4,period=4"))
+	w := newWriter(text)
+	w.prefill(0, 200)
+	w.decode(6, 0)
+	w.prefill(0, 50)
+	_, err := w.script.play(ctx)
+	require.NoError(t, err)
+	answer := func() (rewritten []uint64) {
+		w.script = nil
+		w.decode(11, 0)
+		for _, o := range w.script {
+			before, err := ctx.RetroStats()
+			require.NoError(t, err)
+			_, err = script{o}.play(ctx)
+			require.NoError(t, err)
+			after, err := ctx.RetroStats()
+			require.NoError(t, err)
+			rewritten = append(rewritten, after.RewrittenTokens-before.RewrittenTokens)
+		}
+		return rewritten
+	}
+	first := answer()
+	require.Equal(t, []uint64{0, 0, 0, 3, 0, 0, 0, 3, 0, 0, 0}, first)
+	w.script = nil
+	w.remove(0, 12)
+	w.decode(1, 0) // the question's last token
+	_, err = w.script.play(ctx)
+	require.NoError(t, err)
+	require.Equal(t, first, answer())
 }
