@@ -7,7 +7,7 @@ import (
 )
 
 // An audit measures how much of its attention the newest token of a sparse step kept, for the
-// query heads of one KV head of one layer: it adds up the softmax over the far pages that were
+// query heads of one KV head of one layer: it adds up the softmax over the far tokens that were
 // left out, from their keys, and compares it with what attention has added up over the others.
 // These keys are read in chunks like those of attention, that any thread may take.
 

@@ -9,7 +9,7 @@ import (
 	"retroattn/kernels"
 )
 
-// Selector names the rule that scores far pages.
+// Selector names the rule that chooses far tokens.
 type Selector int
 
 // The selectors.

@@ -9,7 +9,7 @@ import (
 // groupChunks is how many chunks, of a group summary's worth each, one thread takes at once.
 const groupChunks = 4
 
-// Select computes this thread's part of the page selection of one layer of the
+// Select computes this thread's part of the selection of one layer of the
 // open step. All threads must have returned before any calls Attend for the layer. ith is
 // below nth, the number of threads that call.
 //

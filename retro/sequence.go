@@ -3,7 +3,7 @@ package retro
 import "sort"
 
 // sequence is what the engine knows of one sequence: its entries in order of
-// position, the summaries of its far pages, and the output cache.
+// position, the summaries and codes of its far pages, and the output cache.
 type sequence struct {
 	pos  []int32 // position of each entry, strictly rising
 	cell []int32 // its KV cell
@@ -148,7 +148,7 @@ func (e *Engine) SeqWindow(id int, pos int32) (int, error) {
 	return s.ring.usable(n, e.cuts), nil
 }
 
-// reserve makes room for one more entry and, when sparse, for its far pages' summaries.
+// reserve makes room for one more entry and, when sparse, for the summaries and codes of its far pages.
 func (e *Engine) reserve(s *sequence, v view) {
 	if len(s.pos) == cap(s.pos) {
 		room := min(e.cfg.Cells, len(s.pos)+len(s.pos)/4+1024)

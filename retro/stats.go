@@ -9,18 +9,18 @@ import (
 // Stats counts since Open. Page figures are summed over layers and KV heads.
 type Stats struct {
 	Tokens           uint64 // new tokens decoded here
-	SparseTokens     uint64 // of these, with pages left out
+	SparseTokens     uint64 // of these, with some left out
 	ShortTokens      uint64 // of the others, in contexts shorter than Options.MinCtx
-	CorrectedTokens  uint64 // past tokens embedded again that got new pages
+	CorrectedTokens  uint64 // past tokens embedded again that read more
 	RewrittenTokens  uint64 // all past tokens embedded again
-	FarTokens        uint64 // far pages a sparse token could have read
-	SelectedTokens   uint64 // far pages read for sparse tokens
-	SupplementTokens uint64 // far pages added to past tokens
-	RetiredSelected  uint64 // of tokens that left the window: pages selected
-	RetiredSeen      uint64 // ... and pages seen in the end
+	FarTokens        uint64 // far tokens that sparse ones could have read
+	SelectedTokens   uint64 // far tokens read for sparse ones
+	SupplementTokens uint64 // far tokens added to past ones
+	RetiredSelected  uint64 // of tokens that left the window: far tokens selected
+	RetiredSeen      uint64 // ... and read in the end
 	KVBytesRead      uint64 // bytes of K and V read
 	KVBytesFull      uint64 // the same if every token attended to everything
-	ScanBytes        uint64 // bytes of summaries read, or of keys to score pages by (Oracle)
+	ScanBytes        uint64 // bytes of summaries and codes read, or of keys to score pages by (Oracle)
 	SummaryBytes     uint64 // memory held by summaries
 	RingBytes        uint64 // memory held by output caches
 	AttendNS         uint64 // time in Select and Attend on thread 0
@@ -54,7 +54,7 @@ func (s *Stats) KVShare() float64 {
 	return float64(s.KVBytesRead+s.ScanBytes) / float64(s.KVBytesFull)
 }
 
-// Exposure is pages seen in the end / pages selected, over tokens that have left
+// Exposure is far tokens read in the end / selected, over tokens that have left
 // the window; 1 without correction.
 func (s *Stats) Exposure() float64 {
 	if s.RetiredSelected == 0 {
@@ -64,7 +64,7 @@ func (s *Stats) Exposure() float64 {
 }
 
 // MassKept is the share of their attention that sparse tokens kept: what sink, local window and
-// the selected pages hold of the softmax over all tokens, without attention sinks (Layer.Sinks),
+// the selected tokens hold of the softmax over all tokens, without attention sinks (Layer.Sinks),
 // in the mean of the query heads that were audited. It is that of the token's own step, before
 // any correction. ok is false if none was audited.
 func (s *Stats) MassKept() (share float64, ok bool) {

@@ -16,7 +16,7 @@ type step struct {
 // stepSeq is one sequence in a step. Its virtual rows are past tokens, oldest
 // first, then the new token. On a step that embeds the window again the past
 // tokens are rows of the host's batch and get an output. On others they are ring
-// entries, whose stored queries take up the pages that are loaded anyway.
+// entries, whose stored queries take up the tokens that are read anyway.
 type stepSeq struct {
 	id        int
 	s         *sequence
