@@ -5,6 +5,9 @@ import "retroattn/kernels"
 // codePart is how many pages' tokens one thread scores at once.
 const codePart = 32
 
+// codesAhead is how many pages' codes are fetched ahead.
+const codesAhead = 12
+
 // partsOfCodes is how many parts the scores of the chosen pages' tokens fall into.
 func (s *selection) partsOfCodes() int { return (len(s.it.pages) + codePart - 1) / codePart }
 
@@ -17,13 +20,13 @@ func (s *selection) scoreCodes(part int) {
 	best := s.it.tokens[part*codePart*kernels.CodeTokens:][:len(pages)*kernels.CodeTokens]
 	const ld = codePart * kernels.CodeTokens
 	var slots [codePart]int32
-	for first := 0; first < len(pages); {
+	for first, ahead := 0, 0; first < len(pages); {
 		block, n := pages[first]/codePages, 0
 		for ; first+n < len(pages) && pages[first+n]/codePages == block; n++ {
 			slots[n] = pages[first+n] % codePages
 		}
-		for i := first + n; i < len(pages) && i < first+2*n; i++ {
-			s.fetchCodes(pages[i])
+		for ; ahead < min(len(pages), first+n+codesAhead); ahead++ {
+			s.fetchCodes(pages[ahead])
 		}
 		page := int(block) * codePages
 		tiles := l.pages(s.q.s, 1, s.h, 0, page/blockPages)[page%blockPages/kernels.TilePages*kernels.TileBytes4(l.DK):]
