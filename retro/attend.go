@@ -152,6 +152,7 @@ type item struct {
 	best      []float32 // score of each column
 	cols      []int32   // chosen columns, in ascending order
 	pages     []int32   // and their pages
+	est       []float32 // [query][token] estimates, where the budget goes by need
 	tokens    []float32 // score of each token of these, where single ones are read
 
 	entries []int32  // selected, in ascending order

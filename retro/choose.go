@@ -84,7 +84,13 @@ func (s *selection) choosePages() {
 func (s *selection) chooseEntries() {
 	it, size := s.it, int32(s.e.opt.Page)
 	n := int32(len(it.pages)) * size
-	it.entries = grow(it.entries, min(s.cut.budget, int(n)))
+	k := min(s.cut.budget, int(n))
+	if s.e.opt.Need && k < int(n) && k > 0 {
+		s.q.budget.add(uint64(k))
+		k = s.weigh()
+		s.q.taken.add(uint64(k))
+	}
+	it.entries = grow(it.entries, k)
 	if len(it.entries) < int(n) {
 		kernels.TopK(it.entries, it.tokens[:n], s.w.keys)
 	} else {

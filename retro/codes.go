@@ -33,6 +33,12 @@ func (s *selection) scoreCodes(part int) {
 		kernels.ScoreCodes(w.logit[first*kernels.CodeTokens:], ld, w.codeQ, s.queries(), l.DK, e.opt.CodeBits, tiles, l.codes(s.q.s, s.h, int(block)), slots[:n])
 		first += n
 	}
+	if e.opt.Need {
+		n := len(s.it.pages) * kernels.CodeTokens
+		for r := range s.queries() {
+			copy(s.it.est[r*n+part*ld:][:len(best)], w.logit[r*ld:])
+		}
+	}
 	copy(best, w.logit)
 	for r := 1; r < s.queries(); r++ {
 		kernels.MaxInto(best, w.logit[r*ld:][:len(best)])

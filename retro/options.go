@@ -57,6 +57,8 @@ type Options struct {
 	// CodeBits is the size of a token's code per channel, 1 or 2, and Candidates how many times the budget of
 	// tokens are scored by their codes, for Tokens.
 	CodeBits, Candidates int
+	// Need spends the budget where the estimates say that much attention is missed.
+	Need bool
 	// SummaryBits is the precision of page summaries: 8, with a scale per page and KV head, or 16. Tokens has 4.
 	SummaryBits int
 	// MinCtx is the context length, in tokens, below which attention is exact.
@@ -88,6 +90,7 @@ var settings = []struct {
 	{"correct_budget", func(o *Options) any { return &o.CorrectBudget }},
 	{"code_bits", func(o *Options) any { return &o.CodeBits }},
 	{"candidates", func(o *Options) any { return &o.Candidates }},
+	{"need", func(o *Options) any { return &o.Need }},
 	{"page", func(o *Options) any { return &o.Page }},
 	{"select", func(o *Options) any { return &o.Select }},
 	{"groups", func(o *Options) any { return &o.Groups }},

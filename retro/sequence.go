@@ -16,6 +16,7 @@ type sequence struct {
 	// summed[layer head] is the number of leading pages whose summary is built.
 	summed []int32
 
+	loss  float64 // share of the attention that may be missed, see adapt
 	ring  ring
 	since int // steps since the window was last embedded again
 
@@ -38,7 +39,7 @@ func (e *Engine) openSequence(id int) (*sequence, error) {
 	if err := e.prepare(); err != nil {
 		return nil, err
 	}
-	s = &sequence{summed: make([]int32, e.kvHeads)}
+	s = &sequence{loss: 0.1, summed: make([]int32, e.kvHeads)}
 	s.ring.allocate(e)
 	e.seqs[id] = s
 	e.stats.RingBytes += s.ring.bytes()

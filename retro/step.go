@@ -18,16 +18,17 @@ type step struct {
 // tokens are rows of the host's batch and get an output. On others they are ring
 // entries, whose stored queries take up the tokens that are read anyway.
 type stepSeq struct {
-	id        int
-	s         *sequence
-	firstRow  int // row in the batch of virtual row emit
-	rows      int // virtual rows
-	emit      int // first virtual row that is in the batch
-	sparse    bool
-	cuts      []cut // per layer
-	views     [maxWindow]view
-	slots     [maxWindow]*ringSlot // nil without ring
-	corrected [maxWindow]mark
+	id            int
+	s             *sequence
+	firstRow      int // row in the batch of virtual row emit
+	rows          int // virtual rows
+	emit          int // first virtual row that is in the batch
+	sparse        bool
+	cuts          []cut // per layer
+	views         [maxWindow]view
+	slots         [maxWindow]*ringSlot // nil without ring
+	corrected     [maxWindow]mark
+	taken, budget counter // tokens read, and what the budget allows
 }
 
 func (q *stepSeq) newest() view { return q.views[q.rows-1] }
@@ -94,6 +95,9 @@ func (e *Engine) roomForScores() {
 		it.best = grow(it.best, cols)
 		if e.opt.Select == Tokens {
 			it.tokens = grow(it.tokens, tokens)
+			if e.opt.Need {
+				it.est = grow(it.est, tokens*16*e.opt.Window)
+			}
 		}
 		if e.opt.Groups > 0 {
 			it.groupBest = grow(it.groupBest, pages/groupPages)
@@ -234,6 +238,7 @@ func (e *Engine) commit(q *stepSeq, past int) {
 	if q.sparse {
 		s.audits++
 	}
+	q.adapt()
 	if e.opt.Window > 1 {
 		s.ring.push(q.newest().entry, q.sparse, q.cuts)
 	}
