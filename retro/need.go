@@ -73,6 +73,9 @@ func (s *selection) nearMass() []partial {
 // adapt makes the sequence bear more loss where its tokens read more than the budget.
 func (q *stepSeq) adapt() {
 	if n := q.budget.load(); n > 0 {
-		q.s.loss = min(0.9, max(1e-6, q.s.loss*math.Sqrt(float64(q.taken.load())/float64(n))))
+		over := float64(q.taken.load())/float64(n) - 1
+		gain := max(1.0/16, 1/float64(1+q.s.steps))
+		q.s.steps++
+		q.s.loss = min(0.9, max(1e-6, q.s.loss*math.Exp(gain*min(over, 2))))
 	}
 }

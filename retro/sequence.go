@@ -16,6 +16,7 @@ type sequence struct {
 	// summed[layer head] is the number of leading pages whose summary is built.
 	summed []int32
 
+	steps int
 	loss  float64 // share of the attention that may be missed, see adapt
 	ring  ring
 	since int // steps since the window was last embedded again
