@@ -42,6 +42,7 @@ func drawWorld(t *testing.T, rng *rand.Rand, seed uint64) *world {
 	opt.Budget = Budget(8 * (1 + w.rng.IntN(4)))
 	opt.MinCtx = w.rng.IntN(100)
 	varyOptions(&opt, w.rng)
+	opt.Need = false
 	opt.CorrectBudget = 0 // the fresh engine never corrects, and would choose other pages
 	sh := shape{layers: 2, seqs: worldSeqs, cells: 1600, heads: 4, kv: 2, dk: 8, dv: 8, tk: kernels.F16, tv: kernels.F16}
 	w.host = newHost(t, sh, opt, 1, seed)

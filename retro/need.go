@@ -9,7 +9,7 @@ import (
 // weigh turns the estimates of an item's candidates into their shares of the attention, in the mean of the queries, and
 // returns how many of the largest make up, with sink and local window, all but the loss that the sequence bears.
 func (s *selection) weigh() int {
-	it, w, l, q := s.it, s.w, s.l, s.q
+	it, l, q := s.it, s.l, s.q
 	n, queries := len(it.pages)*kernels.CodeTokens, s.queries()
 	near := s.nearMass()
 	clear(it.tokens[:n])
@@ -25,9 +25,8 @@ func (s *selection) weigh() int {
 		held += local * inv
 		kernels.Axpby(it.tokens[:n], 1, x, inv)
 	}
-	_ = w
-	k := countFor(it.tokens[:n], 1-float32(q.s.loss)-held)
-	return min(max(k, s.cut.budget/4), n/2)
+	k := countFor(it.tokens[:n], 1-q.s.need.bears()-held)
+	return min(max(k, s.cut.budget/4), max(s.cut.budget, n/2))
 }
 
 // countFor is about how many of the largest of x, which are >= 0, add up to sum.
@@ -70,12 +69,31 @@ func (s *selection) nearMass() []partial {
 	return near
 }
 
-// adapt makes the sequence bear more loss where its tokens read more than the budget.
-func (q *stepSeq) adapt() {
-	if n := q.budget.load(); n > 0 {
-		over := float64(q.taken.load())/float64(n) - 1
-		gain := max(1.0/16, 1/float64(1+q.s.steps))
-		q.s.steps++
-		q.s.loss = min(0.9, max(1e-6, q.s.loss*math.Exp(gain*min(over, 2))))
+// need is how a sequence spends its budget: more where more attention is missed, at the same mean.
+type need struct {
+	loss  float64 // share of the attention that may be missed, as estimated; 0: before the first sparse token
+	steps int     // sparse tokens so far
+}
+
+const (
+	firstLoss = 0.1
+	leastGain = 1.0 / 16
+)
+
+func (n *need) bears() float32 {
+	if n.loss == 0 {
+		return firstLoss
 	}
+	return float32(n.loss)
+}
+
+// adapt makes the sequence bear more loss after a token that read more than the budget, less and less strongly.
+func (n *need) adapt(taken, budget uint64) {
+	if budget == 0 {
+		return
+	}
+	over := float64(taken)/float64(budget) - 1
+	gain := max(leastGain, 1/float64(1+n.steps))
+	n.loss = min(0.9, max(1e-6, float64(n.bears())*math.Exp(gain*min(over, 2))))
+	n.steps++
 }

@@ -16,8 +16,7 @@ type sequence struct {
 	// summed[layer head] is the number of leading pages whose summary is built.
 	summed []int32
 
-	steps int
-	loss  float64 // share of the attention that may be missed, see adapt
+	need  need // starts anew where tokens are taken back, so that the same context decodes the same
 	ring  ring
 	since int // steps since the window was last embedded again
 
@@ -40,7 +39,7 @@ func (e *Engine) openSequence(id int) (*sequence, error) {
 	if err := e.prepare(); err != nil {
 		return nil, err
 	}
-	s = &sequence{loss: 0.1, summed: make([]int32, e.kvHeads)}
+	s = &sequence{summed: make([]int32, e.kvHeads)}
 	s.ring.allocate(e)
 	e.seqs[id] = s
 	e.stats.RingBytes += s.ring.bytes()
@@ -124,6 +123,7 @@ func (e *Engine) truncate(s *sequence, pos int32) {
 		s.summed[i] = min(n, whole)
 	}
 	s.pos, s.cell = s.pos[:keep], s.cell[:keep]
+	s.need = need{}
 	s.ring.truncate(keep)
 	if s.ring.n == 0 {
 		s.since = 0

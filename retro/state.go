@@ -144,8 +144,21 @@ func (e *Engine) codeSequence(c *coder, s *sequence, note *[]byte) {
 	since := min(s.since, math.MaxInt32)
 	c.number(&since, math.MaxInt32)
 	s.since = since
+	e.codeNeed(c, &s.need)
 	e.codeSummaries(c, s, entries)
 	e.codeRing(c, &s.ring, entries)
+}
+
+// codeNeed codes what the budget by need depends on.
+func (e *Engine) codeNeed(c *coder, n *need) {
+	bits := [1]uint64{math.Float64bits(n.loss)}
+	c.u64s(bits[:])
+	if n.loss = math.Float64frombits(bits[0]); !(n.loss >= 0 && n.loss <= 1) {
+		c.fail(errRange)
+	}
+	steps := min(n.steps, math.MaxInt32)
+	c.number(&steps, math.MaxInt32)
+	n.steps = steps
 }
 
 // codeTable codes the positions of the table's first entries as runs (first,
@@ -296,6 +309,6 @@ func (e *Engine) SeqCopy(src, dst int, end, cellOffset int32) error {
 		}
 	}
 	d.ring.reset()
-	d.since = 0
+	d.since, d.need = 0, need{}
 	return nil
 }

@@ -77,7 +77,7 @@ func (e *Engine) StepBegin(rows []Row, threads int) error {
 
 // roomForScores makes room in the items, while no other thread is in.
 func (e *Engine) roomForScores() {
-	cols, pages, tokens := 0, 0, 0
+	cols, pages, tokens, queries := 0, 0, 0, 0
 	for i := range e.step.seqs {
 		q := &e.step.seqs[i]
 		if !q.sparse {
@@ -87,7 +87,11 @@ func (e *Engine) roomForScores() {
 		for j := range q.cuts {
 			cols = max(cols, q.cuts[j].cols)
 			tokens = max(tokens, q.cuts[j].pages*e.opt.Page)
+			queries = max(queries, e.layers[j].group)
 		}
+	}
+	if e.opt.CorrectBudget > 0 {
+		queries *= e.opt.Window
 	}
 	for i := range e.items[:len(e.step.seqs)*len(e.items)/cap(e.step.seqs)] {
 		it := &e.items[i]
@@ -96,7 +100,7 @@ func (e *Engine) roomForScores() {
 		if e.opt.Select == Tokens {
 			it.tokens = grow(it.tokens, tokens)
 			if e.opt.Need {
-				it.est = grow(it.est, tokens*16*e.opt.Window)
+				it.est = grow(it.est, tokens*queries)
 			}
 		}
 		if e.opt.Groups > 0 {
@@ -238,7 +242,7 @@ func (e *Engine) commit(q *stepSeq, past int) {
 	if q.sparse {
 		s.audits++
 	}
-	q.adapt()
+	s.need.adapt(q.taken.load(), q.budget.load())
 	if e.opt.Window > 1 {
 		s.ring.push(q.newest().entry, q.sparse, q.cuts)
 	}

@@ -1,0 +1,62 @@
+package retro
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// By need, tokens read the budget in the mean, and keep more of their attention for it.
+func TestNeed(t *testing.T) {
+	play := func(need bool) (tokens, kept float64) {
+		opt := testOptions()
+		opt.Window, opt.Audit, opt.Need = 1, 1, need
+		h := newHost(t, plainShape, opt, 2, 5)
+		h.prefill(0, 800)
+		for range 20 { // to settle
+			h.decode([]int32{0}, nil)
+		}
+		before := h.e.Stats()
+		for range 60 {
+			h.decode([]int32{0}, nil)
+		}
+		st := h.e.Stats()
+		return float64(st.SelectedTokens-before.SelectedTokens) / 60 / float64(plainShape.layers*plainShape.kv),
+			float64(st.KeptMass-before.KeptMass) / keptUnit / float64(st.AuditedHeads-before.AuditedHeads)
+	}
+	fixed, plain := play(false)
+	mean, kept := play(true)
+	t.Logf("%.1f tokens keep %.3f, %.1f by need %.3f", fixed, plain, mean, kept)
+	require.Equal(t, 64.0, fixed)
+	require.InDelta(t, fixed, mean, 0.1*fixed)
+	require.Greater(t, kept, plain)
+}
+
+func TestCountFor(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 100 {
+		x := make([]float32, 16+rng.IntN(2000))
+		all := float32(0)
+		for i := range x {
+			x[i] = float32(rng.ExpFloat64() * rng.ExpFloat64())
+			all += x[i]
+		}
+		for i := range x {
+			x[i] /= all
+		}
+		sorted := slices.Clone(x)
+		slices.Sort(sorted)
+		slices.Reverse(sorted)
+		want := rng.Float32()
+		k, sum := 0, float32(0)
+		for k < len(x) && sum < want {
+			sum += sorted[k]
+			k++
+		}
+		require.InDelta(t, k, countFor(x, want), 2+0.03*float64(len(x)))
+	}
+	require.Zero(t, countFor(make([]float32, 20), -1))
+	require.Equal(t, 20, countFor(make([]float32, 20), 1))
+}
