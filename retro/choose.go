@@ -36,8 +36,9 @@ func (s *selection) choose() {
 	}
 	rows := q.rows * l.group
 	all := it.chunks + it.auditChunks
-	it.m, it.l = grow(it.m, all*rows), grow(it.l, all*rows)
-	it.acc = grow(it.acc, it.chunks*rows*l.DV)
+	most := max(it.chunks, 1+min(maxChunks-1, (s.most()+farChunk-1)/farChunk)) // so that a step that reads more finds room
+	it.m, it.l = grow(grow(it.m, (most+it.auditChunks)*rows), all*rows), grow(grow(it.l, (most+it.auditChunks)*rows), all*rows)
+	it.acc = grow(grow(it.acc, most*rows*l.DV), it.chunks*rows*l.DV)
 	s.claim.chunks = int32(all)
 	s.claim.left.Store(int32(all))
 	it.owner.Store(int32(s.a.Layer) + 1)
@@ -90,7 +91,7 @@ func (s *selection) chooseEntries() {
 		k = s.weigh()
 		s.q.taken.add(uint64(k))
 	}
-	it.entries = grow(it.entries, k)
+	it.entries = grow(grow(it.entries, s.most()), k)
 	if len(it.entries) < int(n) {
 		kernels.TopK(it.entries, it.tokens[:n], s.w.keys)
 	} else {
@@ -103,10 +104,19 @@ func (s *selection) chooseEntries() {
 	}
 }
 
+// most is how many entries the item can choose at any step.
+func (s *selection) most() int {
+	most := s.cut.budget
+	if s.e.opt.Need {
+		most *= needMost
+	}
+	return min(most, len(s.it.pages)*s.e.opt.Page)
+}
+
 // markRows marks, for each past row, the entries that were far for it and that it has not read.
 func (s *selection) markRows() {
 	l, it, q := s.l, s.it, s.q
-	it.rows = grow(it.rows, len(it.entries))
+	it.rows = grow(grow(it.rows, s.most()), len(it.entries))
 	newest := q.rows - 1
 	for i := range it.rows {
 		it.rows[i] = 1 << newest

@@ -6,49 +6,31 @@ import (
 	"retroattn/kernels"
 )
 
-// weigh turns the estimates of an item's candidates into their shares of the attention, in the mean of the queries, and
-// returns how many of the largest make up, with sink and local window, all but the loss that the sequence bears.
+// weigh turns the estimates of an item's candidates into the share of the attention that each has, the largest of the
+// queries', and returns how many tokens have at least what the sequence asks for.
 func (s *selection) weigh() int {
-	it, l, q := s.it, s.l, s.q
-	n, queries := len(it.pages)*kernels.CodeTokens, s.queries()
-	near := s.nearMass()
-	clear(it.tokens[:n])
-	held := float32(0)
-	for r := range near {
+	it, l := s.it, s.l
+	n := len(it.pages) * kernels.CodeTokens
+	shares := it.tokens[:n]
+	clear(shares)
+	for r, near := range s.nearMass() {
 		x := it.est[r*n:][:n]
 		if l.SoftCap > 0 {
 			kernels.SoftCap(x, l.SoftCap)
 		}
-		m, sum := kernels.SoftmaxRow(x, near[r].m)
-		local := near[r].l * kernels.Exp32(near[r].m-m)
-		inv := 1 / (sum + local) / float32(queries)
-		held += local * inv
-		kernels.Axpby(it.tokens[:n], 1, x, inv)
-	}
-	k := countFor(it.tokens[:n], 1-q.s.need.bears()-held)
-	return min(max(k, s.cut.budget/4), max(s.cut.budget, n/2))
-}
-
-// countFor is about how many of the largest of x, which are >= 0, add up to sum.
-func countFor(x []float32, sum float32) int {
-	const parts = 256
-	var mass [parts]float32
-	var count [parts]int32
-	top := uint32(127 << 3) // of shares, the largest is 1
-	for _, v := range x {
-		i := min(top-min(top, math.Float32bits(v)>>20), parts-1)
-		mass[i] += v
-		count[i]++
-	}
-	k := 0
-	for i := range parts {
-		if mass[i] >= sum {
-			return k + int(math.Ceil(float64(count[i])*float64(max(0, sum)/max(mass[i], 1e-30))))
+		m, sum := kernels.SoftmaxRow(x, near.m)
+		if sum += near.l * kernels.Exp32(near.m-m); sum > 0 {
+			kernels.Scale(x, 1/sum)
+			kernels.MaxInto(shares, x)
 		}
-		sum -= mass[i]
-		k += int(count[i])
 	}
-	return len(x)
+	least, k := s.q.s.need.share(s.cut.budget), 0
+	for _, x := range shares {
+		if x >= least {
+			k++
+		}
+	}
+	return min(max(k, s.cut.budget/needLeast), s.cut.budget*needMost, n)
 }
 
 // nearMass is, for each query that selects, the softmax denominator of sink and local window.
@@ -69,31 +51,44 @@ func (s *selection) nearMass() []partial {
 	return near
 }
 
-// need is how a sequence spends its budget: more where more attention is missed, at the same mean.
+// need is how a sequence spends its budget: on every token that has at least a certain share of the attention of a query.
+// So a head whose attention is spread, or lies in what is near, reads little, and one that looks many things up reads
+// much; the share is such that the mean over layers, heads and steps is the budget.
 type need struct {
-	loss  float64 // share of the attention that may be missed, as estimated; 0: before the first sparse token
+	log   float64 // of that share, times the budget
 	steps int     // sparse tokens so far
 }
 
+// Bounds of what an item reads, as parts and times of its budget, and of the controller's gain.
 const (
-	firstLoss = 0.1
+	needLeast = 8
+	needMost  = 4
 	leastGain = 1.0 / 16
 )
 
-func (n *need) bears() float32 {
-	if n.loss == 0 {
-		return firstLoss
+// firstShare is where a sequence begins: at a quarter of what each token has if as many as the budget share all.
+const firstShare = 0.25
+
+// share is the least share that is read with a budget.
+func (n *need) share(budget int) float32 {
+	share := firstShare
+	if n.steps > 0 {
+		share = math.Exp(n.log)
 	}
-	return float32(n.loss)
+	return float32(share / float64(budget))
 }
 
-// adapt makes the sequence bear more loss after a token that read more than the budget, less and less strongly.
-func (n *need) adapt(taken, budget uint64) {
-	if budget == 0 {
+// adapt raises the share after a step that read more than the budget, less and less strongly.
+func (n *need) adapt(read, budget uint64) {
+	if budget == 0 || read == 0 {
 		return
 	}
-	over := float64(taken)/float64(budget) - 1
+	if n.steps == 0 {
+		n.log = math.Log(firstShare)
+	}
 	gain := max(leastGain, 1/float64(1+n.steps))
-	n.loss = min(0.9, max(1e-6, float64(n.bears())*math.Exp(gain*min(over, 2))))
+	n.log = min(maxNeed, max(-maxNeed, n.log+gain*math.Log(float64(read)/float64(budget))))
 	n.steps++
 }
+
+const maxNeed = 20 // e^20 is far beyond any share of a token

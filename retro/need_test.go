@@ -1,8 +1,6 @@
 package retro
 
 import (
-	"math/rand/v2"
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -32,31 +30,4 @@ func TestNeed(t *testing.T) {
 	require.Equal(t, 64.0, fixed)
 	require.InDelta(t, fixed, mean, 0.1*fixed)
 	require.Greater(t, kept, plain)
-}
-
-func TestCountFor(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	for range 100 {
-		x := make([]float32, 16+rng.IntN(2000))
-		all := float32(0)
-		for i := range x {
-			x[i] = float32(rng.ExpFloat64() * rng.ExpFloat64())
-			all += x[i]
-		}
-		for i := range x {
-			x[i] /= all
-		}
-		sorted := slices.Clone(x)
-		slices.Sort(sorted)
-		slices.Reverse(sorted)
-		want := rng.Float32()
-		k, sum := 0, float32(0)
-		for k < len(x) && sum < want {
-			sum += sorted[k]
-			k++
-		}
-		require.InDelta(t, k, countFor(x, want), 2+0.03*float64(len(x)))
-	}
-	require.Zero(t, countFor(make([]float32, 20), -1))
-	require.Equal(t, 20, countFor(make([]float32, 20), 1))
 }

@@ -57,7 +57,7 @@ type Options struct {
 	// CodeBits is the size of a token's code per channel, 1 or 2, and Candidates how many times the budget of
 	// tokens are scored by their codes, for Tokens.
 	CodeBits, Candidates int
-	// Need spends the budget where the estimates say that much attention is missed.
+	// Need, with Tokens, reads what has enough of the attention, and the budget in the mean; false: the budget, always.
 	Need bool
 	// SummaryBits is the precision of page summaries: 8, with a scale per page and KV head, or 16. Tokens has 4.
 	SummaryBits int
@@ -124,7 +124,7 @@ var planned = []string{"budget", "window", "period", "correct_budget"}
 // DefaultOptions leave budget, window and period to a plan.
 func DefaultOptions() Options {
 	return Options{
-		Page: 16, Select: Tokens, CodeBits: 2, Candidates: 8, Groups: 128, SummaryBits: 8,
+		Page: 16, Select: Tokens, CodeBits: 2, Candidates: 8, Need: true, Groups: 128, SummaryBits: 8,
 		MinCtx: 1024, Local: 64, Beta: 2, Audit: 1000,
 	}
 }
@@ -314,9 +314,11 @@ func (o Options) String() string {
 				parts = append(parts, s.name+"="+*p)
 			}
 		case *bool:
+			on := "0"
 			if *p {
-				parts = append(parts, s.name+"=1")
+				on = "1"
 			}
+			parts = append(parts, s.name+"="+on)
 		case *Target:
 			if *p != NoTarget {
 				parts = append(parts, s.name+"="+p.String())

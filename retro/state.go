@@ -151,9 +151,9 @@ func (e *Engine) codeSequence(c *coder, s *sequence, note *[]byte) {
 
 // codeNeed codes what the budget by need depends on.
 func (e *Engine) codeNeed(c *coder, n *need) {
-	bits := [1]uint64{math.Float64bits(n.loss)}
+	bits := [1]uint64{math.Float64bits(n.log)}
 	c.u64s(bits[:])
-	if n.loss = math.Float64frombits(bits[0]); !(n.loss >= 0 && n.loss <= 1) {
+	if n.log = math.Float64frombits(bits[0]); !(math.Abs(n.log) <= maxNeed) {
 		c.fail(errRange)
 	}
 	steps := min(n.steps, math.MaxInt32)
