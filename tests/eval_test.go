@@ -94,7 +94,9 @@ func checkRecords(t *testing.T, records []report.Record) {
 			require.Zero(t, r.SparseTokens)
 			require.Equal(t, 1.0, r.KVShare)
 			if r.Asked == 0 {
-				require.Less(t, r.KL, 1e-3)
+				// Quantised weights round activations, so that any two ways to compute full attention differ by some
+				// thousandths, stock's own with and without flash attention, too. TestBudgetCoversContext bounds F16 weights.
+				require.Less(t, r.KL, 1e-2)
 			}
 			continue
 		}
