@@ -31,3 +31,26 @@ func TestNeed(t *testing.T) {
 	require.InDelta(t, fixed, mean, 0.1*fixed)
 	require.Greater(t, kept, plain)
 }
+
+// The same context decodes the same again, after its tail was taken back.
+func TestNeedAgain(t *testing.T) {
+	opt := testOptions()
+	opt.Need, opt.Window, opt.Period = true, 4, 4
+	h := newHost(t, plainShape, opt, 1, 7)
+	h.prefill(0, 801)
+	answer := func() (out [][]float32) {
+		for range 40 {
+			h.decode([]int32{0}, nil)
+			for _, k := range h.emitted {
+				out = append(out, h.out[k])
+			}
+		}
+		return out
+	}
+	first := answer()
+	for range 2 {
+		h.truncate(0, 800)
+		h.prefill(0, 1)
+		require.Equal(t, first, answer())
+	}
+}
