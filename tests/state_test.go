@@ -265,7 +265,7 @@ func TestStateDamaged(t *testing.T) {
 // A copied sequence has the summaries of the other, and decodes what it would
 // decode had it built them.
 func TestCopiedSequence(t *testing.T) {
-	m := model(t, "RETRO_MODEL")
+	m := model(t, "RETRO_MODEL_F16")
 	for _, unified := range []bool{true, false} {
 		for _, end := range []int{-1, 300} {
 			if end > 0 && !unified { // llama.cpp copies whole streams only
@@ -291,7 +291,15 @@ func TestCopiedSequence(t *testing.T) {
 				if end > 0 {
 					require.NoError(t, other.SeqRemove(2, end, -1))
 				}
-				require.True(t, same(got, play(t, other, w.script)))
+				want := play(t, other, w.script)
+				if end < 0 {
+					require.True(t, same(got, want))
+					return
+				}
+				// The first token is as the last of a prompt, so that llama.cpp computes it: over other cells, it rounds otherwise.
+				e, worst := nmse(t, want, got)
+				t.Logf("NMSE %.2g, worst token %.2g", e, worst)
+				require.Less(t, e, 1e-4)
 			})
 		}
 	}
