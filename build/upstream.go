@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// upstreamOn makes pages be left out even in the short contexts of upstream's tests.
-const upstreamOn = "budget=32,window=2,period=1,min_ctx=1,local=16"
+// upstreamOn makes tokens be left out even in the short contexts of upstream's tests.
+const upstreamOn = "budget=8,window=2,period=1,min_ctx=1,local=16"
 
 // upstreamTest is a test program of llama.cpp. In its arguments MODEL and MODELS stand for the default model and for a
 // folder of tiny ones, which test-llama-archs writes.
