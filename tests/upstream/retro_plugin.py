@@ -43,7 +43,7 @@ NEEDS = [
 ]
 
 if os.environ.get("RETRO_ON"):
-    # Of a prompt in the cache only the last token is computed: as a decode step, which is sparse.
+    # Of a prompt in the cache only the last token is computed, by itself: it rounds otherwise, and tokens are chosen by that.
     for part in ("test_completion_stream_vs_non_stream", "test_completion_with_tokens_input"):
         NEEDS.append((part, "needs the same attention for a prompt and for its repetition"))
     # Drafts are verified with full attention.
@@ -63,6 +63,8 @@ def start(self, timeout_seconds=utils.DEFAULT_HTTP_TIMEOUT, original=utils.Serve
     if self.model_hf_repo or self.model_hf_file:
         self.model_hf_repo = self.model_hf_file = None
         self.model_file = MODEL
+    if os.environ.get("RETRO_ON") and self.fa == "off":
+        self.fa = None  # it contradicts --retro-attn, which llama-server refuses
     original(self, max(timeout_seconds, 120))
 
 
