@@ -11,7 +11,8 @@ const codesAhead = 12
 // partsOfCodes is how many parts the scores of the chosen pages' tokens fall into.
 func (s *selection) partsOfCodes() int { return (len(s.it.pages) + codePart - 1) / codePart }
 
-// scoreCodes scores the tokens of a part of the chosen pages: the largest estimate of the logits of any query.
+// scoreCodes scores the tokens of a part of the chosen pages: the largest estimate of the logits of any query, or, by
+// need, leaves each query's estimates to weigh.
 func (s *selection) scoreCodes(part int) {
 	s.prepare()
 	w, l, e := s.w, s.l, s.e
@@ -33,17 +34,18 @@ func (s *selection) scoreCodes(part int) {
 		kernels.ScoreCodes(w.logit[first*kernels.CodeTokens:], ld, w.codeQ, s.queries(), l.DK, e.opt.CodeBits, tiles, l.codes(s.q.s, s.h, int(block)), slots[:n])
 		first += n
 	}
-	if e.opt.Need {
+	w.stats.ScanBytes += uint64(len(pages) * l.codeBytes)
+	if e.opt.Need { // weigh makes the scores of all parts
 		n := len(s.it.pages) * kernels.CodeTokens
 		for r := range s.queries() {
 			copy(s.it.est[r*n+part*ld:][:len(best)], w.logit[r*ld:])
 		}
+		return
 	}
 	copy(best, w.logit)
 	for r := 1; r < s.queries(); r++ {
 		kernels.MaxInto(best, w.logit[r*ld:][:len(best)])
 	}
-	w.stats.ScanBytes += uint64(len(pages) * l.codeBytes)
 }
 
 // fetchCodes asks for the codes of a page, which lie anywhere.
