@@ -58,14 +58,14 @@ func TestStatsAreThoseOfRetroHeader(t *testing.T) {
 	names := []string{"struct_size", "n_cell", "tokens", "sparse_tokens", "corrected_tokens", "rewritten_tokens",
 		"far_tokens", "selected_tokens", "supplement_tokens", "retired_selected", "retired_seen", "kv_bytes_read",
 		"kv_bytes_full", "scan_bytes", "summary_bytes", "ring_bytes", "attend_ns",
-		"audited_heads", "kept_mass", "audit_bytes"}
+		"audited_heads", "kept_mass", "audit_bytes", "exact_tokens"}
 	offsets := []uintptr{unsafe.Offsetof(s.structSize), unsafe.Offsetof(s.Cells), unsafe.Offsetof(s.Tokens),
 		unsafe.Offsetof(s.SparseTokens), unsafe.Offsetof(s.CorrectedTokens), unsafe.Offsetof(s.RewrittenTokens),
 		unsafe.Offsetof(s.FarTokens), unsafe.Offsetof(s.SelectedTokens), unsafe.Offsetof(s.SupplementTokens),
 		unsafe.Offsetof(s.RetiredSelected), unsafe.Offsetof(s.RetiredSeen), unsafe.Offsetof(s.KVBytesRead),
 		unsafe.Offsetof(s.KVBytesFull), unsafe.Offsetof(s.ScanBytes), unsafe.Offsetof(s.SummaryBytes),
 		unsafe.Offsetof(s.RingBytes), unsafe.Offsetof(s.AttendNS),
-		unsafe.Offsetof(s.AuditedHeads), unsafe.Offsetof(s.KeptMass), unsafe.Offsetof(s.AuditBytes)}
+		unsafe.Offsetof(s.AuditedHeads), unsafe.Offsetof(s.KeptMass), unsafe.Offsetof(s.AuditBytes), unsafe.Offsetof(s.ExactTokens)}
 	require.Len(t, fields, len(names))
 	var offset uintptr
 	for i, f := range fields {

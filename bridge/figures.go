@@ -31,6 +31,8 @@ type Stats struct {
 	AuditedHeads uint64 // query heads whose kept attention was measured, see option audit
 	KeptMass     uint64 // millionths: sum over them of the share of its attention that each kept
 	AuditBytes   uint64 // K read for that, not in KVBytesRead
+
+	ExactTokens uint64 // of prompts and drafts, attended to exactly: the other counters leave them out
 }
 
 // Figures are what people want to know of a request or a context. Counters belong to a context: where several sequences

@@ -313,7 +313,7 @@ func retro_get_stats(engine C.uint64_t, to C.uintptr_t) C.int32_t {
 			retired_selected: u64(s.RetiredSelected), retired_seen: u64(s.RetiredSeen),
 			kv_bytes_read: u64(s.KVBytesRead), kv_bytes_full: u64(s.KVBytesFull), scan_bytes: u64(s.ScanBytes),
 			summary_bytes: u64(s.SummaryBytes), ring_bytes: u64(s.RingBytes), attend_ns: u64(s.AttendNS),
-			audited_heads: u64(s.AuditedHeads), kept_mass: u64(s.KeptMass), audit_bytes: u64(s.AuditBytes),
+			audited_heads: u64(s.AuditedHeads), kept_mass: u64(s.KeptMass), audit_bytes: u64(s.AuditBytes), exact_tokens: u64(s.ExactTokens),
 		}
 		n := min(uint64(stats.struct_size), uint64(unsafe.Sizeof(known)))
 		copy(raw(to, u64(n)), unsafe.Slice((*byte)(unsafe.Pointer(&known)), n))

@@ -40,7 +40,7 @@ extern "C" {
 #endif
 
 /* Raised when a struct or the meaning of a call changes; fields added at the end of retro_stats do not count. */
-#define RETRO_ABI_VERSION 4
+#define RETRO_ABI_VERSION 5
 
 enum retro_status {
     RETRO_OK              =  0,
@@ -100,12 +100,14 @@ struct retro_passes {
     uint64_t ns[8];       /* and what it takes                                */
 };
 
-/* One row of a decode step. Rows of one sequence are adjacent, with rising
- * positions; the last one is the sequence's newest token. */
+/* One row of a step. Rows of one sequence are adjacent, with rising positions. Either
+ * the last one is the sequence's newest token, and those before it are past tokens, or
+ * all of them are new and exact, as those of a prompt or of drafts to verify. */
 struct retro_row {
     int32_t seq;
     int32_t pos;
     int32_t cell;
+    int32_t exact;        /* not 0: new, attends to all that comes before it and to itself */
 };
 
 /* Query and output of one layer. Row r, query head h of q begins at
@@ -145,6 +147,7 @@ struct retro_stats {
     uint64_t audited_heads;     /* query heads whose kept attention was measured, see option audit */
     uint64_t kept_mass;         /* millionths: sum over them of the share of its attention that each kept */
     uint64_t audit_bytes;       /* K read for that, not in kv_bytes_read      */
+    uint64_t exact_tokens;      /* exact rows, which the other counters leave out */
 };
 
 /* The library's own build leaves the prototypes out: cgo writes them without const. */

@@ -108,7 +108,7 @@ func benchmarkStep(b *testing.B, options string, threads, layers, depth int) {
 		var row [maxWindow]Row
 		for i := range w + 1 {
 			p := at - int32(w-i)
-			row[i] = Row{0, p, p}
+			row[i] = Row{Seq: 0, Pos: p, Cell: p}
 		}
 		if err := h.e.StepBegin(row[:w+1], threads); err != nil {
 			b.Fatal(err)

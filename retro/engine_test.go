@@ -284,7 +284,7 @@ func TestFailedStep(t *testing.T) {
 	before := h.e.Stats()
 	n := len(h.table[0])
 	next := h.table[0][n-1].pos + 1
-	require.NoError(t, h.e.StepBegin([]Row{{0, next, h.free[0]}}, 1))
+	require.NoError(t, h.e.StepBegin([]Row{{Seq: 0, Pos: next, Cell: h.free[0]}}, 1))
 	require.NoError(t, h.e.StepEnd(false))
 	got, err := h.e.SeqNext(0)
 	require.NoError(t, err)
@@ -320,7 +320,7 @@ func TestStepsDoNotAllocate(t *testing.T) {
 			table = append(table, entry{pos, int32(len(table))})
 			rows = rows[:0]
 			for _, e := range table[len(table)-1-w:] {
-				rows = append(rows, Row{0, e.pos, e.cell})
+				rows = append(rows, Row{Seq: 0, Pos: e.pos, Cell: e.cell})
 			}
 			if err := h.e.StepBegin(rows, 1); err != nil {
 				t.Fatal(err)

@@ -173,7 +173,7 @@ func (h *host) decode(seqs []int32, check func(layer int, rows []Row, out []floa
 		h.place(s)
 		for _, e := range h.table[s][n-w:] {
 			h.write(s, e) // in place, as llama.cpp does
-			rows = append(rows, Row{s, e.pos, e.cell})
+			rows = append(rows, Row{Seq: s, Pos: e.pos, Cell: e.cell})
 		}
 	}
 	require.NoError(h.t, h.e.StepBegin(rows, h.threads))

@@ -229,7 +229,7 @@ func (s *measurement) prime() error {
 		l.TypeK, l.K, l.KRow, l.KHead = kernels.F16, unsafe.Pointer(&random[0]), uint64(2*l.DK), 0
 	}
 	s.set(s.groups[0].kinds[0].budget, 0)
-	err := s.StepBegin([]Row{{0, int32(s.depth), 0}}, s.team.threads)
+	err := s.StepBegin([]Row{{Seq: 0, Pos: int32(s.depth), Cell: 0}}, s.team.threads)
 	for i := range s.layers {
 		if err == nil {
 			err = s.team.run(func(ith int) error { return s.Select(s.attn(i, 1, ith), ith, s.team.threads) })
@@ -309,9 +309,9 @@ func (s *measurement) oneStep(past int, ns [][]float64) error {
 	at := len(q.pos)
 	var rows []Row
 	for i := at - past; i < at; i++ {
-		rows = append(rows, Row{0, q.pos[i], q.cell[i]})
+		rows = append(rows, Row{Seq: 0, Pos: q.pos[i], Cell: q.cell[i]})
 	}
-	rows = append(rows, Row{0, int32(at), int32(at)})
+	rows = append(rows, Row{Seq: 0, Pos: int32(at), Cell: int32(at)})
 	if err := s.StepBegin(rows, s.team.threads); err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func (w *world) wrong(seq int32) {
 	bad := []int{-1, worldSeqs, math.MaxInt32, math.MinInt32}[w.rng.IntN(4)]
 	cell := []int32{-1, int32(w.shape.cells), math.MaxInt32, math.MinInt32}[w.rng.IntN(4)]
 	back := int32(w.rng.IntN(int(next)))
-	some := func(n int) []Row { return slices.Repeat([]Row{{seq, last.pos, last.cell}}, n) }
+	some := func(n int) []Row { return slices.Repeat([]Row{{Seq: seq, Pos: last.pos, Cell: last.cell}}, n) }
 	var err error
 	switch w.rng.IntN(16) {
 	case 0:
@@ -47,13 +47,13 @@ func (w *world) wrong(seq int32) {
 	case 9:
 		_, err = e.SeqWindow(bad, 0)
 	case 10:
-		err = e.StepBegin([]Row{{seq, next, cell}}, 1)
+		err = e.StepBegin([]Row{{Seq: seq, Pos: next, Cell: cell}}, 1)
 	case 11:
-		err = e.StepBegin([]Row{{seq, next, 0}, {int32(bad), 0, 0}}, 1)
+		err = e.StepBegin([]Row{{Seq: seq, Pos: next, Cell: 0}, {Seq: int32(bad), Pos: 0, Cell: 0}}, 1)
 	case 12:
-		err = e.StepBegin(append(some(1+w.rng.IntN(maxWindow)), Row{seq, next, 0}), 1+w.rng.IntN(3))
+		err = e.StepBegin(append(some(1+w.rng.IntN(maxWindow)), Row{Seq: seq, Pos: next, Cell: 0}), 1+w.rng.IntN(3))
 	case 13:
-		err = e.StepBegin([]Row{{seq, next, 0}, {seq, back, 0}}, 1)
+		err = e.StepBegin([]Row{{Seq: seq, Pos: next, Cell: 0}, {Seq: seq, Pos: back, Cell: 0}}, 1)
 	case 14:
 		err = e.StepEnd(true)
 	case 15:
@@ -77,7 +77,7 @@ func TestLayerAddedLate(t *testing.T) {
 	late := newHost(t, sh, testOptions(), 1, 5)
 	last := late.e.layers[1]
 	late.e.layers[1] = layer{}
-	require.ErrorIs(t, late.e.StepBegin([]Row{{0, 0, 0}}, 1), ErrState)
+	require.ErrorIs(t, late.e.StepBegin([]Row{{Seq: 0, Pos: 0, Cell: 0}}, 1), ErrState)
 	require.ErrorIs(t, late.e.SeqExtend(0, []int32{0}, []int32{0}), ErrState)
 	require.NoError(t, late.e.AddLayer(1, last.Layer))
 	late.prefill(0, 400)
@@ -91,7 +91,7 @@ func TestLayerAddedLate(t *testing.T) {
 func TestOrderOfPhases(t *testing.T) {
 	h := newHost(t, plainShape, testOptions(), 1, 5)
 	h.prefill(0, 500)
-	row := []Row{{0, 500, h.free[0]}}
+	row := []Row{{Seq: 0, Pos: 500, Cell: h.free[0]}}
 	q, out := make([]float32, plainShape.heads*plainShape.dk), make([]float32, plainShape.heads*plainShape.dv)
 	first, second := h.attn(0, 1, q, out), h.attn(1, 1, q, out)
 	for range 2 {
@@ -123,7 +123,7 @@ func TestFaultLeavesNothing(t *testing.T) {
 			bad := good
 			faulty(&bad)
 			h.e.layers[0].Layer = bad
-			require.NoError(t, h.e.StepBegin([]Row{{0, 500, h.free[0]}}, 1))
+			require.NoError(t, h.e.StepBegin([]Row{{Seq: 0, Pos: 500, Cell: h.free[0]}}, 1))
 			a := h.attn(0, 1, q, out)
 			require.True(t, faults(func() {
 				require.NoError(t, h.e.Select(&a, 0, 1))

@@ -263,9 +263,9 @@ func (w *world) failStep(seq int32) {
 	require.NoError(w.t, err)
 	var rows []Row
 	for _, e := range t[len(t)-w.unshared(seq, n):] {
-		rows = append(rows, Row{seq, e.pos, e.cell})
+		rows = append(rows, Row{Seq: seq, Pos: e.pos, Cell: e.cell})
 	}
-	require.NoError(w.t, w.e.StepBegin(append(rows, Row{seq, pos, w.free[0]}), 1))
+	require.NoError(w.t, w.e.StepBegin(append(rows, Row{Seq: seq, Pos: pos, Cell: w.free[0]}), 1))
 	require.NoError(w.t, w.e.StepEnd(false))
 }
 
@@ -313,7 +313,7 @@ func (w *world) compareSelection(layer int) {
 			pos, cell = append(pos, x.pos), append(cell, x.cell)
 		}
 		require.NoError(w.t, e.SeqExtend(q.id, pos, cell))
-		require.NoError(w.t, e.StepBegin([]Row{{int32(q.id), last.pos, last.cell}}, 1))
+		require.NoError(w.t, e.StepBegin([]Row{{Seq: int32(q.id), Pos: last.pos, Cell: last.cell}}, 1))
 		x := w.vector(3, int32(q.id), last.pos, int32(layer), sh.heads*sh.dk)
 		a := w.attn(layer, 1, x, x)
 		require.NoError(w.t, e.Select(&a, 0, 1))

@@ -199,20 +199,20 @@ func TestOpenAndAddLayerErrors(t *testing.T) {
 		require.ErrorIs(t, e.AddLayer(0, l), c.kind)
 	}
 	require.ErrorIs(t, e.AddLayer(1, layer), ErrArgument)
-	require.ErrorIs(t, e.StepBegin([]Row{{0, 0, 0}}, 1), ErrState, "layers are missing")
+	require.ErrorIs(t, e.StepBegin([]Row{{Seq: 0, Pos: 0, Cell: 0}}, 1), ErrState, "layers are missing")
 	require.NoError(t, e.AddLayer(0, layer))
 
 	require.ErrorIs(t, e.SeqExtend(1, nil, nil), ErrArgument)
 	require.ErrorIs(t, e.SeqExtend(0, []int32{0, 0}, []int32{0, 1}), ErrArgument)
 	require.ErrorIs(t, e.SeqExtend(0, []int32{0}, []int32{64}), ErrArgument)
 	require.ErrorIs(t, e.SeqExtend(0, []int32{0}, nil), ErrArgument)
-	for _, rows := range [][]Row{nil, {{0, 0, 0}, {0, 1, 1}, {0, 2, 2}}, {{0, -1, 0}}, {{0, 0, 64}}, {{5, 0, 0}}, {{0, 0, 0}, {0, 1, 1}}} {
+	for _, rows := range [][]Row{nil, {{Seq: 0, Pos: 0, Cell: 0}, {Seq: 0, Pos: 1, Cell: 1}, {Seq: 0, Pos: 2, Cell: 2}}, {{Seq: 0, Pos: -1, Cell: 0}}, {{Seq: 0, Pos: 0, Cell: 64}}, {{Seq: 5, Pos: 0, Cell: 0}}, {{Seq: 0, Pos: 0, Cell: 0}, {Seq: 0, Pos: 1, Cell: 1}}} {
 		require.ErrorIs(t, e.StepBegin(rows, 1), ErrArgument)
 	}
-	require.ErrorIs(t, e.StepBegin([]Row{{0, 0, 0}}, 2), ErrArgument)
+	require.ErrorIs(t, e.StepBegin([]Row{{Seq: 0, Pos: 0, Cell: 0}}, 2), ErrArgument)
 	require.ErrorIs(t, e.StepEnd(true), ErrState)
 	require.ErrorIs(t, e.Attend(&Attn{}, 0, 1), ErrState)
-	require.NoError(t, e.StepBegin([]Row{{0, 0, 0}}, 1))
+	require.NoError(t, e.StepBegin([]Row{{Seq: 0, Pos: 0, Cell: 0}}, 1))
 	for _, a := range []Attn{{Layer: -1}, {Layer: 1}, {Rows: 2}, {Rows: 1}} {
 		require.ErrorIs(t, e.Select(&a, 0, 1), ErrArgument)
 		require.ErrorIs(t, e.Attend(&a, 0, 1), ErrArgument)
@@ -221,7 +221,7 @@ func TestOpenAndAddLayerErrors(t *testing.T) {
 	early := Attn{Rows: 1, Q: unsafe.Pointer(&q[0]), Out: unsafe.Pointer(&out[0]), QRow: 256, QHead: 64, OutRow: 256}
 	require.ErrorIs(t, e.Attend(&early, 0, 1), ErrState, "nothing was selected")
 	require.ErrorIs(t, e.Attend(&Attn{}, 1, 1), ErrArgument)
-	require.ErrorIs(t, e.StepBegin([]Row{{0, 0, 0}}, 1), ErrState)
+	require.ErrorIs(t, e.StepBegin([]Row{{Seq: 0, Pos: 0, Cell: 0}}, 1), ErrState)
 	require.ErrorIs(t, e.SeqTruncate(0, 0), ErrState)
 	require.NoError(t, e.StepEnd(false))
 	next, err := e.SeqNext(0)

@@ -330,7 +330,7 @@ func TestSeqCopyRefuses(t *testing.T) {
 func TestStateInsideStep(t *testing.T) {
 	opt, sh, _ := stateCase(1)
 	h := newHost(t, sh, opt, 1, 1)
-	require.NoError(t, h.e.StepBegin([]Row{{0, 0, 0}}, 1))
+	require.NoError(t, h.e.StepBegin([]Row{{Seq: 0, Pos: 0, Cell: 0}}, 1))
 	_, err := h.e.SeqSave(0, nil, nil)
 	require.ErrorIs(t, err, ErrState)
 	_, err = h.e.SeqLoad(0, nil)

@@ -27,6 +27,7 @@ type Stats struct {
 	AuditedHeads     uint64 // query heads whose kept attention was measured, see Options.Audit
 	KeptMass         uint64 // ... and the sum of what they kept of it, in millionths
 	AuditBytes       uint64 // bytes of K read for that, which KVBytesRead leaves out
+	ExactTokens      uint64 // exact rows, which all others leave out
 }
 
 // add sums the counters that workers keep.

@@ -2,8 +2,9 @@ package retro
 
 // Row is one token of a step. Rows of a sequence are adjacent with rising
 // positions; the last is the sequence's new token, the others are past tokens
-// that keep their cells.
-type Row struct{ Seq, Pos, Cell int32 }
+// that keep their cells. Or all of them are new and exact: each attends to
+// everything before it and to itself.
+type Row struct{ Seq, Pos, Cell, Exact int32 }
 
 // step is what StepBegin decided.
 type step struct {
@@ -116,6 +117,9 @@ func (e *Engine) roomForScores() {
 func (e *Engine) beginSeq(rows []Row, first int) error {
 	newest := rows[len(rows)-1]
 	id := int(newest.Seq)
+	if newest.Exact != 0 {
+		return unsupportedf("sequence %d: exact rows", id)
+	}
 	s, err := e.openSequence(id)
 	if err != nil {
 		return err
