@@ -68,6 +68,8 @@ struct retro_config {
     uint32_t n_cell;      /* KV cells over all streams; 1..2^27               */
     uint32_t n_row;       /* most rows in one step; 1..4096                   */
     uint32_t n_thread;    /* most threads that call retro_attend; 1..1024     */
+    uint32_t n_window;    /* most rows of a sequence in a step, 1 where the model keeps a state
+                           * that cannot go back; 0: what the options say     */
 };
 
 /* One attention layer and where its keys and values lie.
@@ -184,7 +186,8 @@ int32_t retro_max_window(uint64_t engine);
 
 /* First position whose cell the engine does not know (0: knows nothing). */
 int32_t retro_seq_next(uint64_t engine, int32_t seq);
-/* Appends n cells with strictly rising positions >= retro_seq_next. */
+/* Appends n cells with positions that do not fall, from the last known one on. Of tokens with the same position, as
+ * those of an image, all are seen by the tokens behind them. */
 int32_t retro_seq_extend(uint64_t engine, int32_t seq, uint32_t n, const int32_t * pos, const int32_t * cells);
 /* Forgets positions >= pos. seq = -1: every sequence. pos = 0: everything. */
 int32_t retro_seq_truncate(uint64_t engine, int32_t seq, int32_t pos);

@@ -99,7 +99,7 @@ func (o *Options) planLine(why string, args ...any) string {
 
 // planFrom decides, and writes the plan where the options say.
 func (e *Engine) planFrom(m Measured, shape planShape) (line string, err error) {
-	f := planFile{Format: planFormat, Version: planVersion, Shape: shape, Made: e.made(), Measured: m, Plan: m.decide(&e.asked, e.cfg.Rows)}
+	f := planFile{Format: planFormat, Version: planVersion, Shape: shape, Made: e.made(), Measured: m, Plan: m.decide(&e.asked, e.cfg.window())}
 	if err := e.adopt(f.Plan.Choice); err != nil {
 		return "", err
 	}
@@ -190,8 +190,8 @@ func (e *Engine) adopt(c Choice) error {
 	if err := opt.check(); err != nil {
 		return err
 	}
-	if opt.Window > e.cfg.Rows {
-		return argumentf("a window of %d does not fit in steps of %d rows", opt.Window, e.cfg.Rows)
+	if opt.Window > e.cfg.window() {
+		return argumentf("a window of %d does not fit in steps of %d rows", opt.Window, e.cfg.window())
 	}
 	e.opt = opt
 	e.budgets = e.layerBudgets()

@@ -5,7 +5,7 @@ import "sort"
 // sequence is what the engine knows of one sequence: its entries in order of
 // position, the summaries and codes of its far pages, and the output cache.
 type sequence struct {
-	pos  []int32 // position of each entry, strictly rising
+	pos  []int32 // position of each entry; tokens of an image can share one, decoded ones do not
 	cell []int32 // its KV cell
 
 	// blocks[b] holds the summaries of pages b*blockPages.., groups[c] those of the groups of pages
@@ -56,7 +56,7 @@ func (e *Engine) SeqNext(id int) (int32, error) {
 }
 
 // SeqExtend appends entries that the host wrote outside of steps (prefill, state
-// load). Positions rise strictly from SeqNext on.
+// load). Positions do not fall, from the last known one on: tokens of an image can have the same.
 func (e *Engine) SeqExtend(id int, pos, cell []int32) error {
 	if e.step.open {
 		return statef("sequence %d is extended inside a step", id)
@@ -68,18 +68,18 @@ func (e *Engine) SeqExtend(id int, pos, cell []int32) error {
 	if err != nil {
 		return err
 	}
-	next := int32(0)
+	last := int32(0)
 	if n := len(s.pos); n > 0 {
-		next = s.pos[n-1] + 1
+		last = s.pos[n-1]
 	}
 	for i, p := range pos {
-		if p < next || p == 1<<31-1 {
-			return argumentf("sequence %d: position %d, where at least %d was due", id, p, next)
+		if p < last || p == 1<<31-1 {
+			return argumentf("sequence %d: position %d, where at least %d was due", id, p, last)
 		}
 		if cell[i] < 0 || int(cell[i]) >= e.cfg.Cells {
 			return argumentf("sequence %d: cell %d, must be 0..%d", id, cell[i], e.cfg.Cells-1)
 		}
-		next = p + 1
+		last = p
 	}
 	if len(s.pos)+len(pos) > e.cfg.Cells {
 		return argumentf("sequence %d: %d entries do not fit in %d cells", id, len(s.pos)+len(pos), e.cfg.Cells)

@@ -161,14 +161,17 @@ func (e *Engine) codeNeed(c *coder, n *need) {
 	n.steps = steps
 }
 
-// codeTable codes the positions of the table's first entries as runs (first,
+// codeTable codes the positions of the table's first entries as runs without gaps (first,
 // length) and returns how many entries were saved. Loading, they must be there.
 func codeTable(c *coder, pos []int32) int {
 	n := len(pos)
 	c.number(&n, len(pos))
 	pos = pos[:n]
 	for i := 0; i < n && c.err == nil; {
-		run := sort.Search(n-i, func(j int) bool { return int(pos[i+j])-int(pos[i]) > j })
+		run := 1
+		for i+run < n && pos[i+run] == pos[i+run-1]+1 {
+			run++
+		}
 		first, length := int(pos[i]), run
 		c.number(&first, math.MaxInt32)
 		c.number(&length, n)
