@@ -317,7 +317,7 @@ func TestStepsDoNotAllocate(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			table = append(table, entry{pos, int32(len(table))})
+			table = append(table, entry{pos: pos, cell: int32(len(table))})
 			rows = rows[:0]
 			for _, e := range table[len(table)-1-w:] {
 				rows = append(rows, Row{Seq: 0, Pos: e.pos, Cell: e.cell})

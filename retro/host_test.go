@@ -34,7 +34,8 @@ type host struct {
 	limit func(seq int32, w int) int // of w past tokens, those that may be embedded again
 }
 
-type entry struct{ pos, cell int32 }
+// entry is a token; same counts those of a picture, which share a position.
+type entry struct{ pos, cell, same int32 }
 
 type key struct{ seq, pos, layer int32 }
 
@@ -91,10 +92,11 @@ func (h *host) vector(what uint64, seq, pos, layer int32, n int) []float32 {
 func (h *host) write(seq int32, e entry) {
 	sh := h.shape
 	for l := range sh.layers {
-		k := h.vector(1, seq, e.pos, int32(l), sh.kv*sh.dk)
+		what := e.pos + e.same<<16
+		k := h.vector(1, seq, what, int32(l), sh.kv*sh.dk)
 		hadamard(k, sh.rotation)
 		encode(sh.tk, h.k[l][int(e.cell)*sh.kv*sh.kRow():], k)
-		encode(sh.tv, h.v[l][int(e.cell)*sh.kv*sh.vRow():], h.vector(2, seq, e.pos, int32(l), sh.kv*sh.dv))
+		encode(sh.tv, h.v[l][int(e.cell)*sh.kv*sh.vRow():], h.vector(2, seq, what, int32(l), sh.kv*sh.dv))
 	}
 }
 
@@ -106,16 +108,31 @@ func (h *host) sinks(layer int) []float32 {
 	return h.vector(4, 0, 0, int32(layer), h.shape.heads)
 }
 
-func (h *host) place(seq int32) entry {
-	t := h.table[seq]
-	e := entry{cell: h.free[0]}
-	if len(t) > 0 {
+func (h *host) place(seq int32) {
+	e := entry{}
+	if t := h.table[seq]; len(t) > 0 {
 		e.pos = t[len(t)-1].pos + 1
 	}
+	h.placeAt(seq, e)
+}
+
+func (h *host) placeAt(seq int32, e entry) {
+	e.cell = h.free[0]
 	h.free = h.free[1:]
-	h.table[seq] = append(t, e)
+	h.table[seq] = append(h.table[seq], e)
 	h.write(seq, e)
-	return e
+}
+
+// picture writes n tokens of one position, which the engine is told of in two parts.
+func (h *host) picture(seq int32, n int) {
+	t := h.table[seq]
+	pos := t[len(t)-1].pos + 1
+	for i := range n {
+		h.placeAt(seq, entry{pos: pos, same: int32(i)})
+		if i == n/2 {
+			h.sync(seq)
+		}
+	}
 }
 
 // prefill writes n tokens outside of a step.
@@ -129,6 +146,16 @@ func (h *host) prefill(seq int32, n int) {
 func (h *host) sync(seq int32) {
 	next, err := h.e.SeqNext(int(seq))
 	require.NoError(h.t, err)
+	last := 0
+	for _, e := range h.table[seq] {
+		if e.pos == next-1 {
+			last++
+		}
+	}
+	if last > 1 { // it may not know all of them
+		next--
+		require.NoError(h.t, h.e.SeqTruncate(int(seq), next))
+	}
 	var pos, cell []int32
 	for _, e := range h.table[seq] {
 		if e.pos >= next {

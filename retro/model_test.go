@@ -112,8 +112,17 @@ func (w *world) forget(seq, pos int32) {
 
 func (w *world) length(seq int32) int { return len(w.table[seq]) }
 
-// somewhere is a position of the sequence, or its end.
-func (w *world) somewhere(seq int32) int { return w.rng.IntN(w.length(seq) + 1) }
+// somewhere is where a position of the sequence begins, or its end.
+func (w *world) somewhere(seq int32) int { return w.edge(seq, w.rng.IntN(w.length(seq)+1)) }
+
+// edge is the first entry with the position of that one.
+func (w *world) edge(seq int32, i int) int {
+	t := w.table[seq]
+	for i > 0 && i < len(t) && t[i].pos == t[i-1].pos {
+		i--
+	}
+	return i
+}
 
 // step is one operation.
 func (w *world) step() string {
@@ -128,7 +137,10 @@ func (w *world) step() string {
 		w.prefill(seq, 40+w.rng.IntN(120))
 		return "prefill"
 	}
-	switch w.rng.IntN(20) {
+	switch w.rng.IntN(21) {
+	case 20:
+		w.picture(seq, 1+w.rng.IntN(40))
+		return "picture"
 	case 0:
 		w.prefill(seq, 1+w.rng.IntN(1+w.rng.IntN(30)))
 		return "prefill"
@@ -166,7 +178,7 @@ func (w *world) step() string {
 }
 
 func (w *world) truncateAt(seq int32) {
-	n := max(0, w.length(seq)-w.rng.IntN(1+w.rng.IntN(40)))
+	n := w.edge(seq, max(0, w.length(seq)-w.rng.IntN(1+w.rng.IntN(40))))
 	if w.rng.IntN(5) == 0 {
 		n = w.somewhere(seq)
 	}
@@ -180,7 +192,7 @@ func (w *world) truncateAt(seq int32) {
 // removeMiddle leaves a gap in the positions.
 func (w *world) removeMiddle(seq int32) {
 	a := w.somewhere(seq)
-	b := min(w.length(seq), a+1+w.rng.IntN(30))
+	b := w.edge(seq, min(w.length(seq), a+1+w.rng.IntN(30)))
 	if a < b {
 		w.forget(seq, w.table[seq][a].pos)
 		w.table[seq] = slices.Delete(slices.Clone(w.table[seq]), a, b)
@@ -216,7 +228,7 @@ func (w *world) reload(seq int32) {
 func (w *world) shift(seq int32) string {
 	t := w.table[seq]
 	a := w.somewhere(seq)
-	b := min(len(t), a+1+w.rng.IntN(30))
+	b := w.edge(seq, min(len(t), a+1+w.rng.IntN(30)))
 	if a == b || w.unshared(seq, len(t)-a) < len(t)-a {
 		return "nothing"
 	}
@@ -354,7 +366,7 @@ func TestModel(t *testing.T) {
 		st.CorrectedTokens += s.CorrectedTokens
 	}
 	t.Logf("%v; %d tokens sparse, %d corrected", total, st.SparseTokens, st.CorrectedTokens)
-	for _, op := range []string{"prefill", "truncate", "remove", "copy", "shift", "defragment", "fail", "keep", "reload", "wrong", "decode"} {
+	for _, op := range []string{"prefill", "truncate", "remove", "copy", "shift", "defragment", "fail", "keep", "reload", "wrong", "decode", "picture"} {
 		require.NotZero(t, total[op], op)
 	}
 	require.Greater(t, int(st.SparseTokens), ops/4)

@@ -75,7 +75,7 @@ func TestScanGrowsSlowly(t *testing.T) {
 		pos, cell := make([]int32, tokens), make([]int32, tokens)
 		for i := range pos {
 			pos[i], cell[i] = int32(i), int32(i)
-			h.table[0] = append(h.table[0], entry{int32(i), int32(i)})
+			h.table[0] = append(h.table[0], entry{pos: int32(i), cell: int32(i)})
 		}
 		require.NoError(t, h.e.SeqExtend(0, pos, cell))
 		h.free = h.free[tokens:]
@@ -152,7 +152,7 @@ func TestMemory(t *testing.T) {
 				pos, cell := make([]int32, n), make([]int32, n)
 				for i := range pos {
 					pos[i], cell[i] = int32(i), h.free[i]
-					h.table[0] = append(h.table[0], entry{pos[i], cell[i]})
+					h.table[0] = append(h.table[0], entry{pos: pos[i], cell: cell[i]})
 				}
 				h.free = h.free[n:]
 				require.NoError(t, h.e.SeqExtend(0, pos, cell))
