@@ -116,32 +116,24 @@ func accLoaded(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cach
 			next = rest[:min(tokens, len(rest))]
 			prefetchT1(v.Base, v.Stride, size, &next[0], len(next))
 		}
-		loadAVX2(buf, v, part)
+		loadAVX2(buf, d, v, part)
 		accF32YMM(&acc[0], ldAcc, &p[j], ldP, rows, d, unsafe.Pointer(&buf[0]), uintptr(4*d), &ascending[0], len(part), 4*d)
 	}
 }
 
-// ascending are the cells of a buffer.
-var ascending = func() (t [loadFloats / blockLen]int32) {
-	for i := range t {
-		t[i] = int32(i)
-	}
-	return t
-}()
-
-func loadAVX2(dst []float32, c *Cache, cells []int32) {
+func loadAVX2(dst []float32, ld int, c *Cache, cells []int32) {
 	n := len(cells)
 	switch c.Type {
 	case F32:
-		loadF32YMM(&dst[0], c.Dim, c.Base, c.Stride, &cells[0], n)
+		loadF32YMM(&dst[0], ld, c.Dim, c.Base, c.Stride, &cells[0], n)
 	case F16:
-		loadF16YMM(&dst[0], c.Dim, c.Base, c.Stride, &cells[0], n)
+		loadF16YMM(&dst[0], ld, c.Dim, c.Base, c.Stride, &cells[0], n)
 	case BF16:
-		loadBF16YMM(&dst[0], c.Dim, c.Base, c.Stride, &cells[0], n)
+		loadBF16YMM(&dst[0], ld, c.Dim, c.Base, c.Stride, &cells[0], n)
 	case Q8_0:
-		loadQ8YMM(&dst[0], c.Dim, c.Base, c.Stride, &cells[0], n)
+		loadQ8YMM(&dst[0], ld, c.Dim, c.Base, c.Stride, &cells[0], n)
 	case Q4_0:
-		loadQ4YMM(&dst[0], c.Dim, c.Base, c.Stride, &cells[0], n)
+		loadQ4YMM(&dst[0], ld, c.Dim, c.Base, c.Stride, &cells[0], n)
 	}
 }
 
@@ -300,19 +292,19 @@ func accQ8YMM(acc *float32, ldAcc int, p *float32, ldP, rows, d int, base unsafe
 func accQ4YMM(acc *float32, ldAcc int, p *float32, ldP, rows, d int, base unsafe.Pointer, stride uintptr, cells *int32, n, size int)
 
 //go:noescape
-func loadF32YMM(dst *float32, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
+func loadF32YMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
 
 //go:noescape
-func loadF16YMM(dst *float32, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
+func loadF16YMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
 
 //go:noescape
-func loadBF16YMM(dst *float32, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
+func loadBF16YMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
 
 //go:noescape
-func loadQ8YMM(dst *float32, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
+func loadQ8YMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
 
 //go:noescape
-func loadQ4YMM(dst *float32, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
+func loadQ4YMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
 
 //go:noescape
 func prefetchT1(base unsafe.Pointer, stride uintptr, size int, cells *int32, n int)

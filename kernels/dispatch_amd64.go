@@ -74,12 +74,12 @@ func above(dst []int32, x []float32, t float32) int {
 
 // The rest is too short, or too seldom used, for wider vectors to show.
 
-func load(dst []float32, c *Cache, cells []int32) {
+func load(dst []float32, ld int, c *Cache, cells []int32) {
 	if level == isaGeneric {
-		loadGeneric(dst, c, cells)
+		loadGeneric(dst, ld, c, cells)
 		return
 	}
-	loadAVX2(dst, c, cells)
+	loadAVX2(dst, ld, c, cells)
 }
 
 func prefetch(base unsafe.Pointer, stride uintptr, size int, cells []int32) {
@@ -170,3 +170,11 @@ func maxAddSqrt(dst, a []float32, beta float32, b []float32) {
 	}
 	maxAddSqrtAVX2(dst, a, beta, b)
 }
+
+func blockRows() int { return genericRows }
+
+func mul(c []float32, ldc int, a []float32, lda int, b []float32, ldb, m, n, k int, add bool) {
+	mulGeneric(c, ldc, a, lda, b, ldb, m, n, k, add)
+}
+
+func transpose(dst []float32, ld int, src []float32, d int) { transposeGeneric(dst, ld, src, d) }

@@ -32,12 +32,12 @@ func accumulate(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cac
 	accNEON(&acc[0], ldAcc, &p[0], ldP, rows, v, cells)
 }
 
-func load(dst []float32, c *Cache, cells []int32) {
+func load(dst []float32, ld int, c *Cache, cells []int32) {
 	if level == isaGeneric {
-		loadGeneric(dst, c, cells)
+		loadGeneric(dst, ld, c, cells)
 		return
 	}
-	loadNEON(dst, c, cells)
+	loadNEON(dst, ld, c, cells)
 }
 
 func prefetch(base unsafe.Pointer, stride uintptr, size int, cells []int32) {
@@ -164,3 +164,11 @@ func above(dst []int32, x []float32, t float32) int {
 	}
 	return aboveNEON(&dst[0], &x[0], len(x), t)
 }
+
+func blockRows() int { return genericRows }
+
+func mul(c []float32, ldc int, a []float32, lda int, b []float32, ldb, m, n, k int, add bool) {
+	mulGeneric(c, ldc, a, lda, b, ldb, m, n, k, add)
+}
+
+func transpose(dst []float32, ld int, src []float32, d int) { transposeGeneric(dst, ld, src, d) }

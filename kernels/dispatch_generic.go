@@ -14,7 +14,7 @@ func accumulate(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cac
 	accGeneric(acc, ldAcc, p, ldP, rows, v, cells)
 }
 
-func load(dst []float32, c *Cache, cells []int32) { loadGeneric(dst, c, cells) }
+func load(dst []float32, ld int, c *Cache, cells []int32) { loadGeneric(dst, ld, c, cells) }
 
 func prefetch(base unsafe.Pointer, stride uintptr, size int, cells []int32) {}
 
@@ -61,3 +61,11 @@ func encodeCodes(dst []byte, bits int, x, mean, sd []float32) {
 func scoreCodes(dst []float32, ldDst int, q []float32, rows, d, bits int, tiles, codes []byte, pages []int32) {
 	scoreCodesGeneric(dst, ldDst, q, rows, d, bits, tiles, codes, pages)
 }
+
+func blockRows() int { return genericRows }
+
+func mul(c []float32, ldc int, a []float32, lda int, b []float32, ldb, m, n, k int, add bool) {
+	mulGeneric(c, ldc, a, lda, b, ldb, m, n, k, add)
+}
+
+func transpose(dst []float32, ld int, src []float32, d int) { transposeGeneric(dst, ld, src, d) }

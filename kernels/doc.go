@@ -29,6 +29,11 @@
 // the host filled its cache. A logit depends on its token and its row alone, and a
 // row of Acc on that row alone, bit for bit.
 //
+// # Many rows
+//
+// AttendRows is all of that for 16 rows and more, as prompts and drafts have: tiles of keys and values are converted
+// once for all rows, and multiplied as float32. Rows may see different stretches of the list.
+//
 // # Choosing tokens
 //
 //	Scan4       per page: product with the mean, and with the spread

@@ -142,9 +142,9 @@ func accGeneric(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cac
 	}
 }
 
-func loadGeneric(dst []float32, c *Cache, cells []int32) {
+func loadGeneric(dst []float32, ld int, c *Cache, cells []int32) {
 	for j, cell := range cells {
-		loadChannels(dst[j*c.Dim:(j+1)*c.Dim], c, cell, 0)
+		loadChannels(dst[j*ld:][:c.Dim], c, cell, 0)
 	}
 }
 

@@ -49,7 +49,7 @@ func Load(dst []float32, c *Cache, cells []int32) {
 	if uint64(len(cells))*uint64(c.Dim) > uint64(len(dst)) {
 		panicShort("dst")
 	}
-	load(dst, c, cells)
+	load(dst, c.Dim, c, cells)
 }
 
 // Prefetch asks for the rows of cells to be brought into the L2 cache, and does not
@@ -68,6 +68,14 @@ func PrefetchBytes(b []byte) {
 }
 
 var first [1]int32
+
+// ascending are the cells of a buffer.
+var ascending = func() (t [64]int32) {
+	for i := range t {
+		t[i] = int32(i)
+	}
+	return t
+}()
 
 // SoftmaxRow is one step of a running softmax: newMax = max(oldMax, max x),
 // x[j] = exp(x[j]-newMax), sum = sum of the new x. Logits of -Inf give exactly

@@ -7,16 +7,20 @@
 //	BX   base           R12  stride
 //	SI   cells          CX   cells left
 //	R10  d              DX   channels left
+//	R8   from the end of a row of dst to the next
 
 // ROWS is the whole of a kernel around COPY, which does so many channels and moves
 // AX on.
 #define ROWS(COPY, channels) \
 	MOVQ dst+0(FP), DI       \
-	MOVQ d+8(FP), R10        \
-	MOVQ base+16(FP), BX     \
-	MOVQ stride+24(FP), R12  \
-	MOVQ cells+32(FP), SI    \
-	MOVQ n+40(FP), CX        \
+	MOVQ ld+8(FP), R8        \
+	MOVQ d+16(FP), R10       \
+	MOVQ base+24(FP), BX     \
+	MOVQ stride+32(FP), R12  \
+	MOVQ cells+40(FP), SI    \
+	MOVQ n+48(FP), CX        \
+	SUBQ R10, R8             \
+	SHLQ $2, R8              \
 row:                         \
 	MOVLQSX (SI), AX         \
 	IMULQ   R12, AX          \
@@ -28,6 +32,7 @@ copy:                        \
 	ADDQ $(4*channels), DI   \
 	SUBQ $channels, DX       \
 	JNE  copy                \
+	ADDQ R8, DI              \
 	DECQ CX                  \
 	JNE  row                 \
 	VZEROUPPER               \
@@ -121,24 +126,24 @@ row:                        \
 	JNE      line           \
 	RET
 
-// func loadF32YMM(dst *float32, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
-TEXT ·loadF32YMM(SB), NOSPLIT, $0-48
+// func loadF32YMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
+TEXT ·loadF32YMM(SB), NOSPLIT, $0-56
 	ROWS(COPYF32, 8)
 
-// func loadF16YMM(dst *float32, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
-TEXT ·loadF16YMM(SB), NOSPLIT, $0-48
+// func loadF16YMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
+TEXT ·loadF16YMM(SB), NOSPLIT, $0-56
 	ROWS(COPYF16, 8)
 
-// func loadBF16YMM(dst *float32, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
-TEXT ·loadBF16YMM(SB), NOSPLIT, $0-48
+// func loadBF16YMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
+TEXT ·loadBF16YMM(SB), NOSPLIT, $0-56
 	ROWS(COPYBF16, 8)
 
-// func loadQ8YMM(dst *float32, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
-TEXT ·loadQ8YMM(SB), NOSPLIT, $0-48
+// func loadQ8YMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
+TEXT ·loadQ8YMM(SB), NOSPLIT, $0-56
 	ROWS(COPYQ8, 32)
 
-// func loadQ4YMM(dst *float32, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
-TEXT ·loadQ4YMM(SB), NOSPLIT, $0-48
+// func loadQ4YMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
+TEXT ·loadQ4YMM(SB), NOSPLIT, $0-56
 	VPCMPEQD Y6, Y6, Y6
 	VPSRLD   $31, Y6, Y7
 	VPSRLD   $28, Y6, Y6

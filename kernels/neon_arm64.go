@@ -44,9 +44,9 @@ func accNEON(acc *float32, ldAcc int, p *float32, ldP int, rows int, v *Cache, c
 	}
 }
 
-func loadNEON(dst []float32, c *Cache, cells []int32) {
+func loadNEON(dst []float32, ld int, c *Cache, cells []int32) {
 	for j, cell := range cells {
-		to, row := dst[j*c.Dim:][:c.Dim], c.row(cell)
+		to, row := dst[j*ld:][:c.Dim], c.row(cell)
 		switch c.Type {
 		case F32:
 			copy(to, unsafe.Slice((*float32)(row), c.Dim))
