@@ -203,7 +203,7 @@ func TestOpenAndAddLayerErrors(t *testing.T) {
 	require.NoError(t, e.AddLayer(0, layer))
 
 	require.ErrorIs(t, e.SeqExtend(1, nil, nil), ErrArgument)
-	require.ErrorIs(t, e.SeqExtend(0, []int32{0, 0}, []int32{0, 1}), ErrArgument)
+	require.ErrorIs(t, e.SeqExtend(0, []int32{1, 0}, []int32{0, 1}), ErrArgument)
 	require.ErrorIs(t, e.SeqExtend(0, []int32{0}, []int32{64}), ErrArgument)
 	require.ErrorIs(t, e.SeqExtend(0, []int32{0}, nil), ErrArgument)
 	for _, rows := range [][]Row{nil, {{Seq: 0, Pos: 0, Cell: 0}, {Seq: 0, Pos: 1, Cell: 1}, {Seq: 0, Pos: 2, Cell: 2}}, {{Seq: 0, Pos: -1, Cell: 0}}, {{Seq: 0, Pos: 0, Cell: 64}}, {{Seq: 5, Pos: 0, Cell: 0}}, {{Seq: 0, Pos: 0, Cell: 0}, {Seq: 0, Pos: 1, Cell: 1}}} {
