@@ -51,6 +51,9 @@ func (e *Engine) Attend(a *Attn, ith, nth int) error {
 	w, l := &e.workers[ith], &e.layers[a.Layer]
 	for k := range e.step.seqs {
 		s := (k + ith*len(e.step.seqs)/nth) % len(e.step.seqs)
+		if e.step.seqs[s].exact.n > 0 {
+			continue
+		}
 		// The heads of an exact sequence read the same cells, whose rows may share
 		// cache lines: one thread takes a chunk of all of them.
 		heads := 1
@@ -65,6 +68,11 @@ func (e *Engine) Attend(a *Attn, ith, nth int) error {
 		}
 	}
 	w.spent(ith, start)
+	for k := range e.step.seqs {
+		if q := &e.step.seqs[k]; q.exact.n > 0 {
+			e.attendExact(w, l, a, q)
+		}
+	}
 	return nil
 }
 
@@ -97,7 +105,7 @@ func (e *Engine) attendItems(w *worker, l *layer, a *Attn, first, n int) error {
 	return nil
 }
 
-// spent books time on thread 0.
+// spent books time on thread 0. That of exact rows is not in it: it is what tokens took that were decoded.
 func (w *worker) spent(ith int, start time.Time) {
 	if ith == 0 {
 		w.stats.AttendNS += uint64(time.Since(start))
@@ -249,9 +257,7 @@ func (e *Engine) merge(w *worker, l *layer, a *Attn, it *item, q *stepSeq, h int
 			if it.auditChunks > 0 && r == q.rows-1 {
 				w.auditHead(it, rows, at, &p)
 			}
-			row := q.firstRow + r - q.emit
-			out := unsafe.Slice((*float32)(unsafe.Add(a.Out, uint64(row)*a.OutRow+uint64(head*l.DV)*4)), l.DV)
-			p.write(out, l.sink(head))
+			p.writeRow(l, a, q.firstRow+r-q.emit, head)
 		}
 	}
 }

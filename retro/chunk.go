@@ -25,6 +25,8 @@ type worker struct {
 
 	tmp, tmp2 []float32
 
+	exact exactScratch
+
 	stats Stats
 	_     [64]byte // threads must not share the line of stats
 }
@@ -57,6 +59,7 @@ func (w *worker) allocate(o *Options, group, dk, dv int) {
 	}
 	w.near, w.nearQ = make([]partial, queries), make([]float32, queries*kernels.QueryLen(kernels.Q8_0, dk))
 	w.page = make([]float32, max(2, o.Page)*dk)
+	w.exact.allocate(group, dk, dv)
 	w.tmp, w.tmp2 = make([]float32, max(dk, dv)), make([]float32, max(dk, dv))
 }
 

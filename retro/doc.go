@@ -42,6 +42,7 @@
 //	step                what a step is; windows and their correction
 //	select, score, codes, choose   the first phase, by many threads: see Select
 //	attend, chunk, ring     the second, and the output cache
+//	exact                   rows of prompts and drafts, for which nothing is chosen
 //	audit, stats            what was kept, and what is counted
 //	state, coder        saved and copied sequences
 //	plan, planner, planning, planfile   choosing options by

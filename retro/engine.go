@@ -110,7 +110,11 @@ type Engine struct {
 	jobs    []job
 	items   []item
 	workers []worker
-	cuts    []cut // scratch, per layer
+
+	exactLeft                []atomic.Int32 // see exactJob
+	exactM, exactL, exactAcc []float32      // partials of exact rows, of ranges that are to be joined
+
+	cuts []cut // scratch, per layer
 
 	auditTurn uint64 // see audits
 

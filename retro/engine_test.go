@@ -23,9 +23,13 @@ func testOptions() Options {
 func checkUnion(h *host) func(layer int, rows []Row, out []float32) {
 	sh := h.shape
 	return func(layer int, rows []Row, out []float32) {
+		h.checkExact(layer, rows, out)
 		l := &h.e.layers[layer]
 		for i := range h.e.step.seqs {
 			q := &h.e.step.seqs[i]
+			if q.exact.n > 0 {
+				continue
+			}
 			for kv := range sh.kv {
 				it := &h.e.items[i*sh.kv+kv]
 				if c := q.cuts[layer]; !it.exact && !h.e.opt.Need {

@@ -54,7 +54,7 @@ func (sh shape) vRow() int { return sh.tv.RowBytes(sh.dv) }
 func newHost(t testing.TB, sh shape, opt Options, threads int, seed uint64) *host {
 	h := &host{t: t, shape: sh, threads: threads, table: map[int32][]entry{}, out: map[key][]float32{}, seen: map[key][]map[int32]bool{}}
 	var err error
-	h.e, err = Open(Config{Layers: sh.layers, Seqs: sh.seqs, Cells: sh.cells, Rows: sh.seqs * max(2, opt.Window), Threads: threads}, opt)
+	h.e, err = Open(Config{Layers: sh.layers, Seqs: sh.seqs, Cells: sh.cells, Rows: 512, Threads: threads}, opt)
 	require.NoError(t, err)
 	for i := range sh.layers {
 		h.k = append(h.k, make([]byte, sh.cells*sh.kv*sh.kRow()))
@@ -181,11 +181,13 @@ func (h *host) truncate(seq, pos int32) {
 	require.NoError(h.t, h.e.SeqTruncate(int(seq), pos))
 }
 
-// decode runs one step of a new token for each sequence; then, unless nil,
-// check is called for each layer while the items still hold it.
+// decode runs one step of a new token for each sequence; see compute.
 func (h *host) decode(seqs []int32, check func(layer int, rows []Row, out []float32)) {
-	sh := h.shape
-	var rows []Row
+	h.compute(h.lone(seqs), check)
+}
+
+// lone are the rows of a new token for each sequence, and of past ones.
+func (h *host) lone(seqs []int32) (rows []Row) {
 	for _, s := range seqs {
 		n := len(h.table[s])
 		pos := int32(0)
@@ -203,6 +205,22 @@ func (h *host) decode(seqs []int32, check func(layer int, rows []Row, out []floa
 			rows = append(rows, Row{Seq: s, Pos: e.pos, Cell: e.cell})
 		}
 	}
+	return rows
+}
+
+// exactRows are n new ones of a sequence.
+func (h *host) exactRows(seq int32, n int) (rows []Row) {
+	for range n {
+		h.place(seq)
+		e := h.table[seq][len(h.table[seq])-1]
+		rows = append(rows, Row{Seq: seq, Pos: e.pos, Cell: e.cell, Exact: 1})
+	}
+	return rows
+}
+
+// compute runs one step; then, unless nil, check is called for each layer while the items still hold it.
+func (h *host) compute(rows []Row, check func(layer int, rows []Row, out []float32)) {
+	sh := h.shape
 	require.NoError(h.t, h.e.StepBegin(rows, h.threads))
 	h.emitted = h.emitted[:0]
 	q := make([]float32, len(rows)*sh.heads*sh.dk)
@@ -248,6 +266,21 @@ func (h *host) attend(l, rows int, q, out []float32) {
 }
 
 func (h *host) scale() float32 { return float32(1.5 / math.Sqrt(float64(h.shape.dk))) }
+
+// checkExact holds that each exact row attends to everything before it and to itself.
+func (h *host) checkExact(layer int, rows []Row, out []float32) {
+	sh := h.shape
+	for r, row := range rows {
+		if row.Exact == 0 {
+			continue
+		}
+		k := key{row.Seq, row.Pos, int32(layer)}
+		for hd := range sh.heads {
+			got := out[(r*sh.heads+hd)*sh.dv:][:sh.dv]
+			requireClose(h.t, h.exact(k, hd, func(int) bool { return true }), got, 2e-5, fmt.Sprintf("%+v head %d", k, hd))
+		}
+	}
+}
 
 // query is that of a head of the token at k, scaled, and rounded as the keys' type asks for.
 func (h *host) query(k key, hd int) []float32 {

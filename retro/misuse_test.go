@@ -23,7 +23,7 @@ func (w *world) wrong(seq int32) {
 	back := int32(w.rng.IntN(int(next)))
 	some := func(n int) []Row { return slices.Repeat([]Row{{Seq: seq, Pos: last.pos, Cell: last.cell}}, n) }
 	var err error
-	switch w.rng.IntN(16) {
+	switch w.rng.IntN(20) {
 	case 0:
 		err = e.SeqExtend(id, []int32{next, back}, []int32{0, 0})
 	case 1:
@@ -60,6 +60,14 @@ func (w *world) wrong(seq int32) {
 		x := make([]float32, w.shape.heads*w.shape.dk)
 		a := w.attn(0, 1, x, x)
 		err = e.Attend(&a, 0, 1)
+	case 16:
+		err = e.StepBegin([]Row{{Seq: seq, Pos: next, Cell: 0, Exact: 1}, {Seq: seq, Pos: next + 1, Cell: cell, Exact: 1}}, 1)
+	case 17:
+		err = e.StepBegin([]Row{{Seq: seq, Pos: next, Cell: 0, Exact: 1}, {Seq: seq, Pos: back, Cell: 0, Exact: 1}}, 1)
+	case 18:
+		err = e.StepBegin([]Row{{Seq: seq, Pos: next, Cell: 0, Exact: 1}, {Seq: seq, Pos: next + 1, Cell: 0}}, 1)
+	case 19:
+		err = e.StepBegin([]Row{{Seq: seq, Pos: next, Cell: 0, Exact: 1}, {Seq: int32(bad), Pos: 0, Cell: 0, Exact: 1}}, 1)
 	}
 	if err == nil { // the last token alone can be embedded again
 		require.NoError(w.t, e.StepEnd(false))

@@ -172,6 +172,9 @@ func (w *world) step() string {
 	case 10:
 		w.wrong(seq)
 		return "wrong"
+	case 11, 12:
+		w.exactSome(seq)
+		return "exact"
 	}
 	w.decodeSome(seq)
 	return "decode"
@@ -277,7 +280,19 @@ func (w *world) failStep(seq int32) {
 	for _, e := range t[len(t)-w.unshared(seq, n):] {
 		rows = append(rows, Row{Seq: seq, Pos: e.pos, Cell: e.cell})
 	}
-	require.NoError(w.t, w.e.StepBegin(append(rows, Row{Seq: seq, Pos: pos, Cell: w.free[0]}), 1))
+	rows = append(rows, Row{Seq: seq, Pos: pos, Cell: w.free[0]})
+	if w.rng.IntN(3) == 0 {
+		rows = rows[:0]
+		for i := range 1 + w.rng.IntN(20) {
+			rows = append(rows, Row{Seq: seq, Pos: pos + int32(i), Cell: w.free[i], Exact: 1})
+		}
+	}
+	require.NoError(w.t, w.e.StepBegin(rows, 1))
+	if w.rng.IntN(2) == 0 { // in the middle
+		x := make([]float32, len(rows)*w.shape.heads*w.shape.dk)
+		a := w.attn(0, len(rows), x, x)
+		require.NoError(w.t, w.e.Select(&a, 0, 1))
+	}
 	require.NoError(w.t, w.e.StepEnd(false))
 }
 
@@ -289,6 +304,30 @@ func (w *world) keep(seq int32) {
 	}
 	w.forget(-1, 0)
 	w.collect()
+}
+
+// exactSome decodes several tokens of the sequence, perhaps beside single ones of others, and may take some of them back.
+func (w *world) exactSome(seq int32) {
+	rows := w.exactOf(seq)
+	for s := range int32(worldSeqs) {
+		if s != seq && w.length(s) > 0 && w.rng.IntN(3) == 0 {
+			w.sync(s)
+			rows = append(rows, w.lone([]int32{s})...)
+		}
+	}
+	check := checkUnion(w.host)
+	w.compute(rows, func(layer int, rows []Row, out []float32) {
+		check(layer, rows, out)
+		w.compareSelection(layer)
+	})
+	if w.rng.IntN(2) == 0 {
+		w.truncateAt(seq)
+	}
+}
+
+func (w *world) exactOf(seq int32) []Row {
+	w.sync(seq)
+	return w.exactRows(seq, 1+w.rng.IntN(1+w.rng.IntN(40)))
 }
 
 // decodeSome decodes a token of the sequence and perhaps of others.
@@ -316,7 +355,7 @@ func (w *world) compareSelection(layer int) {
 		q := &w.e.step.seqs[i]
 		t := w.table[int32(q.id)]
 		last := t[len(t)-1]
-		if q.cuts[layer].exact {
+		if q.exact.n > 0 || q.cuts[layer].exact {
 			continue
 		}
 		require.NoError(w.t, e.SeqTruncate(-1, 0))
@@ -366,7 +405,7 @@ func TestModel(t *testing.T) {
 		st.CorrectedTokens += s.CorrectedTokens
 	}
 	t.Logf("%v; %d tokens sparse, %d corrected", total, st.SparseTokens, st.CorrectedTokens)
-	for _, op := range []string{"prefill", "truncate", "remove", "copy", "shift", "defragment", "fail", "keep", "reload", "wrong", "decode", "picture"} {
+	for _, op := range []string{"prefill", "truncate", "remove", "copy", "shift", "defragment", "fail", "keep", "reload", "wrong", "decode", "picture", "exact"} {
 		require.NotZero(t, total[op], op)
 	}
 	require.Greater(t, int(st.SparseTokens), ops/4)

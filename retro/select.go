@@ -26,12 +26,20 @@ func (e *Engine) Select(a *Attn, ith, nth int) error {
 	for k := range 2 * n { // the second time, to help with what has been opened since
 		i := (k + ith*n/nth) % n
 		q := &e.step.seqs[i/l.KVHeads]
+		if q.exact.n > 0 {
+			continue
+		}
 		s := selection{e: e, w: w, l: l, a: a, i: i, it: &e.items[i], q: q, h: i % l.KVHeads, cut: &q.cuts[a.Layer], claim: &claims[i]}
 		for level := range levels {
 			s.work(level)
 		}
 	}
 	w.spent(ith, start)
+	for k := range e.step.seqs {
+		if q := &e.step.seqs[k]; q.exact.n > 0 {
+			e.buildExact(w, l, q, a.Layer)
+		}
+	}
 	return nil
 }
 

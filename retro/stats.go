@@ -85,6 +85,11 @@ func (s *Stats) Summary() string {
 			fmt.Fprintf(&b, ", %.1f %% of attention kept", 100*kept)
 		}
 		fmt.Fprintf(&b, ", %.1f MiB beside the KV cache", float64(s.SummaryBytes+s.RingBytes)/(1<<20))
+	}
+	if s.ExactTokens > 0 {
+		fmt.Fprintf(&b, ", %d of prompts and drafts exact", s.ExactTokens)
+	}
+	if s.SparseTokens > 0 {
 		return b.String()
 	}
 	switch { // why not

@@ -22,8 +22,10 @@ func TestSummaryTellsWhyNothingIsSparse(t *testing.T) {
 	h.prefill(0, 208)
 	h.decode([]int32{0}, nil)
 	require.Equal(t, "0 of 1 tokens sparse: the context was shorter than min_ctx", summary(h))
+	h.compute(h.exactRows(0, 3), nil)
+	require.Equal(t, "0 of 1 tokens sparse, 3 of prompts and drafts exact: the context was shorter than min_ctx", summary(h))
 	h.decode([]int32{0}, nil)
-	require.Contains(t, summary(h), "1 of 2 tokens sparse, ")
+	require.Regexp(t, "^1 of 2 tokens sparse, .* MiB beside the KV cache, 3 of prompts and drafts exact$", summary(h))
 
 	opt.Budget = 1000
 	h = newHost(t, sh, opt, 1, 1)

@@ -1,5 +1,7 @@
 package retro
 
+import "slices"
+
 // Row is one token of a step. Rows of a sequence are adjacent with rising
 // positions; the last is the sequence's new token, the others are past tokens
 // that keep their cells. Or all of them are new and exact: each attends to
@@ -30,6 +32,7 @@ type stepSeq struct {
 	slots         [maxWindow]*ringSlot // nil without ring
 	corrected     [maxWindow]mark
 	taken, budget counter // tokens read, and what the budget allows
+	exact         exactSeq
 }
 
 func (q *stepSeq) newest() view { return q.views[q.rows-1] }
@@ -62,6 +65,7 @@ func (e *Engine) StepBegin(rows []Row, threads int) error {
 		}
 		i += n
 	}
+	e.prepareExact()
 	for i := range e.layers {
 		heads := e.layers[i].KVHeads
 		for k := range e.step.seqs {
@@ -117,9 +121,6 @@ func (e *Engine) roomForScores() {
 func (e *Engine) beginSeq(rows []Row, first int) error {
 	newest := rows[len(rows)-1]
 	id := int(newest.Seq)
-	if newest.Exact != 0 {
-		return unsupportedf("sequence %d: exact rows", id)
-	}
 	s, err := e.openSequence(id)
 	if err != nil {
 		return err
@@ -128,6 +129,9 @@ func (e *Engine) beginSeq(rows []Row, first int) error {
 		if e.step.seqs[i].s == s {
 			return argumentf("sequence %d: its rows are not adjacent", id)
 		}
+	}
+	if slices.ContainsFunc(rows, func(r Row) bool { return r.Exact != 0 }) {
+		return e.beginExact(rows, first, s)
 	}
 	t := len(s.pos)
 	past := len(rows) - 1
@@ -141,15 +145,21 @@ func (e *Engine) beginSeq(rows []Row, first int) error {
 	case t >= e.cfg.Cells:
 		return argumentf("sequence %d: all %d cells are taken", id, e.cfg.Cells)
 	}
-	e.step.seqs = e.step.seqs[:len(e.step.seqs)+1]
-	q := &e.step.seqs[len(e.step.seqs)-1]
-	*q = stepSeq{id: id, s: s, firstRow: first, cuts: q.cuts}
+	q := e.addSeq(id, s, first)
 	if err := e.plan(q, t, past, rows); err != nil {
 		e.step.seqs = e.step.seqs[:len(e.step.seqs)-1]
 		return err
 	}
 	s.pos, s.cell = append(s.pos, newest.Pos), append(s.cell, newest.Cell)
 	return nil
+}
+
+// addSeq adds a sequence to the step.
+func (e *Engine) addSeq(id int, s *sequence, first int) *stepSeq {
+	e.step.seqs = e.step.seqs[:len(e.step.seqs)+1]
+	q := &e.step.seqs[len(e.step.seqs)-1]
+	*q = stepSeq{id: id, s: s, firstRow: first, cuts: q.cuts, exact: exactSeq{jobs: q.exact.jobs}}
+	return q
 }
 
 // plan decides how the new token at entry t, with past rows of the batch before it, is read.
@@ -192,7 +202,7 @@ func (e *Engine) undo() {
 	for i := range e.step.seqs {
 		q := &e.step.seqs[i]
 		q.s.ring.reset()
-		e.truncate(q.s, q.s.pos[len(q.s.pos)-1])
+		e.truncate(q.s, q.s.pos[len(q.s.pos)-max(1, q.exact.n)])
 	}
 	e.step.seqs = e.step.seqs[:0]
 }
@@ -218,6 +228,12 @@ func (e *Engine) StepEnd(ok bool) error {
 	}
 	for i := range e.step.seqs {
 		q := &e.step.seqs[i]
+		if n := q.exact.n; n > 0 {
+			st.ExactTokens += uint64(n)
+			q.s.ring.retire(st)
+			q.s.since = 0
+			continue
+		}
 		st.Tokens++
 		switch {
 		case q.sparse:

@@ -1,0 +1,268 @@
+package retro
+
+import (
+	"slices"
+	"sync/atomic"
+	"unsafe"
+
+	"retroattn/kernels"
+)
+
+// Exact rows are new tokens that attend to all that comes before them and to themselves: those of a prompt, drafts to
+// verify, or a lone token that a host wants exact. Nothing is chosen for them and nothing kept of them; Select builds
+// the summaries of the pages that they turn far, so that the sparse token after them finds them.
+//
+// The rows of a KV head fall into blocks, and the entries before them into ranges where the blocks are few. A block and
+// a range are a unit of work, which any thread may take. As with items, the cut depends on the sequence alone.
+const (
+	exactRows  = 128 // query rows in a block, unless a single token has more
+	exactUnits = 128 // units in a layer, about, where the context is long enough
+	exactRange = 256 // entries, at least, in a range
+)
+
+// exactSeq is what the step of a sequence with exact rows knows of them.
+type exactSeq struct {
+	n     int // rows; 0: the sequence has none
+	first int // entry of the first
+	local int // pages below are far for the next token, and get summaries
+	built int // pages that have them in all layers
+	jobs  []exactJob
+}
+
+// exactJob is the shared state of a layer.
+type exactJob struct {
+	rowsCut
+	build, unbuilt atomic.Int32   // parts of the summaries claimed, and not yet built
+	next           atomic.Int32   // units claimed
+	left           []atomic.Int32 // ranges not yet done, per KV head and block; nil where there is one range
+	at             int            // of the partials of the first unit
+}
+
+// rowsCut is how exact rows are cut in a layer.
+type rowsCut struct{ tokens, blocks, ranges, per int }
+
+func cutRows(n, entries int, l *layer) rowsCut {
+	c := rowsCut{tokens: max(1, exactRows/l.group)}
+	c.blocks = (n + c.tokens - 1) / c.tokens
+	c.ranges = max(1, min(exactUnits/(c.blocks*l.KVHeads), entries/exactRange))
+	c.per = (entries + c.ranges - 1) / c.ranges
+	return c
+}
+
+// exactScratch is what exact rows need of a worker.
+type exactScratch struct{ q, prepared, logits, m, l, acc []float32 }
+
+func (x *exactScratch) allocate(group, dk, dv int) {
+	rows := max(exactRows, group)
+	x.q = make([]float32, rows*dk)
+	x.prepared = make([]float32, rows*kernels.QueryLen(kernels.Q8_0, dk))
+	x.logits = make([]float32, rows*blockCols)
+	x.m, x.l, x.acc = make([]float32, rows), make([]float32, rows), make([]float32, rows*dv)
+}
+
+// beginExact appends rows that are all new and exact.
+func (e *Engine) beginExact(rows []Row, first int, s *sequence) error {
+	id, t := int(rows[0].Seq), len(s.pos)
+	if t+len(rows) > e.cfg.Cells {
+		return argumentf("sequence %d: %d entries do not fit in %d cells", id, t+len(rows), e.cfg.Cells)
+	}
+	next := int32(0)
+	if t > 0 {
+		next = s.pos[t-1] + 1
+	}
+	for _, r := range rows {
+		switch {
+		case r.Exact == 0:
+			return argumentf("sequence %d: the row at position %d is not exact, as others are", id, r.Pos)
+		case r.Cell < 0 || int(r.Cell) >= e.cfg.Cells:
+			return argumentf("sequence %d: cell %d, must be 0..%d", id, r.Cell, e.cfg.Cells-1)
+		case r.Pos < next || r.Pos == 1<<31-1:
+			return argumentf("sequence %d: position %d, where at least %d was due", id, r.Pos, next)
+		}
+		next = r.Pos + 1
+	}
+	q := e.addSeq(id, s, first)
+	q.exact = exactSeq{n: len(rows), first: t, jobs: q.exact.jobs}
+	s.pos, s.cell = slices.Grow(s.pos, len(rows)), slices.Grow(s.cell, len(rows))
+	for _, r := range rows {
+		s.pos, s.cell = append(s.pos, r.Pos), append(s.cell, r.Cell)
+	}
+	if v := e.viewAt(len(s.pos), false, e.cuts); v.sparse && e.sumBlock > 0 {
+		e.roomForSummaries(s, v.local)
+		q.exact.local, q.exact.built = v.local, int(slices.Min(s.summed))
+	}
+	return nil
+}
+
+// prepareExact readies the jobs of all sequences with exact rows, and makes room for what they share.
+func (e *Engine) prepareExact() {
+	counters, rows, floats := 0, 0, 0
+	for i := range e.layers {
+		l, at, end := &e.layers[i], 0, 0
+		for k := range e.step.seqs {
+			x := &e.step.seqs[k].exact
+			if x.n == 0 {
+				continue
+			}
+			x.jobs = grow(x.jobs, len(e.layers))
+			j := &x.jobs[i]
+			j.rowsCut = cutRows(x.n, x.first+x.n, l)
+			j.build.Store(0)
+			j.unbuilt.Store(int32(x.parts() * l.KVHeads))
+			j.next.Store(0)
+			j.left, j.at = nil, at
+			if j.ranges > 1 {
+				counters += l.KVHeads * j.blocks
+				at += l.Heads * x.n * j.ranges
+				end = at
+			}
+		}
+		rows, floats = max(rows, end), max(floats, end*l.DV)
+	}
+	e.exactLeft = grow(e.exactLeft, counters)
+	e.exactM, e.exactL, e.exactAcc = grow(e.exactM, rows), grow(e.exactL, rows), grow(e.exactAcc, floats)
+	for i, at := 0, 0; i < len(e.layers) && counters > 0; i++ {
+		for k := range e.step.seqs {
+			x := &e.step.seqs[k].exact
+			if x.n == 0 || x.jobs[i].ranges == 1 {
+				continue
+			}
+			j, n := &x.jobs[i], e.layers[i].KVHeads*x.jobs[i].blocks
+			j.left = e.exactLeft[at : at+n]
+			for b := range j.left {
+				j.left[b].Store(int32(j.ranges))
+			}
+			at += n
+		}
+	}
+}
+
+// parts is how many groups of pages lack summaries, for each KV head.
+func (x *exactSeq) parts() int {
+	if x.built >= x.local {
+		return 0
+	}
+	return (x.local+groupPages-1)/groupPages - x.built/groupPages
+}
+
+// buildExact takes groups of pages, and builds what is missing of their summaries, until there are none left.
+func (e *Engine) buildExact(w *worker, l *layer, q *stepSeq, layer int) {
+	x, j := &q.exact, &q.exact.jobs[layer]
+	parts := int32(x.parts() * l.KVHeads)
+	for j.build.Load() < parts {
+		part := int(j.build.Add(1) - 1)
+		if part >= int(parts) {
+			return
+		}
+		first := (x.built/groupPages + part/l.KVHeads) * groupPages
+		e.buildChunk(w, l, q.s, part%l.KVHeads, first, min(x.local, first+groupPages))
+		if j.unbuilt.Add(-1) == 0 {
+			for h := range l.KVHeads {
+				q.s.summed[l.headOff+h] = max(q.s.summed[l.headOff+h], int32(x.local))
+			}
+		}
+	}
+}
+
+// attendExact takes units until there are none left: the last blocks, which read most, first, and the heads of a range
+// together, which read the same cells.
+func (e *Engine) attendExact(w *worker, l *layer, a *Attn, q *stepSeq) {
+	j := &q.exact.jobs[a.Layer]
+	units := int32(l.KVHeads * j.blocks * j.ranges)
+	for j.next.Load() < units {
+		u := int(j.next.Add(1) - 1)
+		if u >= int(units) {
+			return
+		}
+		h, r, b := u%l.KVHeads, u/l.KVHeads%j.ranges, j.blocks-1-u/l.KVHeads/j.ranges
+		e.attendUnit(w, l, a, q, h, b, r)
+	}
+}
+
+// attendUnit computes the partials of a block of rows over a range of entries, and the outputs if there are no other
+// ranges, or all of them are done.
+func (e *Engine) attendUnit(w *worker, l *layer, a *Attn, q *stepSeq, h, b, r int) {
+	x, j := &q.exact, &q.exact.jobs[a.Layer]
+	first := b * j.tokens
+	n := min(j.tokens, x.n-first)
+	rows := n * l.group
+	m, d, acc := w.exact.m[:rows], w.exact.l[:rows], w.exact.acc[:rows*l.DV]
+	if j.ranges > 1 {
+		m, d, acc = e.partialsOf(l, x, j, h, first, r, rows)
+	}
+	for g := range rows {
+		m[g], d[g] = negInf, 0
+	}
+	clear(acc)
+	for i := range n {
+		l.batchQueries(w.exact.q[i*l.group*l.DK:][:l.group*l.DK], a, q.firstRow+first+i, h)
+	}
+	w.addRows(l, q.s, h, x.first+first, n, r*j.per, min((r+1)*j.per, x.first+first+n), m, d, acc)
+	if j.ranges == 1 {
+		for g := range rows {
+			p := partial{m: m[g], l: d[g], acc: acc[g*l.DV:][:l.DV]}
+			p.writeRow(l, a, q.firstRow+first+g/l.group, h*l.group+g%l.group)
+		}
+	} else if j.left[h*j.blocks+b].Add(-1) == 0 {
+		e.mergeRanges(w, l, a, q, h, first, rows)
+	}
+}
+
+// partialsOf is where the partials of a block, whose first row is given, lie.
+func (e *Engine) partialsOf(l *layer, x *exactSeq, j *exactJob, h, first, r, rows int) (m, d, acc []float32) {
+	at := j.at + ((h*j.ranges+r)*x.n+first)*l.group
+	return e.exactM[at:][:rows], e.exactL[at:][:rows], e.exactAcc[at*l.DV:][:rows*l.DV]
+}
+
+// mergeRanges joins the ranges of a block and writes its outputs.
+func (e *Engine) mergeRanges(w *worker, l *layer, a *Attn, q *stepSeq, h, first, rows int) {
+	j := &q.exact.jobs[a.Layer]
+	for g := range rows {
+		p := partial{m: negInf, acc: w.tmp[:l.DV]}
+		for r := range j.ranges {
+			m, d, acc := e.partialsOf(l, &q.exact, j, h, first, r, rows)
+			p.merge(m[g], d[g], acc[g*l.DV:][:l.DV])
+		}
+		p.writeRow(l, a, q.firstRow+first+g/l.group, h*l.group+g%l.group)
+	}
+}
+
+// writeRow stores the output of a query head.
+func (p *partial) writeRow(l *layer, a *Attn, row, head int) {
+	out := unsafe.Add(a.Out, uint64(row)*a.OutRow+uint64(head*l.DV)*4)
+	p.write(unsafe.Slice((*float32)(out), l.DV), l.sink(head))
+}
+
+// addRows adds entries from..to-1 to the partials of the queries in w.exact.q, of n tokens that begin at entry first:
+// each reads up to itself.
+func (w *worker) addRows(l *layer, s *sequence, h, first, n, from, to int, m, d, acc []float32) {
+	x, rows, keys, values := &w.exact, n*l.group, l.keys(h), l.values(h)
+	q := x.q
+	if l.TypeK.Quantised() {
+		kernels.Queries(l.TypeK, x.prepared, q, rows, l.DK)
+		q = x.prepared
+	}
+	for ; from < to; from += blockCols {
+		cells := s.cell[from:min(to, from+blockCols)]
+		kernels.Dot(x.logits, blockCols, q, rows, &keys, cells)
+		for r := range rows {
+			logits := x.logits[r*blockCols:][:len(cells)]
+			if l.SoftCap > 0 {
+				kernels.SoftCap(logits, l.SoftCap)
+			}
+			if seen := first + r/l.group + 1 - from; seen < len(cells) {
+				fill(logits[max(0, seen):], negInf)
+			}
+			top, sum := kernels.SoftmaxRow(logits, m[r])
+			f := float32(0)
+			if m[r] != negInf {
+				f = kernels.Exp32(m[r] - top)
+			}
+			if f != 1 {
+				kernels.Scale(acc[r*l.DV:][:l.DV], f)
+			}
+			m[r], d[r] = top, d[r]*f+sum
+		}
+		kernels.Acc(acc, l.DV, x.logits, blockCols, rows, &values, cells)
+	}
+}

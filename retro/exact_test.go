@@ -1,0 +1,164 @@
+package retro
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"retroattn/kernels"
+)
+
+// Exact rows attend to everything before them, whatever they come with, and what is sparse after them is as after a
+// prompt that the host computed.
+func TestExactRows(t *testing.T) {
+	trials := 48
+	if testing.Short() {
+		trials = 12
+	}
+	for trial := range trials {
+		rng := rand.New(rand.NewPCG(uint64(trial), 21))
+		opt := testOptions()
+		opt.Window = []int{1, 2, 8}[trial%3]
+		opt.Select = Selector(rng.IntN(len(selectorNames)))
+		varySelector(&opt, rng)
+		varyOptions(&opt, rng)
+		kv := 1 + rng.IntN(3)
+		sh := shape{layers: 2, seqs: 3, cells: 3000, kv: kv, heads: kv * (1 + rng.IntN(4)), dk: 32 * (1 + rng.IntN(2)), dv: 32 * (1 + rng.IntN(2)),
+			tk: kernels.Types[rng.IntN(5)], tv: kernels.Types[rng.IntN(5)], sinks: rng.IntN(3) == 0}
+		if rng.IntN(3) == 0 {
+			sh.softCap = 3
+		}
+		if rng.IntN(2) == 0 {
+			sh.rotation = 32
+		}
+		t.Run(fmt.Sprintf("%v/%+v", opt, sh), func(t *testing.T) {
+			h := newHost(t, sh, opt, 1+trial%3, uint64(trial))
+			check, exact := checkUnion(h), 0
+			for step := range 12 {
+				var rows []Row
+				for s := range int32(sh.seqs) {
+					n := 1 + rng.IntN([]int{4, 20, 170}[rng.IntN(3)])
+					if len(h.table[s]) > 300 && rng.IntN(2) == 0 {
+						rows = append(rows, h.lone([]int32{s})...)
+						continue
+					}
+					rows = append(rows, h.exactRows(s, n)...)
+					exact += n
+				}
+				h.compute(rows, check)
+				if step%3 == 2 { // drafts are rejected
+					h.truncate(0, h.table[0][len(h.table[0])-1-rng.IntN(min(40, len(h.table[0])))].pos)
+				}
+			}
+			h.prefill(1, 250)
+			h.compute(h.exactRows(1, 70), check)
+			for range 5 {
+				h.decode([]int32{1}, check)
+			}
+			st := h.e.Stats()
+			require.EqualValues(t, exact+70, st.ExactTokens)
+			require.NotZero(t, st.SparseTokens)
+		})
+	}
+}
+
+// Company and threads change no bit.
+func TestExactAloneAndInCompany(t *testing.T) {
+	run := func(threads int, seqs ...int32) map[key][]float32 {
+		h := newHost(t, plainShape, testOptions(), threads, 5)
+		for _, n := range []int{200, 90, 7} {
+			var rows []Row
+			for _, s := range seqs {
+				rows = append(rows, h.exactRows(s, n+int(s))...)
+			}
+			h.compute(rows, nil)
+		}
+		h.decode(seqs[:1], nil)
+		require.EqualValues(t, 1, h.e.Stats().SparseTokens)
+		return h.out
+	}
+	together := run(1, 0, 1)
+	require.Equal(t, together, run(3, 0, 1))
+	for k, x := range run(2, 1) {
+		if len(together[k]) > 0 {
+			require.Equal(t, x, together[k], "%+v", k)
+		}
+	}
+}
+
+// The token after a prompt finds the summaries built.
+func TestExactRowsBuildSummaries(t *testing.T) {
+	for _, text := range []string{"select=tokens", "select=pages,groups=1", "select=minmax,page=8"} {
+		opt, err := ParseOptions("budget=64,min_ctx=0,local=32,window=1," + text)
+		require.NoError(t, err)
+		h := newHost(t, plainShape, opt, 3, 5)
+		h.prefill(0, 500) // of before
+		for _, n := range []int{1, 300, 15, 2, 200} {
+			h.compute(h.exactRows(0, n), nil)
+			far := (len(h.table[0]) + 1 - opt.Local) / opt.Page
+			for head, built := range h.e.seqs[0].summed {
+				require.EqualValues(t, far, built, "head %d after %d", head, n)
+			}
+		}
+	}
+}
+
+// A step that fails leaves nothing behind.
+func TestExactStepFails(t *testing.T) {
+	h := newHost(t, plainShape, testOptions(), 1, 5)
+	h.prefill(0, 400)
+	h.decode([]int32{0}, nil)
+	before, next := h.e.Stats(), int32(401)
+	var rows []Row
+	for i := range int32(100) {
+		rows = append(rows, Row{Seq: 0, Pos: next + i, Cell: h.free[i], Exact: 1})
+	}
+	x := make([]float32, len(rows)*plainShape.heads*plainShape.dk)
+	require.NoError(t, h.e.StepBegin(rows, 1))
+	a := h.attn(0, len(rows), x, x)
+	require.NoError(t, h.e.Select(&a, 0, 1))
+	require.NoError(t, h.e.StepEnd(false))
+	got, err := h.e.SeqNext(0)
+	require.NoError(t, err)
+	require.Equal(t, next, got)
+	require.Equal(t, before.ExactTokens, h.e.Stats().ExactTokens)
+	for _, n := range h.e.seqs[0].summed {
+		require.LessOrEqual(t, int(n)*h.e.opt.Page, 401, "what is written there next is another key")
+	}
+	h.compute(h.exactRows(0, 120), checkUnion(h))
+	h.decode([]int32{0}, checkUnion(h))
+}
+
+// Steps of the same size use the room of those before.
+func TestExactStepsDoNotAllocate(t *testing.T) {
+	h := newHost(t, plainShape, testOptions(), 1, 5)
+	h.prefill(0, 1500)
+	const n = 8
+	q, out := make([]float32, n*plainShape.heads*plainShape.dk), make([]float32, n*plainShape.heads*plainShape.dv)
+	rows := make([]Row, n)
+	require.Zero(t, testing.AllocsPerRun(20, func() {
+		for i := range rows {
+			rows[i] = Row{Seq: 0, Pos: int32(1500 + i), Cell: h.free[i], Exact: 1}
+		}
+		if err := h.e.StepBegin(rows, 1); err != nil {
+			t.Fatal(err)
+		}
+		for l := range plainShape.layers {
+			a := h.attn(l, n, q, out)
+			if err := h.e.Select(&a, 0, 1); err != nil {
+				t.Fatal(err)
+			}
+			if err := h.e.Attend(&a, 0, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := h.e.StepEnd(true); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.e.SeqTruncate(0, 1500); err != nil {
+			t.Fatal(err)
+		}
+	}))
+}
