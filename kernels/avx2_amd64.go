@@ -358,3 +358,6 @@ func maxAddSqrtYMM(dst, a, b *float32, n int, beta float32)
 
 //go:noescape
 func aboveYMM(dst *int32, x *float32, n int, t float32, lanes *[256]uint64) int
+
+//go:noescape
+func transposeYMM(dst *float32, ld int, src *float32, d int)

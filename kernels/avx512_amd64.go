@@ -114,3 +114,11 @@ func scanZMM(dst *float32, ldDst int, q *float32, rows, d int, tiles *byte, n in
 
 //go:noescape
 func aboveZMM(dst *int32, x *float32, n int, t float32) int
+
+// mulZMM reads b to the end of a panel of 32 columns.
+//
+//go:noescape
+func mulZMM(c *float32, ldc int, a *float32, lda int, b *float32, ldb, m, n, k int, add bool)
+
+//go:noescape
+func transposeZMM(dst *float32, ld int, src *float32, d int)

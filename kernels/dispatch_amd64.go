@@ -171,10 +171,30 @@ func maxAddSqrt(dst, a []float32, beta float32, b []float32) {
 	maxAddSqrtAVX2(dst, a, beta, b)
 }
 
-func blockRows() int { return genericRows }
-
-func mul(c []float32, ldc int, a []float32, lda int, b []float32, ldb, m, n, k int, add bool) {
-	mulGeneric(c, ldc, a, lda, b, ldb, m, n, k, add)
+func blockRows() int {
+	switch level {
+	case isaAVX512:
+		return 8
+	}
+	return genericRows
 }
 
-func transpose(dst []float32, ld int, src []float32, d int) { transposeGeneric(dst, ld, src, d) }
+func mul(c []float32, ldc int, a []float32, lda int, b []float32, ldb, m, n, k int, add bool) {
+	switch level {
+	case isaAVX512:
+		mulZMM(&c[0], ldc, &a[0], lda, &b[0], ldb, m, n, k, add)
+	default:
+		mulGeneric(c, ldc, a, lda, b, ldb, m, n, k, add)
+	}
+}
+
+func transpose(dst []float32, ld int, src []float32, d int) {
+	switch level {
+	case isaAVX512:
+		transposeZMM(&dst[0], ld, &src[0], d)
+	case isaAVX2:
+		transposeYMM(&dst[0], ld, &src[0], d)
+	default:
+		transposeGeneric(dst, ld, src, d)
+	}
+}
