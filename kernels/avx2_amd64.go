@@ -361,3 +361,8 @@ func aboveYMM(dst *int32, x *float32, n int, t float32, lanes *[256]uint64) int
 
 //go:noescape
 func transposeYMM(dst *float32, ld int, src *float32, d int)
+
+// mulYMM reads b to the end of a panel of 16 columns.
+//
+//go:noescape
+func mulYMM(c *float32, ldc int, a *float32, lda int, b *float32, ldb, m, n, k int, add bool)

@@ -175,6 +175,8 @@ func blockRows() int {
 	switch level {
 	case isaAVX512:
 		return 8
+	case isaAVX2:
+		return 6
 	}
 	return genericRows
 }
@@ -183,6 +185,8 @@ func mul(c []float32, ldc int, a []float32, lda int, b []float32, ldb, m, n, k i
 	switch level {
 	case isaAVX512:
 		mulZMM(&c[0], ldc, &a[0], lda, &b[0], ldb, m, n, k, add)
+	case isaAVX2:
+		mulYMM(&c[0], ldc, &a[0], lda, &b[0], ldb, m, n, k, add)
 	default:
 		mulGeneric(c, ldc, a, lda, b, ldb, m, n, k, add)
 	}
