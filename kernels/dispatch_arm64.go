@@ -168,7 +168,17 @@ func above(dst []int32, x []float32, t float32) int {
 func blockRows() int { return genericRows }
 
 func mul(c []float32, ldc int, a []float32, lda int, b []float32, ldb, m, n, k int, add bool) {
-	mulGeneric(c, ldc, a, lda, b, ldb, m, n, k, add)
+	if level == isaGeneric {
+		mulGeneric(c, ldc, a, lda, b, ldb, m, n, k, add)
+		return
+	}
+	mulNEON(&c[0], ldc, &a[0], lda, &b[0], ldb, m, n, k, add)
 }
 
-func transpose(dst []float32, ld int, src []float32, d int) { transposeGeneric(dst, ld, src, d) }
+func transpose(dst []float32, ld int, src []float32, d int) {
+	if level == isaGeneric {
+		transposeGeneric(dst, ld, src, d)
+		return
+	}
+	transposeNEON(&dst[0], ld, &src[0], d)
+}
