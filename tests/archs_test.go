@@ -11,7 +11,6 @@ import (
 
 const (
 	smallVocab, smallLayers, smallSWA = 256, 4, 64
-	smallKVBytes                      = 2 * (32 + 32) * 2 // of a token in a layer
 )
 
 func sqrt(n int) float64 { return math.Sqrt(float64(n)) }
@@ -20,6 +19,7 @@ func sqrt(n int) float64 { return math.Sqrt(float64(n)) }
 type architecture struct {
 	name                                                string
 	bias, qkNorm, moe, gemma, softCap, swa, sinks, gaps bool
+	latent                                              bool // of K and V the cache holds one head of latents, see latent_test.go
 	words                                               bool // it has a vocabulary, which programs need
 }
 
@@ -32,6 +32,7 @@ var architectures = []architecture{
 	{name: "gemma3", gemma: true, qkNorm: true, swa: true},
 	{name: "gpt-oss", bias: true, moe: true, swa: true, sinks: true},
 	{name: "deci", gaps: true},
+	{name: "deepseek2", latent: true},
 }
 
 // fullLayers is how many layers attend to everything.
@@ -40,6 +41,14 @@ func (a architecture) fullLayers() int {
 		return smallLayers / 2
 	}
 	return smallLayers
+}
+
+// kvBytes is what the cache has of a token in a layer.
+func (a architecture) kvBytes() int {
+	if a.latent {
+		return (latentDim + latentRope) * 2
+	}
+	return 2 * (32 + 32) * 2
 }
 
 // Of each architecture, a small random model: exact attention by the library is the host's own, the window changes
@@ -93,7 +102,7 @@ func testArchitecture(t *testing.T, m *bridge.Model, a architecture, p bridge.Co
 		full := 0
 		for _, o := range s {
 			if len(o.Batch) == 1 {
-				full += (o.Batch[0].Pos + 1) * a.fullLayers() * smallKVBytes
+				full += (o.Batch[0].Pos + 1) * a.fullLayers() * a.kvBytes()
 			}
 		}
 		require.EqualValues(t, full, st.KVBytesFull, "all layers but those of the sliding window")

@@ -61,8 +61,12 @@ func smallModel(t *testing.T, a architecture) string {
 	g.Set("embedding_length", g.embd)
 	g.Set("block_count", smallLayers)
 	g.Set("feed_forward_length", g.ff)
-	g.Set("attention.key_length", g.dim)
-	g.Set("attention.value_length", g.dim)
+	if a.latent {
+		g.setLatent()
+	} else {
+		g.Set("attention.key_length", g.dim)
+		g.Set("attention.value_length", g.dim)
+	}
 	g.Set("attention.layer_norm_rms_epsilon", 1e-6)
 	if a.gaps { // a layer without attention, and one with a matrix in its place
 		g.Set("attention.head_count", []int32{4, 0, 4, 4})
@@ -123,7 +127,9 @@ func (g *maker) block(layer int, a architecture) {
 		norm("attn_norm", 1, g.embd)
 		linear("attn_output", 1, a.sinks, g.head*g.dim, g.embd)
 	}
-	if !a.gaps || layer == 0 || layer == 3 {
+	if a.latent {
+		g.latentAttention(p, peak)
+	} else if !a.gaps || layer == 0 || layer == 3 {
 		linear("attn_q", peak, a.bias, g.embd, g.head*g.dim)
 		linear("attn_k", peak, a.bias, g.embd, g.kv*g.dim)
 		linear("attn_v", 1, a.bias, g.embd, g.kv*g.dim)
