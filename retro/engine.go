@@ -42,7 +42,7 @@ func (c *Config) window() int {
 }
 
 // Layer is one attention layer and where its keys and values lie: row c of K
-// begins at K + c*KRow bytes, KV head h of it at + h*KHead; V likewise.
+// begins at K + c*KRow bytes, KV head h of it at + h*KHead; V likewise, and may be a part of K.
 type Layer struct {
 	TypeK, TypeV   kernels.Type
 	Heads, KVHeads int
@@ -70,7 +70,7 @@ type layer struct {
 	Layer
 	group     int // query heads per KV head
 	kBytes    int // of a row of K of one KV head
-	vBytes    int
+	vBytes    int // of a row of V; 0 where it is a part of that of K
 	sumOff    int // offset of the layer in a block of summaries, in bytes
 	sumPages  int // bytes of one plane of one KV head in a block; 0: no summaries
 	groupOff  int // the same for the summaries of the groups of a chunk
@@ -203,9 +203,18 @@ func (e *Engine) AddLayer(i int, l Layer) error {
 	if err := checkExtent("V", i, l.VSize, l.VRow, l.VHead, l.KVHeads, vBytes, e.cfg.Cells); err != nil {
 		return err
 	}
+	if l.latent(kBytes, vBytes) {
+		vBytes = 0
+	}
 	l.Sinks = slices.Clone(l.Sinks)
 	e.layers[i] = layer{Layer: l, group: l.Heads / l.KVHeads, kBytes: kBytes, vBytes: vBytes}
 	return nil
+}
+
+// latent tells whether the rows of V lie in those of K, as where latents are cached.
+func (l *Layer) latent(kBytes, vBytes int) bool {
+	k, v := uintptr(l.K), uintptr(l.V)
+	return v >= k && v-k+uintptr(vBytes) <= uintptr(kBytes) && l.VRow == l.KRow && l.VHead == l.KHead
 }
 
 // checkExtent checks where K or V lies; bytes is the size of one head's row.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"unsafe"
@@ -30,6 +31,8 @@ type host struct {
 	out     map[key][]float32 // newest output of each (seq, pos, layer)
 	seen    map[key][]map[int32]bool
 	emitted []key // by the last step
+	asked   key   // whose queries follow
+	queries []float32
 
 	limit func(seq int32, w int) int // of w past tokens, those that may be embedded again
 }
@@ -44,12 +47,18 @@ type shape struct {
 	tk, tv                                 kernels.Type
 	softCap                                float32
 	sinks                                  bool
+	latent                                 bool // the values are the first dv channels of the keys
 	rotation                               int
 }
 
 // kRow and vRow are the bytes of one head's row.
 func (sh shape) kRow() int { return sh.tk.RowBytes(sh.dk) }
-func (sh shape) vRow() int { return sh.tv.RowBytes(sh.dv) }
+func (sh shape) vRow() int {
+	if sh.latent {
+		return sh.kRow()
+	}
+	return sh.tv.RowBytes(sh.dv)
+}
 
 func newHost(t testing.TB, sh shape, opt Options, threads int, seed uint64) *host {
 	h := &host{t: t, shape: sh, threads: threads, table: map[int32][]entry{}, out: map[key][]float32{}, seen: map[key][]map[int32]bool{}}
@@ -58,7 +67,10 @@ func newHost(t testing.TB, sh shape, opt Options, threads int, seed uint64) *hos
 	require.NoError(t, err)
 	for i := range sh.layers {
 		h.k = append(h.k, make([]byte, sh.cells*sh.kv*sh.kRow()))
-		h.v = append(h.v, make([]byte, sh.cells*sh.kv*sh.vRow()))
+		h.v = append(h.v, h.k[i])
+		if !sh.latent {
+			h.v[i] = make([]byte, sh.cells*sh.kv*sh.vRow())
+		}
 		require.NoError(t, h.e.AddLayer(i, Layer{TypeK: sh.tk, TypeV: sh.tv, Heads: sh.heads, KVHeads: sh.kv, DK: sh.dk, DV: sh.dv,
 			K: unsafe.Pointer(&h.k[i][0]), V: unsafe.Pointer(&h.v[i][0]),
 			KSize: uint64(len(h.k[i])), VSize: uint64(len(h.v[i])),
@@ -96,6 +108,9 @@ func (h *host) write(seq int32, e entry) {
 		k := h.vector(1, seq, what, int32(l), sh.kv*sh.dk)
 		hadamard(k, sh.rotation)
 		encode(sh.tk, h.k[l][int(e.cell)*sh.kv*sh.kRow():], k)
+		if sh.latent {
+			continue
+		}
 		encode(sh.tv, h.v[l][int(e.cell)*sh.kv*sh.vRow():], h.vector(2, seq, what, int32(l), sh.kv*sh.dv))
 	}
 }
@@ -285,7 +300,10 @@ func (h *host) checkExact(layer int, rows []Row, out []float32) {
 // query is that of a head of the token at k, scaled, and rounded as the keys' type asks for.
 func (h *host) query(k key, hd int) []float32 {
 	sh := h.shape
-	q := h.vector(3, k.seq, k.pos, k.layer, sh.heads*sh.dk)[hd*sh.dk : (hd+1)*sh.dk]
+	if h.asked != k || h.queries == nil {
+		h.asked, h.queries = k, h.vector(3, k.seq, k.pos, k.layer, sh.heads*sh.dk)
+	}
+	q := slices.Clone(h.queries[hd*sh.dk : (hd+1)*sh.dk])
 	hadamard(q, sh.rotation)
 	kernels.Scale(q, h.scale())
 	if sh.tk.Quantised() {

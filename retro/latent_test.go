@@ -1,0 +1,72 @@
+package retro
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"retroattn/kernels"
+)
+
+// latents are layers of latent attention: one KV head for all query heads, whose values are a part of its keys.
+var latents = []shape{
+	{heads: 16, dk: 576, dv: 512, tk: kernels.F16},
+	{heads: 128, dk: 576, dv: 512, tk: kernels.Q8_0},
+	{heads: 20, dk: 40, dv: 24, tk: kernels.F32, softCap: 3},
+	{heads: 64, dk: 72, dv: 64, tk: kernels.BF16, sinks: true},
+	{heads: 256, dk: 96, dv: 64, tk: kernels.Q4_0},
+	{heads: 3, dk: 1024, dv: 1024, tk: kernels.F16},
+}
+
+func (sh shape) asLatent() shape {
+	sh.layers, sh.seqs, sh.cells, sh.kv, sh.tv, sh.latent = 1, 2, 1200, 1, sh.tk, true
+	return sh
+}
+
+func TestLatentAttention(t *testing.T) {
+	for i, sh := range latents {
+		sh := sh.asLatent()
+		for _, window := range []int{1, 4, 16} {
+			if window > 1 && sh.heads*sh.dk > 20000 && window != []int{4, 16}[i%2] {
+				continue // takes long
+			}
+			opt := testOptions()
+			opt.Window, opt.Period = window, max(1, window/2)
+			opt.Need = i%2 == 0
+			t.Run(fmt.Sprintf("%d heads of %d in %d, %v, window %d", sh.heads, sh.dv, sh.dk, sh.tk, window), func(t *testing.T) {
+				h := newHost(t, sh, opt, 2, uint64(i))
+				h.prefill(0, 330)
+				h.prefill(1, 200)
+				check := checkUnion(h)
+				for range 2 + window/2 {
+					h.decode([]int32{0, 1}, check)
+				}
+				h.compute(append(h.exactRows(0, 5), h.lone([]int32{1})...), check)
+				h.decode([]int32{0}, check)
+				st := h.e.Stats()
+				require.NotZero(t, st.SparseTokens)
+				require.Less(t, st.KVBytesRead, st.KVBytesFull)
+				if window > 1 {
+					require.NotZero(t, st.RewrittenTokens)
+				}
+			})
+		}
+	}
+}
+
+// What lies in K and V at once is read once.
+func TestLatentBytes(t *testing.T) {
+	sh := shape{layers: 2, seqs: 1, cells: 200, heads: 8, kv: 1, dk: 48, dv: 32, tk: kernels.F16, tv: kernels.F16, latent: true}
+	opt := testOptions()
+	opt.MinCtx = 1000
+	h := newHost(t, sh, opt, 1, 1)
+	h.prefill(0, 99)
+	h.decode([]int32{0}, nil)
+	require.EqualValues(t, sh.layers*100*sh.kRow(), h.e.Stats().KVBytesRead)
+	sh.latent = false
+	h = newHost(t, sh, opt, 1, 1)
+	h.prefill(0, 99)
+	h.decode([]int32{0}, nil)
+	require.EqualValues(t, sh.layers*100*(sh.kRow()+sh.vRow()), h.e.Stats().KVBytesRead)
+}
