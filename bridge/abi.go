@@ -47,6 +47,8 @@ type api struct {
 	chatApply        func(template *byte, chat *cChatMessage, n uint64, assistant bool, buf *byte, size int32) int32
 	chainInit        func(params cChainParams) uintptr
 	chainAdd         func(chain, sampler uintptr)
+	chainGet         func(chain uintptr, i int32) uintptr
+	samplerClone     func(sampler uintptr) uintptr
 	samplerFree      func(sampler uintptr)
 	samplerReset     func(sampler uintptr)
 	samplerAccept    func(sampler uintptr, token int32)
@@ -75,6 +77,7 @@ type api struct {
 	stateSeqSet      func(ctx uintptr, src *byte, size uint64, seq int32) uint64
 	retroAttnInit    func(ctx uintptr, lib, options string) int32
 	retroAttnFree    func(ctx uintptr)
+	retroAttnMode    func(ctx uintptr, mode int32) int32
 	retroAttnEngine  func(ctx uintptr) uint64
 	retroAttnError   func(ctx uintptr) string
 	retroAttnPlan    func(ctx uintptr) string
@@ -131,6 +134,8 @@ func (a *api) llamaSymbols() []symbol {
 		{"llama_chat_apply_template", &a.chatApply},
 		{"llama_sampler_chain_init", &a.chainInit},
 		{"llama_sampler_chain_add", &a.chainAdd},
+		{"llama_sampler_chain_get", &a.chainGet},
+		{"llama_sampler_clone", &a.samplerClone},
 		{"llama_sampler_free", &a.samplerFree},
 		{"llama_sampler_reset", &a.samplerReset},
 		{"llama_sampler_accept", &a.samplerAccept},
@@ -165,6 +170,7 @@ func (a *api) patchSymbols() []symbol {
 	return []symbol{
 		{"llama_retro_attn_init", &a.retroAttnInit},
 		{"llama_retro_attn_free", &a.retroAttnFree},
+		{"llama_retro_attn_set_mode", &a.retroAttnMode},
 		{"llama_retro_attn_engine", &a.retroAttnEngine},
 		{"llama_retro_attn_error", &a.retroAttnError},
 		{"llama_retro_attn_plan", &a.retroAttnPlan},

@@ -4,6 +4,7 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"time"
@@ -16,6 +17,11 @@ type GenerateOptions struct {
 	Tokens    []Token  // the prompt as tokens, instead of as text
 	Sampler   *Sampler // nil = greedy
 	Stop      []string // texts that end the generation and are not part of it
+
+	// Draft is the most tokens that are drafted with sparse attention at a time, and then verified with full attention, so
+	// that the text is that of full attention. Sparse attention must be enabled, best with window=1. 0 = no drafts: every
+	// token is sparse.
+	Draft int
 }
 
 // Reason says why a generation ended.
@@ -45,6 +51,7 @@ type Generation struct {
 
 	PromptTime time.Duration // to decode the prompt
 	Time       time.Duration // to sample and decode what followed, yield included
+	Drafts     Drafts        // what came of GenerateOptions.Draft
 	Retro      *Figures      // of the sparse attention in this time, nil where that is off
 }
 
@@ -55,8 +62,11 @@ type generator struct {
 	opt   GenerateOptions
 	out   *stream
 	batch *Batch
-	pos   int // of the next token
+	pos   int     // of the next token
+	ready []Token // verified, and not yet taken; all but the last are in the memory
 	got   Generation
+
+	drafter *drafter // nil = no drafts
 }
 
 // Generate appends a prompt to a sequence, and then tokens until the model ends, a stop string came, MaxTokens or the
@@ -74,6 +84,9 @@ func (c *Context) Generate(ctx context.Context, prompt string, opt GenerateOptio
 	if opt.MaxTokens < 0 {
 		return Generation{}, argError("MaxTokens is %d, must be at least 0", opt.MaxTokens)
 	}
+	if opt.Draft < 0 || opt.Draft > maxDraft {
+		return Generation{}, argError("Draft is %d, must be 0..%d", opt.Draft, maxDraft)
+	}
 	last, err := c.SeqPosMax(opt.Seq)
 	if err != nil {
 		return Generation{}, err
@@ -88,6 +101,13 @@ func (c *Context) Generate(ctx context.Context, prompt string, opt GenerateOptio
 	defer runtime.UnlockOSThread()
 	before, retroErr := c.RetroStats()
 	g := &generator{c: c, ctx: ctx, opt: opt, out: out, batch: NewBatch(min(len(tokens), c.batch)), pos: last + 1}
+	if opt.Draft > 0 {
+		if err := c.SetRetroMode(RetroExact); err != nil {
+			return Generation{}, err
+		}
+		defer c.SetRetroMode(RetroSparse)
+		g.drafter = newDrafter(opt.Draft)
+	}
 	err = g.run(tokens)
 	g.account(last+1, len(tokens))
 	if after, err := c.RetroStats(); err == nil && retroErr == nil {
@@ -125,7 +145,10 @@ func (g *generator) run(prompt []Token) error {
 		return err
 	}
 	start = time.Now()
+	begin := g.pos
 	g.got.Reason, err = g.loop()
+	// of verified tokens, some may not have been taken
+	err = errors.Join(err, g.takeBack(begin+len(g.got.Tokens)))
 	if g.got.Reason != Stopped && g.got.Reason != StopString {
 		g.out.flush()
 	}
@@ -171,10 +194,15 @@ func (g *generator) decode() error {
 // loop samples and decodes.
 func (g *generator) loop() (Reason, error) {
 	for {
-		token, err := g.sample()
-		if err != nil {
-			return Failed, err
+		if len(g.ready) == 0 {
+			token, err := g.sample(g.opt.Sampler, -1)
+			if err != nil {
+				return Failed, err
+			}
+			g.ready = append(g.ready, token)
 		}
+		token := g.ready[0]
+		g.ready = g.ready[1:]
 		if g.c.model.IsEOG(token) {
 			return EndOfText, nil
 		}
@@ -189,22 +217,29 @@ func (g *generator) loop() (Reason, error) {
 		if len(g.got.Tokens) == g.opt.MaxTokens {
 			return MaxTokens, nil
 		}
+		if len(g.ready) > 0 {
+			continue
+		}
 		if g.pos >= g.c.seqCtx {
 			return Full, nil
 		}
-		g.batch.Clear()
-		g.batch.Add(token, g.pos, g.opt.Seq, true)
-		if err := g.decode(); err != nil {
+		var drafts []Token
+		if g.drafter != nil {
+			if drafts, err = g.draft(token); err != nil {
+				return Failed, err
+			}
+		}
+		if err := g.verify(token, drafts); err != nil {
 			return Failed, err
 		}
 	}
 }
 
-func (g *generator) sample() (Token, error) {
-	if g.opt.Sampler != nil {
-		return g.opt.Sampler.Sample(g.c, -1)
+func (g *generator) sample(sampler *Sampler, at int) (Token, error) {
+	if sampler != nil {
+		return sampler.Sample(g.c, at)
 	}
-	row, err := g.c.Logits(-1)
+	row, err := g.c.Logits(at)
 	if err != nil {
 		return -1, err
 	}

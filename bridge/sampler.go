@@ -126,6 +126,21 @@ func (p SamplerParams) samplers(l *Library, vocab int) (chain []uintptr) {
 	return append(chain, l.samplerTemp(float32(p.Temperature)), l.samplerDist(seed))
 }
 
+// Clone returns a sampler that chooses what this one would. Close it, too.
+func (s *Sampler) Clone() (*Sampler, error) {
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	l := s.model.lib
+	clone := &Sampler{model: s.model, chain: l.samplerClone(s.chain)}
+	if s.grammar != 0 {
+		clone.grammar = l.chainGet(clone.chain, 0)
+	}
+	s.model.users.Add(1)
+	return clone, nil
+}
+
 // Close frees the sampler. ErrBusy while a call is running in it; a second Close does nothing.
 func (s *Sampler) Close() error {
 	if s == nil || s.model == nil {

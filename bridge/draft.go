@@ -1,0 +1,218 @@
+//go:build linux || darwin
+
+package bridge
+
+import (
+	"errors"
+	"math"
+	"time"
+)
+
+// RetroMode is what tokens attend to that are alone in their sequence in a batch.
+type RetroMode int32
+
+// Modes. Sparse is how a context begins.
+const (
+	RetroSparse RetroMode = iota // what the library selects
+	RetroExact                   // everything
+	RetroDraft                   // as RetroSparse, without embedding older tokens again: to be removed before anything else is decoded
+)
+
+// SetRetroMode changes what tokens attend to. ErrRetroOff where sparse attention is not enabled, or has failed.
+func (c *Context) SetRetroMode(mode RetroMode) error {
+	if mode < RetroSparse || mode > RetroDraft {
+		return argError("mode %d, must be %d..%d", mode, RetroSparse, RetroDraft)
+	}
+	if err := c.enter(); err != nil {
+		return err
+	}
+	defer c.leave()
+	if _, err := c.engine(); err != nil {
+		return err
+	}
+	if c.lib.retroAttnMode(c.ptr, int32(mode)) != 0 {
+		return ErrRetroOff
+	}
+	return nil
+}
+
+// Drafts says how often tokens were drafted, how many, and how many of them full attention confirmed.
+type Drafts struct{ Verified, Tokens, Accepted int }
+
+// maxDraft is the most tokens of a draft.
+const maxDraft = 1024
+
+// drafter is lossless decoding: a sequence's next tokens are drafted with sparse attention, taken back, and computed anew
+// with full attention in one batch. A draft is as long as pays by what was measured; where none pays, there is none.
+type drafter struct {
+	max              int
+	sparse           cost   // of a step
+	exact            []cost // of a batch, by its tokens
+	tested, accepted float64
+	calls, often     int // the other choice, a draft or none, is measured once in so many calls
+}
+
+// cost is a time in seconds, 0 if it is not known.
+type cost float64
+
+// add brings in a measurement. Other load only ever slows down.
+func (c *cost) add(since time.Time) {
+	t := cost(time.Since(since).Seconds())
+	switch {
+	case *c == 0:
+		*c = t
+	case t < *c:
+		*c += (t - *c) / 2
+	default:
+		*c += (t - *c) / 10
+	}
+}
+
+func newDrafter(most int) *drafter {
+	return &drafter{max: most, exact: make([]cost, most+2), tested: 10, accepted: 8, often: 32}
+}
+
+// batch is the cost of n tokens at once: between and beyond those that were measured, on a line through the next two.
+func (d *drafter) batch(n int) cost {
+	if d.exact[n] > 0 {
+		return d.exact[n]
+	}
+	a, b := 0, 0
+	for i, t := range d.exact {
+		if t > 0 {
+			a, b = b, i
+			if i > n {
+				break
+			}
+		}
+	}
+	if a == 0 {
+		return d.exact[b]
+	}
+	slope := max(0, d.exact[b]-d.exact[a]) / cost(b-a)
+	return d.exact[a] + slope*cost(n-a)
+}
+
+// rate is how many tokens come in a second with drafts of n tokens: the accepted ones, and one that verifying adds.
+func (d *drafter) rate(n int) float64 {
+	tokens := 0.0
+	for i := range n + 1 {
+		tokens += math.Pow(d.accepted/d.tested, float64(i))
+	}
+	return tokens / float64(cost(n)*d.sparse+d.batch(n+1))
+}
+
+// length is how many tokens to draft, of which there is room for so many.
+func (d *drafter) length(room int) int {
+	room = min(room, d.max)
+	some := min(room, 4)
+	switch {
+	case room <= 0 || d.exact[1] == 0:
+		return 0
+	case d.sparse == 0:
+		return some
+	}
+	best := 0
+	for n := 1; n <= room; n++ {
+		if d.rate(n) > d.rate(best) {
+			best = n
+		}
+	}
+	if d.calls++; d.calls >= d.often {
+		d.calls = 0
+		if best > 0 {
+			d.often = 32
+			return 0
+		}
+		d.often = min(2*d.often, 1024)
+		return some
+	}
+	return best
+}
+
+// draft returns what sparse attention makes of a token that comes next, and leaves the sequence as it was.
+func (g *generator) draft(token Token) (drafts []Token, err error) {
+	room := min(g.c.seqCtx-g.pos, g.c.batch) - 1
+	if g.opt.MaxTokens > 0 {
+		room = min(room, g.opt.MaxTokens-len(g.got.Tokens)-1)
+	}
+	n := g.drafter.length(room)
+	if n == 0 || g.c.SetRetroMode(RetroDraft) != nil {
+		return nil, nil
+	}
+	var sampler *Sampler
+	if g.opt.Sampler != nil {
+		if sampler, err = g.opt.Sampler.Clone(); err != nil {
+			return nil, err
+		}
+	}
+	defer func() {
+		err = errors.Join(err, g.c.SeqRemove(g.opt.Seq, g.pos, -1), sampler.Close())
+		_ = g.c.SetRetroMode(RetroExact) // without the library everything is exact
+	}()
+	for len(drafts) < n && !g.c.model.IsEOG(token) {
+		begun := time.Now()
+		g.batch.Clear()
+		g.batch.Add(token, g.pos+len(drafts), g.opt.Seq, true)
+		if err := g.ctx.Err(); err != nil {
+			return nil, err
+		}
+		if g.c.Decode(g.batch) != nil {
+			break // what is drafted already will do
+		}
+		if token, err = g.sample(sampler, -1); err != nil {
+			return nil, err
+		}
+		drafts = append(drafts, token)
+		g.drafter.sparse.add(begun)
+	}
+	return drafts, nil
+}
+
+// verify decodes a token and drafts of what follows, and samples what does follow it: the drafts up to the first that
+// differs, and one more token. The sequence then holds all of these but the last.
+func (g *generator) verify(token Token, drafts []Token) error {
+	begun := time.Now()
+	g.batch.Clear()
+	g.batch.Add(token, g.pos, g.opt.Seq, true)
+	for i, d := range drafts {
+		g.batch.Add(d, g.pos+1+i, g.opt.Seq, true)
+	}
+	pos := g.pos
+	if err := g.decode(); err != nil {
+		return err
+	}
+	if g.drafter != nil {
+		g.drafter.exact[g.batch.Len()].add(begun)
+	}
+	if len(drafts) == 0 {
+		return nil
+	}
+	accepted := 0
+	for {
+		next, err := g.sample(g.opt.Sampler, accepted)
+		if err != nil {
+			return errors.Join(err, g.takeBack(pos+1+accepted))
+		}
+		g.ready = append(g.ready, next)
+		if accepted == len(drafts) || next != drafts[accepted] || g.c.model.IsEOG(next) {
+			break
+		}
+		accepted++
+	}
+	g.drafter.tested = 0.98*g.drafter.tested + float64(min(len(drafts), accepted+1))
+	g.drafter.accepted = 0.98*g.drafter.accepted + float64(accepted)
+	g.got.Drafts.Verified++
+	g.got.Drafts.Tokens += len(drafts)
+	g.got.Drafts.Accepted += accepted
+	return g.takeBack(pos + 1 + accepted)
+}
+
+// takeBack removes what the sequence holds from a position on.
+func (g *generator) takeBack(pos int) error {
+	if pos >= g.pos {
+		return nil
+	}
+	g.pos = pos
+	return g.c.SeqRemove(g.opt.Seq, pos, -1)
+}
