@@ -35,6 +35,7 @@ type options struct {
 	Runs      int      `default:"3" help:"Rounds, in each of which every policy has a run."`
 	Seconds   float64  `default:"1.5" help:"About how long a run is."`
 	Threads   int      `default:"0" help:"Threads; 0 tries which number is best for stock."`
+	Draft     int      `default:"16" help:"Most tokens of a draft, of policies whose names begin with lossless."`
 	Prefill   int      `default:"2048" help:"Tokens of the prompt that is processed with and without the feature; 0 leaves it out."`
 	Fill      int      `default:"4096" help:"Tokens of the text that are processed for a cache; a deeper one repeats them."`
 	GPULayers int      `name:"gpu-layers" default:"0" help:"Layers on a GPU; more than there are is all. The KV cache is in RAM then, and stock is also measured with it on the GPU."`
@@ -118,7 +119,7 @@ func (o *options) check() error {
 		return nil
 	}
 	errs := []error{bad("runs", o.Runs, 1, 1000), bad("threads", o.Threads, 0, 512), bad("prefill", o.Prefill, 0, 1<<20),
-		bad("fill", o.Fill, 64, 1<<20), bad("gpu-layers", o.GPULayers, 0, 1<<16)}
+		bad("fill", o.Fill, 64, 1<<20), bad("draft", o.Draft, 1, 64), bad("gpu-layers", o.GPULayers, 0, 1<<16)}
 	for _, n := range o.Depths {
 		errs = append(errs, bad("depths", n, 0, 1<<24))
 	}

@@ -176,6 +176,9 @@ func (b *bench) turn(c cell, t *contender) error {
 			return err
 		}
 	}
+	if t.lossless() {
+		r.Draft = b.o.Draft
+	}
 	if need := 1 + r.Period + max(maxSteps, r.Period); need > room {
 		return fmt.Errorf("policy %s: it repeats after %d tokens, more than a run has room for: name a smaller period", t.name, r.Period)
 	}

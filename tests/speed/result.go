@@ -54,10 +54,11 @@ type Result struct {
 	RestMS   figure `json:"rest_ms"`   // step less the two: calls, copies, barriers
 	FirstMS  figure `json:"first_ms"`  // the first step after the policy is switched on, which builds summaries
 
-	Sparse  figure `json:"sparse"`   // share of tokens with something left out
-	KVShare figure `json:"kv_share"` // bytes read, summaries included, of those that full attention reads
-	KVGBps  figure `json:"kv_gbps"`  // while attending
-	BWShare figure `json:"bw_share"` // of the read bandwidth
+	Sparse   figure `json:"sparse"`   // share of tokens with something left out
+	KVShare  figure `json:"kv_share"` // bytes read, summaries included, of those that full attention reads
+	Accepted figure `json:"accepted"` // share of drafts
+	KVGBps   figure `json:"kv_gbps"`  // while attending
+	BWShare  figure `json:"bw_share"` // of the read bandwidth
 
 	Extra figure `json:"extra"` // bytes beside the KV cache, of those in it
 	RSS   uint64 `json:"rss"`   // of the process, in bytes
@@ -70,7 +71,7 @@ func (b *bench) blank(c cell, p policy) Result {
 	u := unknown
 	return Result{Test: "decode", KV: c.kv, Seqs: c.seqs, Depth: c.depth, Policy: p.name, Options: p.options, Runs: b.o.Runs,
 		TokS: u, TokSMin: u, TokSMax: u, Ratio: u, StepMS: u, AttendMS: u, DenseMS: u, RestMS: u, FirstMS: u,
-		Sparse: u, KVShare: u, KVGBps: u, BWShare: u, Extra: u}
+		Sparse: u, KVShare: u, Accepted: u, KVGBps: u, BWShare: u, Extra: u}
 }
 
 // evaluate says what the runs of a cell mean.
@@ -79,7 +80,11 @@ func (b *bench) evaluate(c cell, contenders []*contender) ([]Result, error) {
 	for _, t := range contenders {
 		r := b.blank(c, t.policy)
 		r.Plan = t.plan
-		if t.failure == nil && !t.stock() {
+		switch {
+		case t.failure != nil || t.stock():
+		case t.lossless():
+			t.failure = proofLossless(c, t, &r)
+		default:
 			t.failure = proof(c, t, &r)
 		}
 		if t.failure != nil {
@@ -176,6 +181,9 @@ func (b *bench) figures(c cell, t *contender, r *Result) error {
 
 // dense is the time of a stock pass of as many rows as a step of the policy takes, on average over its period.
 func (b *bench) dense(c cell, t *contender, rewrites bool) (figure, error) {
+	if t.lossless() {
+		return unknown, nil
+	}
 	rows := []int{1}
 	if rewrites {
 		rows = rowsOf(t.parsed)

@@ -174,6 +174,7 @@ type Run struct {
 	Depth   int     // tokens that are in each sequence, and again afterwards
 	Period  int     // the tokens decoded are a multiple of it
 	Seconds float64 // about how long
+	Draft   int     // most tokens of a draft; 0: none, the text's tokens are decoded one by one
 }
 
 // Ran is what came out.
@@ -182,8 +183,9 @@ type Ran struct {
 	NS      int64 // the Steps after some more
 	Steps   int
 	Stats   *retro.Stats // what the library did in them; nil if it was off
-	Extra   uint64       // bytes that it holds beside the cache
-	RSS     uint64       // bytes of this process in memory
+	Drafts  bridge.Drafts
+	Extra   uint64 // bytes that it holds beside the cache
+	RSS     uint64 // bytes of this process in memory
 }
 
 // The least and most tokens of each sequence in a run.
@@ -195,6 +197,9 @@ func (w *Worker) Run(r Run, ran *Ran) error {
 	c, err := w.slot(r.Slot)
 	if err != nil {
 		return err
+	}
+	if r.Draft > 0 {
+		return w.lossless(c, r, ran)
 	}
 	pos := r.Depth
 	steps := func(n int) (time.Duration, error) {
