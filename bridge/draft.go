@@ -45,7 +45,7 @@ const maxDraft = 1024
 // drafter is lossless decoding: a sequence's next tokens are drafted with sparse attention, taken back, and computed anew
 // with full attention in one batch. A draft is as long as pays by what was measured; where none pays, there is none.
 type drafter struct {
-	max              int
+	min, max         int    // 0..; min 0: none where none pays
 	sparse           cost   // of a step
 	exact            []cost // of a batch, by its tokens
 	tested, accepted float64
@@ -68,8 +68,8 @@ func (c *cost) add(since time.Time) {
 	}
 }
 
-func newDrafter(most int) *drafter {
-	return &drafter{max: most, exact: make([]cost, most+2), tested: 10, accepted: 8, often: 32}
+func newDrafter(least, most int) *drafter {
+	return &drafter{min: least, max: most, exact: make([]cost, most+2), tested: 10, accepted: 8, often: 32}
 }
 
 // batch is the cost of n tokens at once: between and beyond those that were measured, on a line through the next two.
@@ -107,18 +107,18 @@ func (d *drafter) length(room int) int {
 	room = min(room, d.max)
 	some := min(room, 4)
 	switch {
-	case room <= 0 || d.exact[1] == 0:
-		return 0
+	case room <= d.min || d.exact[1] == 0:
+		return min(d.min, max(0, room))
 	case d.sparse == 0:
 		return some
 	}
-	best := 0
-	for n := 1; n <= room; n++ {
+	best := d.min
+	for n := best + 1; n <= room; n++ {
 		if d.rate(n) > d.rate(best) {
 			best = n
 		}
 	}
-	if d.calls++; d.calls >= d.often {
+	if d.calls++; d.calls >= d.often && d.min == 0 {
 		d.calls = 0
 		if best > 0 {
 			d.often = 32

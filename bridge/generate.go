@@ -20,8 +20,8 @@ type GenerateOptions struct {
 
 	// Draft is the most tokens that are drafted with sparse attention at a time, and then verified with full attention, so
 	// that the text is that of full attention. Sparse attention must be enabled, best with window=1. 0 = no drafts: every
-	// token is sparse.
-	Draft int
+	// token is sparse. DraftMin is the least; with 0, drafts are as long as pays, and there are none where none pays.
+	Draft, DraftMin int
 }
 
 // Reason says why a generation ended.
@@ -84,8 +84,8 @@ func (c *Context) Generate(ctx context.Context, prompt string, opt GenerateOptio
 	if opt.MaxTokens < 0 {
 		return Generation{}, argError("MaxTokens is %d, must be at least 0", opt.MaxTokens)
 	}
-	if opt.Draft < 0 || opt.Draft > maxDraft {
-		return Generation{}, argError("Draft is %d, must be 0..%d", opt.Draft, maxDraft)
+	if opt.Draft < 0 || opt.Draft > maxDraft || opt.DraftMin < 0 || opt.DraftMin > opt.Draft {
+		return Generation{}, argError("DraftMin is %d and Draft is %d, must be 0..%d, and rise", opt.DraftMin, opt.Draft, maxDraft)
 	}
 	last, err := c.SeqPosMax(opt.Seq)
 	if err != nil {
@@ -106,7 +106,7 @@ func (c *Context) Generate(ctx context.Context, prompt string, opt GenerateOptio
 			return Generation{}, err
 		}
 		defer c.SetRetroMode(RetroSparse)
-		g.drafter = newDrafter(opt.Draft)
+		g.drafter = newDrafter(opt.DraftMin, opt.Draft)
 	}
 	err = g.run(tokens)
 	g.account(last+1, len(tokens))
