@@ -104,12 +104,15 @@ struct retro_passes {
 
 /* One row of a step. Rows of one sequence are adjacent, with rising positions. Either
  * the last one is the sequence's newest token, and those before it are past tokens, or
- * all of them are new and exact, as those of a prompt or of drafts to verify. */
+ * all of them are new and exact, as those of a prompt or of drafts to verify. A draft is a
+ * newest token that retro_seq_truncate takes back: what the engine learns from one how much to
+ * read, it knows for the next, while other tokens that are taken back leave nothing. */
 struct retro_row {
     int32_t seq;
     int32_t pos;
     int32_t cell;
     int32_t exact;        /* not 0: new, attends to all that comes before it and to itself */
+    int32_t draft;        /* not 0: a draft, without past tokens                */
 };
 
 /* Query and output of one layer. Row r, query head h of q begins at

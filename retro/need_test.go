@@ -1,6 +1,7 @@
 package retro
 
 import (
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -53,4 +54,52 @@ func TestNeedAgain(t *testing.T) {
 		h.prefill(0, 1)
 		require.Equal(t, first, answer())
 	}
+}
+
+// What drafts read is the budget in the mean, although they are taken back after some steps, before it has settled.
+func TestNeedOfDrafts(t *testing.T) {
+	play := func(draft int32) float64 {
+		opt := testOptions()
+		opt.Need, opt.Window = true, 1
+		h := newHost(t, plainShape, opt, 2, 5)
+		h.prefill(0, 800)
+		cycles := func(n int) {
+			for range n {
+				pos := int32(len(h.table[0]))
+				for range 5 {
+					rows := h.lone([]int32{0})
+					rows[0].Draft = draft
+					h.compute(rows, nil)
+				}
+				h.truncate(0, pos)
+				h.compute(h.exactRows(0, 3), nil)
+			}
+		}
+		cycles(10)
+		before := h.e.Stats()
+		cycles(20)
+		st := h.e.Stats()
+		return float64(st.SelectedTokens-before.SelectedTokens) / 100 / float64(plainShape.layers*plainShape.kv)
+	}
+	drafts, others := play(1), play(0)
+	t.Logf("%.1f tokens read for a draft, %.1f for others that are taken back", drafts, others)
+	require.InDelta(t, 64, drafts, 0.1*64)
+	require.Greater(t, math.Abs(others-64), math.Abs(drafts-64))
+}
+
+// A draft has no past rows.
+func TestDraftIsRefused(t *testing.T) {
+	opt := testOptions()
+	opt.Need, opt.Window, opt.Period = true, 4, 1
+	h := newHost(t, plainShape, opt, 1, 5)
+	h.prefill(0, 800)
+	for range 4 {
+		h.decode([]int32{0}, nil)
+	}
+	rows := h.lone([]int32{0})
+	require.Greater(t, len(rows), 1)
+	rows[len(rows)-1].Draft = 1
+	require.ErrorContains(t, h.e.StepBegin(rows, 1), "must be alone")
+	rows[len(rows)-1].Draft = 0
+	require.NoError(t, h.e.StepBegin(rows, 1))
 }

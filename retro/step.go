@@ -5,8 +5,9 @@ import "slices"
 // Row is one token of a step. Rows of a sequence are adjacent with rising
 // positions; the last is the sequence's new token, the others are past tokens
 // that keep their cells. Or all of them are new and exact: each attends to
-// everything before it and to itself.
-type Row struct{ Seq, Pos, Cell, Exact int32 }
+// everything before it and to itself. A draft is a new token that will be truncated: what is read for it adapts what the
+// next ones read.
+type Row struct{ Seq, Pos, Cell, Exact, Draft int32 }
 
 // step is what StepBegin decided.
 type step struct {
@@ -26,7 +27,7 @@ type stepSeq struct {
 	firstRow      int // row in the batch of virtual row emit
 	rows          int // virtual rows
 	emit          int // first virtual row that is in the batch
-	sparse        bool
+	sparse, draft bool
 	cuts          []cut // per layer
 	views         [maxWindow]view
 	slots         [maxWindow]*ringSlot // nil without ring
@@ -136,6 +137,8 @@ func (e *Engine) beginSeq(rows []Row, first int) error {
 	t := len(s.pos)
 	past := len(rows) - 1
 	switch {
+	case past > 0 && newest.Draft != 0:
+		return argumentf("sequence %d: a draft comes with %d past rows, must be alone", id, past)
 	case past > e.MaxWindow():
 		return argumentf("sequence %d: %d past rows, the options allow %d", id, past, e.MaxWindow())
 	case newest.Cell < 0 || int(newest.Cell) >= e.cfg.Cells:
@@ -146,6 +149,7 @@ func (e *Engine) beginSeq(rows []Row, first int) error {
 		return argumentf("sequence %d: all %d cells are taken", id, e.cfg.Cells)
 	}
 	q := e.addSeq(id, s, first)
+	q.draft = newest.Draft != 0
 	if err := e.plan(q, t, past, rows); err != nil {
 		e.step.seqs = e.step.seqs[:len(e.step.seqs)-1]
 		return err
@@ -231,7 +235,7 @@ func (e *Engine) StepEnd(ok bool) error {
 		if n := q.exact.n; n > 0 {
 			st.ExactTokens += uint64(n)
 			q.s.ring.retire(st)
-			q.s.since = 0
+			q.s.since, q.s.drafts = 0, 0
 			continue
 		}
 		st.Tokens++
@@ -261,6 +265,9 @@ func (e *Engine) commit(q *stepSeq, past int) {
 	}
 	if q.sparse {
 		s.audits++
+	}
+	if s.drafts++; !q.draft {
+		s.drafts = 0
 	}
 	s.need.adapt(q.taken.load(), q.budget.load())
 	if e.opt.Window > 1 {
