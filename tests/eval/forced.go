@@ -27,6 +27,8 @@ func (f *forced) base() report.Record {
 		Tokens: f.streams * f.steps, Streams: f.streams}.Unmeasured()
 }
 
+func (f *forced) parts() []report.Record { return []report.Record{f.base()} }
+
 func (f *forced) policies() []policy { return f.ps }
 
 // cost counts tokens that are processed, in milliseconds of a small model on two cores.
@@ -39,6 +41,9 @@ func (f *forced) cost() (prepare, try float64) {
 func (f *forced) prepare(ctx context.Context) ([]report.Record, error) {
 	streams, err := f.text.streams(f.lab.model, f.streams, f.prompt, f.steps)
 	if err != nil {
+		return nil, err
+	}
+	if err := f.lab.closeStage(); err != nil { // its memory is needed
 		return nil, err
 	}
 	params := teach.Params{Threads: f.lab.threads, TypeK: f.kv, TypeV: f.kv, HostKV: true, Keep: f.lab.keep, Dir: f.lab.dir}

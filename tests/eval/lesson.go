@@ -13,8 +13,8 @@ import (
 // lesson is something to try policies on. What they share, such as a prompt and what full attention makes of it,
 // is prepared once, and only if there is a policy left to try.
 type lesson interface {
-	// base is what the records of the lesson have in common.
-	base() report.Record
+	// parts are the records that each policy yields, without what it yields.
+	parts() []report.Record
 	policies() []policy
 	// cost is how long preparing and trying a policy take, in any unit that is the same for all lessons.
 	cost() (prepare, try float64)
@@ -28,36 +28,30 @@ type lesson interface {
 type school struct {
 	out     io.Writer
 	path    string          // of results.jsonl
-	known   map[string]bool // keys of the records there are
-	done    map[string]bool // what needs no more trying, see identity
+	done    map[string]bool // keys of the records there are, false of those that failed
 	records []report.Record
 	begun   time.Time
 	total   float64 // cost of all that was to do
 	spent   float64
 }
 
-// identity is that of a policy in a lesson, whose records may differ by depth.
-func identity(r report.Record) string {
-	r.Depth = 0
-	return r.Key()
-}
-
 // add takes in a record, in place of one that failed.
 func (s *school) add(r report.Record) {
-	if s.known[r.Key()] {
+	if _, known := s.done[r.Key()]; known {
 		s.records = slices.DeleteFunc(s.records, func(old report.Record) bool { return old.Key() == r.Key() })
 	}
 	s.records = append(s.records, r)
-	s.known[r.Key()] = true
-	s.done[identity(r)] = r.Error == "" // what failed is tried again
+	s.done[r.Key()] = r.Error == "" // what failed is tried again
 }
 
-// missing are the policies of a lesson without a record.
+// missing are the policies of a lesson that lack a record.
 func (s *school) missing(l lesson) (ps []policy) {
+	parts := l.parts()
 	for _, p := range l.policies() {
-		r := l.base()
-		r.Policy, r.Options = p.name, p.options
-		if !s.done[identity(r)] {
+		if slices.ContainsFunc(parts, func(r report.Record) bool {
+			r.Policy, r.Options = p.name, p.options
+			return !s.done[r.Key()]
+		}) {
 			ps = append(ps, p)
 		}
 	}
@@ -92,7 +86,7 @@ func (s *school) lesson(ctx context.Context, l lesson) (err error) {
 		}
 	}()
 	prepare, try := l.cost()
-	b := l.base()
+	b := l.parts()[0]
 	s.say("%s, %s, %s cache: preparing %d tokens", b.Test, b.Text, b.KV, b.Ctx*max(1, b.Streams))
 	records, err := l.prepare(ctx)
 	if err == nil {
@@ -107,7 +101,7 @@ func (s *school) lesson(ctx context.Context, l lesson) (err error) {
 			return ctx.Err()
 		}
 		if err != nil {
-			r := l.base()
+			r := b
 			r.Policy, r.Family, r.Options, r.Error = p.name, p.family, p.options, err.Error()
 			records = []report.Record{r}
 		}
@@ -122,7 +116,7 @@ func (s *school) lesson(ctx context.Context, l lesson) (err error) {
 func (s *school) keep(records []report.Record, cost float64) error {
 	s.spent += cost
 	for _, r := range records {
-		if s.known[r.Key()] && r.Full() { // full attention's, when a run goes on after an interrupt
+		if s.done[r.Key()] && r.Full() { // full attention's, when a run goes on after an interrupt
 			continue
 		}
 		if err := report.Append(s.path, r); err != nil {
@@ -149,24 +143,32 @@ func clock(d time.Duration) string {
 	return fmt.Sprintf("%d:%02d", int(d.Minutes()), int(d.Seconds())%60)
 }
 
-// lines say what a policy yielded; the many answers of a task in one line.
+// lines say what a policy yielded: the many answers of a task, or texts of a batch, in one line.
 func lines(records []report.Record) (out []string) {
 	asked, right, same := 0, 0, 0
-	for i, r := range records {
-		head := fmt.Sprintf("%-28s", r.Policy)
-		switch {
-		case r.Error != "":
-			out = append(out, head+" "+r.Error)
-		case r.Asked > 0:
-			asked, right, same = asked+r.Asked, right+r.Right, same+r.Same
-			if i+1 == len(records) {
-				out = append(out, fmt.Sprintf("%s %d of %d right, %d as full attention", head, right, asked, same))
-			}
-		case r.Options == "":
-			out = append(out, fmt.Sprintf("%s NLL %.3f, %.1f tokens/s", head, r.NLL, r.TokS))
-		default:
-			out = append(out, fmt.Sprintf("%s KL %.4f, %.1f %% of KV read, %.1f tokens/s", head, r.KL, 100*r.KVShare, r.TokS))
+	kl, nll := 0.0, 0.0
+	for _, r := range records {
+		if r.Error != "" {
+			out = append(out, fmt.Sprintf("%-28s %s", r.Policy, r.Error))
 		}
+		asked, right, same = asked+r.Asked, right+r.Right, same+r.Same
+		kl, nll = kl+r.KL/float64(len(records)), nll+r.NLL/float64(len(records))
 	}
-	return out
+	if len(records) == 0 || len(out) > 0 {
+		return out
+	}
+	last := records[len(records)-1]
+	line := fmt.Sprintf("%-28s ", last.Policy)
+	switch {
+	case asked > 0:
+		line += fmt.Sprintf("%d of %d right, %d as full attention", right, asked, same)
+	case last.Full():
+		line += fmt.Sprintf("NLL %.3f", nll)
+	default:
+		line += fmt.Sprintf("KL %.4f, %.1f %% of KV read", kl, 100*last.KVShare)
+	}
+	if last.TokS > 0 {
+		line += fmt.Sprintf(", %.1f tokens/s", last.TokS)
+	}
+	return append(out, line)
 }

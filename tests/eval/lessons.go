@@ -4,23 +4,45 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"retroattn/tests/eval/tasks"
 )
 
+// testNames are what --tests takes; the first ones are done without it.
+var testNames = []string{"decode", "cache", "generate", "retrieval", "pairs", "questions", "problems", "ruler", "free"}
+
+const ownTests = 7
+
 // lessons are what the command line asks for.
-func (o *options) lessons(l *lab) ([]lesson, error) {
-	texts, err := loadTexts(l.model, o.Text, o.Source)
-	if err != nil {
-		return nil, err
+func (o *options) lessons(l *lab) (all []lesson, err error) {
+	var texts []text
+	if o.needsTexts() {
+		if texts, err = loadTexts(l.model, o.Text, o.Source); err != nil {
+			return nil, err
+		}
+	}
+	for _, test := range o.Tests {
+		more, err := o.test(l, test, texts)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, more...)
 	}
 	if o.Paper {
-		return o.paper(l, texts)
+		more, err := o.paper(l, texts)
+		return append(all, more...), err
 	}
+	return all, nil
+}
+
+// needsTexts says whether texts are decoded or go on.
+func (o *options) needsTexts() bool {
+	return o.Paper || slices.ContainsFunc(o.Tests, func(t string) bool { return slices.Contains([]string{"decode", "cache", "generate", "free"}, t) })
+}
+
+func (o *options) test(l *lab, test string, texts []text) (all []lesson, err error) {
 	middle := o.Budget[len(o.Budget)/3]
 	own := o.own()
 	with := func(ps []policy) []policy {
@@ -29,47 +51,49 @@ func (o *options) lessons(l *lab) ([]lesson, error) {
 		}
 		return slices.Concat(ps, own)
 	}
-	var all []lesson
-	for _, test := range o.Tests {
-		more, err := []lesson(nil), error(nil)
-		switch test {
-		case "decode":
-			more = o.decode(l, texts, with(matrix(o.Budget)))
-		case "cache":
-			for _, kv := range o.Cache {
-				more = append(more, &forced{lab: l, test: "decode", text: texts[0], kv: kv, prompt: max(o.Ctx/2, 256), steps: o.Tokens, streams: 1,
-					ps: with(cachePolicies(middle))})
-			}
-		case "generate":
-			more = []lesson{&forced{lab: l, test: "generate", text: texts[len(texts)-1], kv: "f16", prompt: 64, steps: 4 * o.Tokens, streams: 1,
-				ps: with(mainPolicies(middle / 2))}}
-		case "retrieval":
-			more, err = o.retrieval(l, with(mainPolicies(2*middle)))
-		case "pairs":
-			more, err = o.pairs(l, with(mainPolicies(2*middle)))
-		case "questions":
-			more, err = o.questions(l, o.Exam, with(mainPolicies(middle)))
-		case "problems":
-			more, err = o.problems(l, with(mainPolicies(middle)))
+	switch test {
+	case "decode":
+		return o.decode(l, texts, with(matrix(o.Budget))), nil
+	case "cache":
+		for _, kv := range o.Cache {
+			all = append(all, &forced{lab: l, test: "decode", text: texts[0], kv: kv, prompt: max(o.Ctx/2, 256), steps: o.Tokens, streams: 1,
+				ps: with(cachePolicies(middle))})
 		}
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, more...)
+		return all, nil
+	case "generate":
+		return []lesson{&forced{lab: l, test: "generate", text: texts[len(texts)-1], kv: "f16", prompt: 64, steps: 4 * o.Tokens, streams: 1,
+			ps: with(mainPolicies(middle / 2))}}, nil
+	case "retrieval":
+		return o.retrieval(l, with(mainPolicies(2*middle)))
+	case "pairs":
+		return o.pairs(l, with(mainPolicies(2*middle)))
+	case "questions":
+		return o.questions(l, o.Exam, func(int) []policy { return with(mainPolicies(middle)) })
+	case "problems":
+		return o.problems(l, with(mainPolicies(middle)))
+	case "ruler":
+		return o.ruler(l, with(rulerPolicies()))
+	case "free":
+		return o.free(l, texts, with(freePolicies())), nil
 	}
-	return all, nil
+	return nil, fmt.Errorf("--tests %s: must be some of %s", test, strings.Join(testNames, ","))
 }
 
-// paper is the set-up of the paper's tables and nothing else.
+// paper is the set-up of the paper's tables, and ours beside it.
 func (o *options) paper(l *lab, texts []text) ([]lesson, error) {
-	all := o.decode(l, texts, paper())
-	more, err := o.questions(l, []int{15, 30}, paper())
+	of := func(context int) []policy {
+		if o.Only {
+			return o.own()
+		}
+		return slices.Concat(paper(context), o.own())
+	}
+	// A question with its answer has about 150 tokens; while they are answered, the context is a little shorter.
+	exams, err := o.questions(l, o.Exam, func(n int) []policy { return of(200 * n) })
 	if err != nil {
 		return nil, err
 	}
-	all = append(all, more...)
-	more, err = o.problems(l, paper())
-	return append(all, more...), err
+	problems, err := o.problems(l, of(o.AnswerTokens))
+	return slices.Concat(exams, problems, o.decode(l, texts, of(o.Ctx))), err
 }
 
 func (o *options) decode(l *lab, texts []text, ps []policy) (all []lesson) {
@@ -114,61 +138,6 @@ func (o *options) pairs(l *lab, ps []policy) (all []lesson, err error) {
 		all = append(all, s)
 	}
 	return all, err
-}
-
-const seed = 1
-
-// questions makes exams of the user's question sets, or of ours.
-func (o *options) questions(l *lab, sizes []int, ps []policy) (all []lesson, err error) {
-	sets := map[string][]tasks.Item{"arithmetic": tasks.Arithmetic(seed, 64), "facts": tasks.Facts()}
-	if len(o.Items) > 0 {
-		clear(sets)
-	}
-	for name, path := range o.Items {
-		if sets[name], err = tasks.ReadItems(path); err != nil {
-			return nil, err
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(sets)) {
-		items := sets[name]
-		for _, n := range sizes {
-			if len(items) < n+examples {
-				return nil, fmt.Errorf("question set %s has %d questions: an exam of %d needs %d, with the examples", name, len(items), n, n+examples)
-			}
-			for i := range min(o.Exams, (len(items)-examples)/n) {
-				first := examples + i*n
-				e := tasks.NewExam(fmt.Sprintf("%s %d", name, i+1), items[first:first+n], items[:examples])
-				x, err := newExam(l, e, ps)
-				if err != nil {
-					return nil, err
-				}
-				all = append(all, x)
-			}
-		}
-	}
-	return all, nil
-}
-
-// examples is how many questions of a set are shown with their answers.
-const examples = 4
-
-func (o *options) problems(l *lab, ps []policy) (all []lesson, err error) {
-	if o.Problems == "" {
-		return nil, nil
-	}
-	list, err := tasks.ReadProblems(o.Problems)
-	if err != nil {
-		return nil, err
-	}
-	set := strings.TrimSuffix(filepath.Base(o.Problems), filepath.Ext(o.Problems))
-	for _, p := range list {
-		x, err := newProblem(l, set, p, o.AnswerTokens, ps)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, x)
-	}
-	return all, nil
 }
 
 // own are the user's policies.

@@ -29,8 +29,8 @@ type options struct {
 	Source string `env:"RETRO_SOURCE" placeholder:"DIR" help:"llama.cpp source, whose documents and code are the texts without --text."`
 
 	Text         []string          `placeholder:"FILE" help:"Texts to decode; repeat it for several."`
-	Tests        []string          `default:"decode,cache,generate,retrieval,pairs,questions,problems" enum:"decode,cache,generate,retrieval,pairs,questions,problems" help:"What to do: ${default}."`
-	Ctx          int               `default:"4096" help:"Tokens of the prompt that texts are decoded after."`
+	Tests        []string          `placeholder:"TEST,..." help:"What to do: decode,cache,generate,retrieval,pairs,questions,problems, which is the default without --paper, and ruler,free."`
+	Ctx          int               `default:"4096" help:"Tokens of the prompt that texts are decoded after, or go on from."`
 	Tokens       int               `default:"256" help:"Tokens decoded after it, in each stream."`
 	Streams      int               `default:"2" help:"Stretches of a text, decoded as one batch."`
 	Budget       []int             `default:"128,256,512,1024" help:"Budgets of the matrix in tokens, rising."`
@@ -41,11 +41,16 @@ type options struct {
 	Pairs        string            `placeholder:"FILE" help:"Cases of key-value retrieval as JSONL, each with ordered_kv_records, key and value."`
 	Cases        int               `default:"24" help:"How many of them."`
 	Items        map[string]string `placeholder:"NAME=PATH" help:"Question sets in place of ours: GSM8K, MMLU or CommonsenseQA as JSON, JSONL or CSV."`
-	Exam         []int             `default:"15" help:"Questions in one prompt."`
+	Exam         []int             `placeholder:"N,..." help:"Questions in one prompt: 15; with --paper 15,30."`
 	Exams        int               `default:"1" help:"Prompts of each question set."`
 	Problems     string            `placeholder:"FILE" help:"Problems with answers, such as AIME or GPQA, as JSONL; one answer each."`
 	AnswerTokens int               `default:"1024" help:"Tokens that may be generated for a problem."`
-	Paper        bool              `help:"The set-up of the RetroAttention paper: full, Quest, Quest with correction; 15 and 30 questions; nothing else."`
+	Paper        bool              `help:"Also the set-up of the RetroAttention paper: full attention, Quest, Quest with correction, StreamingLLM, and our selection with the same budget, in exams of 15 and 30 questions."`
+	Ruler        []int             `default:"4096,8192,16384,32768" help:"Tokens of RULER's prompts."`
+	Samples      int               `default:"4" help:"Prompts of each of RULER's tasks and lengths."`
+	Prompts      int               `default:"20" help:"Prompts that go on freely."`
+	FreeTokens   int               `default:"1000" help:"Tokens they go on for."`
+	Batch        int               `default:"8" help:"Prompts of exams, problems, RULER and free texts that are decoded as one batch."`
 	Threads      int               `default:"0" help:"Threads; 0 is one per processor."`
 	GPULayers    int               `default:"0" placeholder:"N" help:"Layers to place on a GPU, -1 for all. The KV cache stays in host memory, with full attention as well."`
 	Keep         string            `type:"path" placeholder:"DIR" help:"Folder where what a prompt left in the KV cache is kept for the next run: as large as the cache."`
@@ -60,6 +65,8 @@ type lab struct {
 	model     *bridge.Model
 	modelName string
 	threads   int
+	gpu       bool
+	last      *stage // for the next lesson, if it fits
 	dir       string
 	keep      teach.Keep
 }
@@ -85,6 +92,7 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 	if o.Quick {
 		o.small()
 	}
+	o.complete()
 	if err := o.check(); err != nil {
 		return err
 	}
@@ -100,7 +108,7 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer model.Close()
-	l := &lab{model: model, modelName: filepath.Base(o.Model), threads: o.Threads, dir: o.Out, keep: teach.Keep{Dir: o.Keep, Model: filepath.Base(o.Model)}}
+	l := &lab{model: model, modelName: filepath.Base(o.Model), threads: o.Threads, gpu: o.GPULayers != 0, dir: o.Out, keep: teach.Keep{Dir: o.Keep, Model: filepath.Base(o.Model)}}
 	for _, dir := range []string{o.Out, o.Keep} {
 		if dir == "" {
 			continue
@@ -109,7 +117,7 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 			return err
 		}
 	}
-	s := &school{out: out, path: filepath.Join(o.Out, "results.jsonl"), known: map[string]bool{}, done: map[string]bool{}}
+	s := &school{out: out, path: filepath.Join(o.Out, "results.jsonl"), done: map[string]bool{}}
 	if err := s.resume(o.Fresh); err != nil {
 		return err
 	}
@@ -118,7 +126,7 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	begun := time.Now()
-	err = s.run(ctx, lessons)
+	err = errors.Join(s.run(ctx, lessons), l.closeStage())
 	if len(s.records) == 0 {
 		return err
 	}
@@ -169,7 +177,21 @@ func (o *options) write(out io.Writer, records []report.Record, model *bridge.Mo
 
 func (o *options) small() {
 	o.Ctx, o.Tokens, o.Budget, o.Haystack, o.Exam = 768, 33, []int{64, 128, 256}, []int{1024}, []int{2}
+	o.Ruler, o.Samples, o.Prompts, o.FreeTokens = []int{1536}, 1, 2, 24
 	o.Cache = o.Cache[:min(1, len(o.Cache))]
+}
+
+// complete fills in what depends on other options.
+func (o *options) complete() {
+	if len(o.Tests) == 0 && !o.Paper {
+		o.Tests = testNames[:ownTests]
+	}
+	if len(o.Exam) == 0 {
+		o.Exam = []int{15}
+		if o.Paper {
+			o.Exam = []int{15, 30}
+		}
+	}
 }
 
 // check bounds what comes from outside.
@@ -183,6 +205,7 @@ func (o *options) check() error {
 	errs := []error{
 		bad("ctx", o.Ctx, 256, 1<<20), bad("tokens", o.Tokens, 16, 1<<16), bad("streams", o.Streams, 1, 16), bad("threads", o.Threads, 0, 512),
 		bad("exams", o.Exams, 1, 1000), bad("cases", o.Cases, 1, 1000), bad("answer-tokens", o.AnswerTokens, 16, 1<<17),
+		bad("samples", o.Samples, 1, 1000), bad("prompts", o.Prompts, 1, 1000), bad("free-tokens", o.FreeTokens, 2, 1<<16), bad("batch", o.Batch, 1, 256),
 	}
 	for i, b := range o.Budget {
 		errs = append(errs, bad("budget", b, 32, 1<<20))
@@ -195,6 +218,9 @@ func (o *options) check() error {
 	}
 	for _, n := range o.Haystack {
 		errs = append(errs, bad("haystack", n, 512, 1<<20))
+	}
+	for _, n := range o.Ruler {
+		errs = append(errs, bad("ruler", n, 1024, 1<<20))
 	}
 	for _, n := range o.Exam {
 		errs = append(errs, bad("exam", n, 1, 200))

@@ -85,12 +85,37 @@ func cachePolicies(budget int) []policy {
 		family("minmax w1 (Quest)", questOptions, budget))
 }
 
+// rulerBudgets are those of RULER and of free running, of whatever length.
+var rulerBudgets = []int{1024, 512}
+
+func rulerPolicies() (ps []policy) {
+	for _, f := range [][2]string{{"tokens w1", plainOptions}, {"minmax w1 (Quest)", questOptions}, {"pages w1", pageOptions}} {
+		ps = append(ps, family(f[0], f[1], rulerBudgets...)...)
+	}
+	return ps
+}
+
+func freePolicies() []policy {
+	return slices.Concat(family("tokens w1", plainOptions, rulerBudgets...), family("minmax w1 (Quest)", questOptions, 512),
+		family("pages w1", pageOptions, 512), family("tokens w4", "window=4,period=1", 512))
+}
+
 // paper is the set-up of RetroAttention's tables (arXiv 2508.09001, section 4): a budget of 0.15 of the context,
-// window 2, pages of 16, the first two layers dense, page bounds in 16 bits, no local window beyond the last page.
-func paper() []policy {
-	const quest = "budget=0.15,select=minmax,summary_bits=16,layer_budget=0-1:all,local=16,groups=0"
+// window 2, pages of 16, the first two layers dense, page bounds in 16 bits, no local window beyond the last page;
+// and beside it our selection with the same budget and dense layers. StreamingLLM knows no share of the context, so it gets the
+// tokens that Quest reads, bounds included, of a context of about so many.
+func paper(context int) []policy {
+	const (
+		same  = "budget=0.15,layer_budget=0-1:all,"
+		quest = same + "select=minmax,summary_bits=16,local=16,groups=0,"
+	)
+	local := min(context/5/16*16, 4096)
 	return []policy{
-		{"quest", "quest", quest + ",window=1"},
-		{"quest+retro", "quest+retro", quest + ",window=2,period=1"},
+		{"quest", "quest", quest + "window=1"},
+		{"quest+retro", "quest+retro", quest + "window=2,period=1"},
+		{"tokens w1", "tokens w1", same + "window=1"},
+		{"tokens w2", "tokens w2", same + "window=2,period=1"},
+		{"tokens w8c8", "tokens w8c8", same + "window=8,period=8"},
+		{"streaming", "streaming", fmt.Sprintf("%sselect=streaming,local=%d,window=1", same, local)},
 	}
 }

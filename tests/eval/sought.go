@@ -17,7 +17,7 @@ type sought struct {
 	text    string // name of the haystack
 	prompt  []bridge.Token
 	ps      []policy
-	player  *player
+	stage   *stage
 	answers [2][]string // under full attention, of both ways
 }
 
@@ -28,6 +28,19 @@ func newSought(l *lab, stack tasks.Haystack, ps []policy) (*sought, error) {
 
 func (s *sought) base() report.Record {
 	return report.Record{Test: s.stack.Name, Model: s.lab.modelName, Text: s.text, KV: "f16", Ctx: len(s.prompt), Streams: 1, N: len(s.stack.Questions)}.Unmeasured()
+}
+
+// parts has a record for each question and way.
+func (s *sought) parts() (rs []report.Record) {
+	for _, suffix := range ways {
+		for _, q := range s.stack.Questions {
+			r := s.base()
+			r.Test += suffix
+			r.Depth = q.Depth
+			rs = append(rs, r)
+		}
+	}
+	return rs
 }
 
 func (s *sought) policies() []policy { return s.ps }
@@ -44,20 +57,25 @@ func (s *sought) prepare(ctx context.Context) (rs []report.Record, err error) {
 	for _, q := range s.stack.Questions {
 		room = max(room, questionTokens+q.MaxTokens)
 	}
-	if s.player, err = newPlayer(ctx, s.lab, s.prompt, room); err != nil {
+	if s.stage, err = s.lab.stage(1, len(s.prompt)+room, false); err != nil {
+		return nil, err
+	}
+	if err := s.stage.load(ctx, [][]bridge.Token{s.prompt}, s.lab.keep); err != nil {
 		return nil, err
 	}
 	s.answers = [2][]string{}
 	return s.try(ctx, full)
 }
 
-// sparseQuestions is added to the name of the test whose questions are decoded sparsely.
-const sparseQuestions = "-sparse"
+// ways are added to the name of the test: "-sparse" where the questions are decoded sparsely, too.
+var ways = [2]string{"-sparse", ""}
 
 // try asks every question; there is a record for each, since they lie at different depths.
 func (s *sought) try(ctx context.Context, p policy) (rs []report.Record, err error) {
-	for way, suffix := range []string{sparseQuestions, ""} {
-		if err := s.player.use(p); err != nil {
+	parts := s.parts()
+	for way := range ways {
+		c, err := s.stage.use(s.lab, p)
+		if err != nil {
 			return nil, err
 		}
 		for i, q := range s.stack.Questions {
@@ -65,46 +83,26 @@ func (s *sought) try(ctx context.Context, p policy) (rs []report.Record, err err
 			if err != nil {
 				return nil, err
 			}
-			a, err := s.player.ask(ctx, question, way == 0, q.MaxTokens, q.Done)
+			a, err := s.stage.ask(ctx, c, []ask{{question, way == 0, q.MaxTokens, q.Done}})
 			if err != nil {
 				return nil, err
 			}
 			if p == full {
-				s.answers[way] = append(s.answers[way], a.text)
+				s.answers[way] = append(s.answers[way], a.texts[0])
 			}
-			r := s.base()
-			r.Test += suffix
-			r.Depth = q.Depth
-			if err := s.lab.fill(&r, p, a); err != nil {
+			r := parts[len(rs)]
+			if err := s.lab.fill(&r, p, a, 0); err != nil {
 				return nil, err
 			}
-			r.Asked, r.Right, r.Same = 1, count(q.Right(a.text)), count(a.text == s.answers[way][i])
+			r.Asked, r.Right, r.Same = 1, count(q.Right(a.texts[0])), count(a.texts[0] == s.answers[way][i])
 			rs = append(rs, r)
 		}
 	}
 	return rs, nil
 }
 
-func (s *sought) close() error { return s.player.close() }
-
-// fill sets what the records of all tasks say.
-func (l *lab) fill(r *report.Record, p policy, a answer) error {
-	r.Policy, r.Family, r.Options, r.Tokens = p.name, p.family, p.options, a.tokens
-	if a.tokens == 0 { // the whole answer came from the prompt
-		return nil
-	}
-	r.TokS = float64(a.tokens) / a.took.Seconds()
-	if p == full {
-		r.KVShare, r.Mass, r.Exposure = 1, 1, 1
-		return nil
-	}
-	addStats(r, a.stats)
-	return proof(a.stats, a.tokens)
-}
-
-func count(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
+// close leaves the stage to the lab.
+func (s *sought) close() error {
+	s.stage = nil
+	return nil
 }

@@ -59,24 +59,33 @@ func loadTexts(m *bridge.Model, paths []string, source string) ([]text, error) {
 const maxText = 64 << 20 // bytes
 
 func loadText(m *bridge.Model, name, dir string, files ...string) (text, error) {
+	all, err := readTexts(dir, files...)
+	if err != nil {
+		return text{}, err
+	}
+	tokens, err := m.Tokenize(all, false, false)
+	return text{name, tokens}, err
+}
+
+// readTexts reads files, one after another.
+func readTexts(dir string, files ...string) (string, error) {
 	var all strings.Builder
 	for _, f := range files {
 		path := filepath.Join(dir, f)
 		info, err := os.Stat(path)
 		if err != nil {
-			return text{}, err
+			return "", err
 		}
 		if !info.Mode().IsRegular() || info.Size() > maxText {
-			return text{}, fmt.Errorf("text %s: must be a file of at most %d MiB", path, maxText>>20)
+			return "", fmt.Errorf("text %s: must be a file of at most %d MiB", path, maxText>>20)
 		}
 		data, err := os.ReadFile(path)
 		if err != nil {
-			return text{}, err
+			return "", err
 		}
 		all.Write(data)
 	}
-	tokens, err := m.Tokenize(all.String(), false, false)
-	return text{name, tokens}, err
+	return all.String(), nil
 }
 
 // streams are n stretches of the text, one after another.

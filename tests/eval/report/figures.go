@@ -41,10 +41,15 @@ func newStyles(all []*setup) styles {
 
 // figures are the plots of a setup.
 func (s *setup) figures(looks styles) []figureHTML {
-	if !s.decodes() {
-		if s.seeks() {
-			return s.heatMaps()
-		}
+	switch {
+	case s.decodes():
+	case s.seeks():
+		return s.heatMaps()
+	case s.byLength():
+		return nil
+	case s.numbered():
+		return append(s.bars(), s.numberFigure(looks))
+	default:
 		return s.bars()
 	}
 	curves := s.curves()

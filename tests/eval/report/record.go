@@ -15,7 +15,7 @@ import (
 // Record is one line of results.jsonl: what one policy did on one text or task.
 // A figure that was not measured is NaN here and null in the file.
 type Record struct {
-	Test    string `json:"test"`    // decode (after a long prompt), generate (after a short one), needle and passkey ("-sparse": the question is decoded sparsely too), questions, problems
+	Test    string `json:"test"`    // decode (after a long prompt), generate (after a short one), free (after a long prompt, the model's own text), needle and passkey ("-sparse": the question is decoded sparsely too), ruler, questions, problems
 	Policy  string `json:"policy"`  // short name, unique within a test: "tokens w2 512"
 	Family  string `json:"family"`  // policies that differ only in budget, the points of one curve: "tokens w2"
 	Options string `json:"options"` // what the library was given; "" is full attention
@@ -43,11 +43,18 @@ type Record struct {
 	// long; nil for tasks and full attention.
 	KLTokens []float32 `json:"kl_tokens,omitempty"`
 
-	Depth float64 `json:"depth,omitempty"` // of the needle in the prompt, 0 to 1
-	N     int     `json:"n,omitempty"`     // questions per prompt
-	Asked int     `json:"asked,omitempty"`
-	Right int     `json:"right,omitempty"` // answers that are right
-	Same  int     `json:"same,omitempty"`  // answers that are those of full attention
+	Depth   float64 `json:"depth,omitempty"`  // of the needle in the prompt, 0 to 1
+	Sample  int     `json:"sample,omitempty"` // number of the prompt among those of the text or task
+	N       int     `json:"n,omitempty"`      // questions per prompt
+	Asked   int     `json:"asked,omitempty"`
+	Right   int     `json:"right,omitempty"`    // answers that are right
+	Same    int     `json:"same,omitempty"`     // answers that are those of full attention
+	RightAt string  `json:"right_at,omitempty"` // by question number, 1 or 0: right
+	SameAt  string  `json:"same_at,omitempty"`  // and as full attention
+
+	// Of a text that goes on by itself:
+	Common   int     `json:"common,omitempty"`   // its first tokens that are those of the text under full attention
+	Repeated float64 `json:"repeated,omitempty"` // share of its tokens that end four which were there before
 
 	Error string `json:"error,omitempty"` // why this policy could not run
 }
@@ -73,14 +80,14 @@ func (r *Record) Full() bool { return r.Options == "" }
 func (r *Record) decodes() bool { return r.Test == "decode" || r.Test == "generate" }
 
 // Key tells what was to be measured: a record with the same key need not be measured
-// again. Of a text the decoded length counts, of a task it depends on the answer.
+// again. Of a text the decoded length counts, of a task it depends on the answer, and prompts may be tried in any batch.
 func (r *Record) Key() string {
-	tokens := r.Tokens
+	tokens, streams := r.Tokens, r.Streams
 	if !r.decodes() {
-		tokens = 0
+		tokens, streams = 0, 0
 	}
-	return fmt.Sprintf("%q %q %q %q %q %q ctx=%d tokens=%d streams=%d depth=%g n=%d",
-		r.Test, r.Policy, r.Options, r.Model, r.Text, r.KV, r.Ctx, tokens, r.Streams, r.Depth, r.N)
+	return fmt.Sprintf("%q %q %q %q %q %q ctx=%d tokens=%d streams=%d depth=%g n=%d sample=%d",
+		r.Test, r.Policy, r.Options, r.Model, r.Text, r.KV, r.Ctx, tokens, streams, r.Depth, r.N, r.Sample)
 }
 
 // figures are what may be unmeasured, by the key in the file.

@@ -86,7 +86,7 @@ func (o options) without(keys ...string) string {
 
 func (s *setup) title() string {
 	title := fmt.Sprintf("%s, %s, KV %s", s.test, s.model, s.kv)
-	if s.decodes() {
+	if s.ctx > 0 {
 		title += fmt.Sprintf(", prompt of %d tokens", s.ctx)
 		if s.streams > 1 {
 			title += fmt.Sprintf(", %d streams", s.streams)
@@ -99,6 +99,9 @@ func (s *setup) title() string {
 }
 
 func (s *setup) decodes() bool { return s.test == "decode" || s.test == "generate" }
+
+// byLength says whether prompts of different lengths are different setups of a task.
+func (s *setup) byLength() bool { return s.test == "ruler" || s.test == "free" }
 
 // seeks says whether keys are sought in a long text.
 func (s *setup) seeks() bool {
@@ -114,16 +117,19 @@ func (s *setup) full() *policy {
 	return nil
 }
 
-var testOrder = []string{"decode", "generate", "needle", "passkey", "pairs", "needle-sparse", "passkey-sparse", "pairs-sparse", "questions", "problems"}
+var testOrder = []string{"decode", "generate", "free", "ruler", "needle", "passkey", "pairs", "needle-sparse", "passkey-sparse", "pairs-sparse", "questions", "problems"}
 
 // setups sorts the records into setups and policies.
 func setups(records []Record) []*setup {
 	var all []*setup
 	for _, r := range records {
 		key := setup{test: r.Test, model: r.Model, kv: r.KV}
-		if r.decodes() {
+		switch {
+		case r.decodes():
 			key.ctx, key.streams = r.Ctx, max(1, r.Streams)
-		} else {
+		case key.byLength():
+			key.ctx = r.Ctx
+		default:
 			key.n = r.N
 		}
 		i := slices.IndexFunc(all, func(s *setup) bool {

@@ -80,8 +80,13 @@ func wilson(right, asked int) Estimate {
 	if asked == 0 {
 		return Estimate{math.NaN(), math.NaN(), math.NaN()}
 	}
+	return wilsonShare(float64(right)/float64(asked), asked)
+}
+
+// wilsonShare is the same of a share p of n answers. Where answers are partly right the interval is a little too wide.
+func wilsonShare(p float64, answers int) Estimate {
 	const z = 1.96
-	n, p := float64(asked), float64(right)/float64(asked)
+	n := float64(answers)
 	mid := (p + z*z/(2*n)) / (1 + z*z/n)
 	half := z / (1 + z*z/n) * math.Sqrt(p*(1-p)/n+z*z/(4*n*n))
 	return Estimate{p, max(0, mid-half), min(1, mid+half)}
@@ -151,14 +156,18 @@ func estimate(f func(means []float64) float64, samples ...sample) Estimate {
 			draws = append(draws, v)
 		}
 	}
+	e.Lo, e.Hi = ends(draws)
+	return e
+}
+
+// ends are those of the 95 % interval of what was drawn.
+func ends(draws []float64) (lo, hi float64) {
 	if len(draws) == 0 {
-		e.Lo, e.Hi = math.NaN(), math.NaN()
-		return e
+		return math.NaN(), math.NaN()
 	}
 	slices.Sort(draws)
 	last := float64(len(draws) - 1)
-	e.Lo, e.Hi = draws[int(0.025*last+0.5)], draws[int(0.975*last+0.5)]
-	return e
+	return draws[int(0.025*last+0.5)], draws[int(0.975*last+0.5)]
 }
 
 // resample adds the mean of one resampled stream to each sample's mean, at the weight it has.

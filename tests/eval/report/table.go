@@ -30,10 +30,18 @@ func Table(w io.Writer, records []Record) error {
 func (s *setup) grids() []*grid {
 	var out []*grid
 	if len(s.policies) > 0 {
-		if s.decodes() {
+		switch {
+		case s.decodes():
 			out = append(out, s.decoded(), s.parts())
-		} else {
+		case s.test == "ruler":
+			out = append(out, s.ruler())
+		case s.test == "free":
+			out = append(out, s.free())
+		default:
 			out = append(out, s.tasks())
+		}
+		if s.numbered() {
+			out = append(out, s.numbers())
 		}
 	}
 	if len(s.failed) > 0 {

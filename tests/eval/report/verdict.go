@@ -82,6 +82,7 @@ func Verdicts(records []Record) []Verdict {
 	for _, s := range all {
 		out = append(out, s.needles()...)
 	}
+	out = append(out, rulerVerdicts(all)...)
 	out = append(out, budgetVerdicts(all)...)
 	return append(out, paperVerdicts(all)...)
 }

@@ -28,6 +28,11 @@ func KL(full, logits []float32) float64 {
 	return divergence(full, logSum(full), logits, logSum(logits))
 }
 
+// NLL is the negative log-likelihood of a token, in nats, given the logits.
+func NLL(logits []float32, token bridge.Token) float64 {
+	return logSum(logits) - float64(logits[token])
+}
+
 // divergence is KL, given the logarithm of the sum of each's exponentials.
 func divergence(full []float32, fullNorm float64, logits []float32, norm float64) float64 {
 	kl := 0.0
