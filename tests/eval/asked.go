@@ -71,7 +71,7 @@ func problemSheet(l *lab, p tasks.Problem, max int) (sheet, error) {
 func trialSheet(l *lab, t tasks.Trial) (sheet, error) {
 	tokens, err := l.chat(t.Prompt, t.Reply)
 	return sheet{tokens, t.MaxTokens, t.Done, func(full, text string, r *report.Record) {
-		r.Asked, r.Right = len(t.Want), t.Right(text)
+		r.Asked, r.Right, r.Answer = len(t.Want), t.Right(text), text
 		for _, want := range t.Want {
 			one := tasks.Trial{Want: []string{want}}
 			r.Same += count(one.Right(full) == one.Right(text))

@@ -52,6 +52,8 @@ type Record struct {
 	RightAt string  `json:"right_at,omitempty"` // by question number, 1 or 0: right
 	SameAt  string  `json:"same_at,omitempty"`  // and as full attention
 
+	Answer string `json:"answer,omitempty"` // what was said, where that is short
+
 	// Of a text that goes on by itself:
 	Common   int     `json:"common,omitempty"`   // its first tokens that are those of the text under full attention
 	Repeated float64 `json:"repeated,omitempty"` // share of its tokens that end four which were there before
