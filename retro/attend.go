@@ -161,6 +161,7 @@ type item struct {
 	cols      []int32   // chosen columns, in ascending order
 	pages     []int32   // and their pages
 	est       []float32 // [query][token] estimates, where the budget goes by need
+	parts     []float32 // see shares
 	tokens    []float32 // score of each token of these, where single ones are read
 
 	entries []int32  // selected, in ascending order

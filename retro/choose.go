@@ -57,6 +57,11 @@ func (s *selection) take() bool {
 	return s.it.owner.CompareAndSwap(owner, taken)
 }
 
+// takesAll tells whether the tokens of all far pages are candidates, so that pages need no scores.
+func (s *selection) takesAll() bool {
+	return s.e.opt.Select == Tokens && s.cut.pages == s.q.newest().local-1
+}
+
 // choosePages takes the best far pages, in ascending order.
 func (s *selection) choosePages() {
 	it := s.it
@@ -66,6 +71,12 @@ func (s *selection) choosePages() {
 	}
 	built := &s.q.s.summed[s.l.headOff+s.h]
 	*built = max(*built, int32(s.q.newest().local))
+	if s.takesAll() {
+		for i := range it.pages {
+			it.cols[i], it.pages[i] = int32(1+i), int32(1+i)
+		}
+		return
+	}
 	lo := 0 // the first column that may be chosen: page 0 is not far
 	if s.cut.groups == 0 || it.groups[0] == 0 {
 		lo = 1
@@ -84,11 +95,11 @@ func (s *selection) choosePages() {
 // chooseEntries lists the entries to read, in ascending order: the best of the chosen pages, or all of them.
 func (s *selection) chooseEntries() {
 	it, size := s.it, int32(s.e.opt.Page)
-	n := int32(len(it.pages)) * size
+	n := int32(s.candidates())
 	k := min(s.cut.budget, int(n))
-	if s.e.opt.Need && k < int(n) && k > 0 {
+	if s.weighs() {
 		s.q.budget.add(uint64(k))
-		k = s.weigh()
+		k = s.needed()
 		s.q.taken.add(uint64(k))
 	}
 	it.entries = grow(grow(it.entries, s.most()), k)

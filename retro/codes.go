@@ -18,8 +18,10 @@ func (s *selection) scoreCodes(part int) {
 	w, l, e := s.w, s.l, s.e
 	pages := s.it.pages[part*codePart:]
 	pages = pages[:min(len(pages), codePart)]
-	best := s.it.tokens[part*codePart*kernels.CodeTokens:][:len(pages)*kernels.CodeTokens]
-	const ld = codePart * kernels.CodeTokens
+	dst, ld := w.logit, codePart*kernels.CodeTokens
+	if e.opt.Need { // weigh makes the scores
+		dst, ld = s.it.est[part*codePart*kernels.CodeTokens:], len(s.it.pages)*kernels.CodeTokens
+	}
 	var slots [codePart]int32
 	for first, ahead := 0, 0; first < len(pages); {
 		block, n := pages[first]/codePages, 0
@@ -31,17 +33,14 @@ func (s *selection) scoreCodes(part int) {
 		}
 		page := int(block) * codePages
 		tiles := l.pages(s.q.s, 1, s.h, 0, page/blockPages)[page%blockPages/kernels.TilePages*kernels.TileBytes4(l.DK):]
-		kernels.ScoreCodes(w.logit[first*kernels.CodeTokens:], ld, w.codeQ, s.queries(), l.DK, e.opt.CodeBits, tiles, l.codes(s.q.s, s.h, int(block)), slots[:n])
+		kernels.ScoreCodes(dst[first*kernels.CodeTokens:], ld, w.codeQ, s.queries(), l.DK, e.opt.CodeBits, tiles, l.codes(s.q.s, s.h, int(block)), slots[:n])
 		first += n
 	}
 	w.stats.ScanBytes += uint64(len(pages) * l.codeBytes)
-	if e.opt.Need { // weigh makes the scores of all parts
-		n := len(s.it.pages) * kernels.CodeTokens
-		for r := range s.queries() {
-			copy(s.it.est[r*n+part*ld:][:len(best)], w.logit[r*ld:])
-		}
+	if e.opt.Need {
 		return
 	}
+	best := s.it.tokens[part*codePart*kernels.CodeTokens:][:len(pages)*kernels.CodeTokens]
 	copy(best, w.logit)
 	for r := 1; r < s.queries(); r++ {
 		kernels.MaxInto(best, w.logit[r*ld:][:len(best)])

@@ -6,17 +6,39 @@ import (
 	"retroattn/kernels"
 )
 
-// weigh turns the estimates of an item's candidates into the share of the attention that each has, the largest of the
-// queries', and returns how many tokens have at least what the sequence asks for.
-func (s *selection) weigh() int {
-	it, l := s.it, s.l
-	n := len(it.pages) * kernels.CodeTokens
-	shares := it.tokens[:n]
+// weighRows is how many queries' estimates one thread weighs at once.
+const weighRows = 16
+
+// weighs tells whether the item spends its budget by need.
+func (s *selection) weighs() bool {
+	return s.e.opt.Need && 0 < s.cut.budget && s.cut.budget < s.candidates()
+}
+
+// candidates is how many tokens have a score.
+func (s *selection) candidates() int { return len(s.it.pages) * s.e.opt.Page }
+
+// partsOfWeights is how many parts the queries fall into.
+func (s *selection) partsOfWeights() int { return (s.queries() + weighRows - 1) / weighRows }
+
+// shares are, of a part of the queries, the share of the attention that each candidate has, the largest of the
+// queries'. Those of all queries are gathered in those of part 0.
+func (s *selection) shares(part int) []float32 {
+	n := s.candidates()
+	if part == 0 {
+		return s.it.tokens[:n]
+	}
+	return s.it.parts[(part-1)*n:][:n]
+}
+
+// weigh turns the estimates of a part of the queries into shares.
+func (s *selection) weigh(part int) {
+	s.prepare()
+	n, shares, first := s.candidates(), s.shares(part), part*weighRows
 	clear(shares)
-	for r, near := range s.nearMass() {
-		x := it.est[r*n:][:n]
-		if l.SoftCap > 0 {
-			kernels.SoftCap(x, l.SoftCap)
+	for r, near := range s.nearMass(first, min(first+weighRows, s.queries())) {
+		x := s.it.est[(first+r)*n:][:n]
+		if s.l.SoftCap > 0 {
+			kernels.SoftCap(x, s.l.SoftCap)
 		}
 		m, sum := kernels.SoftmaxRow(x, near.m)
 		if sum += near.l * kernels.Exp32(near.m-m); sum > 0 {
@@ -24,24 +46,32 @@ func (s *selection) weigh() int {
 			kernels.MaxInto(shares, x)
 		}
 	}
+}
+
+// needed is how many candidates have at least the share that the sequence asks for.
+func (s *selection) needed() int {
+	shares := s.shares(0)
+	for part := 1; part < s.partsOfWeights(); part++ {
+		kernels.MaxInto(shares, s.shares(part))
+	}
 	least, k := s.q.s.need.share(s.cut.budget), 0
 	for _, x := range shares {
 		if x >= least {
 			k++
 		}
 	}
-	return min(max(k, s.cut.budget/needLeast), s.cut.budget*needMost, n)
+	return min(max(k, s.cut.budget/needLeast), s.cut.budget*needMost, len(shares))
 }
 
-// nearMass is, for each query that selects, the softmax denominator of sink and local window.
-func (s *selection) nearMass() []partial {
-	w, l, q, queries := s.w, s.l, s.q, s.queries()
-	near := w.near[:queries]
+// nearMass is, for queries first..last-1 of those that select, the softmax denominator of sink and local window.
+func (s *selection) nearMass(first, last int) []partial {
+	w, l, q := s.w, s.l, s.q
+	near := w.near[:last-first]
 	for r := range near {
 		near[r] = partial{m: negInf}
 	}
-	x := w.q[:queries*l.DK] // prepare left them there
-	hadamard(x, l.Rotation) // as the keys are
+	x := w.q[first*l.DK : last*l.DK] // prepare left them there
+	hadamard(x, l.Rotation)          // as the keys are
 	s.keyQueries(x)
 	page, keys := s.e.opt.Page, l.keys(s.h)
 	w.addMass(near, l, &keys, w.keyQ, q.s.cell[:page])

@@ -88,13 +88,13 @@ func fill(x []float32, v float32) {
 	}
 }
 
-// keyQueries makes the queries x that select ready for keys as they are stored, in w.keyQ.
+// keyQueries makes queries x ready for keys as they are stored, in w.keyQ.
 func (s *selection) keyQueries(x []float32) {
 	w, l := s.w, s.l
 	w.keyQ = x
 	if l.TypeK.Quantised() {
 		w.keyQ = w.nearQ
-		kernels.Queries(l.TypeK, w.nearQ, x, s.queries(), l.DK)
+		kernels.Queries(l.TypeK, w.nearQ, x, len(x)/l.DK, l.DK)
 	}
 }
 

@@ -62,6 +62,7 @@ const (
 	scanLevel  = iota // scores all pages, or all groups of them
 	groupLevel        // scores the pages of the best groups
 	codeLevel         // scores the tokens of the best pages
+	weighLevel        // their shares of the attention, by need
 	levels
 )
 
@@ -76,6 +77,8 @@ func (s *selection) work(i int) {
 		}
 		switch {
 		case s.cut.exact || s.cut.pages == 0:
+		case i == weighLevel:
+			s.weigh(int(part))
 		case i == codeLevel:
 			s.scoreCodes(int(part))
 		case i == groupLevel:
@@ -98,7 +101,11 @@ func (s *selection) done(i int) {
 		s.claim.levels[groupLevel].open((len(s.it.groups) + groupPages - 1) / groupPages)
 		return
 	}
-	if i != codeLevel {
+	if i == codeLevel && s.weighs() {
+		s.claim.levels[weighLevel].open(s.partsOfWeights())
+		return
+	}
+	if i < codeLevel {
 		s.choosePages()
 		if s.e.opt.Select == Tokens && len(s.it.pages) > 0 {
 			s.claim.levels[codeLevel].open(s.partsOfCodes())
@@ -149,6 +156,9 @@ func (s *selection) scoreChunk(chunk int) {
 	first := chunk * chunkPages
 	n := min(s.q.newest().local-first, chunkPages)
 	s.e.buildChunk(s.w, s.l, s.q.s, s.h, first, first+n)
+	if s.takesAll() {
+		return
+	}
 	s.prepare()
 	if s.e.opt.Select == Oracle {
 		s.scanKeys(first, n)

@@ -107,6 +107,7 @@ func (e *Engine) roomForScores() {
 			it.tokens = grow(it.tokens, tokens)
 			if e.opt.Need {
 				it.est = grow(it.est, tokens*queries)
+				it.parts = grow(it.parts, tokens*((queries-1)/weighRows))
 			}
 		}
 		if e.opt.Groups > 0 {
