@@ -30,14 +30,16 @@ type benchKernelsCmd struct {
 }
 
 func (benchKernelsCmd) Help() string {
-	return `Kernels: dot and acc over K or V; attend, which is dot, softmax and acc in blocks of 256 tokens; scan over
-8-bit page summaries, scan4 over means and spreads in 4 bits, and scan16, which is dot over F16 ones; codes, the
+	return `Kernels: dot and acc over K or V; attend, which is dot, softmax and acc in blocks of 256 tokens; rows, which is the
+same for many rows, by tiles that are converted once for all; scan over 8-bit page summaries, scan4 over means and
+spreads in 4 bits, and scan16, which is dot over F16 ones; codes, the
 estimates of all tokens of pages by residual codes of 1 (r1) and 2 bits; topk of 65536 scores; dense, the engine with exact attention in the shape of SmolLM2 (8192 tokens, 9 heads on 3, size 64).
 
-Run by default, in about 7 minutes on two cores:
+Run by default, in about 9 minutes on two cores:
 
   attend      memory  every type, head size (64, 128, 256), rows (1, 3, 8, 24) and number of threads
               L3      f16 and q8_0, head sizes 64 and 128, 3 rows, every number of threads
+  rows        memory  every type, head size, number of threads, and 24 and 64 rows
   dot, acc    memory  every type, head size and rows with the first number of threads, 3 rows with the others
               L2      every type, head size and rows with the first number of threads
               L3      f16 and q8_0, head sizes 64 and 128, 3 rows
@@ -184,7 +186,7 @@ func (b *bench) all(cases []benchCase, lines io.Writer) ([]benchResult, error) {
 
 func (b *bench) measure(c benchCase) (benchResult, error) {
 	switch c.kernel {
-	case "attend":
+	case "attend", "rows":
 		return b.attend(c)
 	case "dot", "acc":
 		return b.stream(c)

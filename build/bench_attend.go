@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"slices"
 	"sync/atomic"
 
 	"retroattn/kernels"
@@ -15,6 +16,7 @@ func (b *bench) attend(c benchCase) (benchResult, error) {
 	}
 	group, window := groupWindow(c.rows)
 	j := newAttention(kv, b.team[c.threads], group, window)
+	j.many = c.kernel == "rows"
 	ours := &contender{run: j.run}
 	read := b.reader(&kv.planeSet, b.team[c.threads])
 	tokens := float64(kv.perUnit / 2 * kv.heads * kv.tokens)
@@ -56,6 +58,7 @@ type attention struct {
 	kv                  *kvSet
 	team                *team
 	group, window, rows int
+	many                bool      // by AttendRows
 	q, out              []float32 // [window][heads*group][dim]
 	cells               []int32
 	per, chunks         int // tokens in a chunk, chunks of a head
@@ -70,6 +73,7 @@ type attention struct {
 
 type attentionWorker struct {
 	q, ready, logits, sum []float32
+	scratch               []float32 // of AttendRows
 	_                     [64]byte
 }
 
@@ -92,6 +96,8 @@ func newAttention(kv *kvSet, t *team, group, window int) *attention {
 			ready:  make([]float32, j.rows*kernels.QueryLen(kv.typ, kv.dim)),
 			logits: make([]float32, j.rows*blockCols),
 			sum:    make([]float32, kv.dim),
+
+			scratch: make([]float32, kernels.RowsScratch(kv.dim)),
 		}
 	}
 	return j
@@ -144,16 +150,27 @@ func (j *attention) chunk(w *attentionWorker, item int, k, v kernels.Cache) {
 			w.q[r*d+i] = x * scale
 		}
 	}
-	kernels.Queries(k.Type, w.ready, w.q, rows, d)
 	m, l, acc := j.m[item*rows:][:rows], j.l[item*rows:][:rows], j.acc[item*rows*d:][:rows*d]
 	for r := range rows {
 		m[r], l[r] = float32(math.Inf(-1)), 0
 	}
 	clear(acc)
 	from := item % j.chunks * j.per
-	for to := min(from+j.per, len(j.cells)); from < to; from += blockCols {
-		cells := j.cells[from:min(to, from+blockCols)]
-		kernels.Dot(w.logits, blockCols, w.ready, rows, &k, cells)
+	cells := j.cells[from:min(from+j.per, len(j.cells))]
+	if j.many {
+		r := kernels.Rows{Q: w.q, LdQ: d, Max: m, Sum: l, Acc: acc}
+		kernels.AttendRows(&r, &k, &v, cells, w.scratch)
+		return
+	}
+	w.blocks(rows, &k, &v, cells, m, l, acc)
+}
+
+// blocks adds cells to the partials of rows, a block after the other.
+func (w *attentionWorker) blocks(rows int, k, v *kernels.Cache, all []int32, m, l, acc []float32) {
+	d := k.Dim
+	kernels.Queries(k.Type, w.ready, w.q, rows, d)
+	for cells := range slices.Chunk(all, blockCols) {
+		kernels.Dot(w.logits, blockCols, w.ready, rows, k, cells)
 		for r := range rows {
 			top, sum := kernels.SoftmaxRow(w.logits[r*blockCols:][:len(cells)], m[r])
 			if top != m[r] && l[r] != 0 {
@@ -163,7 +180,7 @@ func (j *attention) chunk(w *attentionWorker, item int, k, v kernels.Cache) {
 			}
 			m[r], l[r] = top, l[r]+sum
 		}
-		kernels.Acc(acc, d, w.logits, blockCols, rows, &v, cells)
+		kernels.Acc(acc, d, w.logits, blockCols, rows, v, cells)
 	}
 }
 

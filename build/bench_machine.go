@@ -145,13 +145,13 @@ func (b *bench) peaks() (string, error) {
 func (b *bench) measureFMA(t *team) float64 {
 	for runs, rounds := 0, 1000; runs < 4; {
 		begun := time.Now()
-		t.do(func(int) { peak.FMA(rounds) })
+		t.do(func(int) { peak.FMA(kernels.ISA(), rounds) })
 		took := time.Since(begun)
 		if took < b.slice/8 {
 			rounds *= 2
 			continue
 		}
-		b.fma[t.n] = max(b.fma[t.n], float64(t.n*peak.FMA(1)*rounds)/took.Seconds())
+		b.fma[t.n] = max(b.fma[t.n], float64(t.n*peak.FMA(kernels.ISA(), 1)*rounds)/took.Seconds())
 		runs++
 	}
 	return b.fma[t.n]

@@ -39,7 +39,9 @@ func (c benchCase) typeName() string {
 	return c.typ.String()
 }
 
-func (c benchCase) hasGGML() bool { return c.kernel == "attend" || c.kernel == "dense" }
+func (c benchCase) hasGGML() bool {
+	return c.kernel == "attend" || c.kernel == "rows" || c.kernel == "dense"
+}
 
 // weight is about how long a case takes, relative to others.
 func (c benchCase) weight() float64 {
@@ -59,6 +61,8 @@ func groupWindow(rows int) (group, window int) {
 		return 4, 2
 	case 24:
 		return 3, 8
+	case 64:
+		return 4, 16
 	}
 	return rows, 1
 }
@@ -66,6 +70,7 @@ func groupWindow(rows int) (group, window int) {
 var (
 	benchDims = []int{64, 128, 256}
 	benchRows = []int{1, 3, 8, 24}
+	manyRows  = []int{24, 64}
 	scanRows  = []int{1, 3, 8}
 	codeRows  = []int{1, 3, 6, 8, 24}
 	topCounts = []int{16, 256}
@@ -99,6 +104,11 @@ func benchPlan(threads []int) []benchCase {
 					if n == first && some && rows == 3 {
 						plan = append(plan, c.as("dot", setL3), c.as("acc", setL3))
 					}
+				}
+			}
+			for _, rows := range manyRows {
+				for _, n := range threads {
+					plan = append(plan, benchCase{typ: t, dim: d, rows: rows, threads: n}.as("rows", setMemory))
 				}
 			}
 		}

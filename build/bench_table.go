@@ -73,7 +73,7 @@ func arrange(results []benchResult) []*benchTable {
 
 // order puts what matters most first.
 func (t *benchTable) order() string {
-	for i, name := range []string{"dense", "attend", "dot", "scan", "codes", "topk"} {
+	for i, name := range []string{"dense", "attend", "rows", "dot", "scan", "codes", "topk"} {
 		if strings.HasPrefix(t.title, name) {
 			return strconv.Itoa(i)
 		}

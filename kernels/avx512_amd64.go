@@ -86,11 +86,22 @@ func lastLine(c *Cache, size int) int {
 }
 
 func softmaxRowAVX512(x []float32, oldMax float32) (newMax, sum float32) {
-	newMax, sum, masked := softmaxRowZMM(&x[0], len(x), oldMax)
-	if masked {
+	lo, hi := int32(0), int32(len(x))
+	if softmaxRowsZMM(&x[0], &lo, &hi, 1, &oldMax, &sum) {
 		sum = clearMasked(x)
 	}
-	return newMax, sum
+	return oldMax, sum
+}
+
+func softmaxRowsAVX512(x []float32, lo, hi []int32, max, sum []float32) {
+	if !softmaxRowsZMM(&x[0], &lo[0], &hi[0], len(max), &max[0], &sum[0]) {
+		return
+	}
+	for i, m := range max {
+		if m == negInf && lo[i] < hi[i] {
+			sum[i] = clearMasked(x[i*ldTile:][lo[i]:hi[i]])
+		}
+	}
 }
 
 func scanAVX512(dst []float32, ldDst int, q []float32, rows, d int, tiles []byte, n int, sign Sign) {
@@ -104,10 +115,11 @@ func aboveAVX512(dst []int32, x []float32, t float32) int {
 	return aboveZMM(&dst[0], &x[0], len(x), t)
 }
 
-// softmaxRowZMM reports masked, and leaves x alone, when newMax is -Inf.
+// softmaxRowsZMM does cells lo <= j < hi of rows that lie ldTile apart, where there are any: the maximum becomes the new one. It reports
+// masked when a new maximum is -Inf, and leaves such a row alone.
 //
 //go:noescape
-func softmaxRowZMM(x *float32, n int, oldMax float32) (newMax, sum float32, masked bool)
+func softmaxRowsZMM(x *float32, lo, hi *int32, rows int, max, sum *float32) (masked bool)
 
 //go:noescape
 func scanZMM(dst *float32, ldDst int, q *float32, rows, d int, tiles *byte, n int, sign Sign)
@@ -115,10 +127,69 @@ func scanZMM(dst *float32, ldDst int, q *float32, rows, d int, tiles *byte, n in
 //go:noescape
 func aboveZMM(dst *int32, x *float32, n int, t float32) int
 
-// mulZMM reads b to the end of a panel of 32 columns.
+// mulZMM has rows of b that are panels, and reads all of them.
 //
 //go:noescape
-func mulZMM(c *float32, ldc int, a *float32, lda int, b *float32, ldb, m, n, k int, add bool)
+func mulZMM(c *float32, ldc int, a *float32, lda int, b *float32, m, n, k int, add bool)
+
+func loadAVX512(dst []float32, ld int, c *Cache, cells []int32) {
+	to, from, n := &dst[0], &cells[0], len(cells)
+	switch c.Type {
+	case F32:
+		loadF32ZMM(to, ld, c.Dim, c.Base, c.Stride, from, n)
+	case F16:
+		loadF16ZMM(to, ld, c.Dim, c.Base, c.Stride, from, n)
+	case BF16:
+		loadBF16ZMM(to, ld, c.Dim, c.Base, c.Stride, from, n)
+	case Q8_0:
+		loadQ8ZMM(to, ld, c.Dim, c.Base, c.Stride, from, n)
+	case Q4_0:
+		loadQ4ZMM(to, ld, c.Dim, c.Base, c.Stride, from, n)
+	}
+}
+
+func turnAVX512(dst []float32, c *Cache, cells []int32) {
+	to, from, n := &dst[0], &cells[0], len(cells)
+	switch c.Type {
+	case F32:
+		turnF32ZMM(to, c.Dim, c.Base, c.Stride, from, n)
+	case F16:
+		turnF16ZMM(to, c.Dim, c.Base, c.Stride, from, n)
+	case BF16:
+		turnBF16ZMM(to, c.Dim, c.Base, c.Stride, from, n)
+	case Q8_0:
+		turnQ8ZMM(to, c.Dim, c.Base, c.Stride, from, n)
+	case Q4_0:
+		turnQ4ZMM(to, c.Dim, c.Base, c.Stride, from, n)
+	}
+}
 
 //go:noescape
-func transposeZMM(dst *float32, ld int, src *float32, d int)
+func turnF32ZMM(dst *float32, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
+
+//go:noescape
+func turnF16ZMM(dst *float32, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
+
+//go:noescape
+func turnBF16ZMM(dst *float32, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
+
+//go:noescape
+func turnQ8ZMM(dst *float32, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
+
+//go:noescape
+func turnQ4ZMM(dst *float32, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
+
+//go:noescape
+func loadF32ZMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
+
+//go:noescape
+func loadF16ZMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
+
+//go:noescape
+func loadBF16ZMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
+
+//go:noescape
+func loadQ8ZMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
+
+//go:noescape
+func loadQ4ZMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)

@@ -72,15 +72,18 @@ func above(dst []int32, x []float32, t float32) int {
 	return aboveGeneric(dst, x, t)
 }
 
-// The rest is too short, or too seldom used, for wider vectors to show.
-
 func load(dst []float32, ld int, c *Cache, cells []int32) {
-	if level == isaGeneric {
+	switch level {
+	case isaAVX512:
+		loadAVX512(dst, ld, c, cells)
+	case isaAVX2:
+		loadAVX2(dst, ld, c, cells)
+	default:
 		loadGeneric(dst, ld, c, cells)
-		return
 	}
-	loadAVX2(dst, ld, c, cells)
 }
+
+// The rest is too short, or too seldom used, for wider vectors to show.
 
 func prefetch(base unsafe.Pointer, stride uintptr, size int, cells []int32) {
 	prefetchT1(base, stride, size, &cells[0], len(cells))
@@ -181,24 +184,33 @@ func blockRows() int {
 	return genericRows
 }
 
-func mul(c []float32, ldc int, a []float32, lda int, b []float32, ldb, m, n, k int, add bool) {
+func mul(c []float32, ldc int, a []float32, lda int, b []float32, m, n, k int, add bool) {
 	switch level {
 	case isaAVX512:
-		mulZMM(&c[0], ldc, &a[0], lda, &b[0], ldb, m, n, k, add)
+		mulZMM(&c[0], ldc, &a[0], lda, &b[0], m, n, k, add)
 	case isaAVX2:
-		mulYMM(&c[0], ldc, &a[0], lda, &b[0], ldb, m, n, k, add)
+		mulYMM(&c[0], ldc, &a[0], lda, &b[0], m, n, k, add)
 	default:
-		mulGeneric(c, ldc, a, lda, b, ldb, m, n, k, add)
+		mulGeneric(c, ldc, a, lda, b, m, n, k, add)
 	}
 }
 
-func transpose(dst []float32, ld int, src []float32, d int) {
+func turn(dst []float32, c *Cache, cells []int32, buf []float32) {
 	switch level {
 	case isaAVX512:
-		transposeZMM(&dst[0], ld, &src[0], d)
+		turnAVX512(dst, c, cells)
 	case isaAVX2:
-		transposeYMM(&dst[0], ld, &src[0], d)
+		loadAVX2(buf, c.Dim, c, cells)
+		turnYMM(&dst[0], &buf[0], c.Dim)
 	default:
-		transposeGeneric(dst, ld, src, d)
+		turnGeneric(dst, c, cells, buf)
 	}
+}
+
+func softmaxRows(x []float32, lo, hi []int32, max, sum []float32) {
+	if level == isaAVX512 {
+		softmaxRowsAVX512(x, lo, hi, max, sum)
+		return
+	}
+	softmaxRowsGeneric(x, lo, hi, max, sum)
 }

@@ -167,18 +167,23 @@ func above(dst []int32, x []float32, t float32) int {
 
 func blockRows() int { return genericRows }
 
-func mul(c []float32, ldc int, a []float32, lda int, b []float32, ldb, m, n, k int, add bool) {
+func mul(c []float32, ldc int, a []float32, lda int, b []float32, m, n, k int, add bool) {
 	if level == isaGeneric {
-		mulGeneric(c, ldc, a, lda, b, ldb, m, n, k, add)
+		mulGeneric(c, ldc, a, lda, b, m, n, k, add)
 		return
 	}
-	mulNEON(&c[0], ldc, &a[0], lda, &b[0], ldb, m, n, k, add)
+	mulNEON(&c[0], ldc, &a[0], lda, &b[0], m, n, k, add)
 }
 
-func transpose(dst []float32, ld int, src []float32, d int) {
+func turn(dst []float32, c *Cache, cells []int32, buf []float32) {
 	if level == isaGeneric {
-		transposeGeneric(dst, ld, src, d)
+		turnGeneric(dst, c, cells, buf)
 		return
 	}
-	transposeNEON(&dst[0], ld, &src[0], d)
+	loadNEON(buf, c.Dim, c, cells)
+	turnNEON(&dst[0], &buf[0], c.Dim)
+}
+
+func softmaxRows(x []float32, lo, hi []int32, max, sum []float32) {
+	softmaxRowsGeneric(x, lo, hi, max, sum)
 }

@@ -64,8 +64,14 @@ func scoreCodes(dst []float32, ldDst int, q []float32, rows, d, bits int, tiles,
 
 func blockRows() int { return genericRows }
 
-func mul(c []float32, ldc int, a []float32, lda int, b []float32, ldb, m, n, k int, add bool) {
-	mulGeneric(c, ldc, a, lda, b, ldb, m, n, k, add)
+func mul(c []float32, ldc int, a []float32, lda int, b []float32, m, n, k int, add bool) {
+	mulGeneric(c, ldc, a, lda, b, m, n, k, add)
 }
 
-func transpose(dst []float32, ld int, src []float32, d int) { transposeGeneric(dst, ld, src, d) }
+func turn(dst []float32, c *Cache, cells []int32, buf []float32) {
+	turnGeneric(dst, c, cells, buf)
+}
+
+func softmaxRows(x []float32, lo, hi []int32, max, sum []float32) {
+	softmaxRowsGeneric(x, lo, hi, max, sum)
+}

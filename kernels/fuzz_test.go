@@ -77,6 +77,24 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
+func FuzzAttendRows(f *testing.F) {
+	addSeeds(f)
+	m := newRowsMemory(f)
+	f.Fuzz(func(t *testing.T, typ, d, rows, n byte, seed uint64, raw []byte) {
+		s := fuzzShape(typ, d, rows, n, seed)
+		c := &rowsCase{typeK: s.typ, typeV: Types[int(seed>>8)%len(Types)], dk: s.d, dv: s.d, rows: s.rows, n: s.n, rng: s.rng}
+		if !c.allowed() {
+			return
+		}
+		m.draw(c, plain)
+		c.k.overwrite(raw)
+		c.v.overwrite(raw)
+		c.reference()
+		levels(func() { c.check(t) })
+		c.release()
+	})
+}
+
 // fuzzFloats are all the float32 in raw.
 func fuzzFloats(raw []byte) []float32 {
 	x := make([]float32, min(len(raw), 4096)/4)

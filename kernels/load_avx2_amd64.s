@@ -1,54 +1,53 @@
 //go:build !noasm
 
 #include "textflag.h"
+#include "load_amd64.h"
 
-// Registers of the load kernels:
-//	DI   dst            AX   row
-//	BX   base           R12  stride
-//	SI   cells          CX   cells left
-//	R10  d              DX   channels left
-//	R8   from the end of a row of dst to the next
+#define STOREOUT \
+	VMOVUPS Y0, (DI)   \
+	VMOVUPS Y1, 32(DI) \
+	VMOVUPS Y2, 64(DI) \
+	VMOVUPS Y3, 96(DI)
 
-// ROWS is the whole of a kernel around COPY, which does so many channels and moves
-// AX on.
-#define ROWS(COPY, channels) \
-	MOVQ dst+0(FP), DI       \
-	MOVQ ld+8(FP), R8        \
-	MOVQ d+16(FP), R10       \
-	MOVQ base+24(FP), BX     \
-	MOVQ stride+32(FP), R12  \
-	MOVQ cells+40(FP), SI    \
-	MOVQ n+48(FP), CX        \
-	SUBQ R10, R8             \
-	SHLQ $2, R8              \
-row:                         \
-	MOVLQSX (SI), AX         \
-	IMULQ   R12, AX          \
-	ADDQ    BX, AX           \
-	ADDQ    $4, SI           \
-	MOVQ    R10, DX          \
-copy:                        \
-	COPY                     \
-	ADDQ $(4*channels), DI   \
-	SUBQ $channels, DX       \
-	JNE  copy                \
-	ADDQ R8, DI              \
-	DECQ CX                  \
-	JNE  row                 \
-	VZEROUPPER               \
-	RET
+#define MANYF32 \
+	VMOVUPS (AX), Y0   \
+	VMOVUPS 32(AX), Y1 \
+	VMOVUPS 64(AX), Y2 \
+	VMOVUPS 96(AX), Y3 \
+	STOREOUT           \
+	ADDQ    $128, AX
 
-#define COPYF32 \
+#define FEWF32 \
 	VMOVUPS (AX), Y0 \
 	VMOVUPS Y0, (DI) \
 	ADDQ    $32, AX
 
-#define COPYF16 \
+#define MANYF16 \
+	VCVTPH2PS (AX), Y0   \
+	VCVTPH2PS 16(AX), Y1 \
+	VCVTPH2PS 32(AX), Y2 \
+	VCVTPH2PS 48(AX), Y3 \
+	STOREOUT             \
+	ADDQ      $64, AX
+
+#define FEWF16 \
 	VCVTPH2PS (AX), Y0 \
 	VMOVUPS   Y0, (DI) \
 	ADDQ      $16, AX
 
-#define COPYBF16 \
+#define MANYBF16 \
+	VPMOVZXWD (AX), Y0    \
+	VPMOVZXWD 16(AX), Y1  \
+	VPMOVZXWD 32(AX), Y2  \
+	VPMOVZXWD 48(AX), Y3  \
+	VPSLLD    $16, Y0, Y0 \
+	VPSLLD    $16, Y1, Y1 \
+	VPSLLD    $16, Y2, Y2 \
+	VPSLLD    $16, Y3, Y3 \
+	STOREOUT              \
+	ADDQ      $64, AX
+
+#define FEWBF16 \
 	VPMOVZXWD (AX), Y0    \
 	VPSLLD    $16, Y0, Y0 \
 	VMOVUPS   Y0, (DI)    \
@@ -59,7 +58,7 @@ copy:                        \
 	VPBROADCASTW (AX), X5 \
 	VCVTPH2PS    X5, Y5
 
-#define COPYQ8 \
+#define MANYQ8 \
 	BLOCKSCALE            \
 	VPMOVSXBD 2(AX), Y0   \
 	VPMOVSXBD 10(AX), Y1  \
@@ -69,7 +68,7 @@ copy:                        \
 	ADDQ $34, AX
 
 // Y6 is 15, Y7 is 8.
-#define COPYQ4 \
+#define MANYQ4 \
 	BLOCKSCALE            \
 	VPMOVZXBD 2(AX), Y0   \
 	VPMOVZXBD 10(AX), Y1  \
@@ -93,10 +92,7 @@ copy:                        \
 	VMULPS    Y5, Y1, Y1 \
 	VMULPS    Y5, Y2, Y2 \
 	VMULPS    Y5, Y3, Y3 \
-	VMOVUPS   Y0, (DI)   \
-	VMOVUPS   Y1, 32(DI) \
-	VMOVUPS   Y2, 64(DI) \
-	VMOVUPS   Y3, 96(DI)
+	STOREOUT
 
 // LINES prefetches a line of all rows, then the next one, and in the end the one at
 // last unless that is 0. Other orders and a higher pace make the memory slower.
@@ -128,19 +124,19 @@ row:                        \
 
 // func loadF32YMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
 TEXT ·loadF32YMM(SB), NOSPLIT, $0-56
-	ROWS(COPYF32, 8)
+	ROWS(MANYF32, FEWF32)
 
 // func loadF16YMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
 TEXT ·loadF16YMM(SB), NOSPLIT, $0-56
-	ROWS(COPYF16, 8)
+	ROWS(MANYF16, FEWF16)
 
 // func loadBF16YMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
 TEXT ·loadBF16YMM(SB), NOSPLIT, $0-56
-	ROWS(COPYBF16, 8)
+	ROWS(MANYBF16, FEWBF16)
 
 // func loadQ8YMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
 TEXT ·loadQ8YMM(SB), NOSPLIT, $0-56
-	ROWS(COPYQ8, 32)
+	ROWS(MANYQ8, NONE)
 
 // func loadQ4YMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
 TEXT ·loadQ4YMM(SB), NOSPLIT, $0-56
@@ -148,7 +144,7 @@ TEXT ·loadQ4YMM(SB), NOSPLIT, $0-56
 	VPSRLD   $31, Y6, Y7
 	VPSRLD   $28, Y6, Y6
 	VPSLLD   $3, Y7, Y7
-	ROWS(COPYQ4, 32)
+	ROWS(MANYQ4, NONE)
 
 // func prefetchT1(base unsafe.Pointer, stride uintptr, size int, cells *int32, n int)
 TEXT ·prefetchT1(SB), NOSPLIT, $0-40

@@ -168,10 +168,10 @@ func maxAddSqrtNEON(dst, a, b *float32, n int, beta float32)
 //go:noescape
 func aboveNEON(dst *int32, x *float32, n int, t float32) int
 
-// mulNEON reads b to the end of a panel of 16 columns.
+// mulNEON has rows of b that are panels, and reads them to a multiple of 16 columns.
 //
 //go:noescape
-func mulNEON(c *float32, ldc int, a *float32, lda int, b *float32, ldb, m, n, k int, add bool)
+func mulNEON(c *float32, ldc int, a *float32, lda int, b *float32, m, n, k int, add bool)
 
 //go:noescape
-func transposeNEON(dst *float32, ld int, src *float32, d int)
+func turnNEON(dst, src *float32, d int)

@@ -1,14 +1,9 @@
 package kernels
 
-import (
-	"math"
-	"unsafe"
-)
-
 // Rows are query rows of one KV head and the state of their running softmax. Before the first list Max is -Inf, and
 // Sum and Acc are 0; a sink is a Max of its logit and a Sum of 1. After the last list the attention of row i is
-// Acc[i*ldAcc:] / Sum[i], with ldAcc the head size of the values. States of a row over different lists are merged
-// like those of other blocks: with Exp32 of the differences of their maxima.
+// Acc[i*d:] / Sum[i], with d the head size of the values. States of a row over different lists are merged like those
+// of other blocks: with Exp32 of the differences of their maxima.
 //
 // Row i sees the cells From[i] <= j < Upto[i] of a list, which may go beyond its ends; a nil From is 0, a nil Upto
 // its length.
@@ -21,62 +16,49 @@ type Rows struct {
 	SoftCap    float32 // bounds the logits where > 0
 }
 
+// Sizes of the work. A panel of keys or values stays in the L1 cache while all rows of a group are multiplied by it,
+// the weights of a group stay in the L2 cache.
 const (
-	tileFloats = 16 << 10 // of keys, and of values: both stay in the L2 cache
-	maxTile    = 256      // cells
-	panel      = 32       // cells or channels that a micro-kernel goes over at once
-	groupRows  = 64       // share a buffer of weights
-	lane       = 16       // cells that are transposed at once
+	tileCells = 128
+	groupRows = 256
+	panel     = 32             // cells of keys, channels of values
+	lane      = 16             // cells that are put side by side at once
+	ldTile    = tileCells + 16 // floats from a row of weights to the next: rows share no set of the cache
 )
 
-// genericRows are the rows of a block for the kernel in portable Go.
-const genericRows = 4
-
-// AttendRows adds a list of cells to the attention of rows, as many as Max is long. It converts a tile of cells once
-// for all of them, and passes over what no row sees. Keys and values are converted exactly and multiplied as float32.
-// A row's result depends on the list and the row alone, bit for bit, and never on a cell that it does not see.
+// AttendRows adds a list of cells to the attention of rows, as many as Max is long. Keys and values are converted
+// exactly, once for a group of rows, and multiplied as float32; what no row sees is passed over. A row's result
+// depends on the list and the row alone, bit for bit, and never on a cell that it does not see.
 //
 // scratch has RowsScratch floats. It panics if a cache is not valid or a slice is too short.
 func AttendRows(r *Rows, k, v *Cache, cells []int32, scratch []float32) {
+	rows := len(r.Max)
 	r.check(k, v, len(cells), len(scratch))
+	if rows == 0 {
+		return
+	}
 	t := newTile(r, k, v, scratch)
-	for at := 0; at < len(cells); at += t.size {
-		part := cells[at:min(at+t.size, len(cells))]
-		lo, hi := r.sees(0, len(r.Max), at, len(part))
-		if lo >= hi {
-			continue
-		}
-		t.at, t.next = at, cells[at+len(part):min(at+len(part)+t.size, len(cells))]
-		lo &^= panel - 1
-		t.convert(lo, part[lo:hi])
-		for row := 0; row < len(r.Max); row += groupRows {
-			t.attend(row, min(groupRows, len(r.Max)-row), len(part))
+	for at := 0; at < len(cells); at += tileCells {
+		t.at, t.cells = at, cells[at:min(at+tileCells, len(cells))]
+		rest := cells[at+len(t.cells):]
+		t.upcoming(rest[:min(tileCells, len(rest))])
+		for first := 0; first < rows; first += groupRows {
+			t.attend(first, min(groupRows, rows-first))
 		}
 	}
 }
 
-// RowsScratch is how many floats AttendRows needs beside its state, for heads of dk and dv channels.
-func RowsScratch(dk, dv int) int {
-	n := tileSize(dk, dv)
-	return dk*(n+lane) + n*valueLd(dv) + groupRows*(n+lane) + lane*dk + 64/4
-}
-
-// tileSize is how many cells are converted at a time.
-func tileSize(dk, dv int) int {
-	return min(maxTile, max(panel, tileFloats/max(dk, dv)&^(panel-1)))
-}
-
-// valueLd makes rows of values whole panels, an odd number of cache lines apart, so that a panel of a tile uses all
-// sets of the L1 cache.
-func valueLd(dv int) int {
-	return ((dv+panel-1)&^(panel-1)/lane | 1) * lane
+// RowsScratch is how many floats AttendRows needs beside its state, for keys of dk channels.
+func RowsScratch(dk int) int {
+	const line = 64 / 4
+	return max(dk, tileCells)*panel + groupRows*ldTile + lane*dk + line
 }
 
 func (r *Rows) check(k, v *Cache, n, scratch int) {
 	rows := len(r.Max)
 	checkCache(k, rows, n)
 	checkCache(v, rows, n)
-	if scratch < RowsScratch(k.Dim, v.Dim) {
+	if scratch < RowsScratch(k.Dim) {
 		panicShort("scratch")
 	}
 	if rows == 0 {
@@ -89,7 +71,7 @@ func (r *Rows) check(k, v *Cache, n, scratch int) {
 	}
 }
 
-// span is what row i sees of the n cells from at on; nothing is 0, 0.
+// span is what row i sees of the n cells from at on. Nothing is 0, 0.
 func (r *Rows) span(i, at, n int) (lo, hi int) {
 	hi = n
 	if r.From != nil {
@@ -104,51 +86,39 @@ func (r *Rows) span(i, at, n int) (lo, hi int) {
 	return lo, hi
 }
 
-// sees is what any of n rows sees.
-func (r *Rows) sees(first, n, at, size int) (lo, hi int) {
-	lo = size
-	for i := first; i < first+n; i++ {
-		if a, b := r.span(i, at, size); a < b {
-			lo, hi = min(lo, a), max(hi, b)
+// mulGeneric computes c[i][j] = sum_l a[i][l]*b[l][j], or adds that to c, for m rows, n columns and k terms. Rows of b
+// are panels.
+func mulGeneric(c []float32, ldc int, a []float32, lda int, b []float32, m, n, k int, add bool) {
+	for i := range m {
+		to := c[i*ldc:][:n]
+		if !add {
+			clear(to)
+		}
+		for l, x := range a[i*lda:][:k] {
+			for j, y := range b[l*panel:][:n] {
+				to[j] += x * y
+			}
 		}
 	}
-	return lo, hi
 }
 
-// tile is a stretch of cells, converted: keys with cells side by side [dk][ldK], values with channels side by side
-// [size][ldV]. Both products are then the same: a few numbers of each row, broadcast, times vectors.
-type tile struct {
-	r      *Rows
-	k, v   *Cache
-	size   int // cells that fit
-	at     int // the first one's place in the list
-	next   []int32
-	keys   []float32
-	ldK    int
-	values []float32
-	ldV    int
-	logits []float32 // [groupRows][ldK], then weights
-	rows   []float32 // [lane][dk], to be transposed
-
-	// of the rows in work
-	lo, hi     [groupRows]int     // what each sees
-	first      [groupRows + 1]int // row of each block
-	from, upto [groupRows]int     // what all rows of a block see
-}
-
-var negInf = float32(math.Inf(-1))
-
-func newTile(r *Rows, k, v *Cache, scratch []float32) (t tile) {
-	const line = 64
-	scratch = scratch[-uintptr(unsafe.Pointer(&scratch[0]))%line/4:]
-	t.r, t.k, t.v, t.size, t.ldV = r, k, v, tileSize(k.Dim, v.Dim), valueLd(v.Dim)
-	t.ldK = t.size + lane
-	cut := func(n int) []float32 {
-		s := scratch[:n:n]
-		scratch = scratch[n:]
-		return s
+// turnGeneric puts up to lane cells side by side: dst[c*panel+j] is channel c of cell j. buf has room for their rows.
+func turnGeneric(dst []float32, c *Cache, cells []int32, buf []float32) {
+	row := buf[:c.Dim]
+	for j, cell := range cells {
+		loadChannels(row, c, cell, 0)
+		for i, x := range row {
+			dst[i*panel+j] = x
+		}
 	}
-	t.keys, t.values = cut(k.Dim*t.ldK), cut(t.size*t.ldV)
-	t.logits, t.rows = cut(groupRows*t.ldK), cut(lane*k.Dim)
-	return t
+}
+
+// softmaxRowsGeneric is SoftmaxRow of cells lo <= j < hi of rows that lie ldTile apart, where there are any. The old
+// maxima are replaced.
+func softmaxRowsGeneric(x []float32, lo, hi []int32, max, sum []float32) {
+	for i, m := range max {
+		if lo[i] < hi[i] {
+			max[i], sum[i] = softmaxRow(x[i*ldTile:][lo[i]:hi[i]], m)
+		}
+	}
 }

@@ -6,10 +6,11 @@
 // Registers of mulNEON:
 //	R0   columns of c     R1   from a row of c to the next
 //	R2   a                R3   from a row of a to the next
-//	R4   columns of b     R5   from a row of b to the next
-//	R6   rows             R7   columns left
+//	R4   columns of b     R5   from a row of b to the next, 128
+//	R6   rows left        R19  how many are multiplied at once
+//	R7   columns left     R20  row of c
 //	R8   terms left       R9   row of b
-//	R10 .. R13  rows of a    R14  row of c    R15  scratch
+//	R10 .. R13  rows of a    R14  row of c    R15  add
 //	V0 .. V15  sums of four vectors for each row; V16 .. V19 b; V20 .. V23 a
 
 // TERM multiplies a row of b by lane i of a.
@@ -62,8 +63,8 @@
 	FSTPQ (c0, c1), (R14) \
 	ADD   R1, R14
 
-// PANEL does four vectors of some rows, of which the last two may not exist.
-#define PANEL(EACH, ROWS, FOUR, ONE, half, sum, four, rest, one, end, halfEnd) \
+// BLOCK does four vectors of some rows, of which the last two may not exist.
+#define BLOCK(EACH, ROWS, FOUR, ONE, half, sum, four, rest, one, end, halfEnd) \
 	MOVD R0, R14       \
 	CBZ  R15, sum      \
 	CMP  $8, R7        \
@@ -101,22 +102,32 @@ halfEnd:               \
 	EACH(WRITEHALF)    \
 	B    next
 
-// func mulNEON(c *float32, ldc int, a *float32, lda int, b *float32, ldb, m, n, k int, add bool)
-TEXT ·mulNEON(SB), NOSPLIT, $0-73
-	MOVD c+0(FP), R0
+// func mulNEON(c *float32, ldc int, a *float32, lda int, b *float32, m, n, k int, add bool)
+TEXT ·mulNEON(SB), NOSPLIT, $0-65
+	MOVD c+0(FP), R20
 	MOVD ldc+8(FP), R1
 	LSL  $2, R1
 	MOVD a+16(FP), R2
 	MOVD lda+24(FP), R3
 	LSL  $2, R3
-	MOVD b+32(FP), R4
-	MOVD ldb+40(FP), R5
-	LSL  $2, R5
-	MOVD m+48(FP), R6
-	MOVD n+56(FP), R7
+	MOVD $128, R5
+	MOVD m+40(FP), R6
 
-panel:
-	MOVD  k+64(FP), R8
+rows: // 4, or of the last 7 at most about half
+	MOVD R20, R0
+	MOVD b+32(FP), R4
+	MOVD n+48(FP), R7
+	MOVD R6, R19
+	CMP  $4, R19
+	BLE  columns
+	ADD  $1, R19
+	LSR  $1, R19
+	CMP  $4, R19
+	BLE  columns
+	MOVD $4, R19
+
+columns:
+	MOVD  k+56(FP), R8
 	MOVD  R4, R9
 	MOVD  R2, R10
 	ADD   R3, R10, R11
@@ -138,44 +149,47 @@ panel:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
-	MOVBU add+72(FP), R15
-	CMP   $4, R6
+	MOVBU add+64(FP), R15
+	CMP   $4, R19
 	BEQ   rows4
-	CMP   $3, R6
+	CMP   $3, R19
 	BEQ   rows3
-	CMP   $2, R6
+	CMP   $2, R19
 	BEQ   rows2
 
-	PANEL(EACH1, ROWS1, FOUR1, ONE1, half1, sum1, four1, rest1, one1, end1, halfEnd1)
+	BLOCK(EACH1, ROWS1, FOUR1, ONE1, half1, sum1, four1, rest1, one1, end1, halfEnd1)
 
 rows2:
-	PANEL(EACH2, ROWS2, FOUR2, ONE2, half2, sum2, four2, rest2, one2, end2, halfEnd2)
+	BLOCK(EACH2, ROWS2, FOUR2, ONE2, half2, sum2, four2, rest2, one2, end2, halfEnd2)
 
 rows3:
-	PANEL(EACH3, ROWS3, FOUR3, ONE3, half3, sum3, four3, rest3, one3, end3, halfEnd3)
+	BLOCK(EACH3, ROWS3, FOUR3, ONE3, half3, sum3, four3, rest3, one3, end3, halfEnd3)
 
 rows4:
-	PANEL(EACH4, ROWS4, FOUR4, ONE4, half4, sum4, four4, rest4, one4, end4, halfEnd4)
+	BLOCK(EACH4, ROWS4, FOUR4, ONE4, half4, sum4, four4, rest4, one4, end4, halfEnd4)
 
 next:
 	ADD  $64, R0
 	ADD  $64, R4
 	SUBS $16, R7
-	BGT  panel
+	BGT  columns
+	MADD R19, R20, R1, R20
+	MADD R19, R2, R3, R2
+	SUBS R19, R6
+	BNE  rows
 	RET
 
-// func transposeNEON(dst *float32, ld int, src *float32, d int)
+// func turnNEON(dst, src *float32, d int)
 //
-//	R0  columns of dst      R1  from a row of dst to the next
+//	R0  columns of dst      R1  from a row of dst to the next, 128
 //	R2  rows of src         R3  from a row of src to the next
 //	R4  groups of 4 rows left    R5 .. R8  rows of src
 //	R9  row of dst          R10  channels left    R11  d
-TEXT ·transposeNEON(SB), NOSPLIT, $0-32
+TEXT ·turnNEON(SB), NOSPLIT, $0-24
 	MOVD dst+0(FP), R0
-	MOVD ld+8(FP), R1
-	LSL  $2, R1
-	MOVD src+16(FP), R2
-	MOVD d+24(FP), R11
+	MOVD $128, R1
+	MOVD src+8(FP), R2
+	MOVD d+16(FP), R11
 	LSL  $2, R11, R3
 	MOVD $4, R4
 

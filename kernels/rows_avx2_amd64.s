@@ -3,11 +3,13 @@
 #include "textflag.h"
 
 // Registers of mulYMM:
-//	SI, R10      rows 0 and 3 of a    R9   from a row of a to the next
-//	DX   row of b                     R12  from a row of b to the next
-//	DI   columns of c                 R8   from a row of c to the next
-//	BX   columns of b                 R13  columns left
-//	CX   terms left                   AX   scratch
+//	R15  rows of a left            R13  how many
+//	SI, R10  rows 0 and 3 of them  R9   from a row of a to the next
+//	R12  how many are multiplied at once
+//	R14  row of c                  R8   from a row of c to the next
+//	DI   columns of that           R11  columns left
+//	BX   columns of b, in rows of 32 floats    DX  row of b
+//	CX   terms left                AX   scratch
 //	Y0 .. Y11  sums of two vectors for each row; Y12, Y13 b; Y14, Y15 a
 
 #define STEP(a, x, c0, c1) \
@@ -63,12 +65,12 @@
 	VMOVUPS row, Y12  \
 	VMOVUPS next, Y13
 
-// PANEL does two vectors of some rows, of which the second may not exist.
-#define PANEL(EACH, ROWS, zero, half, sum, four, rest, one, end, halfEnd) \
+// BLOCK does two vectors of some rows, of which the second may not exist.
+#define BLOCK(EACH, ROWS, zero, half, sum, four, rest, one, end, halfEnd) \
 	MOVQ DI, AX                        \
-	CMPB add+72(FP), $0                \
+	CMPB add+64(FP), $0                \
 	JEQ  zero                          \
-	CMPQ R13, $8                       \
+	CMPQ R11, $8                       \
 	JEQ  half                          \
 	EACH(READ)                         \
 	JMP  sum                           \
@@ -83,14 +85,13 @@ sum:                                   \
 four:                                  \
 	B((DX), 32(DX))                    \
 	ROWS(0)                            \
-	B((DX)(R12*1), 32(DX)(R12*1))      \
+	B(128(DX), 160(DX))                \
 	ROWS(4)                            \
-	LEAQ (DX)(R12*2), DX               \
-	B((DX), 32(DX))                    \
+	B(256(DX), 288(DX))                \
 	ROWS(8)                            \
-	B((DX)(R12*1), 32(DX)(R12*1))      \
+	B(384(DX), 416(DX))                \
 	ROWS(12)                           \
-	LEAQ (DX)(R12*2), DX               \
+	ADDQ $512, DX                      \
 	ADDQ $16, SI                       \
 	ADDQ $16, R10                      \
 	SUBQ $4, CX                        \
@@ -101,14 +102,14 @@ rest:                                  \
 one:                                   \
 	B((DX), 32(DX))                    \
 	ROWS(0)                            \
-	ADDQ R12, DX                       \
+	ADDQ $128, DX                       \
 	ADDQ $4, SI                        \
 	ADDQ $4, R10                       \
 	DECQ CX                            \
 	JNE  one                           \
 end:                                   \
 	MOVQ DI, AX                        \
-	CMPQ R13, $8                       \
+	CMPQ R11, $8                       \
 	JEQ  halfEnd                       \
 	EACH(WRITE)                        \
 	JMP  next                          \
@@ -116,57 +117,75 @@ halfEnd:                               \
 	EACH(WRITEHALF)                    \
 	JMP  next
 
-// func mulYMM(c *float32, ldc int, a *float32, lda int, b *float32, ldb, m, n, k int, add bool)
-TEXT ·mulYMM(SB), NOSPLIT, $0-73
-	MOVQ c+0(FP), DI
+// func mulYMM(c *float32, ldc int, a *float32, lda int, b *float32, m, n, k int, add bool)
+TEXT ·mulYMM(SB), NOSPLIT, $0-65
+	MOVQ c+0(FP), R14
 	MOVQ ldc+8(FP), R8
 	SHLQ $2, R8
+	MOVQ a+16(FP), R15
 	MOVQ lda+24(FP), R9
 	SHLQ $2, R9
-	MOVQ b+32(FP), BX
-	MOVQ ldb+40(FP), R12
-	SHLQ $2, R12
-	MOVQ n+56(FP), R13
+	MOVQ m+40(FP), R13
 
-panel:
-	MOVQ a+16(FP), SI
+rows: // 6, or of the last 11 at most about half
+	MOVQ R14, DI
+	MOVQ b+32(FP), BX
+	MOVQ n+48(FP), R11
+	MOVQ R13, R12
+	CMPQ R12, $6
+	JLE  columns
+	INCQ R12
+	SHRQ $1, R12
+	CMPQ R12, $6
+	JLE  columns
+	MOVQ $6, R12
+
+columns:
+	MOVQ R15, SI
 	LEAQ (R9)(R9*2), R10
 	ADDQ SI, R10
 	MOVQ BX, DX
-	MOVQ k+64(FP), CX
-	MOVQ m+48(FP), AX
-	CMPQ AX, $6
+	MOVQ k+56(FP), CX
+	CMPQ R12, $6
 	JEQ  rows6
-	CMPQ AX, $1
-	JEQ  rows1
-	CMPQ AX, $5
+	CMPQ R12, $5
 	JEQ  rows5
-	CMPQ AX, $4
+	CMPQ R12, $4
 	JEQ  rows4
-	CMPQ AX, $3
+	CMPQ R12, $3
 	JEQ  rows3
+	CMPQ R12, $1
+	JEQ  rows1
 
-	PANEL(EACH2, ROWS2, zero2, half2, sum2, four2, rest2, one2, end2, halfEnd2)
+	BLOCK(EACH2, ROWS2, zero2, half2, sum2, four2, rest2, one2, end2, halfEnd2)
 
 rows1:
-	PANEL(EACH1, ROWS1, zero1, half1, sum1, four1, rest1, one1, end1, halfEnd1)
+	BLOCK(EACH1, ROWS1, zero1, half1, sum1, four1, rest1, one1, end1, halfEnd1)
 
 rows3:
-	PANEL(EACH3, ROWS3, zero3, half3, sum3, four3, rest3, one3, end3, halfEnd3)
+	BLOCK(EACH3, ROWS3, zero3, half3, sum3, four3, rest3, one3, end3, halfEnd3)
 
 rows4:
-	PANEL(EACH4, ROWS4, zero4, half4, sum4, four4, rest4, one4, end4, halfEnd4)
+	BLOCK(EACH4, ROWS4, zero4, half4, sum4, four4, rest4, one4, end4, halfEnd4)
 
 rows5:
-	PANEL(EACH5, ROWS5, zero5, half5, sum5, four5, rest5, one5, end5, halfEnd5)
+	BLOCK(EACH5, ROWS5, zero5, half5, sum5, four5, rest5, one5, end5, halfEnd5)
 
 rows6:
-	PANEL(EACH6, ROWS6, zero6, half6, sum6, four6, rest6, one6, end6, halfEnd6)
+	BLOCK(EACH6, ROWS6, zero6, half6, sum6, four6, rest6, one6, end6, halfEnd6)
 
 next:
-	ADDQ $64, DI
-	ADDQ $64, BX
-	SUBQ $16, R13
-	JGT  panel
+	ADDQ  $64, DI
+	ADDQ  $64, BX
+	SUBQ  $16, R11
+	JGT   columns
+	MOVQ  R12, AX
+	IMULQ R8, AX
+	ADDQ  AX, R14
+	MOVQ  R12, AX
+	IMULQ R9, AX
+	ADDQ  AX, R15
+	SUBQ  R12, R13
+	JNE   rows
 	VZEROUPPER
 	RET

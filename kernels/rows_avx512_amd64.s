@@ -3,10 +3,11 @@
 #include "textflag.h"
 
 // Registers of mulZMM:
-//	SI, R10, R11  rows 0, 3 and 6 of a    R9   from a row of a to the next
-//	DX   row of b                         R12  from a row of b to the next
-//	DI   columns of c                     R8   from a row of c to the next
-//	BX   columns of b                     R13  columns left
+//	R15  rows of a left                   R13  how many
+//	SI, R10, R11  rows 0, 3 and 6 of them R9   from a row of a to the next
+//	R12  how many are multiplied at once
+//	DI   row of c                         R8   from a row of c to the next
+//	BX   b, in rows of 32 floats          DX   row of b
 //	CX   terms left                       AX   scratch
 //	K1, K2  columns of both vectors that are written; K3, K4 that are read
 //	Z0 .. Z15  sums of two vectors for each row; Z16, Z17 b; Z20 .. Z27 a
@@ -57,8 +58,8 @@
 	VMOVUPS row, Z16  \
 	VMOVUPS next, Z17
 
-// PANEL does two vectors of some rows.
-#define PANEL(EACH, ROWS, four, rest, one, end) \
+// BLOCK does some rows.
+#define BLOCK(EACH, ROWS, four, rest, one, end) \
 	MOVQ DI, AX                        \
 	EACH(READ)                         \
 	SUBQ $4, CX                        \
@@ -66,14 +67,13 @@
 four:                                  \
 	B((DX), 64(DX))                    \
 	ROWS(0)                            \
-	B((DX)(R12*1), 64(DX)(R12*1))      \
+	B(128(DX), 192(DX))                \
 	ROWS(4)                            \
-	LEAQ (DX)(R12*2), DX               \
-	B((DX), 64(DX))                    \
+	B(256(DX), 320(DX))                \
 	ROWS(8)                            \
-	B((DX)(R12*1), 64(DX)(R12*1))      \
+	B(384(DX), 448(DX))                \
 	ROWS(12)                           \
-	LEAQ (DX)(R12*2), DX               \
+	ADDQ $512, DX                      \
 	ADDQ $16, SI                       \
 	ADDQ $16, R10                      \
 	ADDQ $16, R11                      \
@@ -85,7 +85,7 @@ rest:                                  \
 one:                                   \
 	B((DX), 64(DX))                    \
 	ROWS(0)                            \
-	ADDQ R12, DX                       \
+	ADDQ $128, DX                       \
 	ADDQ $4, SI                        \
 	ADDQ $4, R10                       \
 	ADDQ $4, R11                       \
@@ -96,84 +96,90 @@ end:                                   \
 	EACH(WRITE)                        \
 	JMP  next
 
-// func mulZMM(c *float32, ldc int, a *float32, lda int, b *float32, ldb, m, n, k int, add bool)
-TEXT ·mulZMM(SB), NOSPLIT, $0-73
-	MOVQ c+0(FP), DI
-	MOVQ ldc+8(FP), R8
-	SHLQ $2, R8
-	MOVQ lda+24(FP), R9
-	SHLQ $2, R9
-	MOVQ b+32(FP), BX
-	MOVQ ldb+40(FP), R12
-	SHLQ $2, R12
-	MOVQ n+56(FP), R13
+// func mulZMM(c *float32, ldc int, a *float32, lda int, b *float32, m, n, k int, add bool)
+TEXT ·mulZMM(SB), NOSPLIT, $0-65
+	MOVQ  c+0(FP), DI
+	MOVQ  ldc+8(FP), R8
+	SHLQ  $2, R8
+	MOVQ  a+16(FP), R15
+	MOVQ  lda+24(FP), R9
+	SHLQ  $2, R9
+	MOVQ  b+32(FP), BX
+	MOVQ  m+40(FP), R13
+	MOVQ  n+48(FP), CX
+	MOVL  $-1, AX
+	BZHIL CX, AX, AX
+	KMOVW AX, K1
+	SHRL  $16, AX
+	KMOVW AX, K2
+	KXORW K3, K3, K3
+	KXORW K4, K4, K4
+	CMPB  add+64(FP), $0
+	JEQ   rows
+	KMOVW K1, K3
+	KMOVW K2, K4
 
-panel:
-	MOVQ    $32, CX
-	CMPQ    R13, CX
-	CMOVQLT R13, CX
-	MOVL    $-1, AX
-	BZHIL   CX, AX, AX
-	KMOVW   AX, K1
-	SHRL    $16, AX
-	KMOVW   AX, K2
-	KXORW   K3, K3, K3
-	KXORW   K4, K4, K4
-	CMPB    add+72(FP), $0
-	JEQ     begin
-	KMOVW   K1, K3
-	KMOVW   K2, K4
+rows: // 8, or of the last 15 at most about half
+	MOVQ R13, R12
+	CMPQ R12, $8
+	JLE  begin
+	INCQ R12
+	SHRQ $1, R12
+	CMPQ R12, $8
+	JLE  begin
+	MOVQ $8, R12
 
 begin:
-	MOVQ a+16(FP), SI
+	MOVQ R15, SI
 	LEAQ (R9)(R9*2), AX
 	LEAQ (SI)(AX*1), R10
 	LEAQ (SI)(AX*2), R11
 	MOVQ BX, DX
-	MOVQ k+64(FP), CX
-	MOVQ m+48(FP), AX
-	CMPQ AX, $8
+	MOVQ k+56(FP), CX
+	CMPQ R12, $8
 	JEQ  rows8
-	CMPQ AX, $1
-	JEQ  rows1
-	CMPQ AX, $7
+	CMPQ R12, $7
 	JEQ  rows7
-	CMPQ AX, $6
+	CMPQ R12, $6
 	JEQ  rows6
-	CMPQ AX, $5
+	CMPQ R12, $5
 	JEQ  rows5
-	CMPQ AX, $4
+	CMPQ R12, $4
 	JEQ  rows4
-	CMPQ AX, $3
+	CMPQ R12, $3
 	JEQ  rows3
+	CMPQ R12, $2
+	JEQ  rows2
 
-	PANEL(EACH2, ROWS2, four2, rest2, one2, end2)
+	BLOCK(EACH1, ROWS1, four1, rest1, one1, end1)
 
-rows1:
-	PANEL(EACH1, ROWS1, four1, rest1, one1, end1)
+rows2:
+	BLOCK(EACH2, ROWS2, four2, rest2, one2, end2)
 
 rows3:
-	PANEL(EACH3, ROWS3, four3, rest3, one3, end3)
+	BLOCK(EACH3, ROWS3, four3, rest3, one3, end3)
 
 rows4:
-	PANEL(EACH4, ROWS4, four4, rest4, one4, end4)
+	BLOCK(EACH4, ROWS4, four4, rest4, one4, end4)
 
 rows5:
-	PANEL(EACH5, ROWS5, four5, rest5, one5, end5)
+	BLOCK(EACH5, ROWS5, four5, rest5, one5, end5)
 
 rows6:
-	PANEL(EACH6, ROWS6, four6, rest6, one6, end6)
+	BLOCK(EACH6, ROWS6, four6, rest6, one6, end6)
 
 rows7:
-	PANEL(EACH7, ROWS7, four7, rest7, one7, end7)
+	BLOCK(EACH7, ROWS7, four7, rest7, one7, end7)
 
 rows8:
-	PANEL(EACH8, ROWS8, four8, rest8, one8, end8)
+	BLOCK(EACH8, ROWS8, four8, rest8, one8, end8)
 
 next:
-	ADDQ $128, DI
-	ADDQ $128, BX
-	SUBQ $32, R13
-	JGT  panel
+	MOVQ  AX, DI // past the rows that were written
+	MOVQ  R12, AX
+	IMULQ R9, AX
+	ADDQ  AX, R15
+	SUBQ  R12, R13
+	JNE   rows
 	VZEROUPPER
 	RET

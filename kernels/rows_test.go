@@ -51,7 +51,7 @@ func newRowsMemory(t testing.TB) rowsMemory {
 		k: newZone(t, 8<<20), v: newZone(t, 8<<20), cells: newZone(t, 4*maxAttendCells),
 		q: newZone(t, 4*maxAttendRows*(maxAttendDim+16)), limits: newZone(t, 8*maxAttendRows),
 		state: newZone(t, 8*maxAttendRows), acc: newZone(t, 4*maxAttendRows*maxAttendDim),
-		scratch: newZone(t, 4*RowsScratch(maxAttendDim, maxAttendDim)),
+		scratch: newZone(t, 4*RowsScratch(maxAttendDim)),
 	}
 	poison(m.k)
 	poison(m.v)
@@ -72,14 +72,17 @@ func (m rowsMemory) draw(c *rowsCase, what content) {
 	if c.v = c.k; !c.within {
 		c.v = m.cache(m.v, c.typeV, c.dv, cells, span, p, rng)
 		c.v.fill(rng, what)
-	} else if c.n > 0 {
+	} else {
 		unit := 8
 		if c.typeK.Quantised() {
 			unit = 32
 		}
 		at := rowSize(c.typeK, unit) * rng.IntN((c.dk-c.dv)/unit+1)
 		v := *c.k
-		v.Dim, v.b, v.Base = c.dv, v.b[at:], unsafe.Add(v.Base, at)
+		v.Dim = c.dv
+		if c.n > 0 {
+			v.b, v.Base = v.b[at:], unsafe.Add(v.Base, at)
+		}
 		c.v = &v
 	}
 	c.drawRows(m, p)
@@ -125,7 +128,7 @@ func (c *rowsCase) drawRows(m rowsMemory, p place) {
 	case 1:
 		r.From = nil
 	}
-	c.scratch = in[float32](m.scratch, RowsScratch(c.dk, c.dv), p)
+	c.scratch = in[float32](m.scratch, RowsScratch(c.dk), p)
 	state := in[float32](m.state, 2*c.rows, p)
 	r.Max, r.Sum, r.Acc = state[:c.rows:c.rows], state[c.rows:], in[float32](m.acc, c.rows*c.dv, p)
 }
@@ -228,32 +231,39 @@ func finite(x float64) bool { return math.Abs(x) <= math.MaxFloat32 }
 
 var attendDims = [][2]int{{8, 8}, {16, 24}, {24, 16}, {32, 32}, {64, 64}, {72, 40}, {80, 80}, {96, 96}, {128, 128}, {192, 128}, {256, 256}, {576, 512}}
 
-// eachRowsCase draws cases of all types, head sizes and counts, more of the small ones.
+// eachRowsCase draws cases of every number of rows and cells, with types and head sizes at random.
 func eachRowsCase(t *testing.T, f func(c *rowsCase)) {
 	m := newRowsMemory(t)
-	for trial := range 40 {
-		for _, d := range attendDims {
-			for ti, typ := range Types {
-				rng := newRand(trial, d[0], ti)
-				c := &rowsCase{typeK: typ, typeV: Types[rng.IntN(len(Types))], dk: d[0], dv: d[1], rng: rng,
-					rows: 1 + rng.IntN(maxAttendRows), n: rng.IntN(maxAttendCells + 1)}
-				if c.within = c.dv <= c.dk && rng.IntN(4) == 0; c.within {
-					c.typeV = typ
-				}
-				if rng.IntN(4) == 0 {
-					c.softCap = 5
-				}
-				if rowSize(c.typeK, c.dk) == 0 || rowSize(c.typeV, c.dv) == 0 || !keep(rng, c.rows*(c.dk+c.dv)*c.n/16) {
-					continue
-				}
+	for n := range maxAttendCells + 1 {
+		for draw := range 12 {
+			rng := newRand(n, draw)
+			d := attendDims[rng.IntN(len(attendDims))]
+			c := &rowsCase{typeK: Types[rng.IntN(len(Types))], typeV: Types[rng.IntN(len(Types))], dk: d[0], dv: d[1],
+				rows: 1 + (n+draw)%maxAttendRows, n: n, rng: rng}
+			if c.allowed() && keep(rng, c.rows*(c.dk+c.dv)*c.n/8) {
 				m.draw(c, drawContent(rng))
 				f(c)
-				c.k.release()
-				if !c.within {
-					c.v.release()
-				}
+				c.release()
 			}
 		}
+	}
+}
+
+// allowed makes what is drawn possible, if that is.
+func (c *rowsCase) allowed() bool {
+	if c.within = c.dv <= c.dk && c.rng.IntN(4) == 0; c.within {
+		c.typeV = c.typeK
+	}
+	if c.rng.IntN(4) == 0 {
+		c.softCap = 5
+	}
+	return rowSize(c.typeK, c.dk) > 0 && rowSize(c.typeV, c.dv) > 0
+}
+
+func (c *rowsCase) release() {
+	c.k.release()
+	if !c.within {
+		c.v.release()
 	}
 }
 
@@ -362,7 +372,7 @@ func TestAttendRowsChecks(t *testing.T) {
 	good := func() *Rows {
 		return &Rows{Q: make([]float32, 128), LdQ: 64, Max: make([]float32, 2), Sum: make([]float32, 2), Acc: make([]float32, 128)}
 	}
-	cells, scratch := []int32{0}, make([]float32, RowsScratch(64, 64))
+	cells, scratch := []int32{0}, make([]float32, RowsScratch(64))
 	require.NotPanics(t, func() { AttendRows(good(), k, k, cells, scratch) })
 	require.NotPanics(t, func() { AttendRows(good(), k, k, nil, scratch) })
 	require.NotPanics(t, func() { AttendRows(&Rows{}, k, k, cells, scratch) })

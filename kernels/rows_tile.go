@@ -1,170 +1,217 @@
 package kernels
 
-import "unsafe"
+import (
+	"math"
+	"unsafe"
+)
 
-// convert fills in the cells from lo on.
-func (t *tile) convert(lo int, cells []int32) {
-	channel, within := t.valuesWithinKeys()
-	for j := 0; j < len(cells); j += lane {
-		part := cells[j:min(j+lane, len(cells))]
-		load(t.rows, t.k.Dim, t.k, part)
-		transpose(t.keys[lo+j:], t.ldK, t.rows, t.k.Dim)
-		if within {
-			v := Cache{Type: F32, Dim: t.v.Dim, Base: unsafe.Pointer(&t.rows[channel]), Stride: uintptr(4 * t.k.Dim)}
-			load(t.values[(lo+j)*t.ldV:], t.ldV, &v, ascending[:len(part)])
+// tile is a stretch of cells and a group of rows that attends to it. A panel of keys has cells side by side
+// [dk][panel], one of values channels [tileCells][panel]: both products are the same, a few numbers of each row,
+// broadcast, times vectors.
+type tile struct {
+	r     *Rows
+	k, v  *Cache
+	at    int // the first cell's place in the list
+	cells []int32
+
+	nextK, nextV []int32 // cells of the next tile, to be asked for from memory
+	pace         int     // how many at a time
+
+	panel   []float32
+	weights []float32 // [groupRows][ldTile], logits before
+	buf     []float32 // of turn
+
+	// Of the group.
+	first    int // row
+	lo, hi   [groupRows]int32
+	max, sum [groupRows]float32
+	blocks   [groupRows/genericRows + 1]block
+	n        int // blocks
+}
+
+// block is rows that are multiplied at once.
+type block struct {
+	first, end int
+	sight
+}
+
+// sight is what the rows of a block see: each the cells from both0 to both1, and none a cell before all0 or from all1 on.
+type sight struct{ all0, all1, both0, both1 int }
+
+// genericRows are the rows of a block for the kernel in portable Go; no other has fewer.
+const genericRows = 4
+
+var negInf = float32(math.Inf(-1))
+
+func newTile(r *Rows, k, v *Cache, scratch []float32) (t tile) {
+	const line = 64
+	scratch = scratch[-uintptr(unsafe.Pointer(&scratch[0]))%line/4:]
+	cut := func(n int) []float32 {
+		s := scratch[:n:n]
+		scratch = scratch[n:]
+		return s
+	}
+	t.r, t.k, t.v = r, k, v
+	t.panel, t.weights, t.buf = cut(max(k.Dim, tileCells)*panel), cut(groupRows*ldTile), cut(lane*k.Dim)
+	return t
+}
+
+// upcoming has the cells of the next tile asked for while this one is in work.
+func (t *tile) upcoming(next []int32) {
+	groups := (len(t.r.Max) + groupRows - 1) / groupRows
+	t.nextK, t.nextV = next, next
+	t.pace = 1 + 2*len(next)*panel/(groups*(tileCells+t.v.Dim))
+}
+
+// fetch asks for a few cells of the next tile. It is called beside each panel, so that the memory and the multipliers
+// work at the same time.
+func (t *tile) fetch() {
+	if n := min(t.pace, len(t.nextK)); n > 0 {
+		Prefetch(t.k, t.nextK[:n])
+		t.nextK = t.nextK[n:]
+	} else if n := min(t.pace, len(t.nextV)); n > 0 {
+		Prefetch(t.v, t.nextV[:n])
+		t.nextV = t.nextV[n:]
+	}
+}
+
+// attend adds the cells to n rows.
+func (t *tile) attend(first, n int) {
+	t.first = first
+	if lo, hi := t.divide(n); lo < hi {
+		t.multiply(lo, hi)
+		t.soften(n)
+		t.accumulate(lo, hi)
+	}
+}
+
+// divide makes blocks of n rows that see about the same, and returns what any row sees.
+func (t *tile) divide(n int) (lo, hi int) {
+	t.n, lo = 0, len(t.cells)
+	parts := (n + blockRows() - 1) / blockRows()
+	for i := range parts {
+		b := t.block(n*i/parts, n*(i+1)/parts)
+		lo, hi = min(lo, b.all0), max(hi, b.all1)
+		if t.n > 0 && t.blocks[t.n-1].sight == b.sight {
+			t.blocks[t.n-1].end = b.end
+			continue
+		}
+		t.blocks[t.n] = b
+		t.n++
+	}
+	return lo, hi
+}
+
+// block is of rows first <= i < end.
+func (t *tile) block(first, end int) block {
+	n := len(t.cells)
+	b := block{first: first, end: end, sight: sight{all0: n, both1: n}}
+	for i := first; i < end; i++ {
+		lo, hi := t.r.span(t.first+i, t.at, n)
+		t.lo[i], t.hi[i] = int32(lo), int32(hi)
+		b.both0, b.both1 = max(b.both0, lo), min(b.both1, hi)
+		if lo < hi {
+			b.all0, b.all1 = min(b.all0, lo), max(b.all1, hi)
 		}
 	}
-	if !within {
-		load(t.values[lo*t.ldV:], t.ldV, t.v, cells)
-	}
+	b.both1 = max(b.both0, b.both1)
+	return b
 }
 
-// valuesWithinKeys tells whether values are channels of the keys, and from which on: then they are converted already.
-func (t *tile) valuesWithinKeys() (channel int, ok bool) {
-	unit, channels := t.k.Type.RowBytes(8), 8
-	if t.k.Type.Quantised() {
-		unit, channels = t.k.Type.RowBytes(blockLen), blockLen
-	}
-	offset := uintptr(t.v.Base) - uintptr(t.k.Base)
-	if t.v.Type != t.k.Type || t.v.Stride != t.k.Stride || offset > uintptr(t.k.Type.RowBytes(t.k.Dim)) || offset%uintptr(unit) != 0 {
-		return 0, false
-	}
-	channel = int(offset) / unit * channels
-	return channel, channel+t.v.Dim <= t.k.Dim
-}
-
-// attend adds size cells to n rows.
-func (t *tile) attend(first, n, size int) {
-	blocks := (n + blockRows() - 1) / blockRows()
-	for b := range blocks + 1 {
-		t.first[b] = n * b / blocks
-	}
-	for i := range n {
-		t.lo[i], t.hi[i] = t.r.span(first+i, t.at, size)
-	}
-	t.multiply(first, blocks)
-	for i := range n {
-		if t.lo[i] < t.hi[i] {
-			t.soften(first+i, t.logits[i*t.ldK:][t.lo[i]:t.hi[i]])
+// multiply makes the logits of cells lo <= j < hi, a panel after the other.
+func (t *tile) multiply(lo, hi int) {
+	r, d := t.r, t.k.Dim
+	q := r.Q[t.first*r.LdQ:]
+	for p := lo &^ (panel - 1); p < hi; p += panel {
+		for j := p; j < min(p+panel, hi); j += lane {
+			turn(t.panel[j-p:], t.k, t.cells[j:min(j+lane, len(t.cells))], t.buf)
 		}
-	}
-	t.accumulate(first, n, blocks)
-}
-
-// multiply makes the logits of what any row of a block sees, a panel of keys after the other.
-func (t *tile) multiply(first, blocks int) {
-	q, d := t.r.Q[first*t.r.LdQ:], t.k.Dim
-	for p := 0; p < t.size; p += panel {
-		for b := range blocks {
-			i, end := t.first[b], t.first[b+1]
-			if t.anySees(i, end, p) {
-				mul(t.logits[i*t.ldK+p:], t.ldK, q[i*t.r.LdQ:], t.r.LdQ, t.keys[p:], t.ldK, end-i, panel, d, false)
+		t.fetch()
+		for i := range t.n {
+			if b := &t.blocks[i]; b.all0 < p+panel && b.all1 > p {
+				mul(t.weights[b.first*ldTile+p:], ldTile, q[b.first*r.LdQ:], r.LdQ, t.panel, b.end-b.first, panel, d, false)
 			}
 		}
-		t.fetch(p)
 	}
 }
 
-func (t *tile) anySees(i, end, p int) bool {
-	for ; i < end; i++ {
-		if t.lo[i] < p+panel && t.hi[i] > p {
-			return true
-		}
-	}
-	return false
-}
-
-// fetch asks for as many cells of the next tile as a panel has.
-func (t *tile) fetch(p int) {
-	if p < len(t.next) {
-		part := t.next[p:min(p+panel, len(t.next))]
-		Prefetch(t.k, part)
-		Prefetch(t.v, part)
-	}
-	if p+panel >= t.size {
-		t.next = nil
-	}
-}
-
-// soften turns the logits of a row into weights.
-func (t *tile) soften(row int, x []float32) {
+// soften turns the logits of n rows into weights.
+func (t *tile) soften(n int) {
 	r, dv := t.r, t.v.Dim
 	if r.SoftCap > 0 {
-		softCap(x, r.SoftCap)
-	}
-	top, sum := softmaxRow(x, r.Max[row])
-	if old := r.Max[row]; old != top && old != negInf {
-		f := Exp32(old - top)
-		scale(r.Acc[row*dv:][:dv], f)
-		r.Sum[row] *= f
-	}
-	r.Max[row] = top
-	r.Sum[row] += sum
-}
-
-// accumulate adds the weighted values. What all rows of a block see is multiplied at once; cells before and after
-// that are added row by row, for no row may meet an Inf or a NaN of a cell that it does not see.
-func (t *tile) accumulate(first, n, blocks int) {
-	dv := t.v.Dim
-	acc := t.r.Acc[first*dv:]
-	for b := range blocks {
-		i, end := t.first[b], t.first[b+1]
-		lo, hi := t.common(i, end)
-		for ; i < end; i++ {
-			t.add(acc, i, 1, t.lo[i], min(t.hi[i], lo), 0, dv)
-		}
-		t.from[b], t.upto[b] = lo, hi
-	}
-	for c := 0; c < dv; c += panel {
-		for b := range blocks {
-			i, end := t.first[b], t.first[b+1]
-			t.add(acc, i, end-i, t.from[b], t.upto[b], c, min(panel, dv-c))
+		for i := range n {
+			SoftCap(t.weights[i*ldTile:][t.lo[i]:t.hi[i]], r.SoftCap)
 		}
 	}
-	for b := range blocks {
-		for i := t.first[b]; i < t.first[b+1]; i++ {
-			t.add(acc, i, 1, max(t.lo[i], t.upto[b]), t.hi[i], 0, dv)
+	copy(t.max[:n], r.Max[t.first:])
+	softmaxRows(t.weights, t.lo[:n], t.hi[:n], t.max[:n], t.sum[:n])
+	for i := range n {
+		if t.lo[i] >= t.hi[i] {
+			continue
 		}
+		row, top := t.first+i, t.max[i]
+		if old := r.Max[row]; old != top && old != negInf {
+			f := Exp32(old - top)
+			scale(r.Acc[row*dv:][:dv], f)
+			r.Sum[row] *= f
+		}
+		r.Max[row], r.Sum[row] = top, r.Sum[row]+t.sum[i]
+	}
+	for i := range t.n {
+		t.mask(&t.blocks[i])
 	}
 }
 
-// common is what all rows of a block see; if nothing, it is empty.
-func (t *tile) common(i, end int) (lo, hi int) {
-	lo, hi = t.lo[i], t.hi[i]
-	for i++; i < end; i++ {
-		lo, hi = max(lo, t.lo[i]), min(hi, t.hi[i])
+// mask gives a weight of 0 to cells that others of the block see.
+func (t *tile) mask(b *block) {
+	if b.all0 >= b.both0 && b.both1 >= b.all1 {
+		return
 	}
-	return lo, max(lo, hi)
+	for i := b.first; i < b.end; i++ {
+		x, lo, hi := t.weights[i*ldTile:], int(t.lo[i]), int(t.hi[i])
+		if lo < hi {
+			clear(x[b.all0:lo])
+			clear(x[hi:b.all1])
+		} else {
+			clear(x[min(b.all0, b.all1):b.all1])
+		}
+	}
 }
 
-// add adds the cells lo <= j < hi to n channels from c on of m rows from i on.
-func (t *tile) add(acc []float32, i, m, lo, hi, c, n int) {
+// accumulate adds the weighted values of cells lo <= j < hi, a panel after the other.
+func (t *tile) accumulate(lo, hi int) {
+	for c := 0; c < t.v.Dim; c += panel {
+		v := *t.v
+		v.Base, v.Dim = unsafe.Add(v.Base, v.Type.RowBytes(c)), min(panel, v.Dim-c)
+		load(t.panel[lo*panel:], panel, &v, t.cells[lo:hi])
+		t.fetch()
+		for i := range t.n {
+			t.add(&t.blocks[i], c, v.Dim)
+		}
+	}
+}
+
+// add adds a panel of n channels from c on to the rows of a block. A row must not meet an Inf or a NaN of a cell that
+// it does not see, not even with a weight of 0.
+func (t *tile) add(b *block, c, n int) {
+	if t.finite(b.all0, b.both0) && t.finite(b.both1, b.all1) {
+		t.addRows(b.first, b.end, b.all0, b.all1, c, n)
+		return
+	}
+	for i := b.first; i < b.end; i++ {
+		t.addRows(i, i+1, int(t.lo[i]), int(t.hi[i]), c, n)
+	}
+}
+
+func (t *tile) addRows(first, end, lo, hi, c, n int) {
 	if lo < hi {
-		mul(acc[i*t.v.Dim+c:], t.v.Dim, t.logits[i*t.ldK+lo:], t.ldK, t.values[lo*t.ldV+c:], t.ldV, m, n, hi-lo, true)
+		dv := t.v.Dim
+		acc := t.r.Acc[(t.first+first)*dv+c:]
+		mul(acc, dv, t.weights[first*ldTile+lo:], ldTile, t.panel[lo*panel:], end-first, n, hi-lo, true)
 	}
 }
 
-// mulGeneric computes c[i][j] = sum_l a[i][l]*b[l][j], or adds that to c, for m rows, n columns and k terms.
-func mulGeneric(c []float32, ldc int, a []float32, lda int, b []float32, ldb, m, n, k int, add bool) {
-	for i := range m {
-		to := c[i*ldc:][:n]
-		if !add {
-			clear(to)
-		}
-		for l, x := range a[i*lda:][:k] {
-			for j, y := range b[l*ldb:][:n] {
-				to[j] += x * y
-			}
-		}
-	}
-}
-
-// transposeGeneric makes lane rows of d channels d rows of lane cells.
-func transposeGeneric(dst []float32, ld int, src []float32, d int) {
-	for c := range d {
-		to := dst[c*ld:][:lane]
-		for j := range to {
-			to[j] = src[j*d+c]
-		}
-	}
+// finite holds if the values of some cells have neither Inf nor NaN.
+func (t *tile) finite(lo, hi int) bool {
+	return lo >= hi || absMax(t.panel[lo*panel:hi*panel]) <= math.MaxFloat32
 }

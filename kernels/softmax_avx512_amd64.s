@@ -38,19 +38,42 @@ GLOBL expz<>(SB), RODATA|NOPTR, $44
 	VFMADD213PS Z29, x, p         \
 	VPADDD.Z    m, p, k, x
 
-// func softmaxRowZMM(x *float32, n int, oldMax float32) (newMax, sum float32, masked bool)
+// func softmaxRowsZMM(x *float32, lo, hi *int32, rows int, max, sum *float32) (masked bool)
 //
-// DI x, R9 the end of its whole vectors, K1 the lanes of the last one.
-TEXT ·softmaxRowZMM(SB), NOSPLIT, $0-33
-	MOVQ         x+0(FP), DI
-	MOVQ         n+8(FP), R8
-	VBROADCASTSS oldMax+16(FP), Z8
+//	R10 row of x, R11 its lo, R12 its hi, R13 its max, R14 its sum, R15 rows left
+//	DI  x, R9 the end of its whole vectors, K1 the lanes of the last one
+TEXT ·softmaxRowsZMM(SB), NOSPLIT, $0-49
+	MOVQ         x+0(FP), R10
+	MOVQ         lo+8(FP), R11
+	MOVQ         hi+16(FP), R12
+	MOVQ         rows+24(FP), R15
+	MOVQ         max+32(FP), R13
+	MOVQ         sum+40(FP), R14
+	MOVB         $0, masked+48(FP)
+	VBROADCASTSS expz<>+0(SB), Z20
+	VBROADCASTSS expz<>+4(SB), Z21
+	VBROADCASTSS expz<>+8(SB), Z22
+	VBROADCASTSS expz<>+12(SB), Z23
+	VBROADCASTSS expz<>+16(SB), Z24
+	VBROADCASTSS expz<>+20(SB), Z25
+	VBROADCASTSS expz<>+24(SB), Z26
+	VBROADCASTSS expz<>+28(SB), Z27
+	VBROADCASTSS expz<>+32(SB), Z28
+	VBROADCASTSS expz<>+36(SB), Z29
+	VBROADCASTSS expz<>+40(SB), Z30
+
+row:
+	MOVLQSX      (R11), AX
+	MOVLQSX      (R12), R8
+	SUBQ         AX, R8
+	JLE          next
+	LEAQ         (R10)(AX*4), DI
+	VBROADCASTSS (R13), Z8
 	VMOVAPS      Z8, Z9
+	MOVL         $-1, AX
 	MOVQ         R8, CX
 	ANDQ         $15, CX
-	MOVL         $1, AX
-	SHLL         CX, AX
-	DECL         AX
+	BZHIL        CX, AX, AX
 	KMOVW        AX, K1
 	ANDQ         $-16, R8
 	LEAQ         (DI)(R8*4), R9
@@ -88,23 +111,11 @@ maxTail:
 	VMAXPS        X8, X0, X8
 	VPERMILPS     $0xb1, X8, X0
 	VMAXPS        X8, X0, X8
-	VMOVSS        X8, newMax+24(FP)
+	VMOVSS        X8, (R13)
 	VMOVD         X8, AX
 	CMPL          AX, $0xff800000
 	JEQ           masked
-	MOVB          $0, masked+32(FP)
 	VBROADCASTSS  X8, Z8
-	VBROADCASTSS  expz<>+0(SB), Z20
-	VBROADCASTSS  expz<>+4(SB), Z21
-	VBROADCASTSS  expz<>+8(SB), Z22
-	VBROADCASTSS  expz<>+12(SB), Z23
-	VBROADCASTSS  expz<>+16(SB), Z24
-	VBROADCASTSS  expz<>+20(SB), Z25
-	VBROADCASTSS  expz<>+24(SB), Z26
-	VBROADCASTSS  expz<>+28(SB), Z27
-	VBROADCASTSS  expz<>+32(SB), Z28
-	VBROADCASTSS  expz<>+36(SB), Z29
-	VBROADCASTSS  expz<>+40(SB), Z30
 	VPXORD        Z9, Z9, Z9
 	VPXORD        Z10, Z10, Z10
 
@@ -134,12 +145,15 @@ exp16:
 	VADDPS  Z0, Z9, Z9
 
 expTail:
+	TESTQ     CX, CX
+	JEQ       reduce
 	VMOVUPS.Z (R9), K1, Z0
 	VSUBPS    Z8, Z0, Z0
 	EXP(Z0, Z2, Z3, K2)
 	VMOVUPS   Z0, K1, (R9)
 	VADDPS    Z0, Z10, K1, Z10
 
+reduce:
 	VADDPS        Z9, Z10, Z9
 	VEXTRACTF64X4 $1, Z9, Y0
 	VADDPS        Y0, Y9, Y9
@@ -149,15 +163,23 @@ expTail:
 	VADDPS        X0, X9, X9
 	VPERMILPS     $0xb1, X9, X0
 	VADDPS        X0, X9, X9
-	VMOVSS        X9, sum+28(FP)
+	VMOVSS        X9, (R14)
+
+next:
+	ADDQ $(4*144), R10 // ldTile
+	ADDQ $4, R11
+	ADDQ $4, R12
+	ADDQ $4, R13
+	ADDQ $4, R14
+	DECQ R15
+	JNE  row
 	VZEROUPPER
 	RET
 
 masked:
-	MOVL $0, sum+28(FP)
-	MOVB $1, masked+32(FP)
-	VZEROUPPER
-	RET
+	MOVL $0, (R14)
+	MOVB $1, masked+48(FP)
+	JMP  next
 
 DATA iota<>+0(SB)/8, $0x0000000100000000
 DATA iota<>+8(SB)/8, $0x0000000300000002

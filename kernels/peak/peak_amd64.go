@@ -24,11 +24,11 @@ func read(b []byte) uint64 {
 	return readGeneric(b)
 }
 
-func fma(n int) (sum float32, lanes int) {
+func fma(isa string, n int) (sum float32, lanes int) {
 	switch {
-	case hasAVX512:
+	case isa == "avx512" && hasAVX512:
 		return fmaAVX512(n), lanesAVX512
-	case hasAVX2:
+	case isa == "avx2" && hasAVX2:
 		return fmaAVX2(n), lanesAVX2
 	}
 	return fmaGeneric(n, 1, 1), lanesGeneric

@@ -5,7 +5,7 @@ package peak
 import "testing"
 
 // The machine takes one level; this tries the lower one, too.
-func TestAVX2(t *testing.T) {
+func TestReadAVX2(t *testing.T) {
 	if !hasAVX2 {
 		t.Skip("no AVX2")
 	}
@@ -18,29 +18,15 @@ func TestAVX2(t *testing.T) {
 			t.Fatalf("n=%d: %#x, want %#x", n, got, want)
 		}
 	}
-	for n := 1; n < 100; n++ {
-		if got := fmaAVX2(n); got != float32(n*lanesAVX2) {
-			t.Fatalf("n=%d: %v, want %v", n, got, n*lanesAVX2)
-		}
-	}
 }
 
-func BenchmarkAVX2(b *testing.B) {
+func BenchmarkReadAVX2(b *testing.B) {
 	if !hasAVX2 {
 		b.Skip("no AVX2")
 	}
 	data := make([]byte, 512<<10)
-	b.Run("read", func(b *testing.B) {
-		b.SetBytes(int64(len(data)))
-		for b.Loop() {
-			readAVX2(&data[0], len(data))
-		}
-	})
-	b.Run("fma", func(b *testing.B) {
-		const rounds = 10000
-		for b.Loop() {
-			fmaAVX2(rounds)
-		}
-		b.ReportMetric(float64(2*lanesAVX2*rounds*b.N)/b.Elapsed().Seconds()/1e9, "Gflop/s")
-	})
+	b.SetBytes(int64(len(data)))
+	for b.Loop() {
+		readAVX2(&data[0], len(data))
+	}
 }

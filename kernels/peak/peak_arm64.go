@@ -6,7 +6,12 @@ const lanesNEON = 28 * 4
 
 func read(b []byte) uint64 { return readNEON(&b[0], len(b)) }
 
-func fma(n int) (sum float32, lanes int) { return fmaNEON(n), lanesNEON }
+func fma(isa string, n int) (sum float32, lanes int) {
+	if isa == "generic" {
+		return fmaGeneric(n, 1, 1), lanesGeneric
+	}
+	return fmaNEON(n), lanesNEON
+}
 
 // readNEON needs a positive multiple of 256 for n.
 //

@@ -4,4 +4,4 @@ package peak
 
 func read(b []byte) uint64 { return readGeneric(b) }
 
-func fma(n int) (sum float32, lanes int) { return fmaGeneric(n, 1, 1), lanesGeneric }
+func fma(_ string, n int) (sum float32, lanes int) { return fmaGeneric(n, 1, 1), lanesGeneric }

@@ -22,22 +22,26 @@ func TestRead(t *testing.T) {
 	}
 }
 
+var isas = []string{"avx512", "avx2", "neon", "generic"}
+
 // Every lane counts the rounds, so the sum tells how many operations were done.
 func TestFMA(t *testing.T) {
-	for n := 1; n < 100; n++ {
-		if sum, lanes := fma(n); sum != float32(n*lanes) {
-			t.Fatalf("n=%d: %v, want %v", n, sum, n*lanes)
+	for _, isa := range isas {
+		for n := 1; n < 100; n++ {
+			if sum, lanes := fma(isa, n); sum != float32(n*lanes) {
+				t.Fatalf("%s, n=%d: %v, want %v", isa, n, sum, n*lanes)
+			}
 		}
-		if sum := fmaGeneric(n, 1, 1); sum != float32(n*lanesGeneric) {
-			t.Fatalf("generic, n=%d: %v, want %v", n, sum, n*lanesGeneric)
+		_, lanes := fma(isa, 1)
+		if got := FMA(isa, 7); got != 14*lanes {
+			t.Errorf("%s, 7 rounds: %d operations, want %d", isa, got, 14*lanes)
+		}
+		if got := FMA(isa, 0) + FMA(isa, -1); got != 0 {
+			t.Errorf("%s, no rounds: %d operations", isa, got)
 		}
 	}
-	_, lanes := fma(1)
-	if got := FMA(7); got != 14*lanes {
-		t.Errorf("7 rounds: %d operations, want %d", got, 14*lanes)
-	}
-	if got := FMA(0) + FMA(-1); got != 0 {
-		t.Errorf("no rounds: %d operations", got)
+	if _, lanes := fma("generic", 1); lanes != lanesGeneric {
+		t.Errorf("generic has %d lanes, want %d", lanes, lanesGeneric)
 	}
 }
 
@@ -53,9 +57,13 @@ func BenchmarkRead(b *testing.B) {
 
 func BenchmarkFMA(b *testing.B) {
 	const rounds = 10000
-	flops := 0
-	for b.Loop() {
-		flops += FMA(rounds)
+	for _, isa := range isas {
+		b.Run(isa, func(b *testing.B) {
+			flops := 0
+			for b.Loop() {
+				flops += FMA(isa, rounds)
+			}
+			b.ReportMetric(float64(flops)/b.Elapsed().Seconds()/1e9, "Gflop/s")
+		})
 	}
-	b.ReportMetric(float64(flops)/b.Elapsed().Seconds()/1e9, "Gflop/s")
 }
