@@ -19,12 +19,7 @@ import (
 // The laboratory runs through in small: it can be interrupted and goes on, what it
 // reports was sparse, and nothing is measured twice.
 func TestEval(t *testing.T) {
-	setting(t, "RETRO_PATCHED_DIR")
-	setting(t, "RETRO_MODEL")
-	setting(t, "RETRO_SOURCE")
-	program := filepath.Join(t.TempDir(), "eval")
-	build, err := exec.Command("go", "build", "-o", program, "./eval").CombinedOutput()
-	require.NoError(t, err, string(build))
+	program := evalProgram(t)
 	dir := t.TempDir()
 	eval := func(args ...string) *exec.Cmd {
 		return exec.Command(program, append([]string{"--quick", "--threads", "2", "--policy", "mine=budget=96,window=4,period=1", "--policy", "control=budget=all,window=1", "--out", dir}, args...)...)
@@ -76,6 +71,58 @@ func TestEval(t *testing.T) {
 	text, err = eval("--streams", "99").CombinedOutput()
 	require.Error(t, err)
 	require.Contains(t, string(text), "--streams 99")
+}
+
+func evalProgram(t *testing.T) string {
+	t.Helper()
+	setting(t, "RETRO_PATCHED_DIR")
+	setting(t, "RETRO_MODEL")
+	setting(t, "RETRO_SOURCE")
+	program := filepath.Join(t.TempDir(), "eval")
+	build, err := exec.Command("go", "build", "-o", program, "./eval").CombinedOutput()
+	require.NoError(t, err, string(build))
+	return program
+}
+
+// RULER and texts that go on freely: all tasks at their length, several prompts in a batch, and a policy that reads
+// everything does what full attention does.
+func TestEvalInBatches(t *testing.T) {
+	program, dir := evalProgram(t), t.TempDir()
+	text, err := exec.Command(program, "--quick", "--tests", "ruler,free", "--threads", "2", "--only",
+		"--policy", "mine=budget=64,window=2,period=1", "--policy", "control=budget=all,window=1", "--out", dir).CombinedOutput()
+	require.NoError(t, err, string(text))
+	t.Log(string(text))
+	records, err := report.Read(filepath.Join(dir, "results.jsonl"))
+	require.NoError(t, err)
+	tasks, same, asked, corrected := map[string]int{}, 0, 0, uint64(0)
+	for _, r := range records {
+		require.Empty(t, r.Error, r.Policy)
+		if r.Policy == "mine" {
+			require.NotZero(t, r.SparseTokens, r.Text)
+			require.Less(t, r.KVShare, 1.0)
+			corrected += r.CorrectedTokens
+		}
+		if r.Policy == "control" {
+			require.Zero(t, r.SparseTokens)
+		}
+		switch {
+		case r.Test == "ruler":
+			tasks[r.Text]++
+			if r.Policy == "control" {
+				same, asked = same+r.Same, asked+r.Asked
+			}
+		case r.Policy == "control":
+			require.Less(t, r.KL, 1e-2)
+		case r.Policy == "mine":
+			require.Greater(t, r.KL, 0.0)
+		}
+	}
+	require.NotZero(t, corrected)
+	require.Len(t, tasks, 13)
+	for task, n := range tasks {
+		require.Equal(t, 3, n, task) // one prompt, two policies and full attention
+	}
+	require.GreaterOrEqual(t, same, asked-2, "of %d answers", asked) // rounding may tip a greedy choice
 }
 
 // checkRecords: every policy ran, was sparse, and was compared with full attention.

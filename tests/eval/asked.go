@@ -50,7 +50,7 @@ func (l *lab) chat(user, reply string) ([]bridge.Token, error) {
 }
 
 func examSheet(l *lab, e tasks.Exam) (sheet, error) {
-	tokens, err := l.model.Tokenize(e.Prompt, true, true)
+	tokens, err := l.chat(e.Prompt, e.Reply)
 	return sheet{tokens, e.MaxTokens, e.Done, func(full, text string, r *report.Record) {
 		answers, before := e.Answers(text), e.Answers(full)
 		r.Asked, r.Right, r.Same = len(e.Items), e.Right(answers), tasks.Same(before, answers)

@@ -177,7 +177,7 @@ func (o *options) write(out io.Writer, records []report.Record, model *bridge.Mo
 
 func (o *options) small() {
 	o.Ctx, o.Tokens, o.Budget, o.Haystack, o.Exam = 768, 33, []int{64, 128, 256}, []int{1024}, []int{2}
-	o.Ruler, o.Samples, o.Prompts, o.FreeTokens = []int{1536}, 1, 2, 24
+	o.Ruler, o.Samples, o.Prompts, o.FreeTokens = []int{1024}, 1, 2, 24
 	o.Cache = o.Cache[:min(1, len(o.Cache))]
 }
 

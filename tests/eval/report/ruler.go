@@ -64,9 +64,12 @@ func ofFull(all []scored) float64 {
 	}) / meanScore(all, fullScores)
 }
 
-// resampled is f with its 95 % interval, by a bootstrap over the prompts of each task.
+// resampled is f with its 95 % interval, by a bootstrap over the prompts of each task; of single prompts there is none.
 func resampled(all []scored, f func([]scored) float64) Estimate {
-	e := Estimate{Value: f(all)}
+	e := Estimate{f(all), math.NaN(), math.NaN()}
+	if !slices.ContainsFunc(all, func(t scored) bool { return len(t.own) > 1 }) {
+		return e
+	}
 	rng := rand.New(rand.NewPCG(16, 2000))
 	draw := make([]scored, len(all))
 	var draws []float64
@@ -102,6 +105,9 @@ func worst(all []scored) (task string, share float64) {
 func inPercent(e Estimate) string {
 	if math.IsNaN(e.Value) {
 		return "-"
+	}
+	if math.IsNaN(e.Lo) {
+		return percent(e.Value, 1)
 	}
 	return fmt.Sprintf("%.1f [%.1f, %.1f]", 100*e.Value, 100*e.Lo, 100*e.Hi)
 }

@@ -88,6 +88,8 @@ func TestRulerVerdictNeedsProof(t *testing.T) {
 func TestRulerUnfinished(t *testing.T) {
 	records := append(rulerRecords("full", "", allRight), rulerRecords("tokens w1 512", "budget=512,window=1", allRight)[:2]...)
 	require.Contains(t, table(t, records), "tokens w1 512 (1 of 2 tasks)")
+	single := append(rulerRecords("full", "", allRight)[:1], rulerRecords("tokens w1 512", "budget=512,window=1", allRight)[0])
+	require.NotContains(t, table(t, single), "NaN")
 }
 
 // Lengths are tables of their own; prompts are not one another.

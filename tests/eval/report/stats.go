@@ -19,6 +19,9 @@ func (e Estimate) String() string {
 	if math.IsNaN(e.Value) {
 		return "-"
 	}
+	if math.IsNaN(e.Lo) {
+		return figure(e.Value)
+	}
 	d := digits(e.Value)
 	return fmt.Sprintf("%.*f [%.*f, %.*f]", d, e.Value, d, e.Lo, d, e.Hi)
 }

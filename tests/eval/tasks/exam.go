@@ -14,7 +14,8 @@ import (
 type Exam struct {
 	Name      string
 	Items     []Item
-	Prompt    string // ends with the heading of the first answer, so that a model without a chat template continues it
+	Prompt    string
+	Reply     string // the heading of the first answer, which the model continues
 	MaxTokens int
 
 	first int // the number of the first question: the examples come before it
@@ -50,8 +51,7 @@ func NewExam(name string, items, shots []Item) Exam {
 			e.MaxTokens += choiceTokens
 		}
 	}
-	fmt.Fprintf(&b, "Answer_%d:\n", e.first)
-	e.Prompt = b.String()
+	e.Prompt, e.Reply = strings.TrimSuffix(b.String(), "\n"), fmt.Sprintf("Answer_%d:\n", e.first)
 	return e
 }
 

@@ -89,13 +89,13 @@ func TestExamPrompt(t *testing.T) {
 		require.GreaterOrEqual(t, next, 0, part)
 		at += next
 	}
-	assert.True(t, strings.HasSuffix(e.Prompt, "\n\nAnswer_3:\n"))
+	assert.Equal(t, "Answer_3:\n", e.Reply)
 	assert.Equal(t, 2*solutionTokens+choiceTokens, e.MaxTokens)
 	assert.Equal(t, "The answer is (B) The sky.", items[2].solution())
 
 	bare := NewExam("bare", items, nil)
 	assert.NotContains(t, bare.Prompt, "Examples")
-	assert.True(t, strings.HasSuffix(bare.Prompt, "Answer_1:\n"))
+	assert.Equal(t, "Answer_1:\n", bare.Reply)
 }
 
 // What the examples show, the parser must read.
