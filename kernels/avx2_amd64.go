@@ -137,14 +137,6 @@ func loadAVX2(dst []float32, ld int, c *Cache, cells []int32) {
 	}
 }
 
-func softmaxRowAVX2(x []float32, oldMax float32) (newMax, sum float32) {
-	newMax, sum, masked := softmaxRowYMM(&x[0], len(x), oldMax)
-	if masked {
-		sum = clearMasked(x)
-	}
-	return newMax, sum
-}
-
 // softCapAVX2 does the last len(x)%8 in a vector of their own, since its generic
 // twin rounds differently and a logit must not depend on its place.
 func softCapAVX2(x []float32, c float32) {
@@ -315,10 +307,11 @@ func linesT1(base unsafe.Pointer, stride uintptr, size int, cells *int32, n, las
 //go:noescape
 func linesT0(base unsafe.Pointer, stride uintptr, size int, cells *int32, n, last int)
 
-// softmaxRowYMM reports masked, and leaves x alone, when newMax is -Inf.
+// softmaxRowsYMM does cells lo <= j < hi of rows that lie ldTile apart, where there are any: the maximum becomes the
+// new one. It reports masked when a new maximum is -Inf, and leaves such a row alone.
 //
 //go:noescape
-func softmaxRowYMM(x *float32, n int, oldMax float32) (newMax, sum float32, masked bool)
+func softmaxRowsYMM(x *float32, lo, hi *int32, rows int, max, sum *float32) (masked bool)
 
 //go:noescape
 func softCapYMM(x *float32, n int, c, f float32)

@@ -85,25 +85,6 @@ func lastLine(c *Cache, size int) int {
 	return size - 1
 }
 
-func softmaxRowAVX512(x []float32, oldMax float32) (newMax, sum float32) {
-	lo, hi := int32(0), int32(len(x))
-	if softmaxRowsZMM(&x[0], &lo, &hi, 1, &oldMax, &sum) {
-		sum = clearMasked(x)
-	}
-	return oldMax, sum
-}
-
-func softmaxRowsAVX512(x []float32, lo, hi []int32, max, sum []float32) {
-	if !softmaxRowsZMM(&x[0], &lo[0], &hi[0], len(max), &max[0], &sum[0]) {
-		return
-	}
-	for i, m := range max {
-		if m == negInf && lo[i] < hi[i] {
-			sum[i] = clearMasked(x[i*ldTile:][lo[i]:hi[i]])
-		}
-	}
-}
-
 func scanAVX512(dst []float32, ldDst int, q []float32, rows, d int, tiles []byte, n int, sign Sign) {
 	scanZMM(&dst[0], ldDst, &q[0], rows, d, &tiles[0], n, sign)
 }
@@ -115,8 +96,7 @@ func aboveAVX512(dst []int32, x []float32, t float32) int {
 	return aboveZMM(&dst[0], &x[0], len(x), t)
 }
 
-// softmaxRowsZMM does cells lo <= j < hi of rows that lie ldTile apart, where there are any: the maximum becomes the new one. It reports
-// masked when a new maximum is -Inf, and leaves such a row alone.
+// softmaxRowsZMM is softmaxRowsYMM.
 //
 //go:noescape
 func softmaxRowsZMM(x *float32, lo, hi *int32, rows int, max, sum *float32) (masked bool)

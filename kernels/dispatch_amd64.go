@@ -53,13 +53,36 @@ func scan(dst []float32, ldDst int, q []float32, rows, d int, tiles []byte, n in
 }
 
 func softmaxRow(x []float32, oldMax float32) (newMax, sum float32) {
-	switch level {
-	case isaAVX512:
-		return softmaxRowAVX512(x, oldMax)
-	case isaAVX2:
-		return softmaxRowAVX2(x, oldMax)
+	if level == isaGeneric {
+		return softmaxRowGeneric(x, oldMax)
 	}
-	return softmaxRowGeneric(x, oldMax)
+	lo, hi := int32(0), int32(len(x))
+	if softmaxRowsASM(&x[0], &lo, &hi, 1, &oldMax, &sum) {
+		sum = clearMasked(x)
+	}
+	return oldMax, sum
+}
+
+func softmaxRows(x []float32, lo, hi []int32, max, sum []float32) {
+	if level == isaGeneric {
+		softmaxRowsGeneric(x, lo, hi, max, sum)
+		return
+	}
+	if !softmaxRowsASM(&x[0], &lo[0], &hi[0], len(max), &max[0], &sum[0]) {
+		return
+	}
+	for i, m := range max {
+		if m == negInf && lo[i] < hi[i] {
+			sum[i] = clearMasked(x[i*ldTile:][lo[i]:hi[i]])
+		}
+	}
+}
+
+func softmaxRowsASM(x *float32, lo, hi *int32, rows int, max, sum *float32) (masked bool) {
+	if level == isaAVX512 {
+		return softmaxRowsZMM(x, lo, hi, rows, max, sum)
+	}
+	return softmaxRowsYMM(x, lo, hi, rows, max, sum)
 }
 
 func above(dst []int32, x []float32, t float32) int {
@@ -205,12 +228,4 @@ func turn(dst []float32, c *Cache, cells []int32, buf []float32) {
 	default:
 		turnGeneric(dst, c, cells, buf)
 	}
-}
-
-func softmaxRows(x []float32, lo, hi []int32, max, sum []float32) {
-	if level == isaAVX512 {
-		softmaxRowsAVX512(x, lo, hi, max, sum)
-		return
-	}
-	softmaxRowsGeneric(x, lo, hi, max, sum)
 }

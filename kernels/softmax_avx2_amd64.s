@@ -58,20 +58,37 @@ GLOBL lanes<>(SB), RODATA|NOPTR, $64
 	VPADDD      Y2, Y3, Y0                       \
 	VANDPS      Y4, Y0, Y0
 
-// func softmaxRowYMM(x *float32, n int, oldMax float32) (newMax, sum float32, masked bool)
-TEXT ·softmaxRowYMM(SB), NOSPLIT, $0-33
-	MOVQ         x+0(FP), DI
-	MOVQ         n+8(FP), R8
-	VBROADCASTSS oldMax+16(FP), Y8
+// func softmaxRowsYMM(x *float32, lo, hi *int32, rows int, max, sum *float32) (masked bool)
+//
+//	R10 row of x, R11 its lo, R12 its hi, R13 its max, R14 its sum, R15 rows left
+//	DI  x, R9 the end of its whole vectors, CX the lanes of the last one
+TEXT ·softmaxRowsYMM(SB), NOSPLIT, $0-49
+	MOVQ    x+0(FP), R10
+	MOVQ    lo+8(FP), R11
+	MOVQ    hi+16(FP), R12
+	MOVQ    rows+24(FP), R15
+	MOVQ    max+32(FP), R13
+	MOVQ    sum+40(FP), R14
+	MOVB    $0, masked+48(FP)
+	VMOVUPS expc<>+0(SB), Y9
+	VMOVUPS expc<>+320(SB), Y10
+
+row:
+	MOVLQSX      (R11), AX
+	MOVLQSX      (R12), R8
+	SUBQ         AX, R8
+	JLE          next
+	LEAQ         (R10)(AX*4), DI
+	VBROADCASTSS (R13), Y8
 	VMOVAPS      Y8, Y1
 	MOVQ         R8, CX
-	ANDQ         $7, CX         // lanes of the last vector
+	ANDQ         $7, CX
 	ANDQ         $-8, R8
-	LEAQ         (DI)(R8*4), R9 // end of the full vectors
+	LEAQ         (DI)(R8*4), R9
 	LEAQ         lanes<>+32(SB), AX
 	SHLQ         $2, CX
 	SUBQ         CX, AX
-	VMOVUPS      (AX), Y11      // mask of the last vector
+	VMOVUPS      (AX), Y11
 	SHRQ         $2, CX
 
 	// VMAXPS yields its second source, the running maximum, if x is NaN.
@@ -109,14 +126,11 @@ maxReduce:
 	VMAXPS       X8, X0, X8
 	VPERMILPS    $0xb1, X8, X0
 	VMAXPS       X8, X0, X8
-	VMOVSS       X8, newMax+24(FP)
+	VMOVSS       X8, (R13)
 	VMOVD        X8, AX
 	CMPL         AX, $0xff800000
 	JEQ          masked
-	MOVB         $0, masked+32(FP)
 	VBROADCASTSS X8, Y8
-	VMOVUPS      expc<>+0(SB), Y9
-	VMOVUPS      expc<>+320(SB), Y10
 	VXORPS       Y1, Y1, Y1
 
 exp8:
@@ -163,15 +177,23 @@ sumReduce:
 	VADDPS       X0, X1, X1
 	VHADDPS      X1, X1, X1
 	VHADDPS      X1, X1, X1
-	VMOVSS       X1, sum+28(FP)
+	VMOVSS       X1, (R14)
+
+next:
+	ADDQ $(4*144), R10 // ldTile
+	ADDQ $4, R11
+	ADDQ $4, R12
+	ADDQ $4, R13
+	ADDQ $4, R14
+	DECQ R15
+	JNE  row
 	VZEROUPPER
 	RET
 
 masked:
-	MOVL $0, sum+28(FP)
-	MOVB $1, masked+32(FP)
-	VZEROUPPER
-	RET
+	MOVL $0, (R14)
+	MOVB $1, masked+48(FP)
+	JMP  next
 
 // func softCapYMM(x *float32, n int, c, f float32)
 // n is a positive multiple of 8, f is -2/c.
