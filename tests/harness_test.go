@@ -2,6 +2,7 @@ package tests
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -44,6 +45,7 @@ type job struct {
 	Unified    bool
 	Faults     string // options of sparse attention, of which each call fails in its turn, see playFaults
 	Script     script
+	Prompt     []bridge.Token // instead of a script: what to go on from with drafts, if there are faults, or without
 }
 
 func child(in io.Reader, out io.Writer) error {
@@ -71,11 +73,38 @@ func child(in io.Reader, out io.Writer) error {
 			fmt.Fprintln(os.Stderr, err)
 		}
 	}
-	logits, err := j.Script.play(ctx)
+	logits, err := j.play(ctx)
 	if err != nil {
 		return err
 	}
 	return writeRows(out, logits)
+}
+
+// play returns the logits of the script, or those after a text, and that text as a row of numbers.
+func (j job) play(c *bridge.Context) ([][]float32, error) {
+	if j.Prompt == nil {
+		return j.Script.play(c)
+	}
+	o := bridge.GenerateOptions{Tokens: j.Prompt, MaxTokens: faultText}
+	if j.Faults != "" {
+		o.Draft, o.DraftMin = 6, 6
+	}
+	got, err := c.Generate(context.Background(), "", o, nil)
+	if err != nil {
+		return nil, err
+	}
+	w := newWriter(got.Tokens[len(got.Tokens)-1:])
+	w.at[0] = len(j.Prompt) + got.Decoded
+	w.decode(1, 0)
+	rows, err := w.script.play(c)
+	if err != nil {
+		return nil, err
+	}
+	text := make([]float32, len(rows[0]))
+	for i, token := range got.Tokens {
+		text[i] = float32(token)
+	}
+	return append(rows, text), nil
 }
 
 func writeRows(out io.Writer, rows [][]float32) error {

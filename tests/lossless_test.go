@@ -284,3 +284,42 @@ func TestLosslessRefuses(t *testing.T) {
 	require.ErrorIs(t, c.SetRetroMode(bridge.RetroDraft), bridge.ErrRetroOff)
 	require.ErrorIs(t, c.SetRetroMode(3), bridge.ErrArgument)
 }
+
+// faultText is how many tokens are generated while calls fail.
+const faultText = 24
+
+// Whatever call of the library fails, in a draft or in its verification, the text is that of full attention.
+func TestLosslessFaults(t *testing.T) {
+	lib := faulty(t)
+	for _, c := range []struct {
+		env       string
+		functions []string
+	}{
+		{"RETRO_MODEL_F16", []string{"seq_next", "seq_extend", "seq_truncate", "seq_window", "step_begin", "select", "attend", "step_end"}},
+		{"RETRO_MODEL_SWA", []string{"step_begin", "attend"}},
+	} {
+		t.Run(c.env, func(t *testing.T) {
+			m := model(t, c.env)
+			prompt := prose(t, m, 200)[50:]
+			p := contextParams(1, false)
+			p.Ctx = 256
+			want, gaps := exactText(t, newContext(t, m, p), prompt, faultText)
+			for _, name := range c.functions {
+				j := job{Dir: setting(t, "RETRO_PATCHED_DIR"), Model: setting(t, c.env), Seqs: 1, Prompt: prompt, Retro: lib, Faults: drafted}
+				out, msg := j.process(t, "OMP_WAIT_POLICY=passive", "FAULT_IN=retro_"+name)
+				n := len(faultLine.FindAllString(msg, -1))
+				require.NotZero(t, n, name)
+				size := out.Len() / 4 / n / 2
+				for range n {
+					rows := readRows(t, out, 2, size)
+					var got []bridge.Token
+					for _, token := range rows[1][:faultText] {
+						got = append(got, bridge.Token(token))
+					}
+					requireSameText(t, want, gaps, got)
+				}
+				t.Logf("%s: %d of its calls failed", name, n)
+			}
+		})
+	}
+}
