@@ -1,0 +1,89 @@
+package tests
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// losslessly are flags with which drafts are always made, and some are wrong.
+var losslessly = []string{"--spec-type", "draft-retro", "--spec-draft-n-min", "6", "--spec-draft-n-max", "6", "--retro-budget", "64", "--retro-min-ctx", "128",
+	"--retro-opts", "local=32"}
+
+// The server's slots draft together, each with its own sampler, and say what became of it. The texts are those of stock
+// llama.cpp, greedy ones and such as are sampled with a seed.
+func TestServerLossless(t *testing.T) {
+	const slots = 3
+	ask := func(server server, slot int, more map[string]any) (c completion) {
+		body := map[string]any{"prompt": counting(t, server.url, 12+slot, 0).prompt, "n_predict": 60, "temperature": 0, "id_slot": slot, "cache_prompt": false,
+			"ignore_eos": true, "return_tokens": true}
+		for k, v := range more {
+			body[k] = v
+		}
+		require.NoError(t, post(server.url+"/completion", body, &c))
+		return c
+	}
+	all := func(server server) []completion {
+		got := make([]completion, slots)
+		var wg sync.WaitGroup
+		for i := range got {
+			wg.Go(func() { got[i] = ask(server, i, nil) })
+		}
+		wg.Wait()
+		return got
+	}
+	seeded := map[string]any{"temperature": 0.4, "seed": 7, "grammar": `root ::= [a-zA-Z0-9 .,:\n]+`}
+	stock := startServer(t, slots, "-fa", "on")
+	want, sampled := all(stock), ask(stock, 0, seeded)
+	stock.kill()
+
+	for name, args := range map[string][]string{"unified": {"-kvu"}, "streams": {"--no-kv-unified"}} {
+		t.Run(name, func(t *testing.T) {
+			server := startServer(t, slots, append(args, losslessly...)...)
+			defer server.kill()
+			for i, got := range all(server) {
+				require.Equal(t, want[i].Content, got.Content)
+				require.Greater(t, got.Timings.Drafted, 20)
+				require.NotZero(t, got.Timings.DraftAccepted)
+				require.NotZero(t, got.Timings.Sparse, got.Retro.Summary)
+			}
+			got := ask(server, 0, seeded)
+			require.Equal(t, sampled.Content, got.Content)
+			require.NotZero(t, got.Timings.DraftAccepted)
+			require.NotContains(t, got.Content, "[")
+			t.Logf("%d of %d drafts accepted; %s", got.Timings.DraftAccepted, got.Timings.Drafted, got.Retro.Summary)
+		})
+	}
+	t.Run("of chosen length", func(t *testing.T) {
+		server := startServer(t, 1, "--spec-type", "draft-retro", "--retro-min-ctx", "128")
+		defer server.kill()
+		require.Equal(t, want[0].Content, ask(server, 0, nil).Content)
+	})
+}
+
+// llama-cli does the same, and --no-retro-attn is refused beside it.
+func TestLosslessPrograms(t *testing.T) {
+	prompt := filepath.Join(t.TempDir(), "prompt.txt")
+	require.NoError(t, os.WriteFile(prompt, []byte(longPrompt(t)), 0o644))
+	args := []string{"-f", prompt, "-n", "40", "--temp", "0", "-c", "4096", "-st", "--no-display-prompt"}
+	answer := func(args ...string) (text, out string) {
+		out, err := program(t, nil, "llama-cli", args...)
+		require.NoError(t, err, out)
+		_, text, _ = strings.Cut(out, "(truncated)") // of the prompt
+		text, _, _ = strings.Cut(text, "[ Prompt:")
+		require.NotEmpty(t, strings.TrimSpace(text), out)
+		return text, out
+	}
+	want, _ := answer(append(args, "-fa", "on")...)
+	got, out := answer(append(args, losslessly...)...)
+	require.Equal(t, want, got)
+	require.Regexp(t, sparseLine, out)
+
+	out, err := program(t, nil, "llama-cli", "-p", "Hello", "--spec-type", "draft-retro", "--no-retro-attn")
+	require.Error(t, err)
+	require.Contains(t, out, "--spec-type draft-retro needs --retro-attn")
+}
