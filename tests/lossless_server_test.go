@@ -69,7 +69,7 @@ func TestServerLossless(t *testing.T) {
 func TestLosslessPrograms(t *testing.T) {
 	prompt := filepath.Join(t.TempDir(), "prompt.txt")
 	require.NoError(t, os.WriteFile(prompt, []byte(longPrompt(t)), 0o644))
-	args := []string{"-f", prompt, "-n", "40", "--temp", "0", "-c", "4096", "-st", "--no-display-prompt"}
+	args := []string{"-f", prompt, "-n", "20", "--temp", "0", "-c", "4096", "-st", "--no-display-prompt"}
 	answer := func(args ...string) (text, out string) {
 		out, err := program(t, nil, "llama-cli", args...)
 		require.NoError(t, err, out)
