@@ -168,6 +168,26 @@
 	ADDQ       end+88(FP), R15     \
 	PREFETCHT1 (R15)
 
+#define ASKENDS \
+	ASKEND(0)  \
+	ASKEND(8)  \
+	ASKEND(16) \
+	ASKEND(24)
+
+// QUERY loads 64 channels of a row of q.
+#define QUERY(p, z0, z1, z2, z3) \
+	VMOVUPS 0(p)(AX*4), z0   \
+	VMOVUPS 64(p)(AX*4), z1  \
+	VMOVUPS 128(p)(AX*4), z2 \
+	VMOVUPS 192(p)(AX*4), z3
+
+// ONWARD goes to the next 64 channels of the tokens.
+#define ONWARD \
+	ADDQ $SIZE64, R8  \
+	ADDQ $SIZE64, R9  \
+	ADDQ $SIZE64, R10 \
+	ADDQ $SIZE64, R11
+
 #define ASK16 \
 	ASK(0, HERE(R15))  \
 	ASK(8, HERE(R15))  \
