@@ -42,7 +42,7 @@ type prepared struct {
 type run struct{ col, n, r0, r1 int }
 
 func (w *worker) allocate(o *Options, group, dk, dv int) {
-	w.logits = make([]float32, o.Window*group*blockCols)
+	w.logits = make([]float32, max(fewRows, o.Window*group)*blockCols)
 	w.runs = make([]run, 0, maxRuns)
 	queries := group // that select
 	if o.CorrectBudget > 0 {

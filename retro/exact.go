@@ -18,6 +18,7 @@ const (
 	exactRows  = 128 // query rows in a block, unless a single token has more
 	exactUnits = 128 // units in a layer, about, where the context is long enough
 	exactRange = 256 // entries, at least, in a range
+	fewRows    = 8   // query rows for which a tile of keys is not worth converting
 )
 
 // exactSeq is what the step of a sequence with exact rows knows of them.
@@ -50,14 +51,20 @@ func cutRows(n, entries int, l *layer) rowsCut {
 }
 
 // exactScratch is what exact rows need of a worker.
-type exactScratch struct{ q, prepared, logits, m, l, acc []float32 }
+type exactScratch struct {
+	q, m, l, acc []float32
+	upto         []int32
+	tile         []float32
+	prepared     []float32 // queries of few rows for quantised keys
+}
 
 func (x *exactScratch) allocate(group, dk, dv int) {
 	rows := max(exactRows, group)
 	x.q = make([]float32, rows*dk)
-	x.prepared = make([]float32, rows*kernels.QueryLen(kernels.Q8_0, dk))
-	x.logits = make([]float32, rows*blockCols)
 	x.m, x.l, x.acc = make([]float32, rows), make([]float32, rows), make([]float32, rows*dv)
+	x.upto = make([]int32, rows)
+	x.tile = make([]float32, kernels.RowsScratch(dk, dv))
+	x.prepared = make([]float32, fewRows*kernels.QueryLen(kernels.Q8_0, dk))
 }
 
 // beginExact appends rows that are all new and exact.
@@ -236,33 +243,44 @@ func (p *partial) writeRow(l *layer, a *Attn, row, head int) {
 // addRows adds entries from..to-1 to the partials of the queries in w.exact.q, of n tokens that begin at entry first:
 // each reads up to itself.
 func (w *worker) addRows(l *layer, s *sequence, h, first, n, from, to int, m, d, acc []float32) {
+	if from >= to {
+		return
+	}
 	x, rows, keys, values := &w.exact, n*l.group, l.keys(h), l.values(h)
-	q := x.q
+	for r := range rows {
+		x.upto[r] = int32(first + r/l.group + 1 - from)
+	}
+	if rows <= fewRows {
+		w.addFew(l, &keys, &values, s.cell[from:to], m, d, acc)
+		return
+	}
+	kernels.AttendRows(&kernels.Rows{Q: x.q, LdQ: l.DK, Upto: x.upto[:rows], Max: m, Sum: d, Acc: acc, SoftCap: l.SoftCap},
+		&keys, &values, s.cell[from:to], x.tile)
+}
+
+// addFew does so for few rows, with the kernels of lone tokens.
+func (w *worker) addFew(l *layer, keys, values *kernels.Cache, cells []int32, m, d, acc []float32) {
+	x, q, rows := &w.exact, w.exact.q, len(m)
 	if l.TypeK.Quantised() {
 		kernels.Queries(l.TypeK, x.prepared, q, rows, l.DK)
 		q = x.prepared
 	}
-	for ; from < to; from += blockCols {
-		cells := s.cell[from:min(to, from+blockCols)]
-		kernels.Dot(x.logits, blockCols, q, rows, &keys, cells)
+	for at := 0; at < len(cells); at += blockCols {
+		part := cells[at:min(len(cells), at+blockCols)]
+		w.logitsOf(l, keys, q, rows, part)
 		for r := range rows {
-			logits := x.logits[r*blockCols:][:len(cells)]
-			if l.SoftCap > 0 {
-				kernels.SoftCap(logits, l.SoftCap)
-			}
-			if seen := first + r/l.group + 1 - from; seen < len(cells) {
+			logits := w.logits[r*blockCols:][:len(part)]
+			if seen := int(x.upto[r]) - at; seen < len(part) {
 				fill(logits[max(0, seen):], negInf)
 			}
 			top, sum := kernels.SoftmaxRow(logits, m[r])
-			f := float32(0)
-			if m[r] != negInf {
-				f = kernels.Exp32(m[r] - top)
-			}
-			if f != 1 {
+			if m[r] != top && m[r] != negInf {
+				f := kernels.Exp32(m[r] - top)
 				kernels.Scale(acc[r*l.DV:][:l.DV], f)
+				d[r] *= f
 			}
-			m[r], d[r] = top, d[r]*f+sum
+			m[r], d[r] = top, d[r]+sum
 		}
-		kernels.Acc(acc, l.DV, x.logits, blockCols, rows, &values, cells)
+		kernels.Acc(acc, l.DV, w.logits, blockCols, rows, values, part)
 	}
 }

@@ -34,6 +34,8 @@ type host struct {
 	asked   key   // whose queries follow
 	queries []float32
 
+	unrounded bool // queries are not rounded as the type of the keys asks for
+
 	limit func(seq int32, w int) int // of w past tokens, those that may be embedded again
 }
 
@@ -282,14 +284,28 @@ func (h *host) attend(l, rows int, q, out []float32) {
 
 func (h *host) scale() float32 { return float32(1.5 / math.Sqrt(float64(h.shape.dk))) }
 
+// manyRows tells whether an exact row is in a block of many.
+func (h *host) manyRows(layer int, row Row) bool {
+	for i := range h.e.step.seqs {
+		if q := &h.e.step.seqs[i]; q.id == int(row.Seq) {
+			x, j := &q.exact, &q.exact.jobs[layer]
+			at := int(row.Pos-h.table[row.Seq][x.first].pos) / j.tokens * j.tokens
+			return min(j.tokens, x.n-at)*h.e.layers[layer].group > fewRows
+		}
+	}
+	return false
+}
+
 // checkExact holds that each exact row attends to everything before it and to itself.
 func (h *host) checkExact(layer int, rows []Row, out []float32) {
 	sh := h.shape
+	defer func(was bool) { h.unrounded = was }(h.unrounded)
 	for r, row := range rows {
 		if row.Exact == 0 {
 			continue
 		}
 		k := key{row.Seq, row.Pos, int32(layer)}
+		h.unrounded = h.manyRows(layer, row)
 		for hd := range sh.heads {
 			got := out[(r*sh.heads+hd)*sh.dv:][:sh.dv]
 			requireClose(h.t, h.exact(k, hd, func(int) bool { return true }), got, 2e-5, fmt.Sprintf("%+v head %d", k, hd))
@@ -306,7 +322,7 @@ func (h *host) query(k key, hd int) []float32 {
 	q := slices.Clone(h.queries[hd*sh.dk : (hd+1)*sh.dk])
 	hadamard(q, sh.rotation)
 	kernels.Scale(q, h.scale())
-	if sh.tk.Quantised() {
+	if sh.tk.Quantised() && !h.unrounded {
 		row := make([]float32, kernels.QueryLen(sh.tk, sh.dk))
 		kernels.Queries(sh.tk, row, q, 1, sh.dk)
 		ints := unsafe.Slice((*int8)(unsafe.Pointer(&row[0])), sh.dk)
