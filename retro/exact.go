@@ -15,7 +15,7 @@ import (
 // The rows of a KV head fall into blocks, and the entries before them into ranges where the blocks are few. A block and
 // a range are a unit of work, which any thread may take. As with items, the cut depends on the sequence alone.
 const (
-	exactRows  = 128 // query rows in a block, unless a single token has more
+	exactRows  = 256 // query rows in a block, unless a single token has more
 	exactUnits = 128 // units in a layer, about, where the context is long enough
 	exactRange = 256 // entries, at least, in a range
 	fewRows    = 8   // query rows for which a tile of keys is not worth converting
@@ -63,7 +63,7 @@ func (x *exactScratch) allocate(group, dk, dv int) {
 	x.q = make([]float32, rows*dk)
 	x.m, x.l, x.acc = make([]float32, rows), make([]float32, rows), make([]float32, rows*dv)
 	x.upto = make([]int32, rows)
-	x.tile = make([]float32, kernels.RowsScratch(dk, dv))
+	x.tile = make([]float32, kernels.RowsScratch(dk))
 	x.prepared = make([]float32, fewRows*kernels.QueryLen(kernels.Q8_0, dk))
 }
 
