@@ -56,8 +56,9 @@ type options struct {
 	Keep         string            `type:"path" placeholder:"DIR" help:"Folder where what a prompt left in the KV cache is kept for the next run: as large as the cache."`
 	Quick        bool              `help:"Small sizes, to see whether everything runs: the figures mean little."`
 
-	Out   string `default:"eval-results" type:"path" placeholder:"DIR" help:"Folder for results.jsonl and report.html. What is there is not measured again."`
-	Fresh bool   `help:"Measure everything anew, for example after a change to the library."`
+	Out    string `default:"eval-results" type:"path" placeholder:"DIR" help:"Folder for results.jsonl and report.html. What is there is not measured again."`
+	Report bool   `help:"Measure nothing; make the report of the results that are there, such as those of several machines in one file."`
+	Fresh  bool   `help:"Measure everything anew, for example after a change to the library."`
 }
 
 // lab is what all lessons share.
@@ -96,6 +97,13 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 	if err := o.check(); err != nil {
 		return err
 	}
+	s := &school{out: out, path: filepath.Join(o.Out, "results.jsonl"), done: map[string]bool{}}
+	if o.Report {
+		if err := s.resume(false); err != nil || len(s.records) == 0 {
+			return errors.Join(err, fmt.Errorf("%s holds no results", s.path))
+		}
+		return o.write(out, s.records, report.Meta{When: today()})
+	}
 	lib, err := bridge.Load(bridge.Paths{Dir: o.Lib, Retro: o.Retro})
 	if err != nil {
 		return err
@@ -117,7 +125,6 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 			return err
 		}
 	}
-	s := &school{out: out, path: filepath.Join(o.Out, "results.jsonl"), done: map[string]bool{}}
 	if err := s.resume(o.Fresh); err != nil {
 		return err
 	}
@@ -130,7 +137,12 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 	if len(s.records) == 0 {
 		return err
 	}
-	return errors.Join(err, o.write(out, s.records, model, time.Since(begun)))
+	return errors.Join(err, o.write(out, s.records, report.Meta{
+		When:    today(),
+		Machine: fmt.Sprintf("%s, %d processors, %s", strings.TrimSpace(cpuid.CPU.BrandName), runtime.NumCPU(), runtime.GOARCH),
+		Command: "go run ./build eval " + strings.Join(os.Args[1:], " "),
+		Notes:   []string{"Model: " + model.Description(), "This run took " + clock(time.Since(begun)) + " (minutes:seconds)."},
+	}))
 }
 
 // resume reads what an earlier run left.
@@ -151,8 +163,10 @@ func (s *school) resume(fresh bool) error {
 	return err
 }
 
+func today() string { return time.Now().Format("2 January 2006, 15:04") }
+
 // write shows the results and leaves the report.
-func (o *options) write(out io.Writer, records []report.Record, model *bridge.Model, took time.Duration) error {
+func (o *options) write(out io.Writer, records []report.Record, meta report.Meta) error {
 	fmt.Fprintln(out)
 	if err := errors.Join(report.Table(out, records), report.PrintVerdicts(out, report.Verdicts(records)), report.PrintPredicted(out, records)); err != nil {
 		return err
@@ -162,12 +176,7 @@ func (o *options) write(out io.Writer, records []report.Record, model *bridge.Mo
 	if err != nil {
 		return err
 	}
-	meta := report.Meta{
-		Title: "Sparse attention against full attention", When: time.Now().Format("2 January 2006, 15:04"),
-		Machine: fmt.Sprintf("%s, %d processors, %s", strings.TrimSpace(cpuid.CPU.BrandName), runtime.NumCPU(), runtime.GOARCH),
-		Command: "go run ./build eval " + strings.Join(os.Args[1:], " "),
-		Notes:   []string{"Model: " + model.Description(), "This run took " + clock(took) + " (minutes:seconds)."},
-	}
+	meta.Title = "Sparse attention against full attention"
 	if err := errors.Join(report.Write(file, records, meta), file.Close()); err != nil {
 		return err
 	}

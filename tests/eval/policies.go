@@ -102,20 +102,21 @@ func freePolicies() []policy {
 
 // paper is the set-up of RetroAttention's tables (arXiv 2508.09001, section 4): a budget of 0.15 of the context,
 // window 2, pages of 16, the first two layers dense, page bounds in 16 bits, no local window beyond the last page;
-// and beside it our selection with the same budget and dense layers. StreamingLLM knows no share of the context, so it gets the
-// tokens that Quest reads, bounds included, of a context of about so many.
+// and beside it our selection with as many bytes: its codes take a little more than Quest's bounds. StreamingLLM knows no share
+// of the context, so it gets the tokens whose bytes Quest reads in a context of about so many.
 func paper(context int) []policy {
 	const (
-		same  = "budget=0.15,layer_budget=0-1:all,"
-		quest = same + "select=minmax,summary_bits=16,local=16,groups=0,"
+		same  = "layer_budget=0-1:all,"
+		quest = "budget=0.15,select=minmax,summary_bits=16,groups=0,local=16," + same
+		ours  = "budget=0.14,local=16," + same
 	)
-	local := min(context/5/16*16, 4096)
+	local := min(max(context/5/16*16, 16), 4096)
 	return []policy{
 		{"quest", "quest", quest + "window=1"},
 		{"quest+retro", "quest+retro", quest + "window=2,period=1"},
-		{"tokens w1", "tokens w1", same + "window=1"},
-		{"tokens w2", "tokens w2", same + "window=2,period=1"},
-		{"tokens w8c8", "tokens w8c8", same + "window=8,period=8"},
-		{"streaming", "streaming", fmt.Sprintf("%sselect=streaming,local=%d,window=1", same, local)},
+		{"tokens w1", "tokens w1", ours + "window=1"},
+		{"tokens w2", "tokens w2", ours + "window=2,period=1"},
+		{"tokens w8c8", "tokens w8c8", ours + "window=8,period=8"},
+		{"streaming", "streaming", fmt.Sprintf("budget=0.15,%sselect=streaming,local=%d,window=1", same, local)},
 	}
 }
