@@ -20,12 +20,14 @@ type architecture struct {
 	name                                                string
 	bias, qkNorm, moe, gemma, softCap, swa, sinks, gaps bool
 	latent                                              bool // of K and V the cache holds one head of latents, see latent_test.go
+	mrope                                               bool // positions of several dimensions, which cannot be shifted
 	words                                               bool // it has a vocabulary, which programs need
 }
 
 var architectures = []architecture{
 	{name: "llama"},
 	{name: "qwen2", bias: true},
+	{name: "qwen2vl", bias: true, mrope: true},
 	{name: "qwen3", qkNorm: true},
 	{name: "qwen3moe", qkNorm: true, moe: true},
 	{name: "gemma2", gemma: true, softCap: true, swa: true},
@@ -73,7 +75,7 @@ func TestArchitectures(t *testing.T) {
 						name += ", small"
 					}
 					s := c.script(text)
-					if small && s.shifts() {
+					if (small || a.mrope) && s.shifts() {
 						continue // llama.cpp cannot
 					}
 					t.Run(name, func(t *testing.T) {

@@ -80,6 +80,9 @@ func smallModel(t *testing.T, a architecture) string {
 		g.Set("expert_used_count", g.experts) // which of them a token takes would jump with a rounding error
 		g.Set("expert_feed_forward_length", g.ff)
 	}
+	if a.mrope {
+		g.Set("rope.dimension_sections", []int32{4, 6, 6, 0})
+	}
 	if a.swa {
 		g.Set("attention.sliding_window", smallSWA)
 		g.Set("attention.sliding_window_pattern", 2)
@@ -99,11 +102,12 @@ func smallModel(t *testing.T, a architecture) string {
 	return g.write(t, a.name)
 }
 
-// wordVocab has words, behind the tokens for what is unknown, begins and ends.
+// wordVocab has words, behind the tokens for what is unknown, begins and ends, also of pictures. The words are as users define
+// them, which are found in a text as they are.
 func (g *maker) wordVocab() {
-	tokens, types := []string{"<unk>", "<s>", "</s>"}, []int32{2, 3, 3}
+	tokens, types := []string{"<unk>", "<s>", "</s>", "<|vision_start|>", "<|vision_end|>"}, []int32{2, 3, 3, 3, 3}
 	for i := len(tokens); i < smallVocab; i++ {
-		tokens, types = append(tokens, fmt.Sprintf("w%d ", i)), append(types, 1)
+		tokens, types = append(tokens, fmt.Sprintf("w%d ", i)), append(types, 4)
 	}
 	g.Set("tokenizer.ggml.model", "llama")
 	g.Set("tokenizer.ggml.bos_token_id", 1)
