@@ -240,13 +240,8 @@ func (e *Engine) prepare() error {
 			return statef("layer %d was not added", i)
 		}
 	}
-	maxKV, maxGroup, maxDK, maxDV, planes := 0, 0, 0, 0, e.opt.Select.planes()
-	for i := range e.layers {
-		l := &e.layers[i]
-		maxKV, maxGroup = max(maxKV, l.KVHeads), max(maxGroup, l.group)
-		maxDK, maxDV = max(maxDK, l.DK), max(maxDV, l.DV)
-	}
-	if err := e.checkFootprint(maxGroup, maxDK, maxDV); err != nil {
+	most, planes := e.largest(), e.opt.Select.planes()
+	if err := e.checkFootprint(); err != nil {
 		return err
 	}
 	for i := range e.layers {
@@ -277,10 +272,10 @@ func (e *Engine) prepare() error {
 	for i := range e.jobs {
 		e.jobs[i].claims = make([]claim, maxSeqs*e.layers[i].KVHeads)
 	}
-	e.items = make([]item, maxSeqs*maxKV)
+	e.items = make([]item, maxSeqs*most.kv)
 	e.workers = make([]worker, e.cfg.Threads)
 	for i := range e.workers {
-		e.workers[i].allocate(&e.opt, maxGroup, maxDK, maxDV)
+		e.workers[i].allocate(&e.opt, most.group, most.dk, most.dv)
 	}
 	e.ready = true
 	return nil

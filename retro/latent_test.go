@@ -3,6 +3,7 @@ package retro
 import (
 	"fmt"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -69,4 +70,36 @@ func TestLatentBytes(t *testing.T) {
 	h.prefill(0, 99)
 	h.decode([]int32{0}, nil)
 	require.EqualValues(t, sh.layers*100*(sh.kRow()+sh.vRow()), h.e.Stats().KVBytesRead)
+}
+
+// The rings of 256 sequences of a model like DeepSeek V3 are more than is allowed with a long window: a plan keeps to one
+// that fits, and what was asked for is refused before the first step.
+func TestLatentWindow(t *testing.T) {
+	open := func(options string) (*Engine, error) {
+		opt, err := ParseOptions(options)
+		require.NoError(t, err)
+		e, err := Open(Config{Layers: 61, Seqs: 256, Cells: 1 << 17, Rows: 512, Threads: 16}, opt)
+		require.NoError(t, err)
+		mem, size := make([]byte, 8), uint64(576*2<<17)
+		for i := range 61 {
+			p := unsafe.Pointer(&mem[0])
+			require.NoError(t, e.AddLayer(i, Layer{TypeK: kernels.F16, TypeV: kernels.F16, Heads: 128, KVHeads: 1, DK: 576, DV: 512,
+				K: p, V: p, KSize: size, VSize: size, KRow: 1152, VRow: 1152, KHead: 1152, VHead: 1152}))
+		}
+		_, _, err = e.Plan(Passes{Threads: 16})
+		return e, err
+	}
+	e, err := open("budget=1024")
+	require.NoError(t, err)
+	most := e.window()
+	require.Greater(t, most, 4)
+	require.Less(t, most, maxWindow)
+	m := Measured{Depth: 32768, Far: 32000, Heads: 61, Rows: []int{1, 16}, PassNS: []float64{1e8, 1e8}, Threads: 16, StepNS: 1e6, ReadNS: 1}
+	require.LessOrEqual(t, m.decide(&e.asked, most).Window, most)
+	require.NoError(t, e.adopt(Choice{Budget: 1024, Window: most, Period: 1}))
+	require.NoError(t, e.checkFootprint())
+	require.ErrorContains(t, e.adopt(Choice{Budget: 1024, Window: most + 1, Period: 1}), "memory allow")
+
+	_, err = open("budget=1024,window=16,period=1")
+	require.ErrorContains(t, err, "a smaller window")
 }

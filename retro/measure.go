@@ -145,7 +145,7 @@ func (e *Engine) newMeasurement(threads int) (*measurement, error) {
 	if e.asked.Window != 0 {
 		window = e.asked.Window
 	}
-	opt.Window, opt.Period = min(window, opt.Local, e.cfg.window()), 1
+	opt.Window, opt.Period = min(window, opt.Local, e.window()), 1
 	var err error
 	s.Engine, err = Open(Config{Layers: e.cfg.Layers, Seqs: 1, Cells: e.cfg.Cells, Rows: opt.Window, Threads: threads, Room: e.cfg.Room}, opt)
 	if err != nil {

@@ -160,7 +160,7 @@ func TestFootprint(t *testing.T) {
 			require.NoError(t, e.AddLayer(i, Layer{TypeK: kernels.F16, TypeV: kernels.F16, Heads: heads, KVHeads: kv, DK: d, DV: d, K: p, V: p,
 				KSize: row * uint64(cells), VSize: row * uint64(cells), KRow: row, VRow: row, KHead: uint64(2 * d), VHead: uint64(2 * d)}))
 		}
-		return e.checkFootprint(heads/kv, d, d)
+		return e.checkFootprint()
 	}
 	require.ErrorContains(t, open(1, 1000, 1024, 1024, 1, 1024), "choose fewer threads")
 	require.ErrorIs(t, open(1024, 1<<17, 1024, 1024, 1, 1024), ErrArgument)

@@ -60,7 +60,7 @@ func (e *Engine) planShape(threads int) planShape {
 func (e *Engine) made() string {
 	o := e.asked
 	o.Planning.File, o.Planning.Cache, o.Audit = "", "", 0 // none of which it depends on
-	return fmt.Sprintf("%v; %s; n_row %d", o, kernels.ISA(), e.cfg.window())
+	return fmt.Sprintf("%v; %s; n_row %d", o, kernels.ISA(), e.window())
 }
 
 func (f planFile) encode() []byte {

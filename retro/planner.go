@@ -56,6 +56,9 @@ func (e *Engine) Plan(p Passes) (done bool, line string, err error) {
 			line, err = e.newPlan(p)
 		}
 	}
+	if err == nil && done {
+		err = e.checkFootprint() // rather than in the first step
+	}
 	if warning := e.warning(); err == nil && warning != "" {
 		line = strings.TrimPrefix(line+"; "+warning, "; ")
 	}
@@ -99,7 +102,7 @@ func (o *Options) planLine(why string, args ...any) string {
 
 // planFrom decides, and writes the plan where the options say.
 func (e *Engine) planFrom(m Measured, shape planShape) (line string, err error) {
-	f := planFile{Format: planFormat, Version: planVersion, Shape: shape, Made: e.made(), Measured: m, Plan: m.decide(&e.asked, e.cfg.window())}
+	f := planFile{Format: planFormat, Version: planVersion, Shape: shape, Made: e.made(), Measured: m, Plan: m.decide(&e.asked, e.window())}
 	if err := e.adopt(f.Plan.Choice); err != nil {
 		return "", err
 	}
@@ -190,8 +193,8 @@ func (e *Engine) adopt(c Choice) error {
 	if err := opt.check(); err != nil {
 		return err
 	}
-	if opt.Window > e.cfg.window() {
-		return argumentf("a window of %d does not fit in steps of %d rows", opt.Window, e.cfg.window())
+	if most := e.window(); opt.Window > most {
+		return argumentf("option window=%d: steps of %d rows and memory allow %d, set window=%[3]d or less", opt.Window, e.cfg.Rows, most)
 	}
 	e.opt = opt
 	e.budgets = e.layerBudgets()
