@@ -16,6 +16,7 @@ type worker struct {
 	scanQ [2][]float32 // per plane [queries], ready for a scan
 	dots  [2][]float32 // per plane [queries][chunkPages]; or means' and spreads'
 	codeQ []float32    // the queries, ready for codes
+	more  []float32    // products with further parts of the keys
 	logit []float32    // estimates, [queries][tokens of codePart pages]
 	near  []partial    // per query
 	nearQ []float32    // queries for quantised keys
@@ -41,7 +42,8 @@ type prepared struct {
 // run is a stretch of the block's tokens, seen by virtual rows r0..r1-1.
 type run struct{ col, n, r0, r1 int }
 
-func (w *worker) allocate(o *Options, group, dk, dv int) {
+func (w *worker) allocate(o *Options, most sizes) {
+	group, dk, dv := most.group, most.dk, most.dv
 	w.logits = make([]float32, max(fewRows, o.Window*group)*blockCols)
 	w.runs = make([]run, 0, maxRuns)
 	queries := group // that select
@@ -50,12 +52,15 @@ func (w *worker) allocate(o *Options, group, dk, dv int) {
 	}
 	w.q = make([]float32, 2*queries*dk)
 	for i := range w.dots {
-		w.scanQ[i] = make([]float32, queries*max(kernels.ScanLen(dk), kernels.ScanLen4(dk)))
+		w.scanQ[i] = make([]float32, queries*most.scan)
 		w.dots[i] = make([]float32, queries*chunkPages)
 	}
 	if o.Select == Tokens {
-		w.codeQ = make([]float32, queries*kernels.CodeQueryLen(dk))
+		w.codeQ = make([]float32, queries*most.code)
 		w.logit = make([]float32, queries*codePart*kernels.CodeTokens)
+	}
+	if most.parts > 1 {
+		w.more = make([]float32, queries*max(2*chunkPages, codePart*kernels.CodeTokens))
 	}
 	w.near, w.nearQ = make([]partial, queries), make([]float32, queries*kernels.QueryLen(kernels.Q8_0, dk))
 	w.page = make([]float32, max(2, o.Page)*dk)

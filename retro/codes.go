@@ -32,11 +32,20 @@ func (s *selection) scoreCodes(part int) {
 			s.fetchCodes(pages[ahead])
 		}
 		page := int(block) * codePages
-		tiles := l.pages(s.q.s, 1, s.h, 0, page/blockPages)[page%blockPages/kernels.TilePages*kernels.TileBytes4(l.DK):]
-		kernels.ScoreCodes(dst[first*kernels.CodeTokens:], ld, w.codeQ, s.queries(), l.DK, e.opt.CodeBits, tiles, l.codes(s.q.s, s.h, int(block)), slots[:n])
+		for j := range l.parts {
+			p, to, ldTo := &l.parts[j], dst[first*kernels.CodeTokens:], ld
+			if j > 0 {
+				to, ldTo = w.more, codePart*kernels.CodeTokens
+			}
+			tiles := p.pages(s.q.s, 1, s.h, 0, page/blockPages)[page%blockPages/kernels.TilePages*kernels.TileBytes4(p.dim):]
+			kernels.ScoreCodes(to, ldTo, w.codeQ[s.queries()*p.codeAt:], s.queries(), p.dim, e.opt.CodeBits, tiles, p.codes(s.q.s, s.h, int(block)), slots[:n])
+			if j > 0 {
+				addTo(dst[first*kernels.CodeTokens:], ld, to, ldTo, s.queries(), n*kernels.CodeTokens)
+			}
+			w.stats.ScanBytes += uint64(n * p.codeBytes)
+		}
 		first += n
 	}
-	w.stats.ScanBytes += uint64(len(pages) * l.codeBytes)
 	if e.opt.Need {
 		return
 	}
@@ -49,5 +58,8 @@ func (s *selection) scoreCodes(part int) {
 
 // fetchCodes asks for the codes of a page, which lie anywhere.
 func (s *selection) fetchCodes(page int32) {
-	kernels.PrefetchBytes(s.l.codes(s.q.s, s.h, int(page)/codePages)[int(page)%codePages*s.l.codeBytes:][:s.l.codeBytes])
+	for j := range s.l.parts {
+		p := &s.l.parts[j]
+		kernels.PrefetchBytes(p.codes(s.q.s, s.h, int(page)/codePages)[int(page)%codePages*p.codeBytes:][:p.codeBytes])
+	}
 }

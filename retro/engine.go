@@ -68,17 +68,12 @@ type Layer struct {
 // layer is a registered Layer with what the engine derives from it.
 type layer struct {
 	Layer
-	group     int // query heads per KV head
-	kBytes    int // of a row of K of one KV head
-	vBytes    int // of a row of V; 0 where it is a part of that of K
-	sumOff    int // offset of the layer in a block of summaries, in bytes
-	sumPages  int // bytes of one plane of one KV head in a block; 0: no summaries
-	groupOff  int // the same for the summaries of the groups of a chunk
-	sumGroups int
-	codeOff   int // the same for the codes of codePages pages
-	codeBytes int // of the codes of one page of one KV head
-	headOff   int // index of the layer's first KV head among all layers' heads
-	ring      ringLayout
+	group   int // query heads per KV head
+	kBytes  int // of a row of K of one KV head
+	vBytes  int // of a row of V; 0 where it is a part of that of K
+	parts   []part
+	headOff int // index of the layer's first KV head among all layers' heads
+	ring    ringLayout
 }
 
 // keys and values are the caches of KV head h.
@@ -203,11 +198,13 @@ func (e *Engine) AddLayer(i int, l Layer) error {
 	if err := checkExtent("V", i, l.VSize, l.VRow, l.VHead, l.KVHeads, vBytes, e.cfg.Cells); err != nil {
 		return err
 	}
-	if l.latent(kBytes, vBytes) {
+	latent := l.latent(kBytes, vBytes)
+	if latent {
 		vBytes = 0
 	}
 	l.Sinks = slices.Clone(l.Sinks)
 	e.layers[i] = layer{Layer: l, group: l.Heads / l.KVHeads, kBytes: kBytes, vBytes: vBytes}
+	e.layers[i].parts = e.layers[i].split(latent)
 	return nil
 }
 
@@ -240,29 +237,14 @@ func (e *Engine) prepare() error {
 			return statef("layer %d was not added", i)
 		}
 	}
-	most, planes := e.largest(), e.opt.Select.planes()
 	if err := e.checkFootprint(); err != nil {
 		return err
 	}
-	for i := range e.layers {
-		l := &e.layers[i]
-		l.sumOff, l.groupOff, l.codeOff, l.headOff = e.sumBlock, e.sumGroups, e.codeBlock, e.kvHeads
-		if planes > 0 {
-			l.sumPages = e.opt.planeBytes(l.DK, blockPages)
-			l.sumGroups = e.opt.planeBytes(l.DK, groupPages)
-		}
-		if e.opt.Select == Tokens {
-			l.codeBytes = kernels.CodeBytes(e.opt.CodeBits, l.DK)
-		}
-		e.sumBlock += l.KVHeads * planes * l.sumPages
-		e.sumGroups += l.KVHeads * planes * l.sumGroups
-		e.codeBlock += l.KVHeads * codePages * l.codeBytes
-		e.kvHeads += l.KVHeads
-	}
+	e.layoutParts()
 	e.layoutRings()
 	e.layoutAudits()
 
-	maxSeqs := cap(e.step.seqs)
+	maxSeqs, most := cap(e.step.seqs), e.largest()
 	cuts := make([]cut, (maxSeqs+1)*len(e.layers))
 	e.cuts = cuts[:len(e.layers)]
 	for i := range maxSeqs {
@@ -275,7 +257,7 @@ func (e *Engine) prepare() error {
 	e.items = make([]item, maxSeqs*most.kv)
 	e.workers = make([]worker, e.cfg.Threads)
 	for i := range e.workers {
-		e.workers[i].allocate(&e.opt, most.group, most.dk, most.dv)
+		e.workers[i].allocate(&e.opt, most)
 	}
 	e.ready = true
 	return nil

@@ -63,12 +63,19 @@ func (e *Engine) allHeads() (n int) {
 func (e *Engine) largest() (m sizes) {
 	for i := range e.layers {
 		l := &e.layers[i]
-		m = sizes{max(m.kv, l.KVHeads), max(m.group, l.group), max(m.dk, l.DK), max(m.dv, l.DV)}
+		scan, code := 0, 0
+		for _, p := range l.parts {
+			scan, code = scan+scanLen(p.dim), code+kernels.CodeQueryLen(p.dim)
+		}
+		m = sizes{max(m.kv, l.KVHeads), max(m.group, l.group), max(m.dk, l.DK), max(m.dv, l.DV), max(m.parts, len(l.parts)), max(m.scan, scan), max(m.code, code)}
 	}
 	return m
 }
 
-type sizes struct{ kv, group, dk, dv int }
+type sizes struct {
+	kv, group, dk, dv, parts int
+	scan, code               int // of a query that was made ready
+}
 
 // workerBytes is the larger part of what worker.allocate does, and what attention makes of it.
 func workerBytes(o *Options, m sizes) float64 {

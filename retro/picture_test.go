@@ -64,7 +64,7 @@ func TestWindowOfHost(t *testing.T) {
 	m, o := cheap, planOptions(t, "")
 	require.Greater(t, m.decide(&o, cfg.Rows).Window, 1)
 	require.Equal(t, 1, m.decide(&e.asked, e.cfg.window()).Window)
-	require.ErrorContains(t, e.adopt(Choice{Budget: 512, Window: 4, Period: 4}), "does not fit")
+	require.ErrorContains(t, e.adopt(Choice{Budget: 512, Window: 4, Period: 4}), "memory allow")
 	cfg.Window = 0
 	other, err := Open(cfg, planOptions(t, ""))
 	require.NoError(t, err)

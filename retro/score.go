@@ -38,29 +38,49 @@ func (s *selection) scanQueries() {
 		return
 	}
 	hadamard(x, l.Rotation)
-	if e.opt.Select == Tokens {
-		kernels.ScanQueries4(w.scanQ[0], x, rows*l.group, l.DK)
-		kernels.CodeQueries(w.codeQ, x, rows*l.group, l.DK)
-		return
-	}
-	for i := range e.opt.Select.planes() {
-		for j, v := range x {
-			switch {
-			case e.opt.Select == MinMax && i == 0:
-				v = min(v, 0)
-			case e.opt.Select == MinMax:
-				v = max(v, 0)
-			case i == 1:
-				v *= v
+	queries := rows * l.group
+	for j := range l.parts {
+		p := &l.parts[j]
+		if e.opt.Select == Tokens {
+			y := s.planeQueries(y, x, p, 0)
+			kernels.ScanQueries4(w.scanQ[0][queries*p.scanAt:], y, queries, p.dim)
+			kernels.CodeQueries(w.codeQ[queries*p.codeAt:], y, queries, p.dim)
+			continue
+		}
+		for i := range e.opt.Select.planes() {
+			y := s.planeQueries(y, x, p, i)
+			if e.opt.SummaryBits == 8 {
+				kernels.ScanQueries(w.scanQ[i][queries*p.scanAt:], y, queries, p.dim)
+			} else {
+				copy(w.scanQ[i][queries*p.scanAt:], y)
 			}
-			y[j] = v
-		}
-		if e.opt.SummaryBits == 8 {
-			kernels.ScanQueries(w.scanQ[i], y, rows*l.group, l.DK)
-		} else {
-			copy(w.scanQ[i], y)
 		}
 	}
+}
+
+// planeQueries makes in y what a part of the summaries of plane i is multiplied by, for queries x.
+func (s *selection) planeQueries(y, x []float32, p *part, i int) []float32 {
+	n := len(x) / s.l.DK
+	y = y[:n*p.dim]
+	for r := range n {
+		copy(y[r*p.dim:(r+1)*p.dim], x[r*s.l.DK+p.at:])
+	}
+	switch selector := s.e.opt.Select; {
+	case selector == Tokens:
+	case selector == MinMax && i == 0:
+		for j, v := range y {
+			y[j] = min(v, 0)
+		}
+	case selector == MinMax:
+		for j, v := range y {
+			y[j] = max(v, 0)
+		}
+	case i == 1:
+		for j, v := range y {
+			y[j] = v * v
+		}
+	}
+	return y
 }
 
 // combine turns the products of a scan into scores: best takes, for each page, the largest

@@ -117,10 +117,14 @@ func (s *selection) done(i int) {
 
 // fetchGroup asks for the summaries of the pages of a group, which lie anywhere.
 func (s *selection) fetchGroup(g int32) {
-	planes, page, n := s.e.opt.Select.planes(), int(g)*groupPages, s.l.sumPages/(blockPages/groupPages)
-	for i := range planes {
-		pages := s.l.pages(s.q.s, planes, s.h, i, page/blockPages)
-		kernels.PrefetchBytes(pages[page%blockPages/groupPages*n:][:n])
+	planes, page := s.e.opt.Select.planes(), int(g)*groupPages
+	for j := range s.l.parts {
+		p := &s.l.parts[j]
+		n := p.sumPages / (blockPages / groupPages)
+		for i := range planes {
+			pages := p.pages(s.q.s, planes, s.h, i, page/blockPages)
+			kernels.PrefetchBytes(pages[page%blockPages/groupPages*n:][:n])
+		}
 	}
 }
 
@@ -198,31 +202,39 @@ func (s *selection) prepare() {
 
 // scanPages leaves the products of the queries with the summaries of n pages in the worker, from column col on.
 func (s *selection) scanPages(col, page, n int) {
-	planes := s.e.opt.Select.planes()
 	for end := page + n; page < end; {
 		n := min(end-page, blockPages-page%blockPages)
-		for i := range planes {
-			s.scan(col, i, s.l.pages(s.q.s, planes, s.h, i, page/blockPages), page%blockPages, n)
-		}
+		s.scan(col, page%blockPages, n, func(p *part, planes, i int) []byte { return p.pages(s.q.s, planes, s.h, i, page/blockPages) })
 		col, page = col+n, page+n
 	}
 }
 
 // scanGroups does so with the first n groups of a chunk.
 func (s *selection) scanGroups(col, chunk, n int) {
-	planes := s.e.opt.Select.planes()
-	for i := range planes {
-		s.scan(col, i, s.l.groups(s.q.s, planes, s.h, i, chunk), 0, n)
-	}
+	s.scan(col, 0, n, func(p *part, planes, i int) []byte { return p.groups(s.q.s, planes, s.h, i, chunk) })
 }
 
-func (s *selection) scan(col, plane int, summaries []byte, first, n int) {
-	if w, d := s.w, s.l.DK; s.e.opt.Select == Tokens {
-		tiles := summaries[first/kernels.TilePages*kernels.TileBytes4(d):]
-		kernels.Scan4(w.dots[0][col:], w.dots[1][col:], chunkPages, w.scanQ[0], s.queries(), d, tiles, n)
-		w.stats.ScanBytes += uint64(n * s.l.sumPages / blockPages)
-		return
+// scan adds up the products with all parts of the summaries.
+func (s *selection) scan(col, first, n int, plane func(p *part, planes, i int) []byte) {
+	w, planes, queries := s.w, s.e.opt.Select.planes(), s.queries()
+	for j := range s.l.parts {
+		p := &s.l.parts[j]
+		x, y := w.dots[0][col:], w.dots[1][col:]
+		if j > 0 {
+			x, y = w.more, w.more[len(w.more)/2:]
+		}
+		if s.e.opt.Select == Tokens {
+			tiles := plane(p, planes, 0)[first/kernels.TilePages*kernels.TileBytes4(p.dim):]
+			kernels.Scan4(x, y, chunkPages, w.scanQ[0][queries*p.scanAt:], queries, p.dim, tiles, n)
+		} else {
+			for i, dst := range [][]float32{x, y}[:planes] {
+				s.e.scanPlane(dst, w.scanQ[i][queries*p.scanAt:], p.dim, i, queries, plane(p, planes, i), first, n)
+			}
+		}
+		if j > 0 {
+			addTo(w.dots[0][col:], chunkPages, x, chunkPages, queries, n)
+			addTo(w.dots[1][col:], chunkPages, y, chunkPages, queries, n)
+		}
+		w.stats.ScanBytes += uint64(planes * n * p.sumPages / blockPages)
 	}
-	s.e.scanPlane(s.w.dots[plane][col:], s.w.scanQ[plane], s.l, plane, s.queries(), summaries, first, n)
-	s.w.stats.ScanBytes += uint64(n * s.l.sumPages / blockPages)
 }

@@ -132,7 +132,7 @@ func (e *Engine) fingerprint() uint64 {
 	fmt.Fprintln(h, o.Page, int(o.Select), o.CodeBits, o.SummaryBits, o.Window, o.Local, len(e.layers), kernels.TilePages)
 	for i := range e.layers {
 		l := &e.layers[i]
-		fmt.Fprintln(h, int(l.TypeK), int(l.TypeV), l.Heads, l.KVHeads, l.DK, l.DV, l.Rotation, l.SoftCap)
+		fmt.Fprintln(h, int(l.TypeK), int(l.TypeV), l.Heads, l.KVHeads, l.DK, l.DV, len(l.parts), l.Rotation, l.SoftCap)
 	}
 	return h.Sum64()
 }
@@ -196,22 +196,29 @@ func (e *Engine) codeSummaries(c *coder, s *sequence, entries int) {
 		return
 	}
 	e.roomForSummaries(s, most)
-	planes := e.opt.Select.planes()
 	for i := range e.layers {
 		l := &e.layers[i]
-		for h := range l.KVHeads {
-			for plane := range planes {
-				for p, end := 0, int(s.summed[l.headOff+h]); p < end; p += chunkPages {
-					for b := p; b < min(end, p+chunkPages); b += blockPages {
-						c.bytes(l.pages(s, planes, h, plane, b/blockPages)[:e.opt.summaryBytes(l.DK, end-b)])
-					}
-					c.bytes(l.groups(s, planes, h, plane, p/chunkPages))
-				}
-			}
-			for p, end := 0, int(s.summed[l.headOff+h]); l.codeBytes > 0 && p < end; p += codePages {
-				c.bytes(l.codes(s, h, p/codePages)[:min(codePages, end-p)*l.codeBytes])
+		for j := range l.parts {
+			for h := range l.KVHeads {
+				e.codePart(c, s, &l.parts[j], h, int(s.summed[l.headOff+h]))
 			}
 		}
+	}
+}
+
+// codePart codes the summaries and codes of a part of the keys, for the first n pages of KV head h.
+func (e *Engine) codePart(c *coder, s *sequence, part *part, h, n int) {
+	planes := e.opt.Select.planes()
+	for plane := range planes {
+		for p := 0; p < n; p += chunkPages {
+			for b := p; b < min(n, p+chunkPages); b += blockPages {
+				c.bytes(part.pages(s, planes, h, plane, b/blockPages)[:e.opt.summaryBytes(part.dim, n-b)])
+			}
+			c.bytes(part.groups(s, planes, h, plane, p/chunkPages))
+		}
+	}
+	for p := 0; part.codeBytes > 0 && p < n; p += codePages {
+		c.bytes(part.codes(s, h, p/codePages)[:min(codePages, n-p)*part.codeBytes])
 	}
 }
 

@@ -47,25 +47,10 @@ func (o *Options) planeBytes(dk, n int) int {
 	return n * 2 * dk
 }
 
-// pages are the summaries of a block in plane i of KV head h.
-func (l *layer) pages(s *sequence, planes, h, i, block int) []byte {
-	return s.blocks[block][l.sumOff+(h*planes+i)*l.sumPages:][:l.sumPages]
-}
-
-// codes are those of the tokens of codePages pages of KV head h, the block-th of them.
-func (l *layer) codes(s *sequence, h, block int) []byte {
-	return s.codes[block][l.codeOff+h*codePages*l.codeBytes:][:codePages*l.codeBytes]
-}
-
-// groups are the summaries of the groups of a chunk in plane i of KV head h.
-func (l *layer) groups(s *sequence, planes, h, i, chunk int) []byte {
-	return s.groups[chunk][l.groupOff+(h*planes+i)*l.sumGroups:][:l.sumGroups]
-}
-
 // buildChunk computes what is missing of the summaries of a chunk, whose pages
 // first..last-1 of the sequence are far.
 func (e *Engine) buildChunk(w *worker, l *layer, s *sequence, h, first, last int) {
-	if l.sumPages == 0 {
+	if e.sumBlock == 0 {
 		return
 	}
 	p := max(first, int(s.summed[l.headOff+h]))
@@ -83,9 +68,15 @@ func (e *Engine) buildChunk(w *worker, l *layer, s *sequence, h, first, last int
 
 // buildPage computes the summary of page p of KV head h, and its tokens' codes.
 func (e *Engine) buildPage(w *worker, s *sequence, l *layer, h, p int) {
-	d, n := l.DK, e.opt.Page
+	for j := range l.parts {
+		e.buildPart(w, s, l, &l.parts[j], h, p)
+	}
+}
+
+func (e *Engine) buildPart(w *worker, s *sequence, l *layer, part *part, h, p int) {
+	d, n := part.dim, e.opt.Page
 	x, a, b := w.page[:n*d], w.tmp[:d], w.tmp2[:d]
-	keys := l.keys(h)
+	keys := part.keys(l, h)
 	kernels.Load(x, &keys, s.cell[p*n:(p+1)*n])
 	hadamard(x, l.Rotation)
 	if e.opt.Select == MinMax {
@@ -104,11 +95,11 @@ func (e *Engine) buildPage(w *worker, s *sequence, l *layer, h, p int) {
 		}
 	}
 	planes := e.opt.Select.planes()
-	e.storeSummary(a, b, p%blockPages, func(i int) []byte { return l.pages(s, planes, h, i, p/blockPages) })
+	e.storeSummary(a, b, p%blockPages, func(i int) []byte { return part.pages(s, planes, h, i, p/blockPages) })
 	if e.opt.Select == Tokens {
-		tile := l.pages(s, planes, h, 0, p/blockPages)[p%blockPages/kernels.TilePages*kernels.TileBytes4(d):]
+		tile := part.pages(s, planes, h, 0, p/blockPages)[p%blockPages/kernels.TilePages*kernels.TileBytes4(d):]
 		kernels.Unpack4(a, b, tile, p%kernels.TilePages) // what they are read with
-		kernels.EncodeCodes(l.codes(s, h, p/codePages)[p%codePages*l.codeBytes:][:l.codeBytes], e.opt.CodeBits, x, a, b)
+		kernels.EncodeCodes(part.codes(s, h, p/codePages)[p%codePages*part.codeBytes:][:part.codeBytes], e.opt.CodeBits, x, a, b)
 	}
 }
 
@@ -130,11 +121,17 @@ func hadamard(x []float32, n int) {
 
 // buildGroup computes the summary of a group from those of its pages: keys need not be read again.
 func (e *Engine) buildGroup(w *worker, s *sequence, l *layer, h, g int) {
-	d, planes := l.DK, e.opt.Select.planes()
+	for j := range l.parts {
+		e.buildGroupPart(w, s, &l.parts[j], h, g)
+	}
+}
+
+func (e *Engine) buildGroupPart(w *worker, s *sequence, part *part, h, g int) {
+	d, planes := part.dim, e.opt.Select.planes()
 	a, b, x, y := w.tmp[:d], w.tmp2[:d], w.page[:d], w.page[d:2*d]
 	block, first := g*groupPages/blockPages, g*groupPages%blockPages
 	for p := range groupPages {
-		e.loadSummary(x, y, first+p, func(i int) []byte { return l.pages(s, planes, h, i, block) })
+		e.loadSummary(x, y, first+p, func(i int) []byte { return part.pages(s, planes, h, i, block) })
 		e.addToGroup(a, b, x, y, p == 0)
 	}
 	if e.opt.Select != MinMax {
@@ -143,7 +140,7 @@ func (e *Engine) buildGroup(w *worker, s *sequence, l *layer, h, g int) {
 			b[i] = max(0, b[i]/groupPages-a[i]*a[i])
 		}
 	}
-	e.storeSummary(a, b, g%groupPages, func(i int) []byte { return l.groups(s, planes, h, i, g/groupPages) })
+	e.storeSummary(a, b, g%groupPages, func(i int) []byte { return part.groups(s, planes, h, i, g/groupPages) })
 }
 
 // addToGroup adds a page's summary (x, y) to the group's sums, or bounds, (a, b).
@@ -213,11 +210,11 @@ var identity = func() (cells [chunkPages]int32) {
 
 // scanPlane leaves the products of rows prepared queries with n summaries of plane i, the
 // first at number first, in dst, [row][chunkPages]. Planes of less than 16 bits begin at a tile.
-func (e *Engine) scanPlane(dst, queries []float32, l *layer, i, rows int, plane []byte, first, n int) {
+func (e *Engine) scanPlane(dst, queries []float32, d, i, rows int, plane []byte, first, n int) {
 	if e.opt.SummaryBits == 8 {
-		kernels.Scan(dst, chunkPages, queries, rows, l.DK, plane[first/kernels.TilePages*kernels.TileBytes(l.DK):], n, e.opt.Select.sign(i))
+		kernels.Scan(dst, chunkPages, queries, rows, d, plane[first/kernels.TilePages*kernels.TileBytes(d):], n, e.opt.Select.sign(i))
 		return
 	}
-	c := kernels.Cache{Type: kernels.F16, Dim: l.DK, Base: unsafe.Pointer(&plane[0]), Stride: uintptr(2 * l.DK)}
+	c := kernels.Cache{Type: kernels.F16, Dim: d, Base: unsafe.Pointer(&plane[0]), Stride: uintptr(2 * d)}
 	kernels.Dot(dst, chunkPages, queries, rows, &c, identity[first:first+n])
 }

@@ -1,0 +1,87 @@
+package retro
+
+import (
+	"unsafe"
+
+	"retroattn/kernels"
+)
+
+// part is a range of channels of a layer's keys that has summaries and codes with scales of its own. Latents have two:
+// the channels that are values as well, and those behind them, which hold the position and may be a hundred times larger:
+// with one scale they would be all that is seen of a page.
+type part struct {
+	at, dim   int
+	sumOff    int // offset of the part in a block of summaries, in bytes
+	sumPages  int // bytes of one plane of one KV head in a block
+	groupOff  int // the same for the summaries of the groups of a chunk
+	sumGroups int
+	codeOff   int // the same for the codes of codePages pages
+	codeBytes int // of the codes of one page of one KV head
+	scanAt    int // where the part begins in what scanQueries makes of a query
+	codeAt    int
+}
+
+func (l *layer) split(latent bool) []part {
+	if latent && l.K == l.V && l.DV < l.DK && l.Rotation == 0 {
+		return []part{{dim: l.DV}, {at: l.DV, dim: l.DK - l.DV}}
+	}
+	return []part{{dim: l.DK}}
+}
+
+// layoutParts places the parts of all layers in blocks of summaries and codes.
+func (e *Engine) layoutParts() {
+	planes := e.opt.Select.planes()
+	for i := range e.layers {
+		l := &e.layers[i]
+		l.headOff = e.kvHeads
+		e.kvHeads += l.KVHeads
+		scan, code := 0, 0
+		for j := range l.parts {
+			p := &l.parts[j]
+			p.sumOff, p.groupOff, p.codeOff, p.scanAt, p.codeAt = e.sumBlock, e.sumGroups, e.codeBlock, scan, code
+			scan, code = scan+scanLen(p.dim), code+kernels.CodeQueryLen(p.dim)
+			if planes > 0 {
+				p.sumPages = e.opt.planeBytes(p.dim, blockPages)
+				p.sumGroups = e.opt.planeBytes(p.dim, groupPages)
+			}
+			if e.opt.Select == Tokens {
+				p.codeBytes = kernels.CodeBytes(e.opt.CodeBits, p.dim)
+			}
+			e.sumBlock += l.KVHeads * planes * p.sumPages
+			e.sumGroups += l.KVHeads * planes * p.sumGroups
+			e.codeBlock += l.KVHeads * codePages * p.codeBytes
+		}
+	}
+}
+
+// scanLen is the length of a query as any scan needs it.
+func scanLen(d int) int { return max(kernels.ScanLen(d), kernels.ScanLen4(d)) }
+
+// pages are the summaries of a block in plane i of KV head h.
+func (p *part) pages(s *sequence, planes, h, i, block int) []byte {
+	return s.blocks[block][p.sumOff+(h*planes+i)*p.sumPages:][:p.sumPages]
+}
+
+// codes are those of the tokens of codePages pages of KV head h, the block-th of them.
+func (p *part) codes(s *sequence, h, block int) []byte {
+	return s.codes[block][p.codeOff+h*codePages*p.codeBytes:][:codePages*p.codeBytes]
+}
+
+// groups are the summaries of the groups of a chunk in plane i of KV head h.
+func (p *part) groups(s *sequence, planes, h, i, chunk int) []byte {
+	return s.groups[chunk][p.groupOff+(h*planes+i)*p.sumGroups:][:p.sumGroups]
+}
+
+// keys are the part's channels of the keys of KV head h.
+func (p *part) keys(l *layer, h int) kernels.Cache {
+	k := l.keys(h)
+	k.Dim, k.Base = p.dim, unsafe.Add(k.Base, l.TypeK.RowBytes(p.at))
+	return k
+}
+
+// addTo adds rows of n numbers that lie ldX apart to others that lie ld apart.
+func addTo(dst []float32, ld int, x []float32, ldX, rows, n int) {
+	for r := range rows {
+		kernels.Axpby(dst[r*ld:][:n], 1, x[r*ldX:][:n], 1)
+	}
+}
