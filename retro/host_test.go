@@ -49,7 +49,8 @@ type shape struct {
 	tk, tv                                 kernels.Type
 	softCap                                float32
 	sinks                                  bool
-	latent                                 bool // the values are the first dv channels of the keys
+	latent                                 bool    // the values are the first dv channels of the keys
+	position                               float32 // if not 0, how much larger the other channels are, and the queries' smaller
 	rotation                               int
 }
 
@@ -108,6 +109,7 @@ func (h *host) write(seq int32, e entry) {
 	for l := range sh.layers {
 		what := e.pos + e.same<<16
 		k := h.vector(1, seq, what, int32(l), sh.kv*sh.dk)
+		sh.scalePosition(k, sh.position)
 		hadamard(k, sh.rotation)
 		encode(sh.tk, h.k[l][int(e.cell)*sh.kv*sh.kRow():], k)
 		if sh.latent {
@@ -245,7 +247,7 @@ func (h *host) compute(rows []Row, check func(layer int, rows []Row, out []float
 	for l := range sh.layers {
 		for r, row := range rows {
 			x := q[r*sh.heads*sh.dk:][:sh.heads*sh.dk]
-			copy(x, h.vector(3, row.Seq, row.Pos, int32(l), sh.heads*sh.dk))
+			copy(x, h.queriesOf(key{row.Seq, row.Pos, int32(l)}))
 			hadamard(x, sh.rotation)
 		}
 		h.attend(l, len(rows), q, out)
@@ -313,11 +315,29 @@ func (h *host) checkExact(layer int, rows []Row, out []float32) {
 	}
 }
 
+// scalePosition multiplies what of keys or queries is behind the values' channels, unless f is 0.
+func (sh shape) scalePosition(x []float32, f float32) {
+	for i := range x {
+		if f != 0 && i%sh.dk >= sh.dv {
+			x[i] *= f
+		}
+	}
+}
+
+// queriesOf are those of all heads of the token at k.
+func (h *host) queriesOf(k key) []float32 {
+	q := h.vector(3, k.seq, k.pos, k.layer, h.shape.heads*h.shape.dk)
+	if h.shape.position != 0 {
+		h.shape.scalePosition(q, 1/h.shape.position)
+	}
+	return q
+}
+
 // query is that of a head of the token at k, scaled, and rounded as the keys' type asks for.
 func (h *host) query(k key, hd int) []float32 {
 	sh := h.shape
 	if h.asked != k || h.queries == nil {
-		h.asked, h.queries = k, h.vector(3, k.seq, k.pos, k.layer, sh.heads*sh.dk)
+		h.asked, h.queries = k, h.queriesOf(k)
 	}
 	q := slices.Clone(h.queries[hd*sh.dk : (hd+1)*sh.dk])
 	hadamard(q, sh.rotation)

@@ -35,6 +35,9 @@ func TestLatentAttention(t *testing.T) {
 			opt := testOptions()
 			opt.Window, opt.Period = window, max(1, window/2)
 			opt.Need = i%2 == 0
+			if window == 1 {
+				opt.Select, opt.SummaryBits = []Selector{Tokens, Tokens, Pages, MinMax, Tokens, Pages}[i], []int{8, 16}[i/3]
+			}
 			t.Run(fmt.Sprintf("%d heads of %d in %d, %v, window %d", sh.heads, sh.dv, sh.dk, sh.tk, window), func(t *testing.T) {
 				h := newHost(t, sh, opt, 2, uint64(i))
 				h.prefill(0, 330)
@@ -102,4 +105,29 @@ func TestLatentWindow(t *testing.T) {
 
 	_, err = open("budget=1024,window=16,period=1")
 	require.ErrorContains(t, err, "a smaller window")
+}
+
+// Where the position is a hundred times larger than what a token means, and the queries' as much smaller, tokens are
+// still chosen by both. One scale for all channels would see the position alone.
+func TestLatentScales(t *testing.T) {
+	kept := func(position float32, together bool) float64 {
+		sh := shape{layers: 1, seqs: 1, cells: 3000, heads: 16, kv: 1, dk: 80, dv: 64, tk: kernels.F32, tv: kernels.F32, latent: true, position: position}
+		opt := testOptions()
+		opt.Audit, opt.Window = 1, 1
+		h := newHost(t, sh, opt, 1, 1)
+		if together {
+			h.e.layers[0].parts = h.e.layers[0].split(false)
+		}
+		h.prefill(0, 2000)
+		for range 20 {
+			h.decode([]int32{0}, nil)
+		}
+		st := h.e.Stats()
+		require.EqualValues(t, 20, st.SparseTokens)
+		return float64(st.KeptMass) / keptUnit / float64(st.AuditedHeads)
+	}
+	even, odd, together := kept(1, false), kept(100, false), kept(100, true)
+	t.Logf("kept: %.3f, %.3f where positions are large, %.3f with one scale", even, odd, together)
+	require.InDelta(t, even, odd, 0.03)
+	require.Greater(t, odd, together+0.1)
 }

@@ -45,6 +45,9 @@ func drawWorld(t *testing.T, rng *rand.Rand, seed uint64) *world {
 	opt.Need = false
 	opt.CorrectBudget = 0 // the fresh engine never corrects, and would choose other pages
 	sh := shape{layers: 2, seqs: worldSeqs, cells: 1600, heads: 4, kv: 2, dk: 8, dv: 8, tk: kernels.F16, tv: kernels.F16}
+	if w.rng.IntN(4) == 0 {
+		sh.kv, sh.dk, sh.latent = 1, 16, true
+	}
 	w.host = newHost(t, sh, opt, 1, seed)
 	w.limit = w.unshared
 	w.fresh = w.another(opt)
