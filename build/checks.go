@@ -79,6 +79,9 @@ func (a *app) runGroup(g group, sum *totals) {
 	for _, failure := range t.failures {
 		a.say("%s", failure)
 	}
+	for _, note := range t.notes {
+		a.say("%s", note)
+	}
 }
 
 func (cmd testCmd) groups() []group {

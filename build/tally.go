@@ -27,6 +27,7 @@ type tally struct {
 	failures                []string            // a heading and the full output of each failure
 	timed                   []timed             // the tests that are no subtests
 	seen                    []sighting          // what tests have logged, see parseSighting
+	notes                   []string            // and what they have logged as "note: LINE"
 	found                   map[int]int         // tests that were begun, by how many others they are in
 
 	tests   map[string]map[string]*testRun // package -> test
@@ -87,6 +88,9 @@ func (t *tally) testEvent(e event) {
 		tests[e.Test].output.WriteString(e.Output)
 		if s, ok := parseSighting(e.Output); ok {
 			t.seen = addSighting(t.seen, s)
+		}
+		if m := noteLine.FindStringSubmatch(e.Output); m != nil {
+			t.notes = append(t.notes, m[1])
 		}
 	case "pass", "fail", "skip":
 		tests[e.Test].verdict, tests[e.Test].seconds = e.Action, e.Elapsed
@@ -184,6 +188,8 @@ func (t *tally) matched(pattern string) int { return t.found[strings.Count(patte
 
 // ran says how many tests came to a verdict that means something.
 func (t *tally) ran() int { return t.passed + t.failed }
+
+var noteLine = regexp.MustCompile(`^\s+\S+\.go:\d+: note: (.+)\n$`)
 
 var logPrefix = regexp.MustCompile(`^\s+\S+\.go:\d+: `)
 

@@ -85,6 +85,7 @@ func TestTallySeesMatchesTimesAndFigures(t *testing.T) {
 	files := map[string]string{"a/a_test.go": "package p\n\nimport (\"testing\"; \"time\")\n" + `
 func TestSlow(t *testing.T) {
 	t.Run("one", func(t *testing.T) { time.Sleep(50 * time.Millisecond); t.Logf("seen: ubatches per step: 1.5") })
+	t.Log("note: a line: as it is")
 	t.Run("two", func(t *testing.T) { t.Log("seen: ubatches per step: 1"); t.Log("seen: memory per sequence: 3e6 bytes") })
 }
 func TestQuick(t *testing.T) { t.Log("it has seen: nothing: at all") }
@@ -96,6 +97,7 @@ func TestQuick(t *testing.T) { t.Log("it has seen: nothing: at all") }
 	assert.Zero(t, c.matched("Slow/none"))
 	c = tallyOf(t, files, "-run", "None")
 	assert.Zero(t, c.matched("None"))
+	assert.Equal(t, []string{"a line: as it is"}, tallyOf(t, files).notes)
 
 	var sum totals
 	for range 2 {

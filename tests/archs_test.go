@@ -57,7 +57,7 @@ func (a architecture) kvBytes() int {
 // nothing in place as long as attention is exact, and sparse attention is sparse. Of models with a sliding window only
 // the other layers are the library's; the micro-batches are so small that the window's cache evicts, unless it has the
 // size of the other.
-func TestArchitectures(t *testing.T) {
+func TestAttentionKinds(t *testing.T) {
 	for _, a := range architectures {
 		t.Run(a.name, func(t *testing.T) {
 			m, text := random(t, a)

@@ -43,7 +43,8 @@ type job struct {
 	Retro      string // a libretroattn to switch on, or to say on standard error why not
 	Seqs       int
 	Unified    bool
-	Faults     string // options of sparse attention, of which each call fails in its turn, see playFaults
+	Params     *bridge.ContextParams // in place of those that tests share
+	Faults     string                // options of sparse attention, of which each call fails in its turn, see playFaults
 	Script     script
 	Prompt     []bridge.Token // instead of a script: what to go on from with drafts, if there are faults, or without
 }
@@ -64,7 +65,11 @@ func child(in io.Reader, out io.Writer) error {
 	if j.Faults != "" {
 		return j.playFaults(model, out)
 	}
-	ctx, err := model.NewContext(contextParams(j.Seqs, j.Unified))
+	p := contextParams(j.Seqs, j.Unified)
+	if j.Params != nil {
+		p = *j.Params
+	}
+	ctx, err := model.NewContext(p)
 	if err != nil {
 		return err
 	}
@@ -147,6 +152,14 @@ func (j job) startAndListen(t *testing.T, env ...string) ([][]float32, string) {
 // process runs a job and returns all that it wrote.
 func (j job) process(t *testing.T, env ...string) (*bytes.Buffer, string) {
 	t.Helper()
+	out, msg, err := j.try(t, env...)
+	require.NoError(t, err, msg)
+	return out, msg
+}
+
+// try is process for a job that may fail.
+func (j job) try(t *testing.T, env ...string) (*bytes.Buffer, string, error) {
+	t.Helper()
 	in, err := json.Marshal(j)
 	require.NoError(t, err)
 	exe, err := os.Executable()
@@ -156,8 +169,8 @@ func (j job) process(t *testing.T, env ...string) (*bytes.Buffer, string) {
 	cmd.Stdin = bytes.NewReader(in)
 	var out, msg bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &msg
-	require.NoError(t, cmd.Run(), msg.String())
-	return &out, msg.String()
+	err = cmd.Run()
+	return &out, msg.String(), err
 }
 
 func contextParams(seqs int, unified bool) bridge.ContextParams {
