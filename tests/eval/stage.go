@@ -27,7 +27,9 @@ func newStage(l *lab, seqs, room int, apart bool) (*stage, error) {
 	}
 	s.full = s.sparse
 	if apart || l.gpu {
-		params.HostKV = !l.gpu
+		if l.gpu {
+			params.HostKV, params.UBatch = false, 2048
+		}
 		if s.full, err = l.model.NewContext(params); err != nil {
 			return nil, errors.Join(err, s.sparse.Close())
 		}
