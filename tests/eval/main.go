@@ -56,7 +56,7 @@ type options struct {
 	Keep         string            `type:"path" placeholder:"DIR" help:"Folder where what a prompt left in the KV cache is kept for the next run: as large as the cache."`
 	Quick        bool              `help:"Small sizes, to see whether everything runs: the figures mean little."`
 
-	Out    string `default:"eval-results" type:"path" placeholder:"DIR" help:"Folder for results.jsonl and report.html. What is there is not measured again."`
+	Out    string `default:"eval-results" type:"path" placeholder:"DIR" help:"Folder for results.jsonl, report.html and its plots. What is there is not measured again."`
 	Report bool   `help:"Measure nothing; make the report of the results that are there, such as those of several machines in one file."`
 	Fresh  bool   `help:"Measure everything anew, for example after a change to the library."`
 }
@@ -177,7 +177,7 @@ func (o *options) write(out io.Writer, records []report.Record, meta report.Meta
 		return err
 	}
 	meta.Title = "Sparse attention against full attention"
-	if err := errors.Join(report.Write(file, records, meta), file.Close()); err != nil {
+	if err := errors.Join(report.Write(file, records, meta), file.Close(), report.WritePlots(filepath.Join(o.Out, "plots"), records)); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "\nResults: %s\nReport: %s\n", filepath.Join(o.Out, "results.jsonl"), path)

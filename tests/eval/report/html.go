@@ -38,10 +38,11 @@ func Write(w io.Writer, records []Record, meta Meta) error {
 	looks := newStyles(all)
 	page := struct {
 		Meta
+		Models   []figureHTML
 		Summary  []summaryLine
 		Groups   []verdictGroup
 		Sections []section
-	}{Meta: meta}
+	}{Meta: meta, Models: models(all)}
 	for i, s := range all {
 		sec := section{ID: fmt.Sprintf("s%d", i+1), Title: s.title(), Figures: s.figures(looks)}
 		sec.Small = s.seeks()
