@@ -37,6 +37,9 @@ var architectures = []architecture{
 	{name: "deepseek2", latent: true},
 }
 
+// families are of each kind of cache one.
+var families = []architecture{{name: "llama"}, {name: "gemma3", gemma: true, qkNorm: true, swa: true}, {name: "deepseek2", latent: true}}
+
 // fullLayers is how many layers attend to everything.
 func (a architecture) fullLayers() int {
 	if a.swa || a.gaps {
