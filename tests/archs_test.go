@@ -37,8 +37,8 @@ var architectures = []architecture{
 	{name: "deepseek2", latent: true},
 }
 
-// families are of each kind of cache one.
-var families = []architecture{{name: "llama"}, {name: "gemma3", gemma: true, qkNorm: true, swa: true}, {name: "deepseek2", latent: true}}
+// caches has an architecture for each kind of cache.
+var caches = []architecture{{name: "llama"}, {name: "gemma3", gemma: true, qkNorm: true, swa: true}, {name: "deepseek2", latent: true}}
 
 // fullLayers is how many layers attend to everything.
 func (a architecture) fullLayers() int {

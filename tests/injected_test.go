@@ -126,7 +126,7 @@ func worstRow(want, got [][]float32) float64 {
 // so before, too. The tokens of several layers, streams and sequences are in the middle of their windows then.
 func TestEveryCallFails(t *testing.T) {
 	dir, lib := setting(t, "RETRO_PATCHED_DIR"), faulty(t)
-	for _, a := range families {
+	for _, a := range caches {
 		path := smallModel(t, a)
 		for _, unified := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s/unified %v", a.name, unified), func(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 // attention: from then on the logits are those of a context that never had the feature, in every layer's K and V.
 func TestFailureInsideStep(t *testing.T) {
 	lib := faulty(t)
-	for _, a := range families {
+	for _, a := range caches {
 		_, text := random(t, a)
 		for _, unified := range []bool{true, false} {
 			for _, window := range []int{8, 16} {

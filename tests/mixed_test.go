@@ -94,7 +94,7 @@ func random(t *testing.T, a architecture) (*bridge.Model, []bridge.Token) {
 // cache, and with a window's cache of its own.
 func TestManySequences(t *testing.T) {
 	const n, steps = 64, 20
-	for _, a := range families[:2] { // the third would take long, and its cells are found as the first's
+	for _, a := range caches[:2] { // the third would take long, and its cells are found as the first's
 		m, text := random(t, a)
 		var seqs []int
 		w := newWriter(text)
