@@ -1,6 +1,7 @@
 //go:build !noasm
 
 #include "textflag.h"
+#include "go_asm.h"
 
 // Every constant fills a vector, so that it can be a memory operand.
 #define CONST8(name, off, v) \
@@ -180,7 +181,7 @@ sumReduce:
 	VMOVSS       X1, (R14)
 
 next:
-	ADDQ $(4*144), R10 // ldTile
+	ADDQ $(4*const_ldTile), R10
 	ADDQ $4, R11
 	ADDQ $4, R12
 	ADDQ $4, R13

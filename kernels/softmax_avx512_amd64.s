@@ -1,6 +1,7 @@
 //go:build !noasm
 
 #include "textflag.h"
+#include "go_asm.h"
 
 #define CONST2(name, off, v) DATA name<>+off(SB)/4, $v
 
@@ -166,7 +167,7 @@ reduce:
 	VMOVSS        X9, (R14)
 
 next:
-	ADDQ $(4*144), R10 // ldTile
+	ADDQ $(4*const_ldTile), R10
 	ADDQ $4, R11
 	ADDQ $4, R12
 	ADDQ $4, R13
