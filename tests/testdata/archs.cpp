@@ -1,7 +1,8 @@
 // Models with random weights, of the fixtures of llama.cpp's own test of architectures.
 //
-//   archs                     what there is: an architecture and "dense" or "moe" a line
-//   archs NAME dense|moe FILE writes the model, or says why it cannot be made
+//   archs                          what there is: an architecture and its kind a line
+//   archs NAME dense|moe|full FILE writes the model, or says why it cannot be made; full: experts, and without the
+//                                  indexer that tells others of the architecture what to attend to
 //
 // It is compiled with upstream's file, which has the fixtures, and changes what they say before a model is made: more
 // layers, norms around one, so that attention is neither flat nor without weight, and what is missing for some.
@@ -104,9 +105,12 @@ static void amend(gguf_context * ctx, const llm_arch arch) {
     }
 }
 
-static int make(const llm_arch arch, const bool moe, const char * path) {
-    gguf_context_ptr metadata = get_gguf_ctx(arch, moe);
+static int make(const llm_arch arch, const std::string & kind, const char * path) {
+    gguf_context_ptr metadata = get_gguf_ctx(arch, kind != "dense");
     amend(metadata.get(), arch);
+    if (kind == "full") {
+        gguf_set_val_u32(metadata.get(), (llm_arch_name(arch) + std::string(".attention.indexer.top_k")).c_str(), 0);
+    }
 
     // Gemma does not scale queries by the size of heads
     data_params data = { { /*.seed =*/ 1, /*.stdev =*/ 0.1f }, arch == LLM_ARCH_GEMMA3N || arch == LLM_ARCH_GEMMA4 ? 0.25f : 1.0f };
@@ -136,7 +140,7 @@ int main(int argc, char ** argv) {
     }, nullptr);
 
     if (argc == 4) {
-        return make(llm_arch_from_string(argv[1]), strcmp(argv[2], "moe") == 0, argv[3]);
+        return make(llm_arch_from_string(argv[1]), argv[2], argv[3]);
     }
     for (const llm_arch & arch : llm_arch_all()) {
         if (arch == LLM_ARCH_UNKNOWN) {
@@ -146,6 +150,9 @@ int main(int argc, char ** argv) {
             if (arch == LLM_ARCH_DEEPSEEK2OCR ? moe : moe ? moe_implemented(arch) : !moe_mandatory(arch)) {
                 printf("%s %s\n", llm_arch_name(arch), moe ? "moe" : "dense");
             }
+        }
+        if (arch == LLM_ARCH_HY_V4) {
+            printf("%s full\n", llm_arch_name(arch));
         }
     }
     return 0;
