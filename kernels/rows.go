@@ -37,11 +37,9 @@ func AttendRows(r *Rows, k, v *Cache, cells []int32, scratch []float32) {
 	if rows == 0 {
 		return
 	}
-	t := newTile(r, k, v, scratch)
+	t := newTile(r, k, v, cells, scratch)
 	for at := 0; at < len(cells); at += tileCells {
 		t.at, t.cells = at, cells[at:min(at+tileCells, len(cells))]
-		rest := cells[at+len(t.cells):]
-		t.upcoming(rest[:min(tileCells, len(rest))])
 		for first := 0; first < rows; first += groupRows {
 			t.attend(first, min(groupRows, rows-first))
 		}

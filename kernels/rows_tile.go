@@ -11,11 +11,10 @@ import (
 type tile struct {
 	r     *Rows
 	k, v  *Cache
-	at    int // the first cell's place in the list
-	cells []int32
-
-	nextK, nextV []int32 // cells of the next tile, to be asked for from memory
-	pace         int     // how many at a time
+	list  []int32
+	asked int     // cells of the list that are on their way from memory
+	at    int     // the first cell's place in the list
+	cells []int32 // from there
 
 	panel   []float32
 	weights []float32 // [groupRows][ldTile], logits before
@@ -43,7 +42,7 @@ const genericRows = 4
 
 var negInf = float32(math.Inf(-1))
 
-func newTile(r *Rows, k, v *Cache, scratch []float32) (t tile) {
+func newTile(r *Rows, k, v *Cache, list []int32, scratch []float32) (t tile) {
 	const line = 64
 	scratch = scratch[-uintptr(unsafe.Pointer(&scratch[0]))%line/4:]
 	cut := func(n int) []float32 {
@@ -51,27 +50,22 @@ func newTile(r *Rows, k, v *Cache, scratch []float32) (t tile) {
 		scratch = scratch[n:]
 		return s
 	}
-	t.r, t.k, t.v = r, k, v
+	t.r, t.k, t.v, t.list = r, k, v, list
 	t.panel, t.weights, t.buf = cut(max(k.Dim, tileCells)*panel), cut(groupRows*ldTile), cut(lane*k.Dim)
 	return t
 }
 
-// upcoming has the cells of the next tile asked for while this one is in work.
-func (t *tile) upcoming(next []int32) {
-	groups := (len(t.r.Max) + groupRows - 1) / groupRows
-	t.nextK, t.nextV = next, next
-	t.pace = 1 + 2*len(next)*panel/(groups*(tileCells+t.v.Dim))
-}
+// ahead is how many cells before their turn keys and values are asked for.
+const ahead = 2 * panel
 
-// fetch asks for a few cells of the next tile. It is called beside each panel, so that the memory and the multipliers
+// fetch asks for cells, before a panel of keys from place i of the list on is multiplied: the memory and the multipliers
 // work at the same time.
-func (t *tile) fetch() {
-	if n := min(t.pace, len(t.nextK)); n > 0 {
-		Prefetch(t.k, t.nextK[:n])
-		t.nextK = t.nextK[n:]
-	} else if n := min(t.pace, len(t.nextV)); n > 0 {
-		Prefetch(t.v, t.nextV[:n])
-		t.nextV = t.nextV[n:]
+func (t *tile) fetch(i int) {
+	if end := min(i+panel+ahead, len(t.list)); t.asked < end {
+		next := t.list[max(i, t.asked):end]
+		Prefetch(t.k, next)
+		Prefetch(t.v, next)
+		t.asked = end
 	}
 }
 
@@ -123,10 +117,10 @@ func (t *tile) multiply(lo, hi int) {
 	r, d := t.r, t.k.Dim
 	q := r.Q[t.first*r.LdQ:]
 	for p := lo &^ (panel - 1); p < hi; p += panel {
+		t.fetch(t.at + p)
 		for j := p; j < min(p+panel, hi); j += lane {
 			turn(t.panel[j-p:], t.k, t.cells[j:min(j+lane, len(t.cells))], t.buf)
 		}
-		t.fetch()
 		for i := range t.n {
 			if b := &t.blocks[i]; b.all0 < p+panel && b.all1 > p {
 				mul(t.weights[b.first*ldTile+p:], ldTile, q[b.first*r.LdQ:], r.LdQ, t.panel, b.end-b.first, panel, d, false)
@@ -184,7 +178,6 @@ func (t *tile) accumulate(lo, hi int) {
 		v := *t.v
 		v.Base, v.Dim = unsafe.Add(v.Base, v.Type.RowBytes(c)), min(panel, v.Dim-c)
 		load(t.panel[lo*panel:], panel, &v, t.cells[lo:hi])
-		t.fetch()
 		for i := range t.n {
 			t.add(&t.blocks[i], c, v.Dim)
 		}
