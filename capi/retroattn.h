@@ -82,7 +82,7 @@ struct retro_layer {
     uint32_t n_head_kv;
     uint32_t d_k, d_v;    /* head sizes, multiples of 8 (quantised: of 32), at most 1024 */
     const void * k;
-    const void * v;
+    const void * v;       /* may be a part of the rows of K, as of latents    */
     uint64_t k_size, v_size; /* bytes readable at k and v                     */
     uint64_t k_row, v_row;   /* bytes between cells                           */
     uint64_t k_head, v_head; /* bytes between KV heads of a cell              */

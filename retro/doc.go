@@ -32,13 +32,16 @@
 // code (how its key differs from the mean, in units of the spread), and the
 // budget of tokens with the best estimates is read. Select says where whole pages are.
 //
+// Of latent attention one KV head holds latents for all query heads, whose first channels are the values as well and
+// whose last hold the position. The two parts have summaries and codes of their own (see part): their sizes differ.
+//
 // Sixteen pages make a group, whose summary is made of theirs. In a long context
 // groups are scored first, and then the pages of the best ones, so that the scan grows slower than the context.
 //
 // # Where things are
 //
 //	options, budget     what a user chooses; what it means for a layer in a step
-//	sequence, summary   tables of entries, page and group summaries, codes
+//	sequence, summary, part   tables of entries, page and group summaries, codes
 //	step                what a step is; windows and their correction
 //	select, score, codes, choose   the first phase, by many threads: see Select
 //	attend, chunk, ring     the second, and the output cache
