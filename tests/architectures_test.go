@@ -166,6 +166,9 @@ func (f fixture) test(t *testing.T, program string) (verdict, line string) {
 		if m := layersLine.FindStringSubmatch(text); m != nil {
 			layers = fmt.Sprintf("%s layers, %s sparse", m[2], m[1])
 		}
+		if strings.Contains(text, "full attention in") {
+			layers += ", but" + text[strings.Index(text, ":")+1:]
+		}
 	})
 	defer lib.SetLog(0, nil)
 	window := ""
@@ -208,6 +211,7 @@ func (f fixture) test(t *testing.T, program string) (verdict, line string) {
 	st = stats(t, ctx)
 	require.EqualValues(t, archSteps, st.SparseTokens)
 	require.Less(t, st.KVBytesRead, st.KVBytesFull/2)
+	require.NotContains(t, layers, "but")
 	d, _ := nmse(t, exact[len(exact)-archSteps:], possible(sparse))
 	require.NotZero(t, d, "leaving tokens out changes nothing")
 	return "yes", fmt.Sprintf("%s%s, exact NMSE %.1e, %d of %d tokens sparse (NMSE %.1e)", layers, window, e, st.SparseTokens, st.Tokens, d)

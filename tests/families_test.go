@@ -22,6 +22,7 @@ var families = map[string]fixture{
 	"hybrid":  {"qwen35", "dense"},
 	"latent":  {"deepseek2", "moe"},
 	"m-rope":  {"qwen3vl", "dense"},
+	"heads":   {"llama", "heads"},
 }
 
 // familyScript are sequences that begin at different times, one of them as a copy.

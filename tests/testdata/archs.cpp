@@ -3,6 +3,7 @@
 //   archs                          what there is: an architecture and its kind a line
 //   archs NAME dense|moe|full FILE writes the model, or says why it cannot be made; full: experts, and without the
 //                                  indexer that tells others of the architecture what to attend to
+//   archs NAME heads FILE          one with 256 heads of queries for one of keys
 //
 // It is compiled with upstream's file, which has the fixtures, and changes what they say before a model is made: more
 // layers, norms around one, so that attention is neither flat nor without weight, and what is missing for some.
@@ -105,9 +106,22 @@ static void amend(gguf_context * ctx, const llm_arch arch) {
     }
 }
 
+static void add_heads(gguf_context * ctx, const std::string & name) {
+    gguf_set_val_u32(ctx, (name + ".attention.head_count").c_str(),  256);
+    gguf_set_val_u32(ctx, (name + ".attention.head_count_kv").c_str(), 1);
+    gguf_set_val_u32(ctx, (name + ".context_length").c_str(),       4096);
+    for (const char * key : { ".attention.key_length", ".attention.value_length", ".rope.dimension_count" }) {
+        gguf_set_val_u32(ctx, (name + key).c_str(), 32);
+    }
+}
+
 static int make(const llm_arch arch, const std::string & kind, const char * path) {
-    gguf_context_ptr metadata = get_gguf_ctx(arch, kind != "dense");
-    amend(metadata.get(), arch);
+    gguf_context_ptr metadata = get_gguf_ctx(arch, kind == "moe" || kind == "full");
+    if (kind == "heads") {
+        add_heads(metadata.get(), llm_arch_name(arch));
+    } else {
+        amend(metadata.get(), arch);
+    }
     if (kind == "full") {
         gguf_set_val_u32(metadata.get(), (llm_arch_name(arch) + std::string(".attention.indexer.top_k")).c_str(), 0);
     }
