@@ -77,7 +77,7 @@ func open(config *C.struct_retro_config, options C.uintptr_t, out bool) (uint64,
 	}
 	e, err := retro.Open(retro.Config{
 		Layers: int(config.n_layer), Seqs: int(config.n_seq), Cells: int(config.n_cell),
-		Rows: int(config.n_row), Threads: int(config.n_thread), Window: int(config.n_window), Room: room,
+		Rows: int(config.n_row), Threads: int(config.n_thread), Whole: config.whole != 0, Room: room,
 	}, opt)
 	if err != nil {
 		return 0, err

@@ -22,23 +22,15 @@ const (
 
 // Config is the shape of the KV cache and of the largest step.
 type Config struct {
-	Layers  int // attention layers
-	Seqs    int // sequence ids are 0..Seqs-1
-	Cells   int // KV cells over all streams
-	Rows    int // most rows in one step
-	Threads int // most threads that call Attend
-	Window  int // most rows of a sequence in a step, 1 where the model keeps a state that cannot go back; 0: what the options say
+	Layers  int  // attention layers
+	Seqs    int  // sequence ids are 0..Seqs-1
+	Cells   int  // KV cells over all streams
+	Rows    int  // most rows in one step
+	Threads int  // most threads that call Attend
+	Whole   bool // the model keeps a state that goes back only to where the last window ended: period = window
 
 	// Room is asked whether so many bytes can be had before the first step takes them; nil = they can.
 	Room func(bytes uint64) error
-}
-
-// window is the most rows of a sequence in a step.
-func (c *Config) window() int {
-	if c.Window == 0 {
-		return c.Rows
-	}
-	return min(c.Window, c.Rows)
 }
 
 // Layer is one attention layer and where its keys and values lie: row c of K
@@ -118,6 +110,7 @@ type Engine struct {
 
 // Open checks the configuration and the options.
 func Open(cfg Config, opt Options) (*Engine, error) {
+	opt.whole = cfg.Whole
 	asked := opt
 	opt = asked.with(fallback)
 	if err := opt.check(); err != nil {
@@ -139,12 +132,6 @@ func Open(cfg Config, opt Options) (*Engine, error) {
 	}
 	if cfg.Rows < opt.Window {
 		return nil, argumentf("n_row=%d: must be at least the window (%d)", cfg.Rows, opt.Window)
-	}
-	if cfg.Window < 0 || cfg.Window > MaxRows {
-		return nil, argumentf("n_window=%d: must be 0..%d", cfg.Window, MaxRows)
-	}
-	if opt.Window > cfg.window() {
-		return nil, unsupportedf("option window=%d: at most %d is possible with this model, whose state cannot go back further: set window=%[2]d, or leave window and period out", opt.Window, cfg.window())
 	}
 	e := &Engine{
 		cfg: cfg, asked: asked, opt: opt,

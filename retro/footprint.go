@@ -44,7 +44,7 @@ func (e *Engine) footprint(window int) float64 {
 // window is the most rows of a sequence in a step that the host and memory allow: of many query heads with large values,
 // as latent attention has, a few tokens fill it.
 func (e *Engine) window() int {
-	w := min(e.cfg.window(), maxWindow)
+	w := min(e.cfg.Rows, maxWindow)
 	for w > 1 && e.footprint(w) > maxFootprint {
 		w--
 	}

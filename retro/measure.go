@@ -141,6 +141,7 @@ func (e *Engine) newMeasurement(threads int) (*measurement, error) {
 	opt := e.opt
 	opt.Planning, opt.MinCtx, opt.Always, opt.Audit = Planning{}, 0, false, 0
 	opt.CorrectBudget = measureHigh // makes room for it
+	opt.whole = false
 	window := measureWindow
 	if e.asked.Window != 0 {
 		window = e.asked.Window

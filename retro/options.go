@@ -76,6 +76,8 @@ type Options struct {
 	Always bool
 	// Planning is how a plan chooses what was not set.
 	Planning Planning
+
+	whole bool // see Config
 }
 
 // settings are the options by the names that users know, in the order in which they are written.
@@ -232,6 +234,9 @@ func (o Options) with(c Choice) Options {
 	}
 	if o.Period == 0 {
 		o.Period = min(c.Period, o.Window)
+		if o.whole && c.Period == c.Window {
+			o.Period = o.Window
+		}
 	}
 	return o
 }
@@ -251,6 +256,9 @@ func (o *Options) check() error {
 	}
 	if o.Period > o.Window && o.Period <= maxWindow {
 		return argumentf("option period=%d: must be 1..%d, as window=%d limits it", o.Period, o.Window, o.Window)
+	}
+	if o.whole && o.Period != o.Window {
+		return unsupportedf("option period=%d: must be window=%d with this model, whose recurrent state goes back only to where the last window ended: leave period out", o.Period, o.Window)
 	}
 	if _, err := parseLayerBudgets(o.LayerBudget); err != nil {
 		return err

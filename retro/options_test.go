@@ -170,7 +170,7 @@ func TestOpenAndAddLayerErrors(t *testing.T) {
 	good := Config{Layers: 1, Seqs: 1, Cells: 64, Rows: 2, Threads: 1}
 	for _, bad := range []func(*Config){
 		func(c *Config) { c.Layers = 0 }, func(c *Config) { c.Layers = 1025 }, func(c *Config) { c.Seqs = 257 },
-		func(c *Config) { c.Cells = 1<<27 + 1 }, func(c *Config) { c.Rows = 0 }, func(c *Config) { c.Threads = -1 }, func(c *Config) { c.Window = -1 },
+		func(c *Config) { c.Cells = 1<<27 + 1 }, func(c *Config) { c.Rows = 0 }, func(c *Config) { c.Threads = -1 },
 	} {
 		c := good
 		bad(&c)

@@ -45,28 +45,35 @@ func TestPositionsFall(t *testing.T) {
 	require.EqualValues(t, 8, next)
 }
 
-// A host that cannot take its state back gets no window: neither asked for, nor from a plan, its file or its cache.
-func TestWindowOfHost(t *testing.T) {
-	cfg := Config{Layers: 1, Seqs: 1, Cells: 8192, Rows: 16, Threads: 1, Window: 1}
-	for _, text := range []string{"window=4", "period=2"} {
-		_, err := Open(cfg, planOptions(t, text))
-		require.ErrorContains(t, err, "at most 1 is possible with this model")
-		require.ErrorContains(t, err, "set window=1, or leave window and period out")
+// Where recurrent state goes back only to where the last window ended, a window is embedded again once: what was set says so,
+// or is refused, and a plan knows.
+func TestWholeWindows(t *testing.T) {
+	cfg := Config{Layers: 1, Seqs: 1, Cells: 8192, Rows: 16, Threads: 1, Whole: true}
+	for text, want := range map[string]Choice{"window=4": {Window: 4, Period: 4}, "period=2": {Window: 2, Period: 2}, "window=1": {Window: 1, Period: 1}, "window=8,period=8": {Window: 8, Period: 8}} {
+		e, err := Open(cfg, planOptions(t, text))
+		require.NoError(t, err)
+		require.Equal(t, want.Window, e.opt.Window, text)
+		require.Equal(t, want.Period, e.opt.Period, text)
 	}
-	cfg.Window = 3
-	e, err := Open(cfg, planOptions(t, "window=3"))
-	require.NoError(t, err)
-	require.Equal(t, 2, e.MaxWindow())
+	_, err := Open(cfg, planOptions(t, "window=4,period=2"))
+	require.ErrorContains(t, err, "option period=2: must be window=4 with this model")
+	require.ErrorIs(t, err, ErrUnsupported)
 
-	cfg.Window = 1
-	e, err = Open(cfg, planOptions(t, ""))
+	e, err := Open(cfg, planOptions(t, ""))
 	require.NoError(t, err)
-	m, o := cheap, planOptions(t, "")
-	require.Greater(t, m.decide(&o, cfg.Rows).Window, 1)
-	require.Equal(t, 1, m.decide(&e.asked, e.cfg.window()).Window)
-	require.ErrorContains(t, e.adopt(Choice{Budget: 512, Window: 4, Period: 4}), "memory allow")
-	cfg.Window = 0
+	for name, m := range map[string]*Measured{"dear": &dear, "cheap": &cheap} {
+		for _, target := range []string{"speed", "balanced", "quality"} {
+			o := planOptions(t, "target="+target)
+			o.whole = true
+			p := m.decide(&o, 16)
+			require.Equal(t, p.Window, p.Period, name)
+			require.NoError(t, e.adopt(p.Choice))
+		}
+	}
+	require.Greater(t, e.opt.Window, 1)
+	require.ErrorContains(t, e.adopt(Choice{Budget: 512, Window: 4, Period: 1}), "option period=1")
+	cfg.Whole = false
 	other, err := Open(cfg, planOptions(t, ""))
 	require.NoError(t, err)
-	require.NotEqual(t, e.made(), other.made(), "a cached plan of a host that can")
+	require.NotEqual(t, e.made(), other.made(), "a cached plan of another model")
 }

@@ -125,6 +125,7 @@ func (m *Measured) candidates(o *Options, maxRows int) []Choice {
 		case o.Window != 0 && window != o.Window, o.Period != 0 && period != o.Period:
 		case window < 1, period < 1, window > maxRows, period > window:
 		case o.Window == 0 && window > m.Rows[len(m.Rows)-1]: // not measured
+		case o.whole && period != window:
 		case o.CorrectBudget != 0 && wide != o.CorrectBudget, o.CorrectBudget == 0 && wide > 0 && m.WideNS < 0:
 		default:
 			all = append(all, Choice{budget, window, period, wide})

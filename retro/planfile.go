@@ -60,7 +60,11 @@ func (e *Engine) planShape(threads int) planShape {
 func (e *Engine) made() string {
 	o := e.asked
 	o.Planning.File, o.Planning.Cache, o.Audit = "", "", 0 // none of which it depends on
-	return fmt.Sprintf("%v; %s; n_row %d", o, kernels.ISA(), e.window())
+	made := fmt.Sprintf("%v; %s; n_row %d", o, kernels.ISA(), e.window())
+	if o.whole {
+		made += "; whole windows"
+	}
+	return made
 }
 
 func (f planFile) encode() []byte {
