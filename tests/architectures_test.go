@@ -177,8 +177,8 @@ func (f fixture) test(t *testing.T, program string) (verdict, line string) {
 		return ctx.EnableRetro(settled("min_ctx=0,local=32," + options + window))
 	}
 	err = enable("budget=100000")
-	if err != nil && strings.Contains(err.Error(), "set window=1") {
-		window = ",window=1"
+	if err != nil && strings.Contains(err.Error(), "leave period out") {
+		window = ",period=2"
 		err = enable("budget=100000")
 	}
 	if err != nil {
