@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var goodABI = fmt.Sprintf("llama=0.5.0 model_params=80 context_params=160 batch=56 chat_message=16 chain_params=1 token_data=12 token_data_array=32 retro_stats=104 retro_abi=%d", retroABI)
+var goodABI = fmt.Sprintf("llama=0.5.0 model_params=80 context_params=160 batch=56 chat_message=16 chain_params=1 token_data=12 token_data_array=32 retro_stats=112 retro_abi=%d", retroABI)
 
 func TestCheckABI(t *testing.T) {
 	require.NoError(t, checkABI("0.5.0", goodABI))

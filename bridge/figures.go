@@ -39,6 +39,7 @@ type Stats struct {
 // were decoded together, these are of all of them.
 type Figures struct {
 	Tokens       uint64  // new tokens decoded with sparse attention enabled
+	Exact        uint64  // and of prompts and drafts, attended to exactly
 	SparseTokens uint64  // of these, with pages left out
 	Corrected    uint64  // past tokens re-embedded with new pages
 	KVShare      float64 // bytes of keys, values and page summaries read, of what full attention reads; 1 before any token
@@ -50,7 +51,7 @@ type Figures struct {
 // Since returns the figures of what was counted after an earlier reading of the same context.
 func (s Stats) Since(before Stats) Figures {
 	d := s.sub(before)
-	f := Figures{Tokens: d.Tokens, SparseTokens: d.SparseTokens, Corrected: d.CorrectedTokens, KVShare: 1, Exposure: 1}
+	f := Figures{Tokens: d.Tokens, Exact: d.ExactTokens, SparseTokens: d.SparseTokens, Corrected: d.CorrectedTokens, KVShare: 1, Exposure: 1}
 	read := float64(d.KVBytesRead + d.ScanBytes)
 	if d.KVBytesFull > 0 {
 		f.KVShare = read / float64(d.KVBytesFull)
@@ -69,7 +70,7 @@ func (s Stats) Since(before Stats) Figures {
 
 // sub subtracts the counters that Figures are made of.
 func (s Stats) sub(before Stats) Stats {
-	if s.Tokens < before.Tokens { // enabled anew in between
+	if s.Tokens < before.Tokens || s.ExactTokens < before.ExactTokens { // enabled anew in between
 		return s
 	}
 	s.Tokens -= before.Tokens
@@ -83,6 +84,7 @@ func (s Stats) sub(before Stats) Stats {
 	s.AttendNS -= before.AttendNS
 	s.AuditedHeads -= before.AuditedHeads
 	s.KeptMass -= before.KeptMass
+	s.ExactTokens -= before.ExactTokens
 	return s
 }
 
@@ -100,6 +102,9 @@ func (f Figures) String() string {
 		b.WriteString(": the context was shorter than min_ctx, or in the budget")
 	} else {
 		b.WriteString(": the library decoded none")
+	}
+	if f.Exact > 0 {
+		fmt.Fprintf(&b, ", %d of prompts and drafts exact", f.Exact)
 	}
 	if f.GBps > 0 {
 		fmt.Fprintf(&b, ", %.1f GB/s", f.GBps)

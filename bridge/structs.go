@@ -109,11 +109,12 @@ type cTokenDataArray struct {
 	sorted   bool
 }
 
-// cRetroStats is llama_retro_attn_stats, of which only the last two are not in retro_stats.
+// cRetroStats is llama_retro_attn_stats, of which only two are not in retro_stats.
 type cRetroStats struct {
 	_        [11]uint64
 	steps    uint64
 	ubatches uint64
+	_        uint64
 }
 
 // The defaults are fetched into structs with room behind, so that a libllama whose structs have grown cannot write

@@ -16,6 +16,7 @@ import (
 
 type benchCmd struct {
 	Kernels benchKernelsCmd `cmd:"" help:"Measure the kernels against what the processor can do, and against ggml."`
+	Prompt  benchPromptCmd  `cmd:"" passthrough:"" help:"Measure prompts and the verification of drafts end to end: stock llama.cpp against this project."`
 	Decode  benchDecodeCmd  `cmd:"" passthrough:"" help:"Measure decoding end to end: stock llama.cpp against this project, over depths, sequences and cache types."`
 }
 

@@ -8,6 +8,14 @@ type benchDecodeCmd struct {
 	Args []string `arg:"" optional:"" help:"Flags of the measurement: --help shows them."`
 }
 
+type benchPromptCmd struct{ benchDecodeCmd }
+
+// Run does so with prompts and drafts, which are exact.
+func (cmd benchPromptCmd) Run(a *app) error {
+	cmd.Args = append([]string{"--prompt"}, cmd.Args...)
+	return cmd.benchDecodeCmd.Run(a)
+}
+
 // Run builds llama.cpp without our patches and with them, and gives the rest of the command line to the program that
 // compares the two.
 func (cmd benchDecodeCmd) Run(a *app) error {

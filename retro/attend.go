@@ -31,11 +31,12 @@ type Attn struct {
 // How an item is cut depends only on its own tokens, never on threads or other
 // sequences, so results are the same bits in any company.
 const (
-	maxChunks  = 32
-	exactChunk = 256 // tokens, at least, in a chunk of an exact item
-	farChunk   = 128 // tokens, at least, in a chunk of far ones
-	blockCols  = 256 // tokens whose logits are held at once
-	maxRuns    = 512 // row ranges over stretches of them
+	maxChunks   = 32
+	exactChunks = 64  // the same for exact items, whose chunks are of all heads
+	exactChunk  = 128 // tokens, at least, in one
+	farChunk    = 128 // tokens, at least, in a chunk of far ones
+	blockCols   = 256 // tokens whose logits are held at once
+	maxRuns     = 512 // row ranges over stretches of them
 )
 
 // Attend computes this thread's part of one layer of the open step, after Select.

@@ -17,7 +17,7 @@ func (s *selection) choose() {
 	w.stats.KVBytesFull += uint64(n) * cellBytes
 	if it.exact {
 		it.entries, it.rows = it.entries[:0], it.rows[:0]
-		it.per = max(exactChunk, (n+maxChunks-1)/maxChunks)
+		it.per = max(exactChunk, (n+exactChunks-1)/exactChunks)
 		it.near = (n + it.per - 1) / it.per
 		it.chunks = it.near
 		w.stats.KVBytesRead += uint64(n) * cellBytes

@@ -13,12 +13,15 @@ import (
 // the summaries of the pages that they turn far, so that the sparse token after them finds them.
 //
 // The rows of a KV head fall into blocks, and the entries before them into ranges where the blocks are few. A block and
-// a range are a unit of work, which any thread may take. As with items, the cut depends on the sequence alone.
+// a range are a unit of work, which any thread may take. The few rows of drafts are about as fast as memory: the heads of a
+// cell, which lie side by side, are one unit. As with items, the cut depends on the sequence alone.
 const (
-	exactRows  = 256 // query rows in a block, unless a single token has more
-	exactUnits = 128 // units in a layer, about, where the context is long enough
-	exactRange = 256 // entries, at least, in a range
-	fewRows    = 8   // query rows for which a tile of keys is not worth converting
+	exactRows   = 256 // query rows in a block, unless a single token has more
+	exactUnits  = 128 // units in a layer, about, where the context is long enough
+	exactRange  = 128 // entries, at least, in a range
+	exactRanges = 64  // at most, of rows that are read with all heads
+	readRows    = 64  // query rows for which that is so
+	fewRows     = 8   // query rows for which a tile of keys is not worth converting
 )
 
 // exactSeq is what the step of a sequence with exact rows knows of them.
@@ -40,12 +43,20 @@ type exactJob struct {
 }
 
 // rowsCut is how exact rows are cut in a layer.
-type rowsCut struct{ tokens, blocks, ranges, per int }
+type rowsCut struct {
+	tokens, blocks int // tokens in a block
+	ranges, per    int // entries in a range
+	heads          int // KV heads in a unit
+}
 
 func cutRows(n, entries int, l *layer) rowsCut {
-	c := rowsCut{tokens: max(1, exactRows/l.group)}
+	c := rowsCut{tokens: max(1, exactRows/l.group), heads: 1}
 	c.blocks = (n + c.tokens - 1) / c.tokens
-	c.ranges = max(1, min(exactUnits/(c.blocks*l.KVHeads), entries/exactRange))
+	most := exactUnits / (c.blocks * l.KVHeads)
+	if n*l.group <= readRows {
+		c.heads, most = l.KVHeads, exactRanges
+	}
+	c.ranges = max(1, min(most, entries/exactRange))
 	c.per = (entries + c.ranges - 1) / c.ranges
 	return c
 }
@@ -172,21 +183,24 @@ func (e *Engine) buildExact(w *worker, l *layer, q *stepSeq, layer int) {
 }
 
 // attendExact takes units until there are none left: the last blocks, which read most, first, and the heads of a range
-// together, which read the same cells.
+// one after another.
 func (e *Engine) attendExact(w *worker, l *layer, a *Attn, q *stepSeq) {
 	j := &q.exact.jobs[a.Layer]
-	units := int32(l.KVHeads * j.blocks * j.ranges)
+	heads := l.KVHeads / j.heads
+	units := int32(heads * j.blocks * j.ranges)
 	for j.next.Load() < units {
 		u := int(j.next.Add(1) - 1)
 		if u >= int(units) {
 			return
 		}
-		h, r, b := u%l.KVHeads, u/l.KVHeads%j.ranges, j.blocks-1-u/l.KVHeads/j.ranges
-		e.attendUnit(w, l, a, q, h, b, r)
+		h, r, b := u%heads*j.heads, u/heads%j.ranges, j.blocks-1-u/heads/j.ranges
+		for i := range j.heads {
+			e.attendUnit(w, l, a, q, h+i, b, r)
+		}
 	}
 }
 
-// attendUnit computes the partials of a block of rows over a range of entries, and the outputs if there are no other
+// attendUnit is a unit, or one head of it: it computes the partials of a block of rows over a range of entries, and the outputs if there are no other
 // ranges, or all of them are done.
 func (e *Engine) attendUnit(w *worker, l *layer, a *Attn, q *stepSeq, h, b, r int) {
 	x, j := &q.exact, &q.exact.jobs[a.Layer]

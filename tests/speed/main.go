@@ -39,6 +39,7 @@ type options struct {
 	Prefill   int      `default:"2048" help:"Tokens of the prompt that is processed with and without the feature; 0 leaves it out."`
 	Fill      int      `default:"4096" help:"Tokens of the text that are processed for a cache; a deeper one repeats them."`
 	GPULayers int      `name:"gpu-layers" default:"0" help:"Layers on a GPU; more than there are is all. The KV cache is in RAM then, and stock is also measured with it on the GPU."`
+	Prompt    bool     `help:"Measure prompts (512 tokens at depths 4096 and 16384) and the verification of 8 drafts (8192 and 32768) instead, which are exact."`
 	Long      bool     `help:"All types, sequences and depths that fit in memory."`
 	Quick     bool     `help:"Tiny, to try the command: the numbers mean nothing."`
 
@@ -99,6 +100,9 @@ func (o *options) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer b.close()
+	if o.Prompt {
+		return b.runPrompts()
+	}
 	return b.run(matrix(o.Types, o.Seqs, o.Depths, o.Long, chosen))
 }
 
