@@ -8,9 +8,9 @@
  * every layer of a decode step:
  *
  *     retro_open, retro_add_layer ..., retro_plan
- *     for each decode of one new token per sequence:
+ *     for each decode of one new token per sequence, or of several that are exact:
  *         retro_seq_next / retro_seq_extend   bring the position -> cell table up to date
- *         retro_seq_window                    how many past tokens to re-embed
+ *         retro_seq_window                    how many past tokens to re-embed, of one new token
  *         retro_step_begin                    the rows of this step
  *         retro_select                        per layer, on each of nth threads; then, when all are back,
  *         retro_attend                        the same
