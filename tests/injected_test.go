@@ -98,6 +98,9 @@ func randomScript(r *rand.Rand, text []bridge.Token, seqs, ops int) script {
 			to := (s + 1) % seqs
 			w.remove(to, w.at[to])
 			w.copy(s, to)
+		case op == 3:
+			n := 2 + r.IntN(7)
+			w.drafts(s, n, r.IntN(n))
 		default:
 			some := slices.DeleteFunc(held(-1), func(x int) bool { return x != s && r.IntN(3) == 0 })
 			w.decode(1+r.IntN(4), some...)

@@ -35,8 +35,8 @@ func TestFailureInsideStep(t *testing.T) {
 								fmt.Sprintf("LLAMA_RETRO_ATTN=budget=16,local=16,min_ctx=0,window=%d,period=%d", window, window))
 							require.FileExists(t, mark, "no call failed")
 							before := 3 + 3*(window-1) // rows
-							require.False(t, same(stock[3:before], got[3:before]), "nothing was sparse before")
-							require.True(t, same(stock[before:], got[before:]))
+							require.Greater(t, worstRow(stock[3:before], got[3:before]), 1e-3, "nothing was sparse before")
+							require.Less(t, worstRow(stock[before:], got[before:]), 1e-4) // the prompts are rounded otherwise
 						})
 					}
 				}

@@ -186,6 +186,7 @@ func startServerOf(t *testing.T, dir string, slots int, args ...string) server {
 type serverFigures struct {
 	Tokens      int     `json:"retro_n"`
 	Sparse      int     `json:"retro_sparse_n"`
+	Exact       int     `json:"retro_exact_n"`
 	Corrections int     `json:"retro_corrections_n"`
 	KVReadShare float64 `json:"retro_kv_read_share"`
 	Exposure    float64 `json:"retro_exposure"`

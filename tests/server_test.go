@@ -46,6 +46,7 @@ func TestServerFigures(t *testing.T) {
 		f := c.Timings.serverFigures
 		require.Equal(t, 23, f.Tokens, "the first of 24 tokens comes with the prompt")
 		require.Equal(t, 23, f.Sparse)
+		require.NotZero(t, f.Exact, "the prompt")
 		require.NotZero(t, f.Corrections)
 		require.Less(t, f.KVReadShare, 0.5)
 		require.Greater(t, f.KVReadShare, 0.05)
@@ -53,12 +54,14 @@ func TestServerFigures(t *testing.T) {
 		require.Greater(t, f.AttentionMS, 0.0)
 		require.Greater(t, f.GBPerSecond, 0.0)
 		sum.Tokens, sum.Sparse, sum.Corrections = sum.Tokens+f.Tokens, sum.Sparse+f.Sparse, sum.Corrections+f.Corrections
+		sum.Exact += f.Exact
 		sum.AttentionMS, read = sum.AttentionMS+f.AttentionMS, read+f.GBPerSecond*f.AttentionMS*1e6
 	}
 	m := metrics(t, url)
 	require.Equal(t, float64(sum.Tokens), m["retro_tokens_total"])
 	require.Equal(t, float64(sum.Sparse), m["retro_sparse_tokens_total"])
 	require.Equal(t, float64(sum.Corrections), m["retro_corrections_total"])
+	require.Equal(t, float64(sum.Exact), m["retro_exact_tokens_total"])
 	require.InEpsilon(t, read, m["retro_kv_read_bytes_total"], 1e-6)
 	require.InEpsilon(t, sum.AttentionMS/1e3, m["retro_attention_seconds_total"], 1e-6)
 	require.InEpsilon(t, m["retro_kv_read_bytes_total"]/m["retro_kv_full_bytes_total"], m["retro_kv_read_share"], 1e-6)
