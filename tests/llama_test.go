@@ -213,7 +213,7 @@ func TestLibraryFailsMidway(t *testing.T) {
 		s := c.script(prose(t, m, 2000))
 		stock := c.stock(t, "RETRO_MODEL", s)
 		j := c.job(t, "RETRO_PATCHED_DIR", "RETRO_MODEL", s)
-		for _, where := range []string{"open", "plan", "seq_window", "step_begin", "select", "attend", "step_end"} {
+		for _, where := range []string{"open", "plan", "step_begin", "select", "attend", "step_end"} {
 			t.Run(c.name+"/"+where, func(t *testing.T) {
 				mark := filepath.Join(t.TempDir(), "mark")
 				got := j.start(t, "LLAMA_RETRO_ATTN="+settled(""), "LLAMA_RETRO_LIB="+stub, "STUB_FAILS="+where, "STUB_MARK="+mark)
