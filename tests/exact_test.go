@@ -90,7 +90,8 @@ func TestExactIsStock(t *testing.T) {
 						require.EqualValues(t, count, st.ExactTokens)
 						e, worst := nmse(t, off, got)
 						t.Logf("window %d: NMSE %.2g, worst token %.2g", window, e, worst)
-						require.Less(t, worst, 1e-4)
+						require.Less(t, e, 1e-4)
+						require.Less(t, worst, 1e-3)
 					}
 					_, st := playRetro(t, m, p, "budget=16,local=16,min_ctx=0,window=4", s)
 					require.EqualValues(t, count, st.ExactTokens)
