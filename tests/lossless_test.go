@@ -155,7 +155,7 @@ func TestLosslessLeavesNothing(t *testing.T) {
 // what they should be in the mean. Tokens of the drafts' own distribution are found out by that.
 func TestLosslessSampling(t *testing.T) {
 	m := model(t, "RETRO_MODEL_F16")
-	text := prose(t, m, 600)
+	text := prose(t, m, 900)
 	full := newContext(t, m, contextParams(1, false))
 	c := newContext(t, m, contextParams(1, false))
 	score := func(draft int) (z float64) {
