@@ -23,6 +23,8 @@ type api struct {
 	modelVocab       func(model uintptr) uintptr
 	modelNCtxTrain   func(model uintptr) int32
 	modelHasEncoder  func(model uintptr) bool
+	modelIsHybrid    func(model uintptr) bool
+	modelIsRecurrent func(model uintptr) bool
 	modelDesc        func(model uintptr, buf *byte, size uint64) int32
 	modelMeta        func(model uintptr, key string, buf *byte, size uint64) int32
 	vocabType        func(vocab uintptr) int32
@@ -110,6 +112,8 @@ func (a *api) llamaSymbols() []symbol {
 		{"llama_model_get_vocab", &a.modelVocab},
 		{"llama_model_n_ctx_train", &a.modelNCtxTrain},
 		{"llama_model_has_encoder", &a.modelHasEncoder},
+		{"llama_model_is_hybrid", &a.modelIsHybrid},
+		{"llama_model_is_recurrent", &a.modelIsRecurrent},
 		{"llama_model_desc", &a.modelDesc},
 		{"llama_model_meta_val_str", &a.modelMeta},
 		{"llama_vocab_type", &a.vocabType},

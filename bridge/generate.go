@@ -84,9 +84,6 @@ func (c *Context) Generate(ctx context.Context, prompt string, opt GenerateOptio
 	if opt.MaxTokens < 0 {
 		return Generation{}, argError("MaxTokens is %d, must be at least 0", opt.MaxTokens)
 	}
-	if opt.Draft < 0 || opt.Draft > maxDraft || opt.DraftMin < 0 || opt.DraftMin > opt.Draft {
-		return Generation{}, argError("DraftMin is %d and Draft is %d, must be 0..%d, and rise", opt.DraftMin, opt.Draft, maxDraft)
-	}
 	last, err := c.SeqPosMax(opt.Seq)
 	if err != nil {
 		return Generation{}, err
@@ -101,12 +98,11 @@ func (c *Context) Generate(ctx context.Context, prompt string, opt GenerateOptio
 	defer runtime.UnlockOSThread()
 	before, retroErr := c.RetroStats()
 	g := &generator{c: c, ctx: ctx, opt: opt, out: out, batch: NewBatch(min(len(tokens), c.batch)), pos: last + 1}
-	if opt.Draft > 0 {
-		if err := c.SetRetroMode(RetroExact); err != nil {
+	if opt.Draft != 0 || opt.DraftMin != 0 {
+		if g.drafter, err = c.newDrafter(opt.DraftMin, opt.Draft); err != nil {
 			return Generation{}, err
 		}
 		defer c.SetRetroMode(RetroSparse)
-		g.drafter = newDrafter(opt.DraftMin, opt.Draft)
 	}
 	err = g.run(tokens)
 	g.account(last+1, len(tokens))
