@@ -62,6 +62,7 @@ func TestFamilies(t *testing.T) {
 				t.Run(fmt.Sprintf("unified %v", unified), func(t *testing.T) { testFamily(t, f, m, path, p) })
 			}
 			t.Run("server", func(t *testing.T) { testFamilySlots(t, path) })
+			t.Run("drafts", func(t *testing.T) { testFamilyDrafts(t, path) })
 		})
 	}
 }
@@ -138,4 +139,26 @@ func testFamilySlots(t *testing.T, path string) {
 	first, second := ask(0, prompt), ask(1, prompt)
 	require.Greater(t, second.Timings.CacheN, 400, "nothing was restored")
 	require.Equal(t, first.Tokens, second.Tokens)
+}
+
+// testFamilyDrafts holds that what is drafted and verified is what is sampled with the same seed if everything is read.
+func testFamilyDrafts(t *testing.T, path string) {
+	r := rand.New(rand.NewPCG(9, 10))
+	var prompt []int
+	for range 300 {
+		prompt = append(prompt, r.IntN(128))
+	}
+	answer := func(args ...string) (c completion) {
+		s := startServer(t, 1, append([]string{"-m", path, "--no-warmup", "-ctk", "f32", "-ctv", "f32"}, args...)...)
+		defer s.kill()
+		require.NoError(t, post(s.url+"/completion", map[string]any{"prompt": prompt, "n_predict": 40, "temperature": 0.5, "seed": 3, "ignore_eos": true, "return_tokens": true}, &c))
+		require.Len(t, c.Tokens, 40)
+		return c
+	}
+	want := answer("--retro-budget", "all", "--retro-window", "1")
+	got := answer("--spec-type", "draft-retro", "--spec-draft-n-min", "5", "--spec-draft-n-max", "5", "--retro-budget", "32", "--retro-min-ctx", "0", "--retro-opts", "local=16")
+	require.Equal(t, want.Tokens, got.Tokens)
+	require.NotZero(t, got.Timings.Sparse)
+	require.Greater(t, got.Timings.Drafted, got.Timings.DraftAccepted, "no draft was refused")
+	t.Logf("%d of %d drafts accepted", got.Timings.DraftAccepted, got.Timings.Drafted)
 }
