@@ -190,3 +190,40 @@ func TestHybridStateContinues(t *testing.T) {
 		}
 	}
 }
+
+// A pass that is aborted at any of its nodes, whatever place in the window it has, is as if it had not been begun: recurrent
+// state goes back by the copy that windows have, and what came since is decoded again.
+func TestHybridAborts(t *testing.T) {
+	for _, f := range hybrids[:2] {
+		m, path, text := openHybrid(t, f)
+		t.Run(f.arch, func(t *testing.T) {
+			w := newWriter(text)
+			for s := range 2 {
+				w.prefill(s, 100+60*s)
+			}
+			w.decode(26, 0, 1)
+			p := contextParams(2, true)
+			p.TypeK, p.TypeV = "f32", "f32"
+			stock := job{Dir: setting(t, "RETRO_STOCK_DIR"), Model: path, Params: &p, Script: w.script}.start(t)
+			for _, window := range []int{4, 8} {
+				ctx := onContext(t, m, p, fmt.Sprintf("window=%d,period=%[1]d,always=1,budget=100000,min_ctx=0", window))
+				aborts, rows := 0, play(t, ctx, w.script[:2])
+				for i, o := range w.script[2:] {
+					if i%10 == 7 || i > 20 { // the first is that of a full window
+						left := 1 + 37*i%150
+						require.NoError(t, ctx.SetAbort(func() bool { left--; return left == 0 }))
+						_, err := script{o}.play(ctx)
+						require.ErrorIs(t, err, bridge.ErrAborted)
+						require.NoError(t, ctx.SetAbort(nil))
+						aborts++
+					}
+					rows = append(rows, play(t, ctx, script{o})...)
+				}
+				e, worst := nmse(t, stock, rows)
+				t.Logf("window %d, %d aborts: NMSE %.2g, worst token %.2g", window, aborts, e, worst)
+				require.Less(t, worst, 1e-4)
+				require.NotZero(t, stats(t, ctx).RewrittenTokens)
+			}
+		})
+	}
+}
