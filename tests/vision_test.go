@@ -2,14 +2,24 @@ package tests
 
 import (
 	"bytes"
+	"encoding/base64"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"retroattn/tests/synth/gguf"
 )
 
 // of testdata/picture.c: 2 times before the state is saved, once alone and once beside a copy after that, and once after it was loaded
@@ -86,4 +96,138 @@ func TestPictures(t *testing.T) {
 		require.Greater(t, d, 1e-4)
 	}
 	require.True(t, same(sparse[1], sparse[4]), "a loaded state")
+}
+
+// visionModel writes what makes embeddings of pictures for a small qwen2vl: one layer with random weights.
+func visionModel(t *testing.T) string {
+	const embd, ff, patch, text = 32, 64, 14, 128
+	g := &maker{File: gguf.New("clip"), random: rand.New(rand.NewPCG(5, 6))}
+	g.Set("has_vision_encoder", true)
+	g.Set("projector_type", "qwen2vl_merger")
+	g.Set("vision.embedding_length", embd)
+	g.Set("vision.attention.head_count", 2)
+	g.Set("vision.attention.layer_norm_epsilon", 1e-6)
+	g.Set("vision.feed_forward_length", ff)
+	g.Set("vision.block_count", 1)
+	g.Set("vision.projection_dim", text)
+	g.Set("vision.image_size", 280)
+	g.Set("vision.patch_size", patch)
+	g.Set("vision.image_mean", []float32{0.5, 0.5, 0.5})
+	g.Set("vision.image_std", []float32{0.3, 0.3, 0.3})
+	linear := func(name string, in, out int) {
+		g.matrix(name+".weight", 1, in, out)
+		g.tensor(name+".bias", 0, 0.3, out)
+	}
+	norm := func(name string) {
+		g.tensor(name+".weight", 1, 0.1, embd)
+		g.tensor(name+".bias", 0, 0.3, embd)
+	}
+	for _, name := range []string{"v.patch_embd.weight", "v.patch_embd.weight.1"} {
+		g.tensor(name, 0, 1/sqrt(3*patch*patch), patch, patch, 3, embd)
+	}
+	for _, name := range []string{"attn_q", "attn_k", "attn_v", "attn_out"} {
+		linear("v.blk.0."+name, embd, embd)
+	}
+	linear("v.blk.0.ffn_up", embd, ff)
+	linear("v.blk.0.ffn_down", ff, embd)
+	norm("v.blk.0.ln1")
+	norm("v.blk.0.ln2")
+	norm("v.post_ln")
+	linear("mm.0", 4*embd, 4*embd)
+	linear("mm.2", 4*embd, text)
+	return g.write(t, "vision")
+}
+
+// painted is a picture of random stripes, as servers take it.
+func painted(t *testing.T, r *rand.Rand, wide, high int) string {
+	m := image.NewRGBA(image.Rect(0, 0, wide, high))
+	for x := range wide {
+		c := color.RGBA{uint8(r.IntN(256)), uint8(r.IntN(256)), uint8(r.IntN(256)), 255}
+		for y := range high {
+			m.SetRGBA(x, y, c)
+		}
+	}
+	var b bytes.Buffer
+	require.NoError(t, png.Encode(&b, m))
+	return base64.StdEncoding.EncodeToString(b.Bytes())
+}
+
+// pictureAsked are questions with pictures before and in the middle of a text, and one without.
+func pictureAsked(t *testing.T) (deck []*asked) {
+	r := rand.New(rand.NewPCG(7, 8))
+	words := func(n int) string {
+		var b strings.Builder
+		for range n {
+			fmt.Fprintf(&b, "w%d ", 5+r.IntN(smallVocab-5))
+		}
+		return b.String()
+	}
+	for i := range 5 {
+		text, pictures := words(150), []string{}
+		for range i % 3 {
+			text += "<__media__>" + words(20+r.IntN(40))
+			pictures = append(pictures, painted(t, r, 28*(4+r.IntN(6)), 28*(4+r.IntN(6))))
+		}
+		prompt := any(text)
+		if len(pictures) > 0 {
+			prompt = map[string]any{"prompt_string": text, "multimodal_data": pictures}
+		}
+		deck = append(deck, &asked{predict: 16, more: map[string]any{"prompt": prompt}})
+	}
+	return deck
+}
+
+// The slots of a server are asked of pictures at the same time: with everything read each answer is as stock's, to the question
+// alone, and with little read all tokens of all answers are sparse.
+func TestServerSeesPictures(t *testing.T) {
+	t.Setenv("LLAMA_MEDIA_MARKER", "<__media__>")
+	args := []string{"-m", smallModel(t, architecture{name: "qwen2vl", bias: true, mrope: true, words: true}), "--mmproj", visionModel(t)}
+	deck := pictureAsked(t)
+	stock := startServerOf(t, setting(t, "RETRO_STOCK_DIR"), 1, args...)
+	for _, q := range deck {
+		var err error
+		q.alone, err = q.ask(t.Context(), stock.url, 0)
+		require.NoError(t, err)
+		require.Equal(t, "limit", q.alone.end, q.alone.message)
+	}
+	require.NoError(t, stock.kill())
+	d, err := differs(deck[1].alone, deck[2].alone)
+	require.True(t, err != nil || d.worst > loadBounds.step, "%+v", d)
+
+	ask := func(t *testing.T, options string) (replies []reply) {
+		server := startServer(t, 3, append([]string{"--retro-attn", "--retro-opts", options}, args...)...)
+		replies = make([]reply, len(deck))
+		var all sync.WaitGroup
+		for i, q := range deck {
+			all.Go(func() {
+				var err error
+				if replies[i], err = q.ask(t.Context(), server.url, 0); err != nil {
+					replies[i].end = err.Error()
+				}
+			})
+		}
+		all.Wait()
+		for _, r := range replies {
+			require.Equal(t, "limit", r.end, r.message)
+		}
+		return replies
+	}
+	t.Run("exact", func(t *testing.T) {
+		for i, r := range ask(t, exactOptions) {
+			d, err := differs(deck[i].alone, r)
+			require.NoError(t, err)
+			require.Less(t, d.worst, loadBounds.step)
+			require.Less(t, d.sum/float64(d.steps), loadBounds.mean)
+			require.NotZero(t, r.timings.Tokens)
+			require.Zero(t, r.timings.Sparse)
+		}
+	})
+	t.Run("sparse", func(t *testing.T) {
+		for _, r := range ask(t, loadOptions) {
+			require.NotZero(t, r.timings.Tokens)
+			require.Equal(t, r.timings.Tokens, r.timings.Sparse)
+			require.Less(t, r.timings.KVReadShare, 0.9)
+			require.NotZero(t, r.timings.Corrections)
+		}
+	})
 }
