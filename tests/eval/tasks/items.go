@@ -24,7 +24,8 @@ const maxChoices = 26
 //   - GSM8K: {"question", "answer": "... #### 42"}, or a bare number as the answer;
 //   - CommonsenseQA: {"question": {"stem", "choices": [{"label", "text"}]}, "answerKey"}, and the flat form of Hugging Face
 //     {"question", "choices": {"label": [], "text": []}, "answerKey"};
-//   - MMLU: {"question", "choices": [...], "answer": 0 or "A"}, and CSV lines question,A,B,C,D,answer without a heading.
+//   - MMLU: {"question", "choices": [...], "answer": 0 or "A"}, and CSV lines question,A,B,C,D,answer without a heading,
+//     or with one that names the choices choice0, choice1, ...
 //
 // JSON is one object a line or one array. An error names the file, the line and what is missing.
 func ReadItems(path string) ([]Item, error) {

@@ -44,6 +44,8 @@ func TestReadItems(t *testing.T) {
 		{"MMLU text", "a.jsonl", `{"question":"How is it?","choices":["bad","good","fine"],"answer":"fine"}`, []Item{three}},
 		{"MMLU CSV", "a.csv", "Sum?,1,2,3,4,D\n\"Say \"\"x\"\",\nplease\",a,b,c,d,A\n",
 			[]Item{four, {Question: "Say \"x\",\nplease", Choices: []string{"a", "b", "c", "d"}, Answer: "A"}}},
+		{"MMLU CSV with a heading", "a.csv", "question,choice0,choice1,choice2,choice3,answer\nSum?,1,2,3,4,3\n", []Item{four}},
+		{"the same in letters", "a.csv", "Question,A,B,C,D,Answer\nSum?,1,2,3,4,D\n", []Item{four}},
 		{"byte order mark", "a.csv", "\xef\xbb\xbfSum?,1,2,3,4,D\n", []Item{four}},
 	}
 	for _, test := range tests {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -222,16 +223,29 @@ func parseCSV(path string, data []byte) ([]record, error) {
 	}
 }
 
-// named gives the cells of a CSV line the names of the heading; nil without one.
+// choiceColumn is the name of a column with one choice: choice0, option_a, A.
+var choiceColumn = regexp.MustCompile(`^(?:choice|option)?[ _]?(?:[a-z]|[0-9]+)$`)
+
+// named gives the cells of a CSV line the names of the heading, and joins columns with a choice each; nil without one.
 func named(heading, cells []string) map[string]json.RawMessage {
 	if heading == nil {
 		return nil
 	}
 	fields := map[string]json.RawMessage{}
+	var choices []string
 	for i, cell := range cells {
-		if i < len(heading) && cell != "" {
-			fields[strings.ToLower(strings.TrimSpace(heading[i]))], _ = json.Marshal(cell)
+		if i >= len(heading) {
+			break
 		}
+		name := strings.ToLower(strings.TrimSpace(heading[i]))
+		if choiceColumn.MatchString(name) {
+			choices = append(choices, cell)
+		} else if cell != "" {
+			fields[name], _ = json.Marshal(cell)
+		}
+	}
+	if choices != nil {
+		fields["choices"], _ = json.Marshal(choices)
 	}
 	return fields
 }
