@@ -3,7 +3,9 @@ package tests
 import (
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -225,5 +227,62 @@ func TestHybridAborts(t *testing.T) {
 				require.NotZero(t, stats(t, ctx).RewrittenTokens)
 			}
 		})
+	}
+}
+
+// The slots of a server answer at the same time: with everything read as stock answers each question
+// alone, and with little read by sparse tokens only.
+func TestServerOfHybrids(t *testing.T) {
+	f := hybrids[0]
+	program, _ := fixtures(t)
+	model := filepath.Join(t.TempDir(), "words.gguf")
+	run(t, program, f.arch, f.kind, model, "words")
+	args := []string{"-m", model}
+	r := rand.New(rand.NewPCG(9, 10))
+	var deck []*asked
+	for range 6 {
+		q := &asked{predict: 16}
+		for range 100 + r.IntN(100) {
+			q.prompt = append(q.prompt, 3+r.IntN(125))
+		}
+		deck = append(deck, q)
+	}
+	stock := startServerOf(t, setting(t, "RETRO_STOCK_DIR"), 1, args...)
+	for _, q := range deck {
+		var err error
+		q.alone, err = q.ask(t.Context(), stock.url, 0)
+		require.NoError(t, err)
+		require.Equal(t, "limit", q.alone.end, q.alone.message)
+	}
+	require.NoError(t, stock.kill())
+
+	for _, options := range []string{"budget=100000,min_ctx=0,always=1,window=4", "budget=32,local=16,min_ctx=0,window=4"} {
+		exact := strings.HasPrefix(options, "budget=100000")
+		server := startServer(t, 3, append([]string{"--retro-attn", "--retro-opts", options}, args...)...)
+		replies := make([]reply, len(deck))
+		var all sync.WaitGroup
+		for i, q := range deck {
+			all.Go(func() {
+				var err error
+				if replies[i], err = q.ask(t.Context(), server.url, 0); err != nil {
+					replies[i].end = err.Error()
+				}
+			})
+		}
+		all.Wait()
+		for i, r := range replies {
+			require.Equal(t, "limit", r.end, r.message)
+			require.NotZero(t, r.timings.Tokens)
+			if !exact {
+				require.Equal(t, r.timings.Tokens, r.timings.Sparse)
+				require.NotZero(t, r.timings.Corrections)
+				continue
+			}
+			d, err := differs(deck[i].alone, r)
+			require.NoError(t, err)
+			require.Less(t, d.worst, loadBounds.step)
+			require.Zero(t, r.timings.Sparse)
+		}
+		require.NoError(t, server.kill())
 	}
 }

@@ -4,6 +4,7 @@
 //   archs NAME dense|moe|full FILE writes the model, or says why it cannot be made; full: experts, and without the
 //                                  indexer that tells others of the architecture what to attend to
 //   archs NAME heads FILE          one with 256 heads of queries for one of keys
+//   ... words                      with a vocabulary
 //
 // It is compiled with upstream's file, which has the fixtures, and changes what they say before a model is made: more
 // layers, norms around one, so that attention is neither flat nor without weight, and what is missing for some.
@@ -115,12 +116,39 @@ static void add_heads(gguf_context * ctx, const std::string & name) {
     }
 }
 
-static int make(const llm_arch arch, const std::string & kind, const char * path) {
+// a vocabulary of words, which programs need
+static void add_words(gguf_context * ctx) {
+    std::vector<std::string> words = { "<unk>", "<s>", "</s>" };
+    while (words.size() < 128) {
+        words.push_back("w" + std::to_string(words.size()) + " ");
+    }
+    std::vector<const char *> tokens;
+    for (const auto & word : words) {
+        tokens.push_back(word.c_str());
+    }
+    std::vector<int32_t> types(words.size(), 4); // as users define them: found in a text as they are
+    types[0] = 2;
+    types[1] = types[2] = 3;
+
+    const std::vector<float> scores(words.size(), 0.0f);
+
+    gguf_set_val_str (ctx, "tokenizer.ggml.model", "llama");
+    gguf_set_arr_str (ctx, "tokenizer.ggml.tokens",     tokens.data(), tokens.size());
+    gguf_set_arr_data(ctx, "tokenizer.ggml.scores",     GGUF_TYPE_FLOAT32, scores.data(), scores.size());
+    gguf_set_arr_data(ctx, "tokenizer.ggml.token_type", GGUF_TYPE_INT32,   types.data(),  types.size());
+    gguf_set_val_u32 (ctx, "tokenizer.ggml.bos_token_id", 1);
+    gguf_set_val_u32 (ctx, "tokenizer.ggml.eos_token_id", 2);
+}
+
+static int make(const llm_arch arch, const std::string & kind, const char * path, const bool words) {
     gguf_context_ptr metadata = get_gguf_ctx(arch, kind == "moe" || kind == "full");
     if (kind == "heads") {
         add_heads(metadata.get(), llm_arch_name(arch));
     } else {
         amend(metadata.get(), arch);
+    }
+    if (words) {
+        add_words(metadata.get());
     }
     if (kind == "full") {
         gguf_set_val_u32(metadata.get(), (llm_arch_name(arch) + std::string(".attention.indexer.top_k")).c_str(), 0);
@@ -153,8 +181,8 @@ int main(int argc, char ** argv) {
         }
     }, nullptr);
 
-    if (argc == 4) {
-        return make(llm_arch_from_string(argv[1]), argv[2], argv[3]);
+    if (argc >= 4) {
+        return make(llm_arch_from_string(argv[1]), argv[2], argv[3], argc > 4);
     }
     for (const llm_arch & arch : llm_arch_all()) {
         if (arch == LLM_ARCH_UNKNOWN) {
