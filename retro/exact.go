@@ -21,7 +21,7 @@ const (
 	exactRange  = 128 // entries, at least, in a range
 	exactRanges = 64  // at most, of rows that are read with all heads
 	readRows    = 64  // query rows for which that is so
-	fewRows     = 8   // query rows for which a tile of keys is not worth converting
+	fewRows     = 24  // query rows for which a tile of keys is not worth converting
 )
 
 // exactSeq is what the step of a sequence with exact rows knows of them.
@@ -295,6 +295,23 @@ func (w *worker) addFew(l *layer, keys, values *kernels.Cache, cells []int32, m,
 			}
 			m[r], d[r] = top, d[r]+sum
 		}
-		kernels.Acc(acc, l.DV, w.logits, blockCols, rows, values, part)
+		w.accFew(l, values, part, at, acc, rows)
+	}
+}
+
+// accFew adds the values of cells, the first of which is number at of the list. What a row does not see is left out, not
+// weighed with 0, which would not hide what is not finite.
+func (w *worker) accFew(l *layer, values *kernels.Cache, cells []int32, at int, acc []float32, rows int) {
+	upto := w.exact.upto
+	for i, r := 0, 0; i < len(cells); {
+		for r < rows && int(upto[r]) <= at+i {
+			r++
+		}
+		if r == rows {
+			return
+		}
+		n := min(len(cells), int(upto[r])-at) - i // which all rows from r on see
+		kernels.Acc(acc[r*l.DV:], l.DV, w.logits[r*blockCols+i:], blockCols, rows-r, values, cells[i:i+n])
+		i += n
 	}
 }

@@ -131,6 +131,25 @@ func TestExactStepFails(t *testing.T) {
 	h.decode([]int32{0}, checkUnion(h))
 }
 
+// What is not finite in a later row's values is not seen by the rows before it.
+func TestExactRowsSeeNothingLater(t *testing.T) {
+	for _, n := range []int{3, 8, 40} {
+		h := newHost(t, plainShape, testOptions(), 1, 5)
+		h.prefill(0, 300)
+		rows := h.exactRows(0, n)
+		for l := range plainShape.layers {
+			row := plainShape.kv * plainShape.vRow()
+			last := h.v[l][int(rows[n-1].Cell)*row:][:row]
+			for i := range last {
+				last[i] = 0xff // NaN
+			}
+		}
+		h.compute(rows, func(layer int, rows []Row, out []float32) {
+			h.checkExact(layer, rows[:n-1], out)
+		})
+	}
+}
+
 // Steps of the same size use the room of those before.
 func TestExactStepsDoNotAllocate(t *testing.T) {
 	h := newHost(t, plainShape, testOptions(), 1, 5)

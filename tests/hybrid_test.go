@@ -140,12 +140,15 @@ func TestEveryCallFailsOfHybrids(t *testing.T) {
 				w.decode(3, 0, 1, 2)
 				j := job{Dir: dir, Model: path, Seqs: 3, Unified: unified, Script: w.script}
 				stock := j.start(t)
-				j.Retro, j.Faults = lib, "budget=100000,min_ctx=0,"+options
+				all := "budget=100000,min_ctx=0," + options
+				rounding := worstRow(stock, j.start(t, "LLAMA_RETRO_ATTN="+all)) // of prompts and tokens, where no call fails
+				require.Less(t, rounding, 1e-3)
+				j.Retro, j.Faults = lib, all
 				out, msg := j.process(t, "OMP_WAIT_POLICY=passive")
 				failed, wrong := map[string]int{}, map[string][]string{}
 				for n, m := range faultLine.FindAllStringSubmatch(msg, -1) {
 					failed[m[1]]++
-					if off := worstRow(stock, readRows(t, out, len(stock), 128)); !(off < 1e-4) {
+					if off := worstRow(stock, readRows(t, out, len(stock), 128)); !(off < 1e-4+2*rounding) {
 						wrong[m[1]] = append(wrong[m[1]], fmt.Sprintf("call %d: NMSE %.2g", n+1, off))
 					}
 				}
