@@ -58,6 +58,15 @@ func TestServerLossless(t *testing.T) {
 			t.Logf("%d of %d drafts accepted; %s", got.Timings.DraftAccepted, got.Timings.Drafted, got.Retro.Summary)
 		})
 	}
+	t.Run("longer than the batch", func(t *testing.T) {
+		args := append([]string{"-b", "32", "-ub", "16", "-kvu"}, losslessly...)
+		server := startServer(t, slots, append(args, "--spec-draft-n-min", "64", "--spec-draft-n-max", "64")...)
+		defer server.kill()
+		for i, got := range all(server) {
+			require.Equal(t, want[i].Content, got.Content)
+			require.NotZero(t, got.Timings.DraftAccepted)
+		}
+	})
 	t.Run("none where none pays", func(t *testing.T) {
 		out, err := program(t, nil, "llama-cli", "-p", "Tell me a story.", "-n", "60", "--temp", "0", "-c", "1024", "-st", "--ignore-eos", "-lv", "3",
 			"--spec-type", "draft-retro")
