@@ -68,7 +68,7 @@ func (e *Engine) Attend(a *Attn, ith, nth int) error {
 			}
 		}
 	}
-	w.spent(ith, start)
+	e.spent(w, ith, start)
 	for k := range e.step.seqs {
 		if q := &e.step.seqs[k]; q.exact.n > 0 {
 			e.attendExact(w, l, a, q)
@@ -107,8 +107,8 @@ func (e *Engine) attendItems(w *worker, l *layer, a *Attn, first, n int) error {
 }
 
 // spent books time on thread 0. That of exact rows is not in it: it is what tokens took that were decoded.
-func (w *worker) spent(ith int, start time.Time) {
-	if ith == 0 {
+func (e *Engine) spent(w *worker, ith int, start time.Time) {
+	if ith == 0 && e.step.decodes {
 		w.stats.AttendNS += uint64(time.Since(start))
 	}
 }

@@ -34,7 +34,7 @@ func (e *Engine) Select(a *Attn, ith, nth int) error {
 			s.work(level)
 		}
 	}
-	w.spent(ith, start)
+	e.spent(w, ith, start)
 	for k := range e.step.seqs {
 		if q := &e.step.seqs[k]; q.exact.n > 0 {
 			e.buildExact(w, l, q, a.Layer)

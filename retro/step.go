@@ -15,6 +15,8 @@ type step struct {
 	number uint64 // of this step; tells a worker's prepared queries from older ones
 	rows   int
 	seqs   []stepSeq
+
+	decodes bool // there are sequences whose rows are not exact
 }
 
 // stepSeq is one sequence in a step. Its virtual rows are past tokens, oldest
@@ -54,7 +56,7 @@ func (e *Engine) StepBegin(rows []Row, threads int) error {
 		return err
 	}
 	e.step.seqs = e.step.seqs[:0]
-	e.step.rows = len(rows)
+	e.step.rows, e.step.decodes = len(rows), false
 	for i := 0; i < len(rows); {
 		n := 1
 		for i+n < len(rows) && rows[i+n].Seq == rows[i].Seq {
@@ -135,6 +137,7 @@ func (e *Engine) beginSeq(rows []Row, first int) error {
 	if slices.ContainsFunc(rows, func(r Row) bool { return r.Exact != 0 }) {
 		return e.beginExact(rows, first, s)
 	}
+	e.step.decodes = true
 	t := len(s.pos)
 	past := len(rows) - 1
 	switch {

@@ -11,6 +11,7 @@ import (
 // Where the library fails in the middle of a graph that embeds a whole window again, the window is decoded anew by stock
 // attention: from then on the logits are those of a context that never had the feature, in every layer's K and V.
 func TestFailureInsideStep(t *testing.T) {
+	const prompts = 3 // each of them a step
 	lib := faulty(t)
 	for _, a := range caches {
 		_, text := random(t, a)
@@ -26,9 +27,9 @@ func TestFailureInsideStep(t *testing.T) {
 				for _, where := range []string{"select", "attend", "step_begin", "step_end"} {
 					for _, layer := range []int{0, a.fullLayers() - 1} {
 						t.Run(fmt.Sprintf("%s/unified %v/window %d/%s %d", a.name, unified, window, where, layer), func(t *testing.T) {
-							call := window // of one for each step, the one whose window is full
+							call := prompts + window // of one for each step, the one whose window is full
 							if where == "select" || where == "attend" {
-								call = ((window-1)*a.fullLayers()+layer)*contextParams(1, false).Threads + 1
+								call = ((prompts+window-1)*a.fullLayers()+layer)*contextParams(1, false).Threads + 1
 							}
 							mark := filepath.Join(t.TempDir(), "mark")
 							got := j.start(t, "LLAMA_RETRO_LIB="+lib, "FAULT_IN=retro_"+where, fmt.Sprintf("FAULT_AT=%d", call), "FAULT_MARK="+mark,
