@@ -101,7 +101,7 @@ func TestThreads(t *testing.T) {
 }
 
 func TestOptionsCheck(t *testing.T) {
-	good := options{Lib: t.TempDir(), Model: "m", Runs: 1, Seconds: 1, Fill: 512, Cache: "c"}
+	good := options{Lib: t.TempDir(), Model: "m", Runs: 1, Seconds: 1, Fill: 512, Draft: 16, Cache: "c"}
 	o := good
 	require.NoError(t, o.check())
 	require.Equal(t, o.Lib, o.Stock, "without a stock build")
