@@ -128,6 +128,9 @@ func (d *drafter) length(room int) int {
 			best = n
 		}
 	}
+	if d.min == 0 && d.rate(best) < 1.1*d.rate(0) { // times are uncertain
+		best = 0
+	}
 	if d.calls++; d.calls >= d.often && d.min == 0 {
 		d.calls = 0
 		if best > 0 {

@@ -212,10 +212,10 @@ func TestLosslessSlidingWindow(t *testing.T) {
 	p := contextParams(1, false)
 	p.SmallSWA, p.UBatch = true, 64
 	full := newContext(t, m, p)
-	want, gaps := exactText(t, full, text[:900], 300)
+	want, gaps := exactText(t, full, text[:900], 160)
 	c := newContext(t, m, p)
-	require.NoError(t, c.EnableRetro(drafted))
-	got := lossless(t, c, text[:900], 300, 40)
+	require.NoError(t, c.EnableRetro(wronglyDrafted))
+	got := lossless(t, c, text[:900], 160, 24)
 	n := requireSameText(t, want, gaps, got.Tokens)
 	t.Logf("%d tokens compared, %d of %d drafts accepted", n, got.Drafts.Accepted, got.Drafts.Tokens)
 	require.Greater(t, got.Drafts.Tokens, got.Drafts.Accepted)
