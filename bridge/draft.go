@@ -55,15 +55,12 @@ type drafter struct {
 // cost is a time in seconds, 0 if it is not known.
 type cost float64
 
-// add brings in a measurement. Other load only ever slows down.
+// add brings in a measurement. Other load only ever slows down, and so does what a first step prepares.
 func (c *cost) add(since time.Time) {
 	t := cost(time.Since(since).Seconds())
-	switch {
-	case *c == 0:
+	if *c == 0 || t < *c {
 		*c = t
-	case t < *c:
-		*c += (t - *c) / 2
-	default:
+	} else {
 		*c += (t - *c) / 10
 	}
 }
