@@ -67,6 +67,9 @@ func open(config *C.struct_retro_config, options C.uintptr_t, out bool) (uint64,
 	if config.struct_size < C.uint32_t(unsafe.Sizeof(*config)) {
 		return 0, argument("retro_open: the struct_size of config is too small")
 	}
+	if config.whole > 1 {
+		return 0, argument(fmt.Sprintf("retro_open: whole is %d, must be 0 or 1", config.whole))
+	}
 	text, err := optionText(options)
 	if err != nil {
 		return 0, err
@@ -77,7 +80,7 @@ func open(config *C.struct_retro_config, options C.uintptr_t, out bool) (uint64,
 	}
 	e, err := retro.Open(retro.Config{
 		Layers: int(config.n_layer), Seqs: int(config.n_seq), Cells: int(config.n_cell),
-		Rows: int(config.n_row), Threads: int(config.n_thread), Whole: config.whole != 0, Room: room,
+		Rows: int(config.n_row), Threads: int(config.n_thread), Whole: config.whole == 1, Room: room,
 	}, opt)
 	if err != nil {
 		return 0, err

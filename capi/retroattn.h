@@ -68,8 +68,8 @@ struct retro_config {
     uint32_t n_cell;      /* KV cells over all streams; 1..2^27               */
     uint32_t n_row;       /* most rows in one step; 1..4096                   */
     uint32_t n_thread;    /* most threads that call retro_attend; 1..1024     */
-    uint32_t whole;       /* not 0: past tokens are embedded again once, all since the last time:
-                           * the model keeps a state that goes back only there */
+    uint32_t whole;       /* 1: past tokens are embedded again once, all since the last time:
+                           * the model keeps a state that goes back only there; else 0 */
 };
 
 /* One attention layer and where its keys and values lie.

@@ -224,6 +224,7 @@ static void garbage(void) {
         uint32_t values[] = { 0, 0xffffffff, 0x7fffffff, 0x80000000 };
         for (int v = 0; v < 4; v++) {
             if (i == 0 && v > 0) continue; /* a larger struct is a newer caller's */
+            if (i == offsetof(struct retro_config, whole)/4 && v == 0) continue;
             bad = config;
             ((uint32_t *) &bad)[i] = values[v];
             CHECK(retro_open(&bad, NULL, &engine, msg, sizeof(msg)) == RETRO_ERR_ARGUMENT && msg[0]);
