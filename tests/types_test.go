@@ -15,7 +15,7 @@ func TestCacheTypes(t *testing.T) {
 	m := model(t, "RETRO_MODEL_F16")
 	text := prose(t, m, 2000)
 	for _, c := range []struct {
-		k, v  string
+		k, v string
 		// NMSE to stock, which rounds queries to the type of K and, for F16, sums values in F16. Prompts are multiplied without
 		// that rounding here; with K and V of 4 bits it turns values over in the next layers (seen: 0.011).
 		bound float64
