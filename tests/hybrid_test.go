@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -251,10 +250,8 @@ func TestServerOfHybrids(t *testing.T) {
 		deck = append(deck, q)
 	}
 	stock := startServerOf(t, setting(t, "RETRO_STOCK_DIR"), 1, args...)
+	answerAlone(t, stock.url, deck)
 	for _, q := range deck {
-		var err error
-		q.alone, err = q.ask(t.Context(), stock.url, 0)
-		require.NoError(t, err)
 		require.Equal(t, "limit", q.alone.end, q.alone.message)
 	}
 	require.NoError(t, stock.kill())
@@ -262,19 +259,7 @@ func TestServerOfHybrids(t *testing.T) {
 	for _, options := range []string{"budget=100000,min_ctx=0,always=1,window=4", "budget=32,local=16,min_ctx=0,window=4"} {
 		exact := strings.HasPrefix(options, "budget=100000")
 		server := startServer(t, 3, append([]string{"--retro-attn", "--retro-opts", options}, args...)...)
-		replies := make([]reply, len(deck))
-		var all sync.WaitGroup
-		for i, q := range deck {
-			all.Go(func() {
-				var err error
-				if replies[i], err = q.ask(t.Context(), server.url, 0); err != nil {
-					replies[i].end = err.Error()
-				}
-			})
-		}
-		all.Wait()
-		for i, r := range replies {
-			require.Equal(t, "limit", r.end, r.message)
+		for i, r := range answerTogether(t, server.url, deck) {
 			require.NotZero(t, r.timings.Tokens)
 			if !exact {
 				require.Equal(t, r.timings.Tokens, r.timings.Sparse)

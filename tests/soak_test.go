@@ -222,6 +222,25 @@ func answerAlone(t *testing.T, url string, deck []*asked) {
 	}
 }
 
+// answerTogether is what each request is answered when all come at once, up to the tokens that it asks for.
+func answerTogether(t *testing.T, url string, deck []*asked) []reply {
+	replies := make([]reply, len(deck))
+	var all sync.WaitGroup
+	for i, q := range deck {
+		all.Go(func() {
+			var err error
+			if replies[i], err = q.ask(t.Context(), url, 0); err != nil {
+				replies[i].end = err.Error()
+			}
+		})
+	}
+	all.Wait()
+	for _, r := range replies {
+		require.Equal(t, "limit", r.end, r.message)
+	}
+	return replies
+}
+
 // fillSlots fills each slot once: the summaries of its pages take memory when there are more pages than ever before, which
 // is no leak.
 func fillSlots(t *testing.T, url string, slots int, end *asked) {

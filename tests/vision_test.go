@@ -14,7 +14,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -196,33 +195,17 @@ func TestServerSeesPictures(t *testing.T) {
 	args := []string{"-m", smallModel(t, architecture{name: "qwen2vl", bias: true, mrope: true, words: true}), "--mmproj", visionModel(t)}
 	deck := pictureAsked(t)
 	stock := startServerOf(t, setting(t, "RETRO_STOCK_DIR"), 1, args...)
+	answerAlone(t, stock.url, deck)
 	for _, q := range deck {
-		var err error
-		q.alone, err = q.ask(t.Context(), stock.url, 0)
-		require.NoError(t, err)
 		require.Equal(t, "limit", q.alone.end, q.alone.message)
 	}
 	require.NoError(t, stock.kill())
 	d, err := differs(deck[1].alone, deck[2].alone)
 	require.True(t, err != nil || d.worst > loadBounds.step, "%+v", d)
 
-	ask := func(t *testing.T, options string) (replies []reply) {
+	ask := func(t *testing.T, options string) []reply {
 		server := startServer(t, 3, append([]string{"--retro-attn", "--retro-opts", options}, args...)...)
-		replies = make([]reply, len(deck))
-		var all sync.WaitGroup
-		for i, q := range deck {
-			all.Go(func() {
-				var err error
-				if replies[i], err = q.ask(t.Context(), server.url, 0); err != nil {
-					replies[i].end = err.Error()
-				}
-			})
-		}
-		all.Wait()
-		for _, r := range replies {
-			require.Equal(t, "limit", r.end, r.message)
-		}
-		return replies
+		return answerTogether(t, server.url, deck)
 	}
 	t.Run("exact", func(t *testing.T) {
 		for i, r := range ask(t, exactOptions) {
