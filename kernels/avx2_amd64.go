@@ -351,11 +351,3 @@ func maxAddSqrtYMM(dst, a, b *float32, n int, beta float32)
 
 //go:noescape
 func aboveYMM(dst *int32, x *float32, n int, t float32, lanes *[256]uint64) int
-
-//go:noescape
-func turnYMM(dst, src *float32, d int)
-
-// mulYMM has rows of b that are panels, and reads them to a multiple of 16 columns.
-//
-//go:noescape
-func mulYMM(c *float32, ldc int, a *float32, lda int, b *float32, m, n, k int, add bool)

@@ -107,11 +107,6 @@ func scanZMM(dst *float32, ldDst int, q *float32, rows, d int, tiles *byte, n in
 //go:noescape
 func aboveZMM(dst *int32, x *float32, n int, t float32) int
 
-// mulZMM has rows of b that are panels, and reads all of them.
-//
-//go:noescape
-func mulZMM(c *float32, ldc int, a *float32, lda int, b *float32, m, n, k int, add bool)
-
 func loadAVX512(dst []float32, ld int, c *Cache, cells []int32) {
 	to, from, n := &dst[0], &cells[0], len(cells)
 	switch c.Type {
@@ -127,37 +122,6 @@ func loadAVX512(dst []float32, ld int, c *Cache, cells []int32) {
 		loadQ4ZMM(to, ld, c.Dim, c.Base, c.Stride, from, n)
 	}
 }
-
-func turnAVX512(dst []float32, c *Cache, cells []int32) {
-	to, from, n := &dst[0], &cells[0], len(cells)
-	switch c.Type {
-	case F32:
-		turnF32ZMM(to, c.Dim, c.Base, c.Stride, from, n)
-	case F16:
-		turnF16ZMM(to, c.Dim, c.Base, c.Stride, from, n)
-	case BF16:
-		turnBF16ZMM(to, c.Dim, c.Base, c.Stride, from, n)
-	case Q8_0:
-		turnQ8ZMM(to, c.Dim, c.Base, c.Stride, from, n)
-	case Q4_0:
-		turnQ4ZMM(to, c.Dim, c.Base, c.Stride, from, n)
-	}
-}
-
-//go:noescape
-func turnF32ZMM(dst *float32, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
-
-//go:noescape
-func turnF16ZMM(dst *float32, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
-
-//go:noescape
-func turnBF16ZMM(dst *float32, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
-
-//go:noescape
-func turnQ8ZMM(dst *float32, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
-
-//go:noescape
-func turnQ4ZMM(dst *float32, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
 
 //go:noescape
 func loadF32ZMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)

@@ -208,24 +208,36 @@ func blockRows() int {
 }
 
 func mul(c []float32, ldc int, a []float32, lda int, b []float32, m, n, k int, add bool) {
-	switch level {
-	case isaAVX512:
-		mulZMM(&c[0], ldc, &a[0], lda, &b[0], m, n, k, add)
-	case isaAVX2:
-		mulYMM(&c[0], ldc, &a[0], lda, &b[0], m, n, k, add)
-	default:
+	if level == isaGeneric {
 		mulGeneric(c, ldc, a, lda, b, m, n, k, add)
+		return
 	}
+	mulASM(mulArgs{&c[0], ldc, &a[0], lda, &b[0], m, n, k, add})
 }
 
 func turn(dst []float32, c *Cache, cells []int32, buf []float32) {
 	switch level {
 	case isaAVX512:
-		turnAVX512(dst, c, cells)
+		turnCells(turnCellsArgs{&dst[0], c.Dim, c.Base, c.Stride, &cells[0], len(cells)}, c.Type)
 	case isaAVX2:
 		loadAVX2(buf, c.Dim, c, cells)
-		turnYMM(&dst[0], &buf[0], c.Dim)
+		turnASM(turnArgs{&dst[0], &buf[0], c.Dim})
 	default:
 		turnGeneric(dst, c, cells, buf)
+	}
+}
+
+func turnCells(a turnCellsArgs, t Type) {
+	switch t {
+	case F32:
+		turnF32ASM(a)
+	case F16:
+		turnF16ASM(a)
+	case BF16:
+		turnBF16ASM(a)
+	case Q8_0:
+		turnQ8ASM(a)
+	case Q4_0:
+		turnQ4ASM(a)
 	}
 }

@@ -138,9 +138,16 @@
 // encodes them, and asmcheck_test.go compares each with what GNU as and objdump say.
 // Tested on an emulator only: prefetch distances are not tuned.
 //
+// # Assembly
+//
+// Kernels are written in asm/FAMILY_ARCH.asm: one source for all levels of an architecture, and for all blocks of rows, in the
+// syntax of Go's assembler with loops, macros and named slots of the frame. go run ./kernels/asm makes of them the *.s files, and
+// asm_ARCH.go, which has for each kernel NAME its declarations and NAMEASM, that calls the best of the level. The package of the
+// generator describes the syntax. A kernel takes one struct, of args.go, by value: the same at all levels.
+//
 // # Adding an instruction set
 //
-// Extend isa.go and the dispatch of its architecture. Kernels that a set lacks call those of the
+// Extend isa.go, the levels of kernels/asm and the dispatch of its architecture. Kernels that a set lacks call those of the
 // next lower one. The tests run every level of the machine against float64 and integer
 // references at every size and between guard pages, so they need no change.
 package kernels

@@ -167,11 +167,3 @@ func maxAddSqrtNEON(dst, a, b *float32, n int, beta float32)
 
 //go:noescape
 func aboveNEON(dst *int32, x *float32, n int, t float32) int
-
-// mulNEON has rows of b that are panels, and reads them to a multiple of 16 columns.
-//
-//go:noescape
-func mulNEON(c *float32, ldc int, a *float32, lda int, b *float32, m, n, k int, add bool)
-
-//go:noescape
-func turnNEON(dst, src *float32, d int)
