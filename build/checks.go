@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
@@ -17,7 +18,7 @@ import (
 
 type testCmd struct {
 	Short bool   `help:"Pass -short to the tests, which leave out the slow ones."`
-	Match string `name:"run" placeholder:"REGEXP" help:"Only the end-to-end tests (tests/ and bridge/) with such a name, as for go test, on the build that is there; what it lacks is built."`
+	Match string `name:"run" placeholder:"REGEXP" help:"Only the end-to-end tests (tests/, tests/lab/ and bridge/) with such a name, as for go test, on the build that is there; what it lacks is built."`
 	Long  bool   `help:"Also build the archive for every processor, and llama.cpp without the feature, and test them: 20 minutes of processor time more; fuzz for an hour; and load llama-server for half an hour."`
 }
 
@@ -106,7 +107,7 @@ func (cmd testCmd) groups() []group {
 		}
 	}
 	return append(append(all, again.arm64()...),
-		group{name: "llama.cpp", run: cmd.integration, must: true}, group{name: "upstream", run: cmd.upstream, must: true})
+		group{name: "llama.cpp", run: cmd.integration, must: true}, group{name: "lab", run: cmd.labTests, must: true}, group{name: "upstream", run: cmd.upstream, must: true})
 }
 
 // arm64 runs the pure Go and assembly packages on an emulated processor with every extension, and on one without the
@@ -143,12 +144,13 @@ func (cmd testCmd) arm64() []group {
 // vet also compiles what macOS runs, but for the library, which needs a C compiler for it.
 func vet(a *app, t *tally) error {
 	darwin := []string{"GOOS=darwin", "GOARCH=arm64", "CGO_ENABLED=0"}
-	return errors.Join(a.vet(nil, "./..."), a.vet(darwin, "./kernels/...", "./retro/...", "./bridge/...", "./build/...", "./tests/..."))
+	return errors.Join(a.vet(".", nil, "./..."), a.vet(labFolder, nil, "./..."), a.vet(labFolder, darwin, "./..."),
+		a.vet(".", darwin, "./kernels/...", "./retro/...", "./bridge/...", "./build/...", "./tests/..."))
 }
 
-func (a *app) vet(env []string, packages ...string) error {
+func (a *app) vet(folder string, env []string, packages ...string) error {
 	var text bytes.Buffer
-	cmd := command(a.ctx, a.root, "go", append([]string{"vet"}, packages...)...)
+	cmd := command(a.ctx, filepath.Join(a.root, folder), "go", append([]string{"vet"}, packages...)...)
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdout, cmd.Stderr = &text, &text
 	if err := cmd.Run(); err != nil {
@@ -197,6 +199,10 @@ func (cmd testCmd) matching(a *app, t *tally) error {
 	if err := cmd.goTest("tests", env, "-count=1", "-timeout", "3h", "-run", cmd.Match, "./tests")(a, t); err != nil {
 		return err
 	}
+	lab := cmd.goTestIn(labFolder, "lab", env, "-count=1", "-timeout", "1h", "-run", cmd.Match, "./...")
+	if err := lab(a, t); err != nil {
+		return err
+	}
 	env = append(env, "CGO_ENABLED=1", "RETRO_STOCK_DIR=")
 	if err := cmd.goTest("bridge", env, "-race", "-count=1", "-timeout", "20m", "-run", cmd.Match, "./bridge")(a, t); err != nil {
 		return err
@@ -204,7 +210,7 @@ func (cmd testCmd) matching(a *app, t *tally) error {
 	n := t.matched(cmd.Match)
 	a.say("--run %s: %d tests match", cmd.Match, n)
 	if n == 0 {
-		return fmt.Errorf("no test of tests/ or bridge/ matches --run %s", cmd.Match)
+		return fmt.Errorf("no test of tests/, tests/lab/ or bridge/ matches --run %s", cmd.Match)
 	}
 	return nil
 }
@@ -256,11 +262,16 @@ func (a *app) testEnvironment() ([]string, error) {
 
 // goTest makes a group of one "go test".
 func (cmd testCmd) goTest(name string, env []string, args ...string) func(*app, *tally) error {
+	return cmd.goTestIn(".", name, env, args...)
+}
+
+// goTestIn is goTest in a folder of the checkout, which may be another module's.
+func (cmd testCmd) goTestIn(folder, name string, env []string, args ...string) func(*app, *tally) error {
 	if cmd.Short {
 		args = append([]string{"-short"}, args...)
 	}
 	return func(a *app, t *tally) error {
-		test := command(a.ctx, a.root, "go", append([]string{"test", "-json"}, args...)...)
+		test := command(a.ctx, filepath.Join(a.root, folder), "go", append([]string{"test", "-json"}, args...)...)
 		test.Env = append(os.Environ(), env...)
 		p := newProgress(a.out, "Running "+name, 0)
 		defer p.end()

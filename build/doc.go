@@ -6,8 +6,7 @@
 // The pins of what is fetched, the cache of what was built, the patch series, the archive, and the report of the tests.
 // Every download is checked against a hash, and every product of the cache has a stamp that says what it was made from.
 //
-// It must not know how attention works: it starts the other programs and tests, and reads what they print. The exception
-// is "bench kernels", which measures packages kernels and retro from within.
+// It must not know how attention works: it starts the other programs and tests, and reads what they print.
 //
 // # Where things are
 //
@@ -20,6 +19,5 @@
 //	dist, dist_llama, licences, archive, install/   the archive
 //	demo, document, answer         the demo
 //	others                         what other programs did to a measurement
-//	eval, bench_decode             programs of tests/ that need a build
-//	bench*, ggml                   the kernels' benchmark
+//	lab                            the laboratory, which measures quality and speed
 package main

@@ -56,8 +56,8 @@ func (cmd testCmd) fuzz(a *app, t *tally) error {
 	cmd.Short = false // the time is what counts
 	for _, target := range targets {
 		// Inputs are made smaller by few tries only: that takes most of a short run's time otherwise.
-		run := cmd.goTest("fuzz "+target.name, nil, "-run", "^$", "-fuzz", "^"+target.name+"$",
-			"-fuzztime", fmt.Sprint(share), "-fuzzminimizetime", "10x", target.folder)
+		run := cmd.goTestIn(target.folder, "fuzz "+target.name, nil, "-run", "^$", "-fuzz", "^"+target.name+"$",
+			"-fuzztime", fmt.Sprint(share), "-fuzzminimizetime", "10x", ".")
 		one := newTally()
 		if err := run(a, one); err != nil || a.ctx.Err() != nil {
 			return err

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/tests/synth/gguf"
+	"retroattn/tests/gguf"
 )
 
 // maker makes a model file.

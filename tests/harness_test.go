@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"retroattn/bridge"
-	"retroattn/tests/eval/teach"
+	"retroattn/tests/divergence"
 )
 
 // A process can hold one llama.cpp. This one holds the patched build; a run of
@@ -459,7 +459,7 @@ func nmse(t *testing.T, want, got [][]float32) (all, worst float64) {
 func kl(want, got [][]float32) float64 {
 	total := 0.0
 	for i := range want {
-		total += teach.KL(want[i], got[i])
+		total += divergence.KL(want[i], got[i])
 	}
 	return total / float64(len(want))
 }

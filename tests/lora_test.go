@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/tests/synth/gguf"
+	"retroattn/tests/gguf"
 )
 
 // adapter writes random low-rank changes to all matrices of every other layer of the default model. They are so large that it

@@ -13,7 +13,7 @@ import (
 func TestModes(t *testing.T) {
 	m := model(t, "RETRO_MODEL_F16")
 	const prompt, steps = 2048, 128
-	k := newTeacher(t, m, source(t, m, prompt+steps+1, "docs/build.md", "README.md"), prompt)
+	k := newComparison(t, m, source(t, m, prompt+steps+1, "docs/build.md", "README.md"), prompt)
 	got := map[string]float64{}
 	stats := map[string]bridge.Stats{}
 	const deferred = "budget=128,window=8,period=8"

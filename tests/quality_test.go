@@ -7,14 +7,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"retroattn/bridge"
-	"retroattn/tests/eval/teach"
+	"retroattn/tests/divergence"
 )
 
-// newTeacher is a model after a prompt of the text, to decode the rest of it under policies, and under full attention before them.
-func newTeacher(t *testing.T, m *bridge.Model, text []bridge.Token, prompt int) *teach.Teacher {
+// newComparison is a model after a prompt of the text, to decode the rest of it under policies, and under full attention before them.
+func newComparison(t *testing.T, m *bridge.Model, text []bridge.Token, prompt int) *divergence.Comparison {
 	t.Helper()
-	k, err := teach.New(t.Context(), m, teach.Params{Threads: 2, Dir: t.TempDir()},
-		[]teach.Stream{{Prompt: text[:prompt], Follow: text[prompt:]}})
+	k, err := divergence.New(t.Context(), m, divergence.Params{Threads: 2, Dir: t.TempDir()},
+		[]divergence.Stream{{Prompt: text[:prompt], Follow: text[prompt:]}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, k.Close()) })
 	_, err = k.Full(t.Context())
@@ -23,7 +23,7 @@ func newTeacher(t *testing.T, m *bridge.Model, text []bridge.Token, prompt int) 
 }
 
 // policy returns the mean KL in nats of a policy, and its counters.
-func policy(t *testing.T, k *teach.Teacher, options string) (float64, bridge.Stats) {
+func policy(t *testing.T, k *divergence.Comparison, options string) (float64, bridge.Stats) {
 	t.Helper()
 	r, err := k.Policy(t.Context(), options)
 	require.NoError(t, err)
@@ -57,7 +57,7 @@ func TestSparseQuality(t *testing.T) {
 		var sum [4]float64
 		for name, files := range texts {
 			t.Run(env+"/"+name, func(t *testing.T) {
-				k := newTeacher(t, m, source(t, m, qualityPrompt+qualitySteps+1, files...), qualityPrompt)
+				k := newComparison(t, m, source(t, m, qualityPrompt+qualitySteps+1, files...), qualityPrompt)
 				for i, p := range policies {
 					d := measure(t, k, p.sel, p.window)
 					sum[i] += d / float64(len(texts))
@@ -82,7 +82,7 @@ func TestSparseQuality(t *testing.T) {
 const qualityPrompt, qualitySteps = 4096, 256
 
 // measure is the KL of a policy, with proof that it was sparse and did correct.
-func measure(t *testing.T, k *teach.Teacher, sel string, window int) float64 {
+func measure(t *testing.T, k *divergence.Comparison, sel string, window int) float64 {
 	d, st := policy(t, k, fmt.Sprintf("budget=256,select=%s,window=%d,period=1", sel, window))
 	t.Logf("%-9s window %d: KL %.4f, %.1f %% of KV read, %d corrections, exposure %.2f", sel, window, d,
 		100*float64(st.KVBytesRead+st.ScanBytes)/float64(st.KVBytesFull), st.CorrectedTokens,

@@ -18,7 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/tests/synth/gguf"
+	"retroattn/tests/gguf"
 )
 
 // of testdata/picture.c: 2 times before the state is saved, once alone and once beside a copy after that, and once after it was loaded

@@ -1,0 +1,125 @@
+package bench
+
+import (
+	"unsafe"
+
+	"retroattn/kernels"
+)
+
+// scanPages is the number of pages whose summaries lie together: those of 8192 tokens.
+const scanPages = 512
+
+// scan measures the scoring of page summaries: of 8 or 16 bits, of means and spreads in 4 bits, or of the tokens in pages by
+// their residual codes.
+func (b *bench) scan(c benchCase) (benchResult, error) {
+	d, rows, t := c.dim, c.rows, b.team[c.threads]
+	size, fill, score := summaries16(c)
+	products := 1.0 // by which a row is multiplied, of each page
+	switch c.packed {
+	case "u8":
+		size, fill, score = summaries8(c)
+	case "u4":
+		size, fill, score = summaries4(c)
+		products = 2
+	case "r1", "r2":
+		size, fill, score = residuals(c)
+		products = 1 + kernels.CodeTokens
+	}
+	set, err := b.planesFor(size, b.setBytes(c.set, c.threads), fill)
+	if err != nil {
+		return benchResult{}, err
+	}
+	out := make([][]float32, t.n)
+	for i := range out {
+		out[i] = make([]float32, outputs(c))
+	}
+	ours := &contender{run: func(first, n int) {
+		t.do(func(ith int) {
+			for u := first; u < first+n; u++ {
+				planes := set.unit(u)
+				for _, p := range planes[len(planes)*ith/t.n : len(planes)*(ith+1)/t.n] {
+					score(out[ith], p)
+				}
+			}
+		})
+	}}
+	read := b.reader(set, t)
+	if err := b.race(set.units(), ours, read); err != nil {
+		return benchResult{}, err
+	}
+	return b.result(c, set, ours, read, products*float64(2*d*rows*scanPages*set.perUnit)), nil
+}
+
+// outputs is how many scores a case has.
+func outputs(c benchCase) int {
+	switch c.packed {
+	case "u4":
+		return 2 * c.rows * scanPages
+	case "r1", "r2":
+		return c.rows * scanPages * kernels.CodeTokens
+	}
+	return c.rows * scanPages
+}
+
+// The functions below return the size of a plane of scanPages pages, what fills one, and what scores its pages.
+
+func summaries16(c benchCase) (size int, fill func(p []byte), score func(out []float32, p []byte)) {
+	d, pages := c.dim, cellList(scanPages)
+	x, q := normals(scanPages*d, 2), normals(c.rows*d, 3)
+	return 2 * len(x), func(p []byte) {
+			kernels.ToF16(unsafe.Slice((*uint16)(unsafe.Pointer(&p[0])), len(x)), x)
+		}, func(out []float32, p []byte) {
+			cache := kernels.Cache{Type: kernels.F16, Dim: d, Base: unsafe.Pointer(&p[0]), Stride: uintptr(2 * d)}
+			kernels.Dot(out, scanPages, q, c.rows, &cache, pages)
+		}
+}
+
+func summaries8(c benchCase) (size int, fill func(p []byte), score func(out []float32, p []byte)) {
+	d, tile := c.dim, kernels.TileBytes(c.dim)
+	x, q := normals(scanPages*d, 2), make([]float32, c.rows*kernels.ScanLen(d))
+	kernels.ScanQueries(q, normals(c.rows*d, 3), c.rows, d)
+	return scanPages / kernels.TilePages * tile, func(p []byte) {
+			for i := range scanPages {
+				kernels.Pack(p[i/kernels.TilePages*tile:], i%kernels.TilePages, x[i*d:(i+1)*d], kernels.Signed)
+			}
+		}, func(out []float32, p []byte) {
+			kernels.Scan(out, scanPages, q, c.rows, d, p, scanPages, kernels.Signed)
+		}
+}
+
+func summaries4(c benchCase) (size int, fill func(p []byte), score func(out []float32, p []byte)) {
+	d := c.dim
+	q := make([]float32, c.rows*kernels.ScanLen4(d))
+	kernels.ScanQueries4(q, normals(c.rows*d, 3), c.rows, d)
+	return scanPages / kernels.TilePages * kernels.TileBytes4(d), func(p []byte) { packPages(p, d) }, func(out []float32, p []byte) {
+		kernels.Scan4(out, out[c.rows*scanPages:], scanPages, q, c.rows, d, p, scanPages)
+	}
+}
+
+// packPages fills tiles of 4-bit summaries.
+func packPages(p []byte, d int) {
+	x, tile := normals(scanPages*d, 2), kernels.TileBytes4(d)
+	sd := make([]float32, d)
+	for i := range scanPages {
+		for c := range sd {
+			sd[c] = 0.5 + float32((c+i)%16)/32
+		}
+		kernels.Pack4(p[i/kernels.TilePages*tile:], i%kernels.TilePages, x[i*d:(i+1)*d], sd)
+	}
+}
+
+// residuals are the summaries and then the codes of every page.
+func residuals(c benchCase) (size int, fill func(p []byte), score func(out []float32, p []byte)) {
+	d, bits, pages := c.dim, int(c.packed[1]-'0'), cellList(scanPages)
+	tiles := scanPages / kernels.TilePages * kernels.TileBytes4(d)
+	q := make([]float32, c.rows*kernels.CodeQueryLen(d))
+	kernels.CodeQueries(q, normals(c.rows*d, 3), c.rows, d)
+	return tiles + scanPages*kernels.CodeBytes(bits, d), func(p []byte) {
+			packPages(p[:tiles], d)
+			for i := range p[tiles:] {
+				p[tiles+i] = byte(i * i >> 3)
+			}
+		}, func(out []float32, p []byte) {
+			kernels.ScoreCodes(out, scanPages*kernels.CodeTokens, q, c.rows, d, bits, p[:tiles], p[tiles:], pages)
+		}
+}

@@ -1,0 +1,125 @@
+package eval
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"slices"
+	"time"
+
+	"retroattn/bridge"
+)
+
+// ask is a question after a prompt and how its answer ends: where the model ends it, where done says so, or after max tokens.
+type ask struct {
+	question []bridge.Token
+	sparse   bool // decode the question token by token under the policy; else at once, as the prompt that it is
+	max      int
+	done     func(text string) bool
+}
+
+// answers are the texts generated for the asks, and how they were made.
+type answers struct {
+	texts  []string
+	tokens []int // decoded under the policy, of each, sparse questions included
+	total  int
+	took   time.Duration
+	stats  bridge.Stats // none of full attention
+}
+
+// reply is an answer in progress.
+type reply struct {
+	ask
+	seq    int
+	tokens []bridge.Token // question and answer
+	n      int            // of them decoded
+	text   []byte
+	over   bool
+}
+
+// ask answers greedily, so that policies differ by their attention only; the i-th question is asked of the i-th prompt, all in
+// one batch. The sequences are then as they were before.
+func (s *stage) ask(ctx context.Context, c *bridge.Context, asks []ask) (a answers, err error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	replies := make([]*reply, len(asks))
+	for i, q := range asks {
+		replies[i] = &reply{ask: q, seq: i, tokens: slices.Clone(q.question)}
+	}
+	a.tokens = make([]int, len(asks))
+	live := slices.Clone(replies)
+	for b := bridge.NewBatch(len(asks)); len(live) > 0; {
+		if err := ctx.Err(); err != nil {
+			return a, err
+		}
+		if err := s.step(c, b, live, &a); err != nil {
+			return a, err
+		}
+		live = slices.DeleteFunc(live, func(r *reply) bool { return r.over })
+	}
+	for _, r := range replies {
+		a.texts = append(a.texts, string(r.text))
+		a.total += a.tokens[r.seq]
+		if err := c.SeqRemove(r.seq, s.prompts[r.seq], -1); err != nil {
+			return a, err
+		}
+	}
+	if a.stats, err = c.RetroStats(); errors.Is(err, bridge.ErrRetroOff) {
+		err = nil
+	}
+	return a, err
+}
+
+// step decodes what is next of each answer, and chooses a token where the question has ended.
+func (s *stage) step(c *bridge.Context, b *bridge.Batch, live []*reply, a *answers) error {
+	b.Clear()
+	prompt := false
+	rows := make([]int, len(live))
+	for i, r := range live {
+		until := r.n + 1
+		if !r.sparse {
+			until = len(r.tokens)
+		}
+		prompt = prompt || until > r.n+1
+		for ; r.n < until; r.n++ {
+			rows[i] = b.Len()
+			b.Add(r.tokens[r.n], s.prompts[r.seq]+r.n, r.seq, r.n+1 == until)
+		}
+	}
+	start := time.Now()
+	if err := c.Decode(b); err != nil {
+		return err
+	}
+	if !prompt {
+		a.took += time.Since(start)
+	}
+	for i, r := range live {
+		if !prompt {
+			a.tokens[r.seq]++
+		}
+		if r.n < len(r.question) {
+			continue
+		}
+		row, err := c.Logits(rows[i])
+		if err == nil {
+			err = r.choose(c.Model(), bridge.Argmax(row))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// choose takes the next token of an answer, or ends it.
+func (r *reply) choose(m *bridge.Model, token bridge.Token) error {
+	if m.IsEOG(token) {
+		r.over = true
+		return nil
+	}
+	piece, err := m.Piece(token)
+	r.tokens = append(r.tokens, token)
+	r.text = append(r.text, piece...)
+	r.over = len(r.tokens)-len(r.question) >= r.max || r.done(string(r.text))
+	return err
+}

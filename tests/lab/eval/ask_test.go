@@ -1,0 +1,86 @@
+package eval
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"retroattn/bridge"
+	"retroattn/tests/lab/eval/report"
+)
+
+// batchLesson yields two records, of which an interrupt may leave one.
+type batchLesson struct{ tried []string }
+
+func (l *batchLesson) parts() []report.Record {
+	return []report.Record{{Test: "ruler", Text: "a", Sample: 1}, {Test: "ruler", Text: "a", Sample: 2}}
+}
+func (l *batchLesson) policies() []policy {
+	return []policy{{"x", "x", "budget=1"}, {"y", "y", "budget=2"}}
+}
+func (l *batchLesson) cost() (prepare, try float64)                         { return 1, 1 }
+func (l *batchLesson) prepare(ctx context.Context) ([]report.Record, error) { return l.try(ctx, full) }
+func (l *batchLesson) try(_ context.Context, p policy) (rs []report.Record, err error) {
+	l.tried = append(l.tried, p.name)
+	for _, r := range l.parts() {
+		r.Policy, r.Options, r.Asked = p.name, p.options, 1
+		rs = append(rs, r)
+	}
+	return rs, nil
+}
+func (l *batchLesson) close() error { return nil }
+
+// A batch of which some records are there is tried again, and only that.
+func TestResumePartOfABatch(t *testing.T) {
+	path := t.TempDir() + "/results.jsonl"
+	fresh := func() *school {
+		s := &school{out: t.Output(), path: path, done: map[string]bool{}}
+		require.NoError(t, s.resume(false))
+		return s
+	}
+	require.NoError(t, fresh().run(t.Context(), []lesson{&batchLesson{}}))
+	whole, err := report.Read(path)
+	require.NoError(t, err)
+	require.Len(t, whole, 6)
+
+	l := &batchLesson{}
+	require.NoError(t, fresh().run(t.Context(), []lesson{l}))
+	require.Empty(t, l.tried)
+
+	s := &school{out: t.Output(), path: t.TempDir() + "/results.jsonl", done: map[string]bool{}}
+	for _, r := range whole[:5] { // all but the last record of y
+		require.NoError(t, report.Append(s.path, r))
+	}
+	require.NoError(t, s.resume(false))
+	require.NoError(t, s.run(t.Context(), []lesson{l}))
+	require.Equal(t, []string{"full", "y"}, l.tried)
+	again, err := report.Read(s.path)
+	require.NoError(t, err)
+	require.Len(t, again, 6)
+}
+
+func TestBatches(t *testing.T) {
+	o := Command{Batch: 4}
+	require.Equal(t, [][2]int{{1, 4}, {5, 4}, {9, 2}}, o.batches(10))
+	require.Empty(t, o.batches(0))
+}
+
+func TestRepeated(t *testing.T) {
+	require.Zero(t, repeated([]bridge.Token{1, 2, 3}))
+	require.Zero(t, repeated([]bridge.Token{1, 2, 3, 4, 5, 6}))
+	require.Equal(t, 3.0/6, repeated([]bridge.Token{1, 2, 3, 1, 2, 3, 1, 2, 3}))
+	require.Equal(t, 4.0/5, repeated([]bridge.Token{7, 7, 7, 7, 7, 7, 7, 7}))
+}
+
+// The texts of a batch may end at different times; what a text is like is told beside full attention's.
+func TestLineFill(t *testing.T) {
+	l := line{tokens: []bridge.Token{1, 2, 9}, kl: []float32{0.1, 0.3, 0.1, 0.3}, nll: 2, same: 3}
+	var r report.Record
+	l.fill(&r, []bridge.Token{1, 2, 3, 4})
+	require.Equal(t, 3, r.Tokens)
+	require.Equal(t, 2, r.Common)
+	require.InDelta(t, 0.2, r.KL, 1e-6)
+	require.InDelta(t, 0.5, r.NLL, 1e-9)
+	require.InDelta(t, 0.75, r.Top1, 1e-9)
+}

@@ -1,0 +1,174 @@
+package eval
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"retroattn/tests/lab/eval/report"
+)
+
+// lesson is something to try policies on. What they share, such as a prompt and what full attention makes of it,
+// is prepared once, and only if there is a policy left to try.
+type lesson interface {
+	// parts are the records that each policy yields, without what it yields.
+	parts() []report.Record
+	policies() []policy
+	// cost is how long preparing and trying a policy take, in any unit that is the same for all lessons.
+	cost() (prepare, try float64)
+	// prepare returns the records of full attention.
+	prepare(ctx context.Context) ([]report.Record, error)
+	try(ctx context.Context, p policy) ([]report.Record, error)
+	close() error
+}
+
+// school works through lessons, keeps what they yield in a file, and tells how far it is.
+type school struct {
+	out     io.Writer
+	path    string          // of results.jsonl
+	done    map[string]bool // keys of the records there are, false of those that failed
+	records []report.Record
+	begun   time.Time
+	total   float64 // cost of all that was to do
+	spent   float64
+}
+
+// add takes in a record, in place of one that failed.
+func (s *school) add(r report.Record) {
+	if _, known := s.done[r.Key()]; known {
+		s.records = slices.DeleteFunc(s.records, func(old report.Record) bool { return old.Key() == r.Key() })
+	}
+	s.records = append(s.records, r)
+	s.done[r.Key()] = r.Error == "" // what failed is tried again
+}
+
+// missing are the policies of a lesson that lack a record.
+func (s *school) missing(l lesson) (ps []policy) {
+	parts := l.parts()
+	for _, p := range l.policies() {
+		if slices.ContainsFunc(parts, func(r report.Record) bool {
+			r.Policy, r.Options = p.name, p.options
+			return !s.done[r.Key()]
+		}) {
+			ps = append(ps, p)
+		}
+	}
+	return ps
+}
+
+// run does the lessons. A policy that this model or cache cannot have becomes a record with an error; other errors end the run.
+func (s *school) run(ctx context.Context, lessons []lesson) error {
+	s.begun, s.total, s.spent = time.Now(), 0, 0
+	for _, l := range lessons {
+		if n := len(s.missing(l)); n > 0 {
+			prepare, try := l.cost()
+			s.total += prepare + float64(n)*try
+		}
+	}
+	for _, l := range lessons {
+		if err := s.lesson(ctx, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *school) lesson(ctx context.Context, l lesson) (err error) {
+	ps := s.missing(l)
+	if len(ps) == 0 {
+		return nil
+	}
+	defer func() {
+		if e := l.close(); err == nil {
+			err = e
+		}
+	}()
+	prepare, try := l.cost()
+	b := l.parts()[0]
+	s.say("%s, %s, %s cache: preparing %d tokens", b.Test, b.Text, b.KV, b.Ctx*max(1, b.Streams))
+	records, err := l.prepare(ctx)
+	if err == nil {
+		err = s.keep(records, prepare)
+	}
+	if err != nil {
+		return err
+	}
+	for _, p := range ps {
+		records, err := l.try(ctx, p)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			r := b
+			r.Policy, r.Family, r.Options, r.Error = p.name, p.family, p.options, err.Error()
+			records = []report.Record{r}
+		}
+		if err := s.keep(records, try); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keep writes records down and shows them.
+func (s *school) keep(records []report.Record, cost float64) error {
+	s.spent += cost
+	for _, r := range records {
+		if s.done[r.Key()] && r.Full() { // full attention's, when a run goes on after an interrupt
+			continue
+		}
+		if err := report.Append(s.path, r); err != nil {
+			return err
+		}
+		s.add(r)
+	}
+	for _, line := range lines(records) {
+		s.say("%s", line)
+	}
+	return nil
+}
+
+func (s *school) say(format string, args ...any) {
+	left := ""
+	if passed := time.Since(s.begun); s.spent > 0 && s.spent < s.total {
+		rest := time.Duration(float64(passed) * (s.total - s.spent) / s.spent)
+		left = fmt.Sprintf(", about %s left", clock(rest))
+	}
+	fmt.Fprintf(s.out, "[%s%s] %s\n", clock(time.Since(s.begun)), left, fmt.Sprintf(format, args...))
+}
+
+func clock(d time.Duration) string {
+	return fmt.Sprintf("%d:%02d", int(d.Minutes()), int(d.Seconds())%60)
+}
+
+// lines say what a policy yielded: the many answers of a task, or texts of a batch, in one line.
+func lines(records []report.Record) (out []string) {
+	asked, right, same := 0, 0, 0
+	kl, nll := 0.0, 0.0
+	for _, r := range records {
+		if r.Error != "" {
+			out = append(out, fmt.Sprintf("%-28s %s", r.Policy, r.Error))
+		}
+		asked, right, same = asked+r.Asked, right+r.Right, same+r.Same
+		kl, nll = kl+r.KL/float64(len(records)), nll+r.NLL/float64(len(records))
+	}
+	if len(records) == 0 || len(out) > 0 {
+		return out
+	}
+	last := records[len(records)-1]
+	line := fmt.Sprintf("%-28s ", last.Policy)
+	switch {
+	case asked > 0:
+		line += fmt.Sprintf("%d of %d right, %d as full attention", right, asked, same)
+	case last.Full():
+		line += fmt.Sprintf("NLL %.3f", nll)
+	default:
+		line += fmt.Sprintf("KL %.4f, %.1f %% of KV read", kl, 100*last.KVShare)
+	}
+	if last.TokS > 0 {
+		line += fmt.Sprintf(", %.1f tokens/s", last.TokS)
+	}
+	return append(out, line)
+}

@@ -1,0 +1,122 @@
+package eval
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// policy is a way to attend. Policies of one family differ in their budget only.
+type policy struct {
+	name, family string
+	options      string // "" is full attention
+}
+
+var full = policy{name: "full", family: "full"}
+
+// family makes a policy for each budget; in the options, $ is the budget and $4 four times as much.
+func family(name, options string, budgets ...int) []policy {
+	var ps []policy
+	for _, b := range budgets {
+		o := strings.ReplaceAll(options, "$4", fmt.Sprint(4*b))
+		ps = append(ps, policy{fmt.Sprintf("%s %d", name, b), name, fmt.Sprintf("budget=%d,", b) + strings.ReplaceAll(o, "$", fmt.Sprint(b))})
+	}
+	return ps
+}
+
+// The options of each family. window=2 is the paper's choice.
+const (
+	questOptions     = "select=minmax,window=1"
+	pageOptions      = "select=pages,window=1"
+	plainOptions     = "window=1"
+	correctOptions   = "window=2,period=1"
+	deferredOptions  = "window=8,period=8"
+	budgetedOptions  = deferredOptions + ",correct_budget=$4"
+	streamingOptions = "select=streaming,window=1"
+	oracleOptions    = "select=oracle,window=1"
+)
+
+// matrix is what is tried after a long prompt. The middle budget is the one at which everything is compared;
+// families that are candidates for the default get a curve over all budgets.
+func matrix(budgets []int) []policy {
+	middle := budgets[len(budgets)/3:][:1]
+	most := budgets[:min(len(budgets), 3)]
+	few := most[len(most)/3:]
+	half := make([]int, len(most))
+	for i, b := range most {
+		half[i] = b / 2
+	}
+	var ps []policy
+	add := func(name, options string, budgets ...int) { ps = append(ps, family(name, options, budgets...)...) }
+	add("tokens w1", plainOptions, budgets...)
+	add("tokens w2", correctOptions, budgets...)
+	add("tokens w8c8", deferredOptions, few...)
+	add("tokens w8c8 correct 4x", budgetedOptions, most...)
+	add("1 bit w1", "code_bits=1,window=1", few...)
+	add("4 candidates w1", "candidates=4,window=1", middle...)
+	add("pages w1", pageOptions, few...)
+	add("minmax w1 (Quest)", questOptions, most...)
+	add("minmax w2 (paper)", "select=minmax,window=2,period=1", middle...)
+	add("streaming", streamingOptions, middle...)
+	add("oracle w1", oracleOptions, few...)
+	add("page 8 w1", "select=pages,page=8,window=1", append(half[len(half)/3:], most[len(most)-1])...)
+	add("page 8 w2", "select=pages,page=8,window=2,period=1", middle...)
+	add("page 32 w1", "select=pages,page=32,window=1", middle...)
+	add("2 dense layers w1", "layer_budget=0-1:all,window=1", middle...)
+	return ps
+}
+
+// main policies are tried where every run is long: after short prompts, on other cache types, on tasks.
+func mainPolicies(budget int) []policy {
+	var ps []policy
+	for _, f := range [][2]string{
+		{"tokens w1", plainOptions}, {"tokens w2", correctOptions}, {"tokens w8c8 correct 4x", budgetedOptions},
+		{"pages w1", pageOptions}, {"minmax w1 (Quest)", questOptions},
+		{"streaming", streamingOptions},
+	} {
+		ps = append(ps, family(f[0], f[1], budget)...)
+	}
+	return ps
+}
+
+// cachePolicies are for other types of the KV cache.
+func cachePolicies(budget int) []policy {
+	return slices.Concat(family("tokens w1", plainOptions, budget), family("tokens w2", correctOptions, budget),
+		family("minmax w1 (Quest)", questOptions, budget))
+}
+
+// rulerBudgets are those of RULER and of free running, of whatever length.
+var rulerBudgets = []int{1024, 512}
+
+func rulerPolicies() (ps []policy) {
+	for _, f := range [][2]string{{"tokens w1", plainOptions}, {"minmax w1 (Quest)", questOptions}, {"pages w1", pageOptions}} {
+		ps = append(ps, family(f[0], f[1], rulerBudgets...)...)
+	}
+	return ps
+}
+
+func freePolicies() []policy {
+	return slices.Concat(family("tokens w1", plainOptions, rulerBudgets...), family("minmax w1 (Quest)", questOptions, 512),
+		family("pages w1", pageOptions, 512), family("tokens w4", "window=4,period=1", 512))
+}
+
+// paper is the set-up of RetroAttention's tables (arXiv 2508.09001, section 4): a budget of 0.15 of the context,
+// window 2, pages of 16, the first two layers dense, page bounds in 16 bits, no local window beyond the last page;
+// and beside it our selection with as many bytes: its codes take a little more than Quest's bounds. StreamingLLM knows no share
+// of the context, so it gets the tokens whose bytes Quest reads in a context of about so many.
+func paper(context int) []policy {
+	const (
+		same  = "layer_budget=0-1:all,"
+		quest = "budget=0.15,select=minmax,summary_bits=16,groups=0,local=16," + same
+		ours  = "budget=0.14,local=16," + same
+	)
+	local := min(max(context/5/16*16, 16), 4096)
+	return []policy{
+		{"quest", "quest", quest + "window=1"},
+		{"quest+retro", "quest+retro", quest + "window=2,period=1"},
+		{"tokens w1", "tokens w1", ours + "window=1"},
+		{"tokens w2", "tokens w2", ours + "window=2,period=1"},
+		{"tokens w8c8", "tokens w8c8", ours + "window=8,period=8"},
+		{"streaming", "streaming", fmt.Sprintf("budget=0.15,%sselect=streaming,local=%d,window=1", same, local)},
+	}
+}

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"retroattn/tests/lab/bench"
+	"retroattn/tests/lab/eval"
+	"retroattn/tests/lab/speed"
+	"retroattn/tests/lab/synth"
+)
+
+var cli struct {
+	Eval    eval.Command        `cmd:"" help:"Measure quality: policies of sparse attention against full attention. An interrupted run goes on where it was."`
+	Decode  speed.Command       `cmd:"" help:"Measure decoding by stock llama.cpp and by this project, in turns."`
+	Kernels bench.Command       `cmd:"" help:"Measure the kernels against what the processor can do, and against ggml."`
+	Synth   synth.Command       `cmd:"" help:"Write a llama model with random weights, for measurements of speed."`
+	Worker  speed.WorkerCommand `cmd:"" hidden:"" help:"One of the two processes of decode."`
+}
+
+func main() {
+	command := kong.Parse(&cli, kong.Name("lab"), kong.UsageOnError(), kong.Vars{"policies": speed.Names()},
+		kong.Description("Measures the quality and the speed of sparse attention."))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// A second one, not of the same key press, ends this at once.
+	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
+	command.BindTo(ctx, (*context.Context)(nil))
+	err := command.Run()
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted")
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", command.Command(), err)
+		os.Exit(1)
+	}
+}
