@@ -5,30 +5,30 @@
 package kernels
 
 //go:noescape
-func mulAVX2(a mulArgs)
+func mulAVX2(a *mulArgs)
 
 //go:noescape
-func turnAVX2(a turnArgs)
+func turnAVX2(a *turnArgs)
 
 //go:noescape
-func mulAVX512(a mulArgs)
+func mulAVX512(a *mulArgs)
 
 //go:noescape
-func turnF32AVX512(a turnCellsArgs)
+func turnF32AVX512(a *turnCellsArgs)
 
 //go:noescape
-func turnF16AVX512(a turnCellsArgs)
+func turnF16AVX512(a *turnCellsArgs)
 
 //go:noescape
-func turnBF16AVX512(a turnCellsArgs)
+func turnBF16AVX512(a *turnCellsArgs)
 
 //go:noescape
-func turnQ8AVX512(a turnCellsArgs)
+func turnQ8AVX512(a *turnCellsArgs)
 
 //go:noescape
-func turnQ4AVX512(a turnCellsArgs)
+func turnQ4AVX512(a *turnCellsArgs)
 
-func mulASM(a mulArgs) {
+func mulASM(a *mulArgs) {
 	if level == isaAVX512 {
 		mulAVX512(a)
 		return
@@ -36,26 +36,26 @@ func mulASM(a mulArgs) {
 	mulAVX2(a)
 }
 
-func turnASM(a turnArgs) {
+func turnASM(a *turnArgs) {
 	turnAVX2(a)
 }
 
-func turnBF16ASM(a turnCellsArgs) {
+func turnBF16ASM(a *turnCellsArgs) {
 	turnBF16AVX512(a)
 }
 
-func turnF16ASM(a turnCellsArgs) {
+func turnF16ASM(a *turnCellsArgs) {
 	turnF16AVX512(a)
 }
 
-func turnF32ASM(a turnCellsArgs) {
+func turnF32ASM(a *turnCellsArgs) {
 	turnF32AVX512(a)
 }
 
-func turnQ4ASM(a turnCellsArgs) {
+func turnQ4ASM(a *turnCellsArgs) {
 	turnQ4AVX512(a)
 }
 
-func turnQ8ASM(a turnCellsArgs) {
+func turnQ8ASM(a *turnCellsArgs) {
 	turnQ8AVX512(a)
 }

@@ -5,35 +5,35 @@
 package kernels
 
 //go:noescape
-func mulNEON(a mulArgs)
+func mulNEON(a *mulArgs)
 
 //go:noescape
-func turnNEON(a turnArgs)
+func turnNEON(a *turnArgs)
 
-func mulASM(a mulArgs) {
+func mulASM(a *mulArgs) {
 	mulNEON(a)
 }
 
-func turnASM(a turnArgs) {
+func turnASM(a *turnArgs) {
 	turnNEON(a)
 }
 
-func turnBF16ASM(a turnCellsArgs) {
+func turnBF16ASM(a *turnCellsArgs) {
 	panic(missing)
 }
 
-func turnF16ASM(a turnCellsArgs) {
+func turnF16ASM(a *turnCellsArgs) {
 	panic(missing)
 }
 
-func turnF32ASM(a turnCellsArgs) {
+func turnF32ASM(a *turnCellsArgs) {
 	panic(missing)
 }
 
-func turnQ4ASM(a turnCellsArgs) {
+func turnQ4ASM(a *turnCellsArgs) {
 	panic(missing)
 }
 
-func turnQ8ASM(a turnCellsArgs) {
+func turnQ8ASM(a *turnCellsArgs) {
 	panic(missing)
 }

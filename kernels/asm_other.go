@@ -4,30 +4,30 @@
 
 package kernels
 
-func mulASM(a mulArgs) {
+func mulASM(a *mulArgs) {
 	panic(missing)
 }
 
-func turnASM(a turnArgs) {
+func turnASM(a *turnArgs) {
 	panic(missing)
 }
 
-func turnBF16ASM(a turnCellsArgs) {
+func turnBF16ASM(a *turnCellsArgs) {
 	panic(missing)
 }
 
-func turnF16ASM(a turnCellsArgs) {
+func turnF16ASM(a *turnCellsArgs) {
 	panic(missing)
 }
 
-func turnF32ASM(a turnCellsArgs) {
+func turnF32ASM(a *turnCellsArgs) {
 	panic(missing)
 }
 
-func turnQ4ASM(a turnCellsArgs) {
+func turnQ4ASM(a *turnCellsArgs) {
 	panic(missing)
 }
 
-func turnQ8ASM(a turnCellsArgs) {
+func turnQ8ASM(a *turnCellsArgs) {
 	panic(missing)
 }

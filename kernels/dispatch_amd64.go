@@ -212,22 +212,22 @@ func mul(c []float32, ldc int, a []float32, lda int, b []float32, m, n, k int, a
 		mulGeneric(c, ldc, a, lda, b, m, n, k, add)
 		return
 	}
-	mulASM(mulArgs{&c[0], ldc, &a[0], lda, &b[0], m, n, k, add})
+	mulASM(&mulArgs{&c[0], ldc, &a[0], lda, &b[0], m, n, k, add})
 }
 
 func turn(dst []float32, c *Cache, cells []int32, buf []float32) {
 	switch level {
 	case isaAVX512:
-		turnCells(turnCellsArgs{&dst[0], c.Dim, c.Base, c.Stride, &cells[0], len(cells)}, c.Type)
+		turnCells(&turnCellsArgs{&dst[0], c.Dim, c.Base, c.Stride, &cells[0], len(cells)}, c.Type)
 	case isaAVX2:
 		loadAVX2(buf, c.Dim, c, cells)
-		turnASM(turnArgs{&dst[0], &buf[0], c.Dim})
+		turnASM(&turnArgs{&dst[0], &buf[0], c.Dim})
 	default:
 		turnGeneric(dst, c, cells, buf)
 	}
 }
 
-func turnCells(a turnCellsArgs, t Type) {
+func turnCells(a *turnCellsArgs, t Type) {
 	switch t {
 	case F32:
 		turnF32ASM(a)

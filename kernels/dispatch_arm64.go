@@ -172,7 +172,7 @@ func mul(c []float32, ldc int, a []float32, lda int, b []float32, m, n, k int, a
 		mulGeneric(c, ldc, a, lda, b, m, n, k, add)
 		return
 	}
-	mulASM(mulArgs{&c[0], ldc, &a[0], lda, &b[0], m, n, k, add})
+	mulASM(&mulArgs{&c[0], ldc, &a[0], lda, &b[0], m, n, k, add})
 }
 
 func turn(dst []float32, c *Cache, cells []int32, buf []float32) {
@@ -181,7 +181,7 @@ func turn(dst []float32, c *Cache, cells []int32, buf []float32) {
 		return
 	}
 	loadNEON(buf, c.Dim, c, cells)
-	turnASM(turnArgs{&dst[0], &buf[0], c.Dim})
+	turnASM(&turnArgs{&dst[0], &buf[0], c.Dim})
 }
 
 func softmaxRows(x []float32, lo, hi []int32, max, sum []float32) {

@@ -4,18 +4,20 @@
 
 #include "textflag.h"
 
-TEXT ·mulAVX2(SB), NOSPLIT, $0-72
-	MOVQ a_c+0(FP), R14
-	MOVQ a_ldc+8(FP), R8
+TEXT ·mulAVX2(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), AX
+	MOVQ 0(AX), R14
+	MOVQ 8(AX), R8
 	SHLQ $2, R8
-	MOVQ a_a+16(FP), R15
-	MOVQ a_lda+24(FP), R9
+	MOVQ 16(AX), R15
+	MOVQ 24(AX), R9
 	SHLQ $2, R9
-	MOVQ a_m+40(FP), R13
+	MOVQ 40(AX), R13
 rows:
 	MOVQ R14, DI
-	MOVQ a_b+32(FP), BX
-	MOVQ a_n+48(FP), R11
+	MOVQ a+0(FP), AX
+	MOVQ 32(AX), BX
+	MOVQ 48(AX), R11
 	MOVQ R13, R12
 	CMPQ R12, $6
 	JLE  columns
@@ -29,12 +31,13 @@ columns:
 	LEAQ (R9)(R9*2), AX
 	LEAQ (SI)(AX*1), R10
 	MOVQ BX, DX
-	MOVQ a_k+56(FP), CX
+	MOVQ a+0(FP), AX
+	MOVQ 56(AX), CX
 rows6:
 	CMPQ R12, $6
 	JLT  rows5
+	CMPB 64(AX), $0
 	MOVQ DI, AX
-	CMPB a_add+64(FP), $0
 	JEQ  zero6
 	CMPQ R11, $8
 	JEQ  readHalf6
@@ -248,8 +251,8 @@ writeHalf6:
 rows5:
 	CMPQ R12, $5
 	JLT  rows4
+	CMPB 64(AX), $0
 	MOVQ DI, AX
-	CMPB a_add+64(FP), $0
 	JEQ  zero5
 	CMPQ R11, $8
 	JEQ  readHalf5
@@ -435,8 +438,8 @@ writeHalf5:
 rows4:
 	CMPQ R12, $4
 	JLT  rows3
+	CMPB 64(AX), $0
 	MOVQ DI, AX
-	CMPB a_add+64(FP), $0
 	JEQ  zero4
 	CMPQ R11, $8
 	JEQ  readHalf4
@@ -594,8 +597,8 @@ writeHalf4:
 rows3:
 	CMPQ R12, $3
 	JLT  rows2
+	CMPB 64(AX), $0
 	MOVQ DI, AX
-	CMPB a_add+64(FP), $0
 	JEQ  zero3
 	CMPQ R11, $8
 	JEQ  readHalf3
@@ -725,8 +728,8 @@ writeHalf3:
 rows2:
 	CMPQ R12, $2
 	JLT  rows1
+	CMPB 64(AX), $0
 	MOVQ DI, AX
-	CMPB a_add+64(FP), $0
 	JEQ  zero2
 	CMPQ R11, $8
 	JEQ  readHalf2
@@ -826,8 +829,8 @@ writeHalf2:
 	ADDQ    R8, AX
 	JMP next
 rows1:
+	CMPB 64(AX), $0
 	MOVQ DI, AX
-	CMPB a_add+64(FP), $0
 	JEQ  zero1
 	CMPQ R11, $8
 	JEQ  readHalf1
@@ -914,10 +917,11 @@ next:
 	VZEROUPPER
 	RET
 
-TEXT ·turnAVX2(SB), NOSPLIT, $0-24
-	MOVQ a_dst+0(FP), DI
-	MOVQ a_src+8(FP), SI
-	MOVQ a_d+16(FP), DX
+TEXT ·turnAVX2(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), AX
+	MOVQ 0(AX), DI
+	MOVQ 8(AX), SI
+	MOVQ 16(AX), DX
 	LEAQ (DX*4), R9
 	LEAQ (R9)(R9*2), R13
 	LEAQ (SI)(R9*4), R10

@@ -5,19 +5,20 @@
 #include "textflag.h"
 #include "neon_arm64.h"
 
-TEXT ·mulNEON(SB), NOSPLIT, $0-72
-	MOVD a_c+0(FP), R20
-	MOVD a_ldc+8(FP), R1
+TEXT ·mulNEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R26
+	MOVD 0(R26), R20
+	MOVD 8(R26), R1
 	LSL  $2, R1
-	MOVD a_a+16(FP), R2
-	MOVD a_lda+24(FP), R3
+	MOVD 16(R26), R2
+	MOVD 24(R26), R3
 	LSL  $2, R3
 	MOVD $128, R5
-	MOVD a_m+40(FP), R6
+	MOVD 40(R26), R6
 rows:
 	MOVD R20, R0
-	MOVD a_b+32(FP), R4
-	MOVD a_n+48(FP), R7
+	MOVD 32(R26), R4
+	MOVD 48(R26), R7
 	MOVD R6, R19
 	CMP  $4, R19
 	BLE  columns
@@ -27,7 +28,7 @@ rows:
 	BLE  columns
 	MOVD $4, R19
 columns:
-	MOVD a_k+56(FP), R8
+	MOVD 56(R26), R8
 	MOVD R4, R9
 	MOVD R2, R10
 	ADD  R3, R10, R11
@@ -49,7 +50,7 @@ columns:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
-	MOVBU a_add+64(FP), R15
+	MOVBU 64(R26), R15
 rows4:
 	CMP $4, R19
 	BLT rows3
@@ -539,11 +540,12 @@ next:
 	BNE  rows
 	RET
 
-TEXT ·turnNEON(SB), NOSPLIT, $0-24
-	MOVD a_dst+0(FP), R0
+TEXT ·turnNEON(SB), NOSPLIT, $0-8
+	MOVD a+0(FP), R26
+	MOVD 0(R26), R0
 	MOVD $128, R1
-	MOVD a_src+8(FP), R2
-	MOVD a_d+16(FP), R11
+	MOVD 8(R26), R2
+	MOVD 16(R26), R11
 	LSL  $2, R11, R3
 	MOVD $4, R4
 group:

@@ -11,7 +11,7 @@ import (
 // expander turns a source into the assembly of one level.
 type expander struct {
 	level    level
-	structs  map[string]*layout
+	structs  map[string]layout
 	macros   map[string]macro
 	scopes   []map[string]any // innermost last
 	data     []string         // outside functions
@@ -261,11 +261,12 @@ func (x *expander) begin(words []string) error {
 	words = append(words, "")
 	x.function = &function{name: words[0], args: words[1], result: words[2]}
 	x.done = append(x.done, x.function)
-	s := x.structs[words[1]]
-	for f, off := range s.fields {
-		x.scopes[0]["a."+f] = slot{"a_" + f, off, "FP"}
+	for field, off := range x.structs[words[1]] {
+		x.scopes[0]["a."+field] = slot{"", off, x.level.args}
 	}
-	x.scopes[0]["ret"] = slot{"ret", s.size, "FP"}
+	x.scopes[0]["args"] = fmt.Sprintf("%s a+0(FP), %s", x.level.move, x.level.args)
+	x.scopes[0]["ret"] = slot{"ret", 8, "FP"}
+	x.emit(x.scopes[0]["args"].(string))
 	return nil
 }
 

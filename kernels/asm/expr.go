@@ -11,14 +11,19 @@ import (
 
 // A value is an int, a string, a slot or a list of values.
 
-// slot is a place on the frame or of an argument, as Go's assembler writes it.
+// slot is a place on the frame or among the arguments, as Go's assembler writes it.
 type slot struct {
-	name string
+	name string // on the frame
 	off  int
-	base string // SP or FP
+	base string // register
 }
 
-func (s slot) String() string { return fmt.Sprintf("%s%+d(%s)", s.name, s.off, s.base) }
+func (s slot) String() string {
+	if s.name == "" {
+		return fmt.Sprintf("%d(%s)", s.off, s.base)
+	}
+	return fmt.Sprintf("%s%+d(%s)", s.name, s.off, s.base)
+}
 
 // evaluate computes an expression in Go's syntax.
 func evaluate(text string, lookup func(name string) (any, bool)) (v any, err error) {

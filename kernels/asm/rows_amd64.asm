@@ -45,8 +45,8 @@
 
 // read and write move R rows of c, of which avx2 has only one vector where the columns end.
 .macro read
-	MOVQ DI, AX
 	.if avx512
+		MOVQ DI, AX
 		.for r in R
 			VMOVUPS.Z (AX), K3, V{2*r}
 			VMOVUPS.Z {W}(AX), K4, V{2*r+1}
@@ -54,6 +54,7 @@
 		.end
 	.else
 		CMPB {a.add}, $0
+		MOVQ DI, AX
 		JEQ  zero{R}
 		CMPQ R11, ${L}
 		JEQ  readHalf{R}
@@ -113,6 +114,7 @@
 	MOVQ {a.m}, R13
 	.if avx512
 		MOVQ  {a.n}, CX
+		MOVBLZX {a.add}, DX
 		MOVL  $-1, AX
 		BZHIL CX, AX, AX
 		KMOVW AX, K1
@@ -120,7 +122,7 @@
 		KMOVW AX, K2
 		KXORW K3, K3, K3
 		KXORW K4, K4, K4
-		CMPB  {a.add}, $0
+		TESTL DX, DX
 		JEQ   rows
 		KMOVW K1, K3
 		KMOVW K2, K4
@@ -128,6 +130,7 @@
 
 rows: // as many as there are sums for, or of the last ones at most about half
 	MOVQ R14, DI
+	{args}
 	MOVQ {a.b}, BX
 	.if avx2
 		MOVQ {a.n}, R11
@@ -149,6 +152,7 @@ columns:
 		LEAQ (SI)(AX*2), R11
 	.end
 	MOVQ BX, DX
+	{args}
 	MOVQ {a.k}, CX
 	.for i in ROWS
 		.set R = ROWS-i
