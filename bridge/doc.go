@@ -28,7 +28,7 @@
 //
 // # Sparse attention
 //
-// [Context.EnableRetro] takes the options as text, [Context.EnableRetroOptions] as the struct of package retro. The counters
+// [Context.EnableRetro] takes the options as text, [Context.EnableRetroOptions] as the struct of package options. The counters
 // belong to a context and begin when it is enabled: [Context.RetroStats] has them all, [Context.RetroFigures] what people
 // want to know, and a [Generation] the same for one request. They can be read at any time between two Decodes, also by
 // the function that Generate streams to. Where several sequences are decoded together, they are of all of them.

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"retroattn/bridge"
-	"retroattn/retro"
+	"retroattn/retro/options"
 )
 
 // The examples below take the folder of llama.cpp and the model from the environment.
@@ -146,7 +146,7 @@ func ExampleContext_EnableRetroOptions() {
 		log.Fatal(err)
 	}
 	defer c.Close()
-	o := retro.DefaultOptions()
+	o := options.Default()
 	o.Window, o.MinCtx = 4, 512
 	switch err := c.EnableRetroOptions(o); {
 	case errors.Is(err, bridge.ErrRetroAbsent):

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"retroattn/retro"
+	"retroattn/retro/options"
 )
 
 func TestStream(t *testing.T) {
@@ -179,7 +179,7 @@ func TestFigures(t *testing.T) {
 func TestRetroOptionsStruct(t *testing.T) {
 	model := patchedModel(t)
 	c := newContext(t, model, ContextParams{Ctx: 1024, FlashAttn: FlashOn})
-	o := retro.DefaultOptions()
+	o := options.Default()
 	o.Budget = -5
 	err := c.EnableRetroOptions(o)
 	require.ErrorIs(t, err, ErrArgument)
@@ -208,8 +208,8 @@ func TestRetroOptionsStruct(t *testing.T) {
 	assert.Equal(t, got.Retro.Tokens+again.Retro.Tokens, live.Tokens)
 
 	require.NoError(t, c.MemoryClear())
-	o = retro.DefaultOptions()
-	o.Planning.Target, o.Window = retro.Speed, 1
+	o = options.Default()
+	o.Planning.Target, o.Window = options.Speed, 1
 	require.NoError(t, c.EnableRetroOptions(o))
 	assert.Contains(t, c.RetroPlan(), "plan: budget")
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/ebitengine/purego"
 
-	"retroattn/retro"
+	"retroattn/retro/options"
 )
 
 // HasRetro says whether libllama carries our patch and libretroattn was found.
@@ -83,10 +83,10 @@ func (c *Context) EnableRetro(options string) error {
 	return errors.New(withDetail("bridge: cannot enable sparse attention", detail))
 }
 
-// EnableRetroOptions is EnableRetro with options as a struct: start from retro.DefaultOptions(). Where
+// EnableRetroOptions is EnableRetro with options as a struct: start from options.Default(). Where
 // Budget, Window or Period stays 0, a plan chooses it: an empty context is timed for some seconds.
 // Invalid options are an ErrArgument that names the option, its value and the range.
-func (c *Context) EnableRetroOptions(o retro.Options) error {
+func (c *Context) EnableRetroOptions(o options.Options) error {
 	if err := o.Validate(); err != nil {
 		return fmt.Errorf("%w: %w", ErrArgument, err)
 	}

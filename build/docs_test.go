@@ -10,7 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"retroattn/retro"
+	"retroattn/retro/options"
 )
 
 // pages are the texts for users, by their path from the root of the checkout.
@@ -108,7 +108,7 @@ func TestFlagsShownExist(t *testing.T) {
 
 // Every option has a row, and every row is one.
 func TestOptionsShown(t *testing.T) {
-	_, err := retro.ParseOptions("no=1")
+	_, err := options.Parse("no=1")
 	_, list, ok := strings.Cut(err.Error(), "options are ")
 	require.True(t, ok)
 	var shown []string

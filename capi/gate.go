@@ -6,7 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"retroattn/retro"
+	"retroattn/retro/failure"
 )
 
 // gate keeps calls on one engine apart that the host must not make at the same time, so that its mistake
@@ -24,7 +24,7 @@ type seat struct {
 	_     [63]byte
 }
 
-var errBusy = fmt.Errorf("%w: retro_select or retro_attend has not returned on another thread", retro.ErrState)
+var errBusy = fmt.Errorf("%w: retro_select or retro_attend has not returned on another thread", failure.State)
 
 // enter lets thread ith into a phase. Calls that are alone do not wait for anybody, so that waiting for them ends.
 func (g *gate) enter(ith uint32) error {
@@ -33,7 +33,7 @@ func (g *gate) enter(ith uint32) error {
 	}
 	for s := &g.seats[ith]; !g.closed.Load(); runtime.Gosched() {
 		if !s.taken.CompareAndSwap(false, true) {
-			return fmt.Errorf("%w: thread %d is in a call already", retro.ErrState, ith)
+			return fmt.Errorf("%w: thread %d is in a call already", failure.State, ith)
 		}
 		if !g.alone.Load() && !g.closed.Load() {
 			return nil

@@ -8,18 +8,18 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/retro"
+	"retroattn/retro/failure"
 )
 
 func TestGate(t *testing.T) {
 	g := gate{seats: make([]seat, 2)}
 	require.NoError(t, g.enter(0))
 	require.NoError(t, g.enter(1))
-	require.ErrorIs(t, g.enter(1), retro.ErrState, "the same thread twice")
-	require.ErrorIs(t, g.enter(2), retro.ErrArgument)
-	require.ErrorIs(t, g.enterAlone(), retro.ErrState)
+	require.ErrorIs(t, g.enter(1), failure.State, "the same thread twice")
+	require.ErrorIs(t, g.enter(2), failure.Argument)
+	require.ErrorIs(t, g.enterAlone(), failure.State)
 	g.leave(0)
-	require.ErrorIs(t, g.enterAlone(), retro.ErrState)
+	require.ErrorIs(t, g.enterAlone(), failure.State)
 	g.leave(1)
 	require.NoError(t, g.enterAlone())
 	g.leaveAlone()

@@ -14,6 +14,7 @@ import (
 	"unsafe"
 
 	"retroattn/retro"
+	"retroattn/retro/failure"
 )
 
 const (
@@ -25,21 +26,21 @@ const (
 var (
 	errHandle   = errors.New("no engine has this handle: it was never opened or is closed")
 	errInternal = errors.New("defect in libretroattn")
-	errForked   = fmt.Errorf("%w: libretroattn was loaded before this process was forked, and its threads were left behind: load it in the child only, or call exec", retro.ErrState)
+	errForked   = fmt.Errorf("%w: libretroattn was loaded before this process was forked, and its threads were left behind: load it in the child only, or call exec", failure.State)
 )
 
-func argument(text string) error { return fmt.Errorf("%w: %s", retro.ErrArgument, text) }
+func argument(text string) error { return fmt.Errorf("%w: %s", failure.Argument, text) }
 
 // status is the code of an error.
 func status(err error) C.int32_t {
 	switch {
 	case err == nil:
 		return C.RETRO_OK
-	case errors.Is(err, retro.ErrArgument):
+	case errors.Is(err, failure.Argument):
 		return C.RETRO_ERR_ARGUMENT
-	case errors.Is(err, retro.ErrState), err == errHandle:
+	case errors.Is(err, failure.State), err == errHandle:
 		return C.RETRO_ERR_STATE
-	case errors.Is(err, retro.ErrUnsupported):
+	case errors.Is(err, failure.Unsupported):
 		return C.RETRO_ERR_UNSUPPORTED
 	}
 	return C.RETRO_ERR_INTERNAL
@@ -75,7 +76,7 @@ func register(e *retro.Engine) (uint64, error) {
 			return uint64(generations[i])<<16 | uint64(i+1), nil
 		}
 	}
-	return 0, fmt.Errorf("%w: %d engines are open already, close one", retro.ErrState, maxEngines)
+	return 0, fmt.Errorf("%w: %d engines are open already, close one", failure.State, maxEngines)
 }
 
 // unregister makes the handle stale at once and returns when nobody is in the engine any more.

@@ -12,6 +12,8 @@ import (
 
 	"retroattn/kernels"
 	"retroattn/retro"
+	"retroattn/retro/options"
+	"retroattn/retro/plan"
 )
 
 const version = "0.1.0"
@@ -28,13 +30,13 @@ func retro_version() *C.char { return versionText }
 func retro_abi_version() C.uint32_t { return C.RETRO_ABI_VERSION }
 
 //export retro_check_options
-func retro_check_options(options, msg C.uintptr_t, cap C.uint32_t) (code C.int32_t) {
+func retro_check_options(opts, msg C.uintptr_t, cap C.uint32_t) (code C.int32_t) {
 	defer rescue(&code, faults(), func(err error) { write(msg, cap, err.Error()) })
-	text, err := optionText(options)
+	text, err := optionText(opts)
 	if forked() {
 		err = errForked
 	} else if err == nil {
-		_, err = retro.ParseOptions(text)
+		_, err = options.Parse(text)
 	}
 	if err != nil {
 		write(msg, cap, err.Error())
@@ -43,9 +45,9 @@ func retro_check_options(options, msg C.uintptr_t, cap C.uint32_t) (code C.int32
 }
 
 //export retro_open
-func retro_open(config, options, engine, msg C.uintptr_t, cap C.uint32_t) (code C.int32_t) {
+func retro_open(config, opts, engine, msg C.uintptr_t, cap C.uint32_t) (code C.int32_t) {
 	defer rescue(&code, faults(), func(err error) { write(msg, cap, err.Error()) })
-	handle, err := open(at[C.struct_retro_config](config), options, engine != 0)
+	handle, err := open(at[C.struct_retro_config](config), opts, engine != 0)
 	if err != nil {
 		write(msg, cap, err.Error())
 		return status(err)
@@ -54,7 +56,7 @@ func retro_open(config, options, engine, msg C.uintptr_t, cap C.uint32_t) (code 
 	return C.RETRO_OK
 }
 
-func open(config *C.struct_retro_config, options C.uintptr_t, out bool) (uint64, error) {
+func open(config *C.struct_retro_config, opts C.uintptr_t, out bool) (uint64, error) {
 	if forked() {
 		return 0, errForked
 	}
@@ -70,11 +72,11 @@ func open(config *C.struct_retro_config, options C.uintptr_t, out bool) (uint64,
 	if config.whole > 1 {
 		return 0, argument(fmt.Sprintf("retro_open: whole is %d, must be 0 or 1", config.whole))
 	}
-	text, err := optionText(options)
+	text, err := optionText(opts)
 	if err != nil {
 		return 0, err
 	}
-	opt, err := retro.ParseOptions(text)
+	opt, err := options.Parse(text)
 	if err != nil {
 		return 0, err
 	}
@@ -135,7 +137,7 @@ func retro_add_layer(engine C.uint64_t, l C.uintptr_t) (code C.int32_t) {
 func retro_plan(engine C.uint64_t, measured, line C.uintptr_t, cap C.uint32_t) C.int32_t {
 	return value(engine, func(e *retro.Engine) (int, error) {
 		passes := at[C.struct_retro_passes](measured)
-		p := retro.Passes{Threads: e.Threads()}
+		p := plan.Passes{Threads: e.Threads()}
 		if passes != nil {
 			if passes.struct_size < C.uint32_t(unsafe.Sizeof(*passes)) || passes.n > 8 || passes.n_thread > retro.MaxThreads {
 				return 0, argument("retro_plan: the struct_size of passes is too small, or more than 8 passes or 1024 threads")

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"syscall"
 
-	"retroattn/retro"
+	"retroattn/retro/failure"
 )
 
 const (
@@ -17,7 +17,7 @@ func room(bytes uint64) error {
 	probe, err := syscall.Mmap(-1, 0, int(bytes+spareBytes), syscall.PROT_NONE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
 	if err != nil {
 		return fmt.Errorf("%d MiB of addresses are %w here (%v): raise the limit of ulimit -v, or choose fewer threads, a smaller window or a smaller context",
-			(bytes+spareBytes)>>20, retro.ErrUnsupported, err)
+			(bytes+spareBytes)>>20, failure.Unsupported, err)
 	}
 	return syscall.Munmap(probe)
 }

@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"retroattn/kernels"
+	"retroattn/retro/failure"
 )
 
 // Attn is one layer's query and output. Row r, head h of Q begins at
@@ -82,10 +83,10 @@ func (e *Engine) attendItems(w *worker, l *layer, a *Attn, first, n int) error {
 	claims := e.jobs[a.Layer].claims[first : first+n]
 	for i := range claims {
 		if claims[i].levels[0].left.Load() != 0 {
-			return statef("layer %d is attended before its selection ended", a.Layer)
+			return failure.Statef("layer %d is attended before its selection ended", a.Layer)
 		}
 		if e.items[first+i].owner.Load() != int32(a.Layer)+1 && !claims[i].merged.Load() {
-			return statef("layer %d is attended, but its selection failed, or came while another layer's attention was not complete", a.Layer)
+			return failure.Statef("layer %d is attended, but its selection failed, or came while another layer's attention was not complete", a.Layer)
 		}
 	}
 	q := &e.step.seqs[first/l.KVHeads]
@@ -115,20 +116,20 @@ func (e *Engine) spent(w *worker, ith int, start time.Time) {
 
 func (e *Engine) checkAttn(a *Attn, ith, nth int) error {
 	if !e.step.open {
-		return statef("attention outside of a step")
+		return failure.Statef("attention outside of a step")
 	}
 	if a.Layer < 0 || a.Layer >= len(e.layers) {
-		return argumentf("layer %d: must be 0..%d", a.Layer, len(e.layers)-1)
+		return failure.Argumentf("layer %d: must be 0..%d", a.Layer, len(e.layers)-1)
 	}
 	if ith < 0 || ith >= nth || nth > e.cfg.Threads {
-		return argumentf("thread %d of %d: at most %d", ith, nth, e.cfg.Threads)
+		return failure.Argumentf("thread %d of %d: at most %d", ith, nth, e.cfg.Threads)
 	}
 	l := &e.layers[a.Layer]
 	if a.Rows != e.step.rows || a.Q == nil {
-		return argumentf("layer %d: %d rows where the step has %d, or no q", a.Layer, a.Rows, e.step.rows)
+		return failure.Argumentf("layer %d: %d rows where the step has %d, or no q", a.Layer, a.Rows, e.step.rows)
 	}
 	if a.QRow > maxStride || a.QHead > maxStride || a.QHead < uint64(l.DK)*4 && l.Heads > 1 {
-		return argumentf("layer %d: strides of q of %d and %d bytes do not fit %d heads", a.Layer, a.QRow, a.QHead, l.Heads)
+		return failure.Argumentf("layer %d: strides of q of %d and %d bytes do not fit %d heads", a.Layer, a.QRow, a.QHead, l.Heads)
 	}
 	return nil
 }
@@ -139,7 +140,7 @@ const maxStride = 1 << 32
 func (e *Engine) checkOut(a *Attn) error {
 	l := &e.layers[a.Layer]
 	if a.Out == nil || a.OutRow < uint64(l.Heads*l.DV)*4 || a.OutRow > maxStride {
-		return argumentf("layer %d: no output, or %d bytes between its rows do not fit %d heads", a.Layer, a.OutRow, l.Heads)
+		return failure.Argumentf("layer %d: no output, or %d bytes between its rows do not fit %d heads", a.Layer, a.OutRow, l.Heads)
 	}
 	return nil
 }

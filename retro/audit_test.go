@@ -9,13 +9,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"retroattn/kernels"
+	"retroattn/retro/options"
 )
 
 // In any n steps each KV head is audited once, whatever n and the heads have in common.
 func TestAuditRotation(t *testing.T) {
 	for _, heads := range []int{1, 2, 3, 4, 7, 90, 96, 1000, 1030} {
 		for _, n := range []int{1, 2, 3, 10, 90, 97, 1000} {
-			e := &Engine{kvHeads: heads, opt: Options{Audit: n}}
+			e := &Engine{kvHeads: heads, opt: options.Options{Audit: n}}
 			e.layoutAudits()
 			for _, from := range []int{0, 1, 3*n + 2} {
 				audits, due := make([]int, heads), 0
@@ -42,7 +43,7 @@ func TestAuditRotation(t *testing.T) {
 // The first few audits are spread over the layers.
 func TestAuditsAreSpread(t *testing.T) {
 	for _, heads := range []int{90, 96, 256, 640} {
-		e := &Engine{kvHeads: heads, opt: Options{Audit: 1000}}
+		e := &Engine{kvHeads: heads, opt: options.Options{Audit: 1000}}
 		e.layoutAudits()
 		eighths, due := [8]int{}, 0
 		for step := uint64(0); due < 16; step++ {
@@ -113,12 +114,12 @@ func TestAuditMeasuresWhatIsKept(t *testing.T) {
 	for trial := range 24 {
 		rng := rand.New(rand.NewPCG(uint64(trial), 31))
 		opt := testOptions()
-		opt.Select = Selector(trial % len(selectorNames))
+		opt.Select = options.Selector(trial % (int(options.Oracle) + 1))
 		opt.Page = []int{8, 16, 32}[rng.IntN(3)]
 		opt.Window = []int{1, 2, 8}[trial%3]
 		opt.Period = 1 + rng.IntN(opt.Window)
 		varySelector(&opt, rng)
-		opt.Budget = Budget(opt.Page * (1 + rng.IntN(5)))
+		opt.Budget = options.Budget(opt.Page * (1 + rng.IntN(5)))
 		varyOptions(&opt, rng)
 		opt.Audit = 1
 		sh := shape{layers: 2, seqs: 2, cells: 4000, kv: 2, heads: 2 * (1 + rng.IntN(4)), dk: 32 * (1 + rng.IntN(2)), dv: 32,
@@ -151,7 +152,7 @@ func TestAuditMeasuresWhatIsKept(t *testing.T) {
 func TestAuditChangesNothing(t *testing.T) {
 	for _, text := range []string{"window=1", "window=4,period=2", "window=4,period=4,correct_budget=160", "select=streaming,window=1",
 		"select=oracle", "groups=1", "page=8,groups=1,select=pages", "budget=0.1,select=minmax"} {
-		o, err := ParseOptions("budget=64,min_ctx=0,local=32," + text)
+		o, err := options.Parse("budget=64,min_ctx=0,local=32," + text)
 		require.NoError(t, err)
 		play := func(audit, threads int) (Stats, map[key][]float32) {
 			o.Audit = audit
@@ -186,7 +187,7 @@ func TestOracleScores(t *testing.T) {
 	for _, tk := range kernels.Types {
 		for _, softCap := range []float32{0, 3} {
 			opt := testOptions()
-			opt.Select, opt.Page, opt.Window, opt.Groups = Oracle, 8, 1, 1
+			opt.Select, opt.Page, opt.Window, opt.Groups = options.Oracle, 8, 1, 1
 			sh := shape{layers: 1, seqs: 1, cells: 2600, heads: 3, kv: 1, dk: 32, dv: 8, tk: tk, tv: kernels.F16, softCap: softCap, rotation: 32}
 			h := newHost(t, sh, opt, 1, 4)
 			h.prefill(0, 2500)
@@ -219,7 +220,7 @@ func TestOracleScores(t *testing.T) {
 // At the same budget the oracle keeps the most.
 func TestOracleKeepsMost(t *testing.T) {
 	kept := func(text string) float64 {
-		o, err := ParseOptions("budget=64,min_ctx=0,local=32,window=1,audit=1," + text)
+		o, err := options.Parse("budget=64,min_ctx=0,local=32,window=1,audit=1," + text)
 		require.NoError(t, err)
 		st := decodeChecked(t, o, plainShape, 600, 12)
 		share, ok := st.MassKept()

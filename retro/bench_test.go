@@ -9,6 +9,7 @@ import (
 	"unsafe"
 
 	"retroattn/kernels"
+	"retroattn/retro/options"
 )
 
 // BenchmarkStep decodes tokens at a depth of 8000 in the shape of
@@ -60,8 +61,8 @@ func smolLM(layers int) shape {
 	return shape{layers: layers, heads: 9, kv: 3, dk: 64, dv: 64, tk: kernels.F16, tv: kernels.F16}
 }
 
-func benchmarkStep(b *testing.B, options string, threads, depth int, sh shape) {
-	opt, err := ParseOptions(options)
+func benchmarkStep(b *testing.B, text string, threads, depth int, sh shape) {
+	opt, err := options.Parse(text)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -124,7 +125,7 @@ func benchmarkStep(b *testing.B, options string, threads, depth int, sh shape) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		var row [maxWindow]Row
+		var row [options.MaxWindow]Row
 		for i := range w + 1 {
 			p := at - int32(w-i)
 			row[i] = Row{Seq: 0, Pos: p, Cell: p}

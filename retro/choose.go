@@ -1,6 +1,9 @@
 package retro
 
-import "retroattn/kernels"
+import (
+	"retroattn/kernels"
+	"retroattn/retro/options"
+)
 
 // choose fills an item once its far tokens are scored: queries, selected entries, and how
 // the work is cut into chunks.
@@ -59,7 +62,7 @@ func (s *selection) take() bool {
 
 // takesAll tells whether the tokens of all far pages are candidates, so that pages need no scores.
 func (s *selection) takesAll() bool {
-	return s.e.opt.Select == Tokens && s.cut.pages == s.q.newest().local-1
+	return s.e.opt.Select == options.Tokens && s.cut.pages == s.q.newest().local-1
 }
 
 // choosePages takes the best far pages, in ascending order.

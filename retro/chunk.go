@@ -2,6 +2,7 @@ package retro
 
 import (
 	"retroattn/kernels"
+	"retroattn/retro/options"
 )
 
 // worker is the scratch of one thread.
@@ -42,7 +43,7 @@ type prepared struct {
 // run is a stretch of the block's tokens, seen by virtual rows r0..r1-1.
 type run struct{ col, n, r0, r1 int }
 
-func (w *worker) allocate(o *Options, most sizes) {
+func (w *worker) allocate(o *options.Options, most sizes) {
 	group, dk, dv := most.group, most.dk, most.dv
 	w.logits = make([]float32, max(fewRows, o.Window*group)*blockCols)
 	w.runs = make([]run, 0, maxRuns)
@@ -55,7 +56,7 @@ func (w *worker) allocate(o *Options, most sizes) {
 		w.scanQ[i] = make([]float32, queries*most.scan)
 		w.dots[i] = make([]float32, queries*chunkPages)
 	}
-	if o.Select == Tokens {
+	if o.Select == options.Tokens {
 		w.codeQ = make([]float32, queries*most.code)
 		w.logit = make([]float32, queries*codePart*kernels.CodeTokens)
 	}
@@ -220,7 +221,7 @@ func (w *worker) flush(c *chunkState) {
 
 // mask counts the tokens of the block that each virtual row reads, and sets the
 // logits of the rows that do not read all of them to -Inf.
-func (w *worker) mask(c *chunkState) (covered [maxWindow]int) {
+func (w *worker) mask(c *chunkState) (covered [options.MaxWindow]int) {
 	for i := range w.runs {
 		for r := w.runs[i].r0; r < w.runs[i].r1; r++ {
 			covered[r] += w.runs[i].n

@@ -9,11 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"retroattn/kernels"
+	"retroattn/retro/options"
 )
 
 // estimates calls f for each step and KV head of a host that decodes some tokens after 3000, with the item while it
 // holds the selection, and the true logits per query head.
-func estimates(t *testing.T, opt Options, sh shape, f func(it *item, logits [][]float64)) {
+func estimates(t *testing.T, opt options.Options, sh shape, f func(it *item, logits [][]float64)) {
 	h := newHost(t, sh, opt, 1, 5)
 	h.prefill(0, 3000)
 	for range 3 {
@@ -83,7 +84,7 @@ func TestEstimates(t *testing.T) {
 func TestAllTokensAreExact(t *testing.T) {
 	for _, bits := range []int{1, 2} {
 		opt := testOptions()
-		opt.CodeBits, opt.Candidates, opt.Window, opt.Period, opt.CorrectBudget = bits, 1, 2, 2, Everything
+		opt.CodeBits, opt.Candidates, opt.Window, opt.Period, opt.CorrectBudget = bits, 1, 2, 2, options.Everything
 		h := newHost(t, plainShape, opt, 2, 5)
 		h.prefill(0, 600)
 		exact := 0
@@ -108,7 +109,7 @@ func TestAllTokensAreExact(t *testing.T) {
 // than pages by their summaries.
 func TestTokensKeepMost(t *testing.T) {
 	kept := func(text string) float64 {
-		o, err := ParseOptions("budget=64,min_ctx=0,local=32,window=1,audit=1," + text)
+		o, err := options.Parse("budget=64,min_ctx=0,local=32,window=1,audit=1," + text)
 		require.NoError(t, err)
 		st := decodeChecked(t, o, plainShape, 600, 12)
 		share, ok := st.MassKept()

@@ -40,7 +40,7 @@
 //
 // # Where things are
 //
-//	options, budget     what a user chooses; what it means for a layer in a step
+//	cut                 what the options mean for a layer in a step
 //	sequence, summary, part   tables of entries, page and group summaries, codes
 //	step                what a step is; windows and their correction
 //	select, score, codes, choose   the first phase, by many threads: see Select
@@ -48,8 +48,10 @@
 //	exact                   rows of prompts and drafts, for which nothing is chosen
 //	audit, stats            what was kept, and what is counted
 //	state, coder        saved and copied sequences
-//	plan, planner, planning, planfile   choosing options by
-//	measure, fit, team, fidelity        the time they take, measured, and what is known of their fidelity
+//	plan, timer, team   the engine's part of choosing options: what it is, and the time that steps take
+//
+// Packages options, plan and failure lie below: what a user can choose, how what was left open is chosen, and the kinds of
+// errors. They know nothing of the engine.
 //
 // # Saved sequences
 //

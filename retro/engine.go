@@ -7,6 +7,8 @@ import (
 	"unsafe"
 
 	"retroattn/kernels"
+	"retroattn/retro/failure"
+	"retroattn/retro/options"
 )
 
 // Limits on what a host may ask for; they bound memory before anything is allocated.
@@ -81,8 +83,8 @@ func (l *layer) values(h int) kernels.Cache {
 // from several goroutines or threads at once.
 type Engine struct {
 	cfg    Config
-	asked  Options // as they came
-	opt    Options // with what was left to a plan
+	asked  options.Options // as they came
+	opt    options.Options // with what was left to a plan
 	layers []layer
 	ready  bool // layers complete, scratch allocated
 
@@ -91,7 +93,7 @@ type Engine struct {
 	codeBlock           int         // bytes of the codes of codePages pages, over all layers
 	kvHeads             int         // KV heads over all layers
 	maxPages            int
-	budgets             []Budget // per layer
+	budgets             []options.Budget // per layer
 
 	step    step
 	jobs    []job
@@ -109,29 +111,29 @@ type Engine struct {
 }
 
 // Open checks the configuration and the options.
-func Open(cfg Config, opt Options) (*Engine, error) {
-	opt.whole = cfg.Whole
+func Open(cfg Config, opt options.Options) (*Engine, error) {
+	opt.Whole = cfg.Whole
 	asked := opt
-	opt = asked.with(fallback)
-	if err := opt.check(); err != nil {
+	opt = asked.With(options.Fallback)
+	if err := opt.Check(); err != nil {
 		return nil, err
 	}
 	for _, c := range []struct {
 		name      string
 		value, hi int
 	}{
-		{"n_layer", cfg.Layers, maxLayers}, {"n_seq", cfg.Seqs, maxSeqs}, {"n_cell", cfg.Cells, MaxCells},
+		{"n_layer", cfg.Layers, options.MaxLayers}, {"n_seq", cfg.Seqs, maxSeqs}, {"n_cell", cfg.Cells, MaxCells},
 		{"n_row", cfg.Rows, MaxRows}, {"n_thread", cfg.Threads, MaxThreads},
 	} {
 		if c.value < 1 || c.value > c.hi {
-			return nil, argumentf("%s=%d: must be 1..%d", c.name, c.value, c.hi)
+			return nil, failure.Argumentf("%s=%d: must be 1..%d", c.name, c.value, c.hi)
 		}
 	}
-	if err := opt.checkLayers(cfg.Layers); err != nil {
+	if err := opt.CheckLayers(cfg.Layers); err != nil {
 		return nil, err
 	}
 	if cfg.Rows < opt.Window {
-		return nil, argumentf("n_row=%d: must be at least the window (%d)", cfg.Rows, opt.Window)
+		return nil, failure.Argumentf("n_row=%d: must be at least the window (%d)", cfg.Rows, opt.Window)
 	}
 	e := &Engine{
 		cfg: cfg, asked: asked, opt: opt,
@@ -140,7 +142,7 @@ func Open(cfg Config, opt Options) (*Engine, error) {
 		maxPages: cfg.Cells/opt.Page + 1,
 		step:     step{seqs: make([]stepSeq, 0, min(cfg.Seqs, cfg.Rows))},
 	}
-	e.budgets = e.layerBudgets()
+	e.budgets = e.opt.LayerBudgets(len(e.layers))
 	return e, nil
 }
 
@@ -148,36 +150,36 @@ func Open(cfg Config, opt Options) (*Engine, error) {
 // below Cells can reach outside K and V.
 func (e *Engine) AddLayer(i int, l Layer) error {
 	if e.ready {
-		return statef("layer %d comes after the first step", i)
+		return failure.Statef("layer %d comes after the first step", i)
 	}
 	if i < 0 || i >= len(e.layers) {
-		return argumentf("layer %d: must be 0..%d", i, len(e.layers)-1)
+		return failure.Argumentf("layer %d: must be 0..%d", i, len(e.layers)-1)
 	}
 	for _, t := range []kernels.Type{l.TypeK, l.TypeV} {
 		if t.RowBytes(32) == 0 {
-			return unsupportedf("layer %d has K or V of %v: supported are f32, f16, bf16, q8_0 and q4_0, set --cache-type-k and --cache-type-v", i, t)
+			return failure.Unsupportedf("layer %d has K or V of %v: supported are f32, f16, bf16, q8_0 and q4_0, set --cache-type-k and --cache-type-v", i, t)
 		}
 	}
 	if l.KVHeads < 1 || l.Heads < l.KVHeads || l.Heads > MaxHeads || l.Heads%l.KVHeads != 0 {
-		return argumentf("layer %d has %d query heads on %d KV heads: must be a multiple, at most %d", i, l.Heads, l.KVHeads, MaxHeads)
+		return failure.Argumentf("layer %d has %d query heads on %d KV heads: must be a multiple, at most %d", i, l.Heads, l.KVHeads, MaxHeads)
 	}
 	for _, d := range []int{l.DK, l.DV} {
 		if d < 8 || d > maxHeadDim || d%8 != 0 {
-			return unsupportedf("layer %d has head size %d: must be a multiple of 8 up to %d", i, d, maxHeadDim)
+			return failure.Unsupportedf("layer %d has head size %d: must be a multiple of 8 up to %d", i, d, maxHeadDim)
 		}
 	}
 	kBytes, vBytes := l.TypeK.RowBytes(l.DK), l.TypeV.RowBytes(l.DV)
 	if kBytes == 0 || vBytes == 0 {
-		return unsupportedf("layer %d has head sizes %d and %d: must be multiples of 32 for %v and %v, use --cache-type-k f16 --cache-type-v f16", i, l.DK, l.DV, l.TypeK, l.TypeV)
+		return failure.Unsupportedf("layer %d has head sizes %d and %d: must be multiples of 32 for %v and %v, use --cache-type-k f16 --cache-type-v f16", i, l.DK, l.DV, l.TypeK, l.TypeV)
 	}
 	if r := l.Rotation; r != 0 && (r < 2 || r&(r-1) != 0 || l.DK%r != 0) {
-		return argumentf("layer %d has keys rotated by %d channels: must be a power of two that divides the head size %d, or 0", i, r, l.DK)
+		return failure.Argumentf("layer %d has keys rotated by %d channels: must be a power of two that divides the head size %d, or 0", i, r, l.DK)
 	}
 	if l.K == nil || l.V == nil {
-		return argumentf("layer %d has no K or V", i)
+		return failure.Argumentf("layer %d has no K or V", i)
 	}
 	if !(l.SoftCap >= 0 && l.SoftCap <= math.MaxFloat32) || len(l.Sinks) != 0 && len(l.Sinks) != l.Heads {
-		return argumentf("layer %d has a soft cap of %v and %d sinks: must be >= 0 and one per query head", i, l.SoftCap, len(l.Sinks))
+		return failure.Argumentf("layer %d has a soft cap of %v and %d sinks: must be >= 0 and one per query head", i, l.SoftCap, len(l.Sinks))
 	}
 	if err := checkExtent("K", i, l.KSize, l.KRow, l.KHead, l.KVHeads, kBytes, e.cfg.Cells); err != nil {
 		return err
@@ -205,11 +207,11 @@ func (l *Layer) latent(kBytes, vBytes int) bool {
 func checkExtent(name string, layer int, size, row, head uint64, heads, bytes, cells int) error {
 	const most = 1 << 40 // keeps the products below far from overflow
 	if row > most/MaxCells || head > row {
-		return argumentf("layer %d: %s has strides of %d and %d bytes, which are not those of a cell and a head in it", layer, name, row, head)
+		return failure.Argumentf("layer %d: %s has strides of %d and %d bytes, which are not those of a cell and a head in it", layer, name, row, head)
 	}
 	inRow := uint64(heads-1)*head + uint64(bytes)
 	if inRow > row || size < uint64(cells-1)*row+inRow {
-		return argumentf("layer %d: %s of %d bytes is too small for %d cells of %d bytes", layer, name, size, cells, row)
+		return failure.Argumentf("layer %d: %s of %d bytes is too small for %d cells of %d bytes", layer, name, size, cells, row)
 	}
 	return nil
 }
@@ -221,7 +223,7 @@ func (e *Engine) prepare() error {
 	}
 	for i := range e.layers { // all, before anything is laid out: the host may add what is missing and go on
 		if e.layers[i].K == nil {
-			return statef("layer %d was not added", i)
+			return failure.Statef("layer %d was not added", i)
 		}
 	}
 	if err := e.checkFootprint(); err != nil {

@@ -8,10 +8,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"retroattn/kernels"
+	"retroattn/retro/options"
 )
 
-func testOptions() Options {
-	o := DefaultOptions()
+func testOptions() options.Options {
+	o := options.Default()
 	o.Budget, o.Window, o.Period, o.MinCtx, o.Local = 64, 2, 1, 0, 32
 	o.Need = false // what is read is known then
 	return o
@@ -80,9 +81,9 @@ func TestUnionInvariant(t *testing.T) {
 		opt.Page = []int{8, 16, 32}[rng.IntN(3)]
 		opt.Window = []int{1, 2, 3, 8, 16}[trial%5]
 		opt.Period = 1 + rng.IntN(opt.Window)
-		opt.Select = Selector(rng.IntN(len(selectorNames)))
+		opt.Select = options.Selector(rng.IntN((int(options.Oracle) + 1)))
 		varySelector(&opt, rng)
-		opt.Budget = Budget(opt.Page * (1 + rng.IntN(5)))
+		opt.Budget = options.Budget(opt.Page * (1 + rng.IntN(5)))
 		if rng.IntN(4) == 0 {
 			opt.Budget = 0.2
 		}
@@ -119,7 +120,7 @@ func TestUnionInvariant(t *testing.T) {
 			}
 			st := h.e.Stats()
 			require.NotZero(t, st.SparseTokens)
-			if opt.Window > 1 && opt.Select != Streaming {
+			if opt.Window > 1 && opt.Select != options.Streaming {
 				require.NotZero(t, st.CorrectedTokens)
 				require.NotZero(t, st.SupplementTokens)
 				require.Greater(t, st.Exposure(), 1.0)
@@ -130,24 +131,24 @@ func TestUnionInvariant(t *testing.T) {
 }
 
 // varySelector draws what only some selectors have.
-func varySelector(o *Options, rng *rand.Rand) {
+func varySelector(o *options.Options, rng *rand.Rand) {
 	o.SummaryBits, o.CodeBits, o.Candidates = 8*(1+rng.IntN(2)), 1+rng.IntN(2), 1+rng.IntN(8)
 	o.Need = rng.IntN(3) == 0
-	if o.Select == Tokens {
+	if o.Select == options.Tokens {
 		o.Page = kernels.CodeTokens
 		o.Local = max(o.Local, o.Page)
 	}
 }
 
 // varyOptions switches on, now and then, what changes which pages are read and when.
-func varyOptions(o *Options, rng *rand.Rand) {
+func varyOptions(o *options.Options, rng *rand.Rand) {
 	some := func() bool { return rng.IntN(3) == 0 }
 	o.Audit = rng.IntN(4)
 	if o.Groups = 1 + rng.IntN(3); some() {
 		o.Groups = 0
 	}
 	if some() {
-		o.CorrectBudget = Budget(o.Page * (1 + rng.IntN(8)))
+		o.CorrectBudget = options.Budget(o.Page * (1 + rng.IntN(8)))
 	}
 	if some() {
 		o.LayerBudget = []string{"1:48", "0:0.1", "0-1:all/1:64"}[rng.IntN(3)]
@@ -180,7 +181,7 @@ func TestBudgetCoversContext(t *testing.T) {
 var plainShape = shape{layers: 2, seqs: 4, cells: 4000, heads: 6, kv: 2, dk: 32, dv: 32, tk: kernels.F16, tv: kernels.F16}
 
 // decodeSteps decodes n steps of the given sequences and returns the newest outputs.
-func decodeSteps(t *testing.T, opt Options, threads int, seqs []int32, steps int) (*host, map[key][]float32) {
+func decodeSteps(t *testing.T, opt options.Options, threads int, seqs []int32, steps int) (*host, map[key][]float32) {
 	h := newHost(t, plainShape, opt, threads, 5)
 	for _, s := range seqs {
 		h.prefill(s, 300+40*int(s))
@@ -302,7 +303,7 @@ func TestFailedStep(t *testing.T) {
 
 func TestStepsDoNotAllocate(t *testing.T) {
 	for _, text := range []string{"period=1", "period=4", "groups=1", "groups=1,page=8,select=pages", "code_bits=1,candidates=2", "period=4,correct_budget=128", "audit=1", "select=oracle,audit=3"} {
-		opt, err := ParseOptions("budget=64,min_ctx=0,local=32,window=4," + text)
+		opt, err := options.Parse("budget=64,min_ctx=0,local=32,window=4," + text)
 		require.NoError(t, err)
 		sh := plainShape
 		h := newHost(t, sh, opt, 1, 5)

@@ -6,6 +6,7 @@ import (
 	"unsafe"
 
 	"retroattn/kernels"
+	"retroattn/retro/failure"
 )
 
 // Exact rows are new tokens that attend to all that comes before them and to themselves: those of a prompt, drafts to
@@ -82,7 +83,7 @@ func (x *exactScratch) allocate(group, dk, dv int) {
 func (e *Engine) beginExact(rows []Row, first int, s *sequence) error {
 	id, t := int(rows[0].Seq), len(s.pos)
 	if t+len(rows) > e.cfg.Cells {
-		return argumentf("sequence %d: %d entries do not fit in %d cells", id, t+len(rows), e.cfg.Cells)
+		return failure.Argumentf("sequence %d: %d entries do not fit in %d cells", id, t+len(rows), e.cfg.Cells)
 	}
 	next := int32(0)
 	if t > 0 {
@@ -91,11 +92,11 @@ func (e *Engine) beginExact(rows []Row, first int, s *sequence) error {
 	for _, r := range rows {
 		switch {
 		case r.Exact == 0:
-			return argumentf("sequence %d: the row at position %d is not exact, as others are", id, r.Pos)
+			return failure.Argumentf("sequence %d: the row at position %d is not exact, as others are", id, r.Pos)
 		case r.Cell < 0 || int(r.Cell) >= e.cfg.Cells:
-			return argumentf("sequence %d: cell %d, must be 0..%d", id, r.Cell, e.cfg.Cells-1)
+			return failure.Argumentf("sequence %d: cell %d, must be 0..%d", id, r.Cell, e.cfg.Cells-1)
 		case r.Pos < next || r.Pos == 1<<31-1:
-			return argumentf("sequence %d: position %d, where at least %d was due", id, r.Pos, next)
+			return failure.Argumentf("sequence %d: position %d, where at least %d was due", id, r.Pos, next)
 		}
 		next = r.Pos + 1
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"retroattn/kernels"
+	"retroattn/retro/options"
 )
 
 // Exact rows attend to everything before them, whatever they come with, and what is sparse after them is as after a
@@ -21,7 +22,7 @@ func TestExactRows(t *testing.T) {
 		rng := rand.New(rand.NewPCG(uint64(trial), 21))
 		opt := testOptions()
 		opt.Window = []int{1, 2, 8}[trial%3]
-		opt.Select = Selector(rng.IntN(len(selectorNames)))
+		opt.Select = options.Selector(rng.IntN((int(options.Oracle) + 1)))
 		varySelector(&opt, rng)
 		varyOptions(&opt, rng)
 		kv := 1 + rng.IntN(3)
@@ -91,7 +92,7 @@ func TestExactAloneAndInCompany(t *testing.T) {
 // The token after a prompt finds the summaries built.
 func TestExactRowsBuildSummaries(t *testing.T) {
 	for _, text := range []string{"select=tokens", "select=pages,groups=1", "select=minmax,page=8"} {
-		opt, err := ParseOptions("budget=64,min_ctx=0,local=32,window=1," + text)
+		opt, err := options.Parse("budget=64,min_ctx=0,local=32,window=1," + text)
 		require.NoError(t, err)
 		h := newHost(t, plainShape, opt, 3, 5)
 		h.prefill(0, 500) // of before

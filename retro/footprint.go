@@ -4,6 +4,8 @@ import (
 	"unsafe"
 
 	"retroattn/kernels"
+	"retroattn/retro/failure"
+	"retroattn/retro/options"
 )
 
 // maxFootprint is more than the largest models need on the largest machines.
@@ -14,15 +16,15 @@ const maxFootprint = 64 << 30
 func (e *Engine) checkFootprint() error {
 	need, heads, dk := e.footprint(e.opt.Window), e.allHeads(), e.largest().dk
 	if need > maxFootprint {
-		return argumentf("%d threads, %d sequences and window=%d on %d layers need %.0f GiB of memory beside the KV cache, at most %d are allowed: choose fewer threads, fewer sequences or a smaller window",
+		return failure.Argumentf("%d threads, %d sequences and window=%d on %d layers need %.0f GiB of memory beside the KV cache, at most %d are allowed: choose fewer threads, fewer sequences or a smaller window",
 			e.cfg.Threads, e.cfg.Seqs, e.opt.Window, len(e.layers), need/(1<<30), maxFootprint>>30)
 	}
 	if e.cfg.Room == nil {
 		return nil
 	}
 	pages := float64(e.cfg.Cells/e.opt.Page + e.cfg.Seqs*blockPages)
-	page := float64(e.opt.Select.planes() * e.opt.planeBytes(dk, kernels.TilePages) / kernels.TilePages)
-	if e.opt.Select == Tokens {
+	page := float64(planesOf(e.opt.Select) * planeBytes(&e.opt, dk, kernels.TilePages) / kernels.TilePages)
+	if e.opt.Select == options.Tokens {
 		page += float64(kernels.CodeBytes(e.opt.CodeBits, dk))
 	}
 	summaries := float64(heads) * page * pages
@@ -44,7 +46,7 @@ func (e *Engine) footprint(window int) float64 {
 // window is the most rows of a sequence in a step that the host and memory allow: of many query heads with large values,
 // as latent attention has, a few tokens fill it.
 func (e *Engine) window() int {
-	w := min(e.cfg.Rows, maxWindow)
+	w := min(e.cfg.Rows, options.MaxWindow)
 	for w > 1 && e.footprint(w) > maxFootprint {
 		w--
 	}
@@ -78,7 +80,7 @@ type sizes struct {
 }
 
 // workerBytes is the larger part of what worker.allocate does, and what attention makes of it.
-func workerBytes(o *Options, m sizes) float64 {
+func workerBytes(o *options.Options, m sizes) float64 {
 	queries := m.group
 	if o.CorrectBudget > 0 {
 		queries *= o.Window

@@ -1,11 +1,8 @@
 package retro
 
 import (
-	"encoding/json"
 	"math/rand/v2"
 	"testing"
-
-	"github.com/stretchr/testify/require"
 )
 
 // drawn is a source of numbers whose leading bits are the fuzzer's, so that it decides
@@ -47,48 +44,5 @@ func FuzzEvents(f *testing.F) {
 				w.decodeSome(seq)
 			}
 		}
-	})
-}
-
-// FuzzPlanFile holds that what a file says, also one with the right checksum, is refused or
-// leaves valid options, and that what is read is written again as it was.
-func FuzzPlanFile(f *testing.F) {
-	h := newHost(f, plainShape, planOptions(f, "target=balanced"), 2, 1)
-	shape := h.e.planShape(2)
-	o := h.e.asked
-	good := planFile{Format: planFormat, Version: planVersion, Shape: shape, Made: h.e.made(), Measured: dear, Plan: dear.decide(&o, h.e.cfg.Rows)}
-	f.Add(good.encode(), false)
-	for _, choice := range []Choice{{Budget: 64, Window: 99, Period: 1}, {Budget: 1e300, Window: 1, Period: 1}, {Budget: -1, Window: 2, Period: 2}, {Window: 16, Period: -5}, {}} {
-		bad := good
-		bad.Plan.Choice = choice
-		f.Add(bad.encode(), true)
-	}
-	f.Add([]byte(`{"format":"retroattn-plan","version":2}`), true)
-	f.Fuzz(func(t *testing.T, data []byte, seal bool) {
-		if seal {
-			var p planFile
-			_ = json.Unmarshal(data, &p)
-			p.Format, p.Version, p.Shape = planFormat, planVersion, shape
-			data = p.encode()
-		}
-		p, err := decodePlan(data)
-		if err != nil {
-			return
-		}
-		again, err := decodePlan(p.encode())
-		require.NoError(t, err)
-		require.Equal(t, p, again)
-		e, err := Open(h.e.cfg, o)
-		require.NoError(t, err)
-		copy(e.layers, h.e.layers)
-		if err := e.applyPlan(&p, shape); err != nil {
-			require.Equal(t, h.e.opt, e.opt)
-			return
-		}
-		require.NoError(t, e.opt.Validate())
-		require.NotEmpty(t, e.planned(&p, ""))
-		_, err = ParseOptions(e.opt.String())
-		require.NoError(t, err)
-		require.NoError(t, e.prepare())
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"retroattn/kernels"
+	"retroattn/retro/options"
 )
 
 // host plays llama.cpp: it owns K and V, places tokens in scattered cells, and
@@ -63,7 +64,7 @@ func (sh shape) vRow() int {
 	return sh.tv.RowBytes(sh.dv)
 }
 
-func newHost(t testing.TB, sh shape, opt Options, threads int, seed uint64) *host {
+func newHost(t testing.TB, sh shape, opt options.Options, threads int, seed uint64) *host {
 	h := &host{t: t, shape: sh, threads: threads, table: map[int32][]entry{}, out: map[key][]float32{}, seen: map[key][]map[int32]bool{}}
 	var err error
 	h.e, err = Open(Config{Layers: sh.layers, Seqs: sh.seqs, Cells: sh.cells, Rows: 512, Threads: threads}, opt)

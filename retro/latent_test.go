@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"retroattn/kernels"
+	"retroattn/retro/options"
+	"retroattn/retro/plan"
 )
 
 // latents are layers of latent attention: one KV head for all query heads, whose values are a part of its keys.
@@ -36,7 +38,7 @@ func TestLatentAttention(t *testing.T) {
 			opt.Window, opt.Period = window, max(1, window/2)
 			opt.Need = i%2 == 0
 			if window == 1 {
-				opt.Select, opt.SummaryBits = []Selector{Tokens, Tokens, Pages, MinMax, Tokens, Pages}[i], []int{8, 16}[i/3]
+				opt.Select, opt.SummaryBits = []options.Selector{options.Tokens, options.Tokens, options.Pages, options.MinMax, options.Tokens, options.Pages}[i], []int{8, 16}[i/3]
 			}
 			t.Run(fmt.Sprintf("%d heads of %d in %d, %v, window %d", sh.heads, sh.dv, sh.dk, sh.tk, window), func(t *testing.T) {
 				h := newHost(t, sh, opt, 2, uint64(i))
@@ -78,8 +80,8 @@ func TestLatentBytes(t *testing.T) {
 // The rings of 256 sequences of a model like DeepSeek V3 are more than is allowed with a long window: a plan keeps to one
 // that fits, and what was asked for is refused before the first step.
 func TestLatentWindow(t *testing.T) {
-	open := func(options string) (*Engine, error) {
-		opt, err := ParseOptions(options)
+	open := func(text string) (*Engine, error) {
+		opt, err := options.Parse(text)
 		require.NoError(t, err)
 		e, err := Open(Config{Layers: 61, Seqs: 256, Cells: 1 << 17, Rows: 512, Threads: 16}, opt)
 		require.NoError(t, err)
@@ -89,19 +91,17 @@ func TestLatentWindow(t *testing.T) {
 			require.NoError(t, e.AddLayer(i, Layer{TypeK: kernels.F16, TypeV: kernels.F16, Heads: 128, KVHeads: 1, DK: 576, DV: 512,
 				K: p, V: p, KSize: size, VSize: size, KRow: 1152, VRow: 1152, KHead: 1152, VHead: 1152}))
 		}
-		_, _, err = e.Plan(Passes{Threads: 16})
+		_, _, err = e.Plan(plan.Passes{Threads: 16})
 		return e, err
 	}
 	e, err := open("budget=1024")
 	require.NoError(t, err)
 	most := e.window()
 	require.Greater(t, most, 4)
-	require.Less(t, most, maxWindow)
-	m := Measured{Depth: 32768, Far: 32000, Heads: 61, Rows: []int{1, 16}, PassNS: []float64{1e8, 1e8}, Threads: 16, StepNS: 1e6, ReadNS: 1}
-	require.LessOrEqual(t, m.decide(&e.asked, most).Window, most)
-	require.NoError(t, e.adopt(Choice{Budget: 1024, Window: most, Period: 1}))
-	require.NoError(t, e.checkFootprint())
-	require.ErrorContains(t, e.adopt(Choice{Budget: 1024, Window: most + 1, Period: 1}), "memory allow")
+	require.Less(t, most, options.MaxWindow)
+	require.Equal(t, most, e.planCase(16).Rows, "what a plan keeps to")
+	_, err = open(fmt.Sprintf("budget=1024,window=%d,period=1", most))
+	require.NoError(t, err)
 
 	_, err = open("budget=1024,window=16,period=1")
 	require.ErrorContains(t, err, "a smaller window")

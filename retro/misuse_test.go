@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"retroattn/kernels"
+	"retroattn/retro/failure"
+	"retroattn/retro/options"
 )
 
 // wrong is calls that are refused. Nothing may come of them but a window that is empty.
@@ -51,7 +53,7 @@ func (w *world) wrong(seq int32) {
 	case 11:
 		err = e.StepBegin([]Row{{Seq: seq, Pos: next, Cell: 0}, {Seq: int32(bad), Pos: 0, Cell: 0}}, 1)
 	case 12:
-		err = e.StepBegin(append(some(1+w.rng.IntN(maxWindow)), Row{Seq: seq, Pos: next, Cell: 0}), 1+w.rng.IntN(3))
+		err = e.StepBegin(append(some(1+w.rng.IntN(options.MaxWindow)), Row{Seq: seq, Pos: next, Cell: 0}), 1+w.rng.IntN(3))
 	case 13:
 		err = e.StepBegin([]Row{{Seq: seq, Pos: next, Cell: 0}, {Seq: seq, Pos: back, Cell: 0}}, 1)
 	case 14:
@@ -85,8 +87,8 @@ func TestLayerAddedLate(t *testing.T) {
 	late := newHost(t, sh, testOptions(), 1, 5)
 	last := late.e.layers[1]
 	late.e.layers[1] = layer{}
-	require.ErrorIs(t, late.e.StepBegin([]Row{{Seq: 0, Pos: 0, Cell: 0}}, 1), ErrState)
-	require.ErrorIs(t, late.e.SeqExtend(0, []int32{0}, []int32{0}), ErrState)
+	require.ErrorIs(t, late.e.StepBegin([]Row{{Seq: 0, Pos: 0, Cell: 0}}, 1), failure.State)
+	require.ErrorIs(t, late.e.SeqExtend(0, []int32{0}, []int32{0}), failure.State)
 	require.NoError(t, late.e.AddLayer(1, last.Layer))
 	late.prefill(0, 400)
 	sameSteps(t, h, late, 4)
@@ -104,13 +106,13 @@ func TestOrderOfPhases(t *testing.T) {
 	first, second := h.attn(0, 1, q, out), h.attn(1, 1, q, out)
 	for range 2 {
 		require.NoError(t, h.e.StepBegin(row, 1))
-		require.ErrorIs(t, h.e.Attend(&first, 0, 1), ErrState)
+		require.ErrorIs(t, h.e.Attend(&first, 0, 1), failure.State)
 		require.NoError(t, h.e.Select(&first, 0, 1))
 		require.NoError(t, h.e.Select(&second, 0, 1))
-		require.ErrorIs(t, h.e.Attend(&second, 0, 1), ErrState)
+		require.ErrorIs(t, h.e.Attend(&second, 0, 1), failure.State)
 		require.NoError(t, h.e.Attend(&first, 0, 1))
 		require.NoError(t, h.e.Attend(&first, 0, 1), "who comes late finds nothing to do")
-		require.ErrorIs(t, h.e.Attend(&second, 0, 1), ErrState)
+		require.ErrorIs(t, h.e.Attend(&second, 0, 1), failure.State)
 		require.NoError(t, h.e.StepEnd(false))
 	}
 	h.decode([]int32{0}, checkUnion(h))
@@ -119,8 +121,8 @@ func TestOrderOfPhases(t *testing.T) {
 // After a fault in the memory of the host, which the C interface survives, nothing
 // of the step that failed is left.
 func TestFaultLeavesNothing(t *testing.T) {
-	for _, options := range []string{"budget=1000000", "budget=64,min_ctx=0,local=32,window=4"} {
-		opt, err := ParseOptions(options)
+	for _, text := range []string{"budget=1000000", "budget=64,min_ctx=0,local=32,window=4"} {
+		opt, err := options.Parse(text)
 		require.NoError(t, err)
 		h, plain := newHost(t, plainShape, opt, 1, 5), newHost(t, plainShape, opt, 1, 5)
 		h.prefill(0, 500)
@@ -148,7 +150,7 @@ func TestFaultLeavesNothing(t *testing.T) {
 
 // What no machine has memory for is an error, and shapes of large models are not.
 func TestFootprint(t *testing.T) {
-	opt, err := ParseOptions("window=16")
+	opt, err := options.Parse("window=16")
 	require.NoError(t, err)
 	mem := make([]byte, 8)
 	var room func(uint64) error
@@ -163,15 +165,15 @@ func TestFootprint(t *testing.T) {
 		return e.checkFootprint()
 	}
 	require.ErrorContains(t, open(1, 1000, 1024, 1024, 1, 1024), "choose fewer threads")
-	require.ErrorIs(t, open(1024, 1<<17, 1024, 1024, 1, 1024), ErrArgument)
+	require.ErrorIs(t, open(1024, 1<<17, 1024, 1024, 1, 1024), failure.Argument)
 	require.NoError(t, open(80, 1<<17, 128, 64, 8, 128))
 	require.NoError(t, open(32, 4096, 256, 71, 1, 64))
 	require.NoError(t, open(126, 1<<20, 192, 128, 8, 128))
 	require.NoError(t, open(30, 256, 64, 9, 3, 64))
 
 	var asked uint64
-	room = func(bytes uint64) error { asked = bytes; return ErrUnsupported }
-	require.ErrorIs(t, open(30, 1<<20, 64, 9, 3, 64), ErrUnsupported)
+	room = func(bytes uint64) error { asked = bytes; return failure.Unsupported }
+	require.ErrorIs(t, open(30, 1<<20, 64, 9, 3, 64), failure.Unsupported)
 	require.Greater(t, asked, uint64(30*3*2*64*(1<<20)/16), "the summaries of all cells")
 	require.Less(t, asked, uint64(30*3*256*(1<<20)/8), "an eighth of the cache")
 }

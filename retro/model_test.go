@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"retroattn/kernels"
+	"retroattn/retro/options"
 )
 
 var modelOps = flag.Int("ops", 10000, "operations that TestModel drives; 1000000 is the long run")
@@ -37,9 +38,9 @@ func drawWorld(t *testing.T, rng *rand.Rand, seed uint64) *world {
 	opt.Page, opt.Local = 8, 16
 	opt.Window = []int{1, 2, 4, 8}[w.rng.IntN(4)]
 	opt.Period = 1 + w.rng.IntN(opt.Window)
-	opt.Select = []Selector{Tokens, Pages, MinMax, Oracle}[w.rng.IntN(4)]
+	opt.Select = []options.Selector{options.Tokens, options.Pages, options.MinMax, options.Oracle}[w.rng.IntN(4)]
 	varySelector(&opt, w.rng)
-	opt.Budget = Budget(8 * (1 + w.rng.IntN(4)))
+	opt.Budget = options.Budget(8 * (1 + w.rng.IntN(4)))
 	opt.MinCtx = w.rng.IntN(100)
 	varyOptions(&opt, w.rng)
 	opt.Need = false
@@ -55,7 +56,7 @@ func drawWorld(t *testing.T, rng *rand.Rand, seed uint64) *world {
 }
 
 // another is an engine over the same keys and values.
-func (w *world) another(opt Options) *Engine {
+func (w *world) another(opt options.Options) *Engine {
 	opt.Window, opt.Period = 1, 1
 	e, err := Open(Config{Layers: w.shape.layers, Seqs: worldSeqs, Cells: w.shape.cells, Rows: worldSeqs * opt.Window, Threads: 1}, opt)
 	require.NoError(w.t, err)

@@ -7,10 +7,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"retroattn/kernels"
+	"retroattn/retro/failure"
+	"retroattn/retro/options"
 )
 
 // decodeChecked decodes n steps of one sequence after a prefill, checks every output, and returns the statistics.
-func decodeChecked(t *testing.T, opt Options, sh shape, prefill, n int) Stats {
+func decodeChecked(t *testing.T, opt options.Options, sh shape, prefill, n int) Stats {
 	h := newHost(t, sh, opt, 2, 5)
 	h.prefill(0, prefill)
 	for range n {
@@ -23,17 +25,17 @@ func decodeChecked(t *testing.T, opt Options, sh shape, prefill, n int) Stats {
 // them, they choose what one level chooses.
 func TestTwoLevels(t *testing.T) {
 	for _, bits := range []int{8, 16} {
-		for _, sel := range []Selector{Tokens, Pages, MinMax} {
+		for _, sel := range []options.Selector{options.Tokens, options.Pages, options.MinMax} {
 			t.Run(fmt.Sprintf("%v %d bits", sel, bits), func(t *testing.T) {
 				opt := testOptions()
 				opt.Select, opt.SummaryBits, opt.Page, opt.Budget = sel, bits, 8, 64
-				if sel == Tokens {
+				if sel == options.Tokens {
 					opt.Page = kernels.CodeTokens
 				}
 				flat, two := opt, opt
 				flat.Groups = 0
 				sh := shape{layers: 1, seqs: 1, cells: 8000, heads: 4, kv: 2, dk: 32, dv: 32, tk: kernels.F16, tv: kernels.F16}
-				choose := func(opt Options, groups int) (pages map[int32]int, h *host) {
+				choose := func(opt options.Options, groups int) (pages map[int32]int, h *host) {
 					h = newHost(t, sh, opt, 1, 5)
 					h.prefill(0, 6000)
 					h.decode([]int32{0}, nil)
@@ -70,7 +72,7 @@ func (e *Engine) forceGroups(n int) { e.opt.Groups = n }
 // The scan grows slower than the context: at 128k it reads less than 1.5 times what it reads at 32k.
 func TestScanGrowsSlowly(t *testing.T) {
 	scanned := func(tokens int) uint64 {
-		opt := DefaultOptions()
+		opt := options.Default()
 		h := newHost(t, shape{layers: 1, seqs: 1, cells: 132000, heads: 1, kv: 1, dk: 8, dv: 8, tk: kernels.F16, tv: kernels.F16}, opt, 1, 5)
 		pos, cell := make([]int32, tokens), make([]int32, tokens)
 		for i := range pos {
@@ -110,8 +112,8 @@ func TestLayerBudgets(t *testing.T) {
 	}
 	require.NotZero(t, h.e.Stats().CorrectedTokens)
 	for _, bad := range []string{"x:1", "0:0", "0:all/", "3-1:5", "0-2000:5", "0", "0:1.5", "-1:all"} {
-		_, err := ParseOptions("layer_budget=" + bad)
-		require.ErrorIs(t, err, ErrArgument, bad)
+		_, err := options.Parse("layer_budget=" + bad)
+		require.ErrorIs(t, err, failure.Argument, bad)
 		require.Contains(t, err.Error(), "option layer_budget="+bad)
 	}
 }
@@ -143,7 +145,7 @@ func TestCorrectBudget(t *testing.T) {
 // Beside the F16 cache of a context, summaries, codes and windows take little memory.
 func TestMemory(t *testing.T) {
 	for text, most := range map[string]float64{"code_bits=2": 0.085, "code_bits=1": 0.053, "select=pages": 0.05} {
-		opt, err := ParseOptions(text)
+		opt, err := options.Parse(text)
 		require.NoError(t, err)
 		for _, d := range []int{64, 128} {
 			for _, n := range []int{4300, 8000, 16000} {

@@ -4,6 +4,7 @@ import (
 	"unsafe"
 
 	"retroattn/kernels"
+	"retroattn/retro/options"
 )
 
 // part is a range of channels of a layer's keys that has summaries and codes with scales of its own. Latents have two:
@@ -30,7 +31,7 @@ func (l *layer) split(latent bool) []part {
 
 // layoutParts places the parts of all layers in blocks of summaries and codes.
 func (e *Engine) layoutParts() {
-	planes := e.opt.Select.planes()
+	planes := planesOf(e.opt.Select)
 	for i := range e.layers {
 		l := &e.layers[i]
 		l.headOff = e.kvHeads
@@ -41,10 +42,10 @@ func (e *Engine) layoutParts() {
 			p.sumOff, p.groupOff, p.codeOff, p.scanAt, p.codeAt = e.sumBlock, e.sumGroups, e.codeBlock, scan, code
 			scan, code = scan+scanLen(p.dim), code+kernels.CodeQueryLen(p.dim)
 			if planes > 0 {
-				p.sumPages = e.opt.planeBytes(p.dim, blockPages)
-				p.sumGroups = e.opt.planeBytes(p.dim, groupPages)
+				p.sumPages = planeBytes(&e.opt, p.dim, blockPages)
+				p.sumGroups = planeBytes(&e.opt, p.dim, groupPages)
 			}
-			if e.opt.Select == Tokens {
+			if e.opt.Select == options.Tokens {
 				p.codeBytes = kernels.CodeBytes(e.opt.CodeBits, p.dim)
 			}
 			e.sumBlock += l.KVHeads * planes * p.sumPages

@@ -6,6 +6,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"retroattn/kernels"
+	"retroattn/retro/failure"
+	"retroattn/retro/options"
 )
 
 // Tokens of a picture share a position: a saved table is told from one with as many tokens over the same positions.
@@ -46,10 +48,10 @@ func TestPositionsFall(t *testing.T) {
 }
 
 // Where recurrent state goes back only to where the last window ended, a window is embedded again once: what was set says so,
-// or is refused, and a plan knows.
+// or is refused.
 func TestWholeWindows(t *testing.T) {
 	cfg := Config{Layers: 1, Seqs: 1, Cells: 8192, Rows: 16, Threads: 1, Whole: true}
-	for text, want := range map[string]Choice{"window=4": {Window: 4, Period: 4}, "period=2": {Window: 2, Period: 2}, "window=1": {Window: 1, Period: 1}, "window=8,period=8": {Window: 8, Period: 8}} {
+	for text, want := range map[string]options.Choice{"window=4": {Window: 4, Period: 4}, "period=2": {Window: 2, Period: 2}, "window=1": {Window: 1, Period: 1}, "window=8,period=8": {Window: 8, Period: 8}} {
 		e, err := Open(cfg, planOptions(t, text))
 		require.NoError(t, err)
 		require.Equal(t, want.Window, e.opt.Window, text)
@@ -57,23 +59,5 @@ func TestWholeWindows(t *testing.T) {
 	}
 	_, err := Open(cfg, planOptions(t, "window=4,period=2"))
 	require.ErrorContains(t, err, "option period=2: must be window=4 with this model")
-	require.ErrorIs(t, err, ErrUnsupported)
-
-	e, err := Open(cfg, planOptions(t, ""))
-	require.NoError(t, err)
-	for name, m := range map[string]*Measured{"dear": &dear, "cheap": &cheap} {
-		for _, target := range []string{"speed", "balanced", "quality"} {
-			o := planOptions(t, "target="+target)
-			o.whole = true
-			p := m.decide(&o, 16)
-			require.Equal(t, p.Window, p.Period, name)
-			require.NoError(t, e.adopt(p.Choice))
-		}
-	}
-	require.Greater(t, e.opt.Window, 1)
-	require.ErrorContains(t, e.adopt(Choice{Budget: 512, Window: 4, Period: 1}), "option period=1")
-	cfg.Whole = false
-	other, err := Open(cfg, planOptions(t, ""))
-	require.NoError(t, err)
-	require.NotEqual(t, e.made(), other.made(), "a cached plan of another model")
+	require.ErrorIs(t, err, failure.Unsupported)
 }

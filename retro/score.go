@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"retroattn/kernels"
+	"retroattn/retro/options"
 )
 
 // selecting is the range of rows of the batch whose queries choose the pages: the newest,
@@ -33,7 +34,7 @@ func (s *selection) scanQueries() {
 	for r := range rows {
 		l.batchQueries(x[r*size:(r+1)*size], s.a, first+r, s.h)
 	}
-	if e.opt.Select == Oracle {
+	if e.opt.Select == options.Oracle {
 		s.keyQueries(x)
 		return
 	}
@@ -41,13 +42,13 @@ func (s *selection) scanQueries() {
 	queries := rows * l.group
 	for j := range l.parts {
 		p := &l.parts[j]
-		if e.opt.Select == Tokens {
+		if e.opt.Select == options.Tokens {
 			y := s.planeQueries(y, x, p, 0)
 			kernels.ScanQueries4(w.scanQ[0][queries*p.scanAt:], y, queries, p.dim)
 			kernels.CodeQueries(w.codeQ[queries*p.codeAt:], y, queries, p.dim)
 			continue
 		}
-		for i := range e.opt.Select.planes() {
+		for i := range planesOf(e.opt.Select) {
 			y := s.planeQueries(y, x, p, i)
 			if e.opt.SummaryBits == 8 {
 				kernels.ScanQueries(w.scanQ[i][queries*p.scanAt:], y, queries, p.dim)
@@ -66,12 +67,12 @@ func (s *selection) planeQueries(y, x []float32, p *part, i int) []float32 {
 		copy(y[r*p.dim:(r+1)*p.dim], x[r*s.l.DK+p.at:])
 	}
 	switch selector := s.e.opt.Select; {
-	case selector == Tokens:
-	case selector == MinMax && i == 0:
+	case selector == options.Tokens:
+	case selector == options.MinMax && i == 0:
 		for j, v := range y {
 			y[j] = min(v, 0)
 		}
-	case selector == MinMax:
+	case selector == options.MinMax:
 		for j, v := range y {
 			y[j] = max(v, 0)
 		}
@@ -91,10 +92,10 @@ func (s *selection) combine(best []float32) {
 	beta := float32(e.opt.Beta)
 	for r := range s.queries() {
 		x, y := s.w.dots[0][r*chunkPages:][:n], s.w.dots[1][r*chunkPages:][:n]
-		if e.opt.Select == MinMax {
+		if e.opt.Select == options.MinMax {
 			kernels.Axpby(x, 1, y, 1)
 		}
-		if e.opt.Select != MinMax && e.opt.Select != Oracle {
+		if e.opt.Select != options.MinMax && e.opt.Select != options.Oracle {
 			kernels.MaxAddSqrt(best, x, beta, y)
 		} else {
 			kernels.MaxInto(best, x)

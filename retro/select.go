@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"retroattn/kernels"
+	"retroattn/retro/options"
 )
 
 // groupChunks is how many chunks, of a group summary's worth each, one thread takes at once.
@@ -107,7 +108,7 @@ func (s *selection) done(i int) {
 	}
 	if i < codeLevel {
 		s.choosePages()
-		if s.e.opt.Select == Tokens && len(s.it.pages) > 0 {
+		if s.e.opt.Select == options.Tokens && len(s.it.pages) > 0 {
 			s.claim.levels[codeLevel].open(s.partsOfCodes())
 			return
 		}
@@ -117,7 +118,7 @@ func (s *selection) done(i int) {
 
 // fetchGroup asks for the summaries of the pages of a group, which lie anywhere.
 func (s *selection) fetchGroup(g int32) {
-	planes, page := s.e.opt.Select.planes(), int(g)*groupPages
+	planes, page := planesOf(s.e.opt.Select), int(g)*groupPages
 	for j := range s.l.parts {
 		p := &s.l.parts[j]
 		n := p.sumPages / (blockPages / groupPages)
@@ -164,7 +165,7 @@ func (s *selection) scoreChunk(chunk int) {
 		return
 	}
 	s.prepare()
-	if s.e.opt.Select == Oracle {
+	if s.e.opt.Select == options.Oracle {
 		s.scanKeys(first, n)
 	} else {
 		s.scanPages(0, first, n)
@@ -216,14 +217,14 @@ func (s *selection) scanGroups(col, chunk, n int) {
 
 // scan adds up the products with all parts of the summaries.
 func (s *selection) scan(col, first, n int, plane func(p *part, planes, i int) []byte) {
-	w, planes, queries := s.w, s.e.opt.Select.planes(), s.queries()
+	w, planes, queries := s.w, planesOf(s.e.opt.Select), s.queries()
 	for j := range s.l.parts {
 		p := &s.l.parts[j]
 		x, y := w.dots[0][col:], w.dots[1][col:]
 		if j > 0 {
 			x, y = w.more, w.more[len(w.more)/2:]
 		}
-		if s.e.opt.Select == Tokens {
+		if s.e.opt.Select == options.Tokens {
 			tiles := plane(p, planes, 0)[first/kernels.TilePages*kernels.TileBytes4(p.dim):]
 			kernels.Scan4(x, y, chunkPages, w.scanQ[0][queries*p.scanAt:], queries, p.dim, tiles, n)
 		} else {

@@ -1,6 +1,10 @@
 package retro
 
-import "sort"
+import (
+	"sort"
+
+	"retroattn/retro/failure"
+)
 
 // sequence is what the engine knows of one sequence: its entries in order of
 // position, the summaries and codes of its far pages, and the output cache.
@@ -26,7 +30,7 @@ type sequence struct {
 
 func (e *Engine) sequenceAt(id int) (*sequence, error) {
 	if id < 0 || id >= len(e.seqs) {
-		return nil, argumentf("sequence %d: must be 0..%d", id, len(e.seqs)-1)
+		return nil, failure.Argumentf("sequence %d: must be 0..%d", id, len(e.seqs)-1)
 	}
 	return e.seqs[id], nil
 }
@@ -60,10 +64,10 @@ func (e *Engine) SeqNext(id int) (int32, error) {
 // load). Positions do not fall, from the last known one on: tokens of an image can have the same.
 func (e *Engine) SeqExtend(id int, pos, cell []int32) error {
 	if e.step.open {
-		return statef("sequence %d is extended inside a step", id)
+		return failure.Statef("sequence %d is extended inside a step", id)
 	}
 	if len(pos) != len(cell) {
-		return argumentf("%d positions but %d cells", len(pos), len(cell))
+		return failure.Argumentf("%d positions but %d cells", len(pos), len(cell))
 	}
 	s, err := e.openSequence(id)
 	if err != nil {
@@ -75,15 +79,15 @@ func (e *Engine) SeqExtend(id int, pos, cell []int32) error {
 	}
 	for i, p := range pos {
 		if p < last || p == 1<<31-1 {
-			return argumentf("sequence %d: position %d, where at least %d was due", id, p, last)
+			return failure.Argumentf("sequence %d: position %d, where at least %d was due", id, p, last)
 		}
 		if cell[i] < 0 || int(cell[i]) >= e.cfg.Cells {
-			return argumentf("sequence %d: cell %d, must be 0..%d", id, cell[i], e.cfg.Cells-1)
+			return failure.Argumentf("sequence %d: cell %d, must be 0..%d", id, cell[i], e.cfg.Cells-1)
 		}
 		last = p
 	}
 	if len(s.pos)+len(pos) > e.cfg.Cells {
-		return argumentf("sequence %d: %d entries do not fit in %d cells", id, len(s.pos)+len(pos), e.cfg.Cells)
+		return failure.Argumentf("sequence %d: %d entries do not fit in %d cells", id, len(s.pos)+len(pos), e.cfg.Cells)
 	}
 	if len(pos) > 0 { // what is decoded next is not next to the window, and begins one as if it were the first
 		s.ring.retire(&e.stats)
@@ -97,7 +101,7 @@ func (e *Engine) SeqExtend(id int, pos, cell []int32) error {
 // SeqTruncate forgets entries at positions >= pos; id -1 means every sequence.
 func (e *Engine) SeqTruncate(id int, pos int32) error {
 	if e.step.open {
-		return statef("sequence %d is truncated inside a step", id)
+		return failure.Statef("sequence %d is truncated inside a step", id)
 	}
 	if id == -1 {
 		for _, s := range e.seqs {
@@ -143,7 +147,7 @@ func (e *Engine) SeqWindow(id int, pos int32) (int, error) {
 	}
 	n := len(s.pos)
 	if n > 0 && pos <= s.pos[n-1] {
-		return 0, argumentf("sequence %d: window asked for position %d, but %d is known", id, pos, s.pos[n-1])
+		return 0, failure.Argumentf("sequence %d: window asked for position %d, but %d is known", id, pos, s.pos[n-1])
 	}
 	v := e.viewAt(n, false, e.cuts)
 	e.reserve(s, v)

@@ -10,6 +10,8 @@ import (
 	"sort"
 
 	"retroattn/kernels"
+	"retroattn/retro/failure"
+	"retroattn/retro/options"
 )
 
 // A saved sequence: magic, format version, fingerprint, payload (see
@@ -62,10 +64,10 @@ func (e *Engine) SeqSave(id int, note, dst []byte) ([]byte, error) {
 // savable is the sequence, nil when nothing is known of it.
 func (e *Engine) savable(id, note int) (*sequence, error) {
 	if e.step.open {
-		return nil, statef("sequence %d is saved inside a step", id)
+		return nil, failure.Statef("sequence %d is saved inside a step", id)
 	}
 	if note < 0 || note > MaxNote {
-		return nil, argumentf("sequence %d: a note of %d bytes, must be 0..%d", id, note, MaxNote)
+		return nil, failure.Argumentf("sequence %d: a note of %d bytes, must be 0..%d", id, note, MaxNote)
 	}
 	s, err := e.sequenceAt(id)
 	if err != nil || s == nil || len(s.pos) == 0 {
@@ -80,7 +82,7 @@ func (e *Engine) savable(id, note int) (*sequence, error) {
 // nothing has changed, and all is built again when it is needed.
 func (e *Engine) SeqLoad(id int, data []byte) (note []byte, err error) {
 	if e.step.open {
-		return nil, statef("sequence %d is loaded inside a step", id)
+		return nil, failure.Statef("sequence %d is loaded inside a step", id)
 	}
 	s, err := e.openSequence(id)
 	if err != nil {
@@ -100,7 +102,7 @@ func (e *Engine) SeqLoad(id int, data []byte) (note []byte, err error) {
 	}
 	if c.err != nil {
 		e.stats.SummaryBytes = summaries
-		return nil, argumentf("sequence %d: what was saved does not fit (%v): its page summaries are built again", id, c.err)
+		return nil, failure.Argumentf("sequence %d: what was saved does not fit (%v): its page summaries are built again", id, c.err)
 	}
 	e.stats.SummaryBytes -= uint64(len(s.blocks)*e.sumBlock + len(s.groups)*e.sumGroups + len(s.codes)*e.codeBlock)
 	e.stats.RingBytes += fresh.ring.bytes() - s.ring.bytes()
@@ -112,16 +114,16 @@ func (e *Engine) SeqLoad(id int, data []byte) (note []byte, err error) {
 func (e *Engine) openState(id int, data []byte) ([]byte, error) {
 	le, end := binary.LittleEndian, len(data)-stateTail
 	if end < stateHead || le.Uint32(data) != stateMagic {
-		return nil, argumentf("sequence %d: %d bytes that are not a saved sequence: its page summaries are built again", id, len(data))
+		return nil, failure.Argumentf("sequence %d: %d bytes that are not a saved sequence: its page summaries are built again", id, len(data))
 	}
 	if crc32.Checksum(data[:end], castagnoli) != le.Uint32(data[end:]) {
-		return nil, argumentf("sequence %d: what was saved is damaged (checksum): its page summaries are built again", id)
+		return nil, failure.Argumentf("sequence %d: what was saved is damaged (checksum): its page summaries are built again", id)
 	}
 	if v := le.Uint32(data[4:]); v != stateVersion {
-		return nil, unsupportedf("sequence %d was saved in format %d, this library reads %d: its page summaries are built again", id, v, stateVersion)
+		return nil, failure.Unsupportedf("sequence %d was saved in format %d, this library reads %d: its page summaries are built again", id, v, stateVersion)
 	}
 	if le.Uint64(data[8:]) != e.fingerprint() {
-		return nil, unsupportedf("sequence %d was saved with other options or another model (page, select, code_bits, summary_bits, window and local must be the same): its page summaries are built again", id)
+		return nil, failure.Unsupportedf("sequence %d was saved with other options or another model (page, select, code_bits, summary_bits, window and local must be the same): its page summaries are built again", id)
 	}
 	return data[stateHead:end], nil
 }
@@ -208,11 +210,11 @@ func (e *Engine) codeSummaries(c *coder, s *sequence, entries int) {
 
 // codePart codes the summaries and codes of a part of the keys, for the first n pages of KV head h.
 func (e *Engine) codePart(c *coder, s *sequence, part *part, h, n int) {
-	planes := e.opt.Select.planes()
+	planes := planesOf(e.opt.Select)
 	for plane := range planes {
 		for p := 0; p < n; p += chunkPages {
 			for b := p; b < min(n, p+chunkPages); b += blockPages {
-				c.bytes(part.pages(s, planes, h, plane, b/blockPages)[:e.opt.summaryBytes(part.dim, n-b)])
+				c.bytes(part.pages(s, planes, h, plane, b/blockPages)[:summaryBytes(&e.opt, part.dim, n-b)])
 			}
 			c.bytes(part.groups(s, planes, h, plane, p/chunkPages))
 		}
@@ -223,8 +225,8 @@ func (e *Engine) codePart(c *coder, s *sequence, part *part, h, n int) {
 }
 
 // summaryBytes is what the first n pages of a block take in a plane.
-func (o *Options) summaryBytes(dk, n int) int {
-	return o.planeBytes(dk, (min(n, blockPages)+kernels.TilePages-1)/kernels.TilePages*kernels.TilePages)
+func summaryBytes(o *options.Options, dk, n int) int {
+	return planeBytes(o, dk, (min(n, blockPages)+kernels.TilePages-1)/kernels.TilePages*kernels.TilePages)
 }
 
 // codeRing codes the valid slots, oldest first.
@@ -275,7 +277,7 @@ func (e *Engine) codeSlot(c *coder, s *ringSlot) {
 // whole pages. Its window starts empty.
 func (e *Engine) SeqCopy(src, dst int, end, cellOffset int32) error {
 	if e.step.open {
-		return statef("sequence %d is copied inside a step", src)
+		return failure.Statef("sequence %d is copied inside a step", src)
 	}
 	s, err := e.sequenceAt(src)
 	if err != nil {
@@ -286,7 +288,7 @@ func (e *Engine) SeqCopy(src, dst int, end, cellOffset int32) error {
 		return err
 	}
 	if len(d.pos) > 0 {
-		return statef("sequence %d: copied to from %d, but it holds %d entries", dst, src, len(d.pos))
+		return failure.Statef("sequence %d: copied to from %d, but it holds %d entries", dst, src, len(d.pos))
 	}
 	if s == nil || src == dst {
 		return nil
@@ -294,7 +296,7 @@ func (e *Engine) SeqCopy(src, dst int, end, cellOffset int32) error {
 	n := sort.Search(len(s.pos), func(i int) bool { return s.pos[i] >= end })
 	for _, c := range s.cell[:n] {
 		if c := int64(c) + int64(cellOffset); c < 0 || c >= int64(e.cfg.Cells) {
-			return argumentf("sequence %d: copied to cell %d, must be 0..%d", dst, c, e.cfg.Cells-1)
+			return failure.Argumentf("sequence %d: copied to cell %d, must be 0..%d", dst, c, e.cfg.Cells-1)
 		}
 	}
 	d.pos, d.cell = append(d.pos[:0], s.pos[:n]...), d.cell[:0]

@@ -11,18 +11,20 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"retroattn/kernels"
+	"retroattn/retro/failure"
+	"retroattn/retro/options"
 )
 
 // stateCase draws options and a shape that between them reach all of the payload.
-func stateCase(trial int) (Options, shape, *rand.Rand) {
+func stateCase(trial int) (options.Options, shape, *rand.Rand) {
 	rng := rand.New(rand.NewPCG(uint64(trial), 21))
 	opt := testOptions()
 	opt.Page = []int{8, 16, 32}[rng.IntN(3)]
 	opt.Window = []int{1, 2, 3, 8, 16}[trial%5]
 	opt.Period = 1 + rng.IntN(opt.Window)
-	opt.Select = Selector(rng.IntN(len(selectorNames)))
+	opt.Select = options.Selector(rng.IntN((int(options.Oracle) + 1)))
 	varySelector(&opt, rng)
-	opt.Budget = Budget(opt.Page * (1 + rng.IntN(5)))
+	opt.Budget = options.Budget(opt.Page * (1 + rng.IntN(5)))
 	opt.Always = rng.IntN(3) == 0
 	if rng.IntN(3) == 0 {
 		opt.MinCtx = 500 // exact at first
@@ -133,7 +135,7 @@ func reseal(data []byte) []byte {
 }
 
 // savedState is a saved sequence with everything in it, and hosts to load it into.
-func savedState(t testing.TB, edit func(*Options)) (data []byte, other func(testing.TB) *host) {
+func savedState(t testing.TB, edit func(*options.Options)) (data []byte, other func(testing.TB) *host) {
 	opt := testOptions()
 	opt.Window, opt.Period = 4, 4
 	sh := shape{layers: 2, seqs: 2, cells: 700, kv: 1, heads: 2, dk: 8, dv: 8, tk: kernels.F16, tv: kernels.F16}
@@ -167,29 +169,29 @@ func TestLoadRefuses(t *testing.T) {
 	}
 	for n := range len(data) {
 		if n < 300 || n%97 == 0 {
-			refused(ErrArgument, data[:n:n], "sequence 0")
+			refused(failure.Argument, data[:n:n], "sequence 0")
 			if n > stateHead+stateTail {
-				refused(ErrArgument, reseal(append([]byte(nil), data[:n]...)), "does not fit")
+				refused(failure.Argument, reseal(append([]byte(nil), data[:n]...)), "does not fit")
 			}
 		}
 	}
 	for i := range len(data) {
 		flipped := append([]byte(nil), data...)
 		flipped[i] ^= 1 << (i % 8)
-		refused(ErrArgument, flipped, "sequence 0")
+		refused(failure.Argument, flipped, "sequence 0")
 	}
-	refused(ErrArgument, reseal(append(append([]byte(nil), data...), 1, 2, 3, 4)), "bytes follow")
-	refused(ErrArgument, nil, "not a saved sequence")
+	refused(failure.Argument, reseal(append(append([]byte(nil), data...), 1, 2, 3, 4)), "bytes follow")
+	refused(failure.Argument, nil, "not a saved sequence")
 	newer := append([]byte(nil), data...)
 	newer[4] = 99
-	refused(ErrUnsupported, reseal(newer), "was saved in format 99")
+	refused(failure.Unsupported, reseal(newer), "was saved in format 99")
 	sameSteps(t, rebuilt, plain, 12)
 	require.Equal(t, rebuilt.e.Stats().SummaryBytes, plain.e.Stats().SummaryBytes)
 
 	short := other(t)
 	short.truncate(0, 200)
 	_, err := short.e.SeqLoad(0, data)
-	require.ErrorIs(t, err, ErrArgument)
+	require.ErrorIs(t, err, failure.Argument)
 	moved := newHost(t, plain.shape, plain.e.opt, 1, 4)
 	pos, cell := make([]int32, 410), make([]int32, 410)
 	for i := range pos {
@@ -199,31 +201,31 @@ func TestLoadRefuses(t *testing.T) {
 	_, err = moved.e.SeqLoad(0, data)
 	require.ErrorContains(t, err, "positions are not those")
 	_, err = moved.e.SeqLoad(7, data)
-	require.ErrorIs(t, err, ErrArgument)
+	require.ErrorIs(t, err, failure.Argument)
 }
 
 func TestLoadForeignOptions(t *testing.T) {
-	for name, edit := range map[string]func(*Options){
-		"page":         func(o *Options) { o.Page, o.Select = 8, Pages },
-		"code_bits":    func(o *Options) { o.CodeBits = 1 },
-		"window":       func(o *Options) { o.Window = 8 },
-		"select":       func(o *Options) { o.Select = MinMax },
-		"summary_bits": func(o *Options) { o.SummaryBits = 16 },
-		"local":        func(o *Options) { o.Local = 64 },
+	for name, edit := range map[string]func(*options.Options){
+		"page":         func(o *options.Options) { o.Page, o.Select = 8, options.Pages },
+		"code_bits":    func(o *options.Options) { o.CodeBits = 1 },
+		"window":       func(o *options.Options) { o.Window = 8 },
+		"select":       func(o *options.Options) { o.Select = options.MinMax },
+		"summary_bits": func(o *options.Options) { o.SummaryBits = 16 },
+		"local":        func(o *options.Options) { o.Local = 64 },
 	} {
 		data, other := savedState(t, edit)
 		h := other(t)
 		_, err := h.e.SeqLoad(0, data)
-		require.ErrorIs(t, err, ErrUnsupported, name)
+		require.ErrorIs(t, err, failure.Unsupported, name)
 		require.ErrorContains(t, err, "saved with other options")
 		h.decode([]int32{0}, nil)
 	}
-	for name, edit := range map[string]func(*Options){ // what a user may change in between
-		"budget":  func(o *Options) { o.Budget = 128 },
-		"period":  func(o *Options) { o.Period = 1 },
-		"min_ctx": func(o *Options) { o.MinCtx = 10000 },
-		"beta":    func(o *Options) { o.Beta = 1 },
-		"audit":   func(o *Options) { o.Audit = 1 },
+	for name, edit := range map[string]func(*options.Options){ // what a user may change in between
+		"budget":  func(o *options.Options) { o.Budget = 128 },
+		"period":  func(o *options.Options) { o.Period = 1 },
+		"min_ctx": func(o *options.Options) { o.MinCtx = 10000 },
+		"beta":    func(o *options.Options) { o.Beta = 1 },
+		"audit":   func(o *options.Options) { o.Audit = 1 },
 	} {
 		data, other := savedState(t, edit)
 		h := other(t)
@@ -245,9 +247,9 @@ func TestSaveNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, data)
 	_, err = h.e.SeqSize(0, MaxNote+1)
-	require.ErrorIs(t, err, ErrArgument)
+	require.ErrorIs(t, err, failure.Argument)
 	_, err = h.e.SeqSize(2, 0)
-	require.ErrorIs(t, err, ErrArgument)
+	require.ErrorIs(t, err, failure.Argument)
 }
 
 // A copy decodes what a sequence decodes whose summaries are built anew.
@@ -304,7 +306,7 @@ func TestSeqCopy(t *testing.T) {
 					require.Equal(t, built.out[k], h.out[k])
 				}
 			}
-			require.ErrorIs(t, h.e.SeqCopy(0, 1, end, 0), ErrState, "it holds something")
+			require.ErrorIs(t, h.e.SeqCopy(0, 1, end, 0), failure.State, "it holds something")
 		})
 	}
 }
@@ -318,7 +320,7 @@ func TestSeqCopyRefuses(t *testing.T) {
 		src, dst int
 		offset   int32
 	}{{-1, 1, 0}, {0, 2, 0}, {9, 1, 0}, {0, 1, -1000}, {0, 1, 1 << 30}, {0, 1, math.MaxInt32}, {0, 1, math.MinInt32}} {
-		require.ErrorIs(t, h.e.SeqCopy(c.src, c.dst, math.MaxInt32, c.offset), ErrArgument, "%+v", c)
+		require.ErrorIs(t, h.e.SeqCopy(c.src, c.dst, math.MaxInt32, c.offset), failure.Argument, "%+v", c)
 	}
 	require.NoError(t, h.e.SeqCopy(0, 1, -5, 0))
 	next, err := h.e.SeqNext(1)
@@ -332,10 +334,10 @@ func TestStateInsideStep(t *testing.T) {
 	h := newHost(t, sh, opt, 1, 1)
 	require.NoError(t, h.e.StepBegin([]Row{{Seq: 0, Pos: 0, Cell: 0}}, 1))
 	_, err := h.e.SeqSave(0, nil, nil)
-	require.ErrorIs(t, err, ErrState)
+	require.ErrorIs(t, err, failure.State)
 	_, err = h.e.SeqLoad(0, nil)
-	require.ErrorIs(t, err, ErrState)
-	require.ErrorIs(t, h.e.SeqCopy(0, 1, 1, 0), ErrState)
+	require.ErrorIs(t, err, failure.State)
+	require.ErrorIs(t, h.e.SeqCopy(0, 1, 1, 0), failure.State)
 	require.NoError(t, h.e.StepEnd(false))
 }
 

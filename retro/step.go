@@ -1,6 +1,11 @@
 package retro
 
-import "slices"
+import (
+	"slices"
+
+	"retroattn/retro/failure"
+	"retroattn/retro/options"
+)
 
 // Row is one token of a step. Rows of a sequence are adjacent with rising
 // positions; the last is the sequence's new token, the others are past tokens
@@ -31,9 +36,9 @@ type stepSeq struct {
 	emit          int // first virtual row that is in the batch
 	sparse, draft bool
 	cuts          []cut // per layer
-	views         [maxWindow]view
-	slots         [maxWindow]*ringSlot // nil without ring
-	corrected     [maxWindow]mark
+	views         [options.MaxWindow]view
+	slots         [options.MaxWindow]*ringSlot // nil without ring
+	corrected     [options.MaxWindow]mark
 	taken, budget counter // tokens read, and what the budget allows
 	exact         exactSeq
 }
@@ -44,13 +49,13 @@ func (q *stepSeq) newest() view { return q.views[q.rows-1] }
 // get their views. threads is how many will call Attend for each layer.
 func (e *Engine) StepBegin(rows []Row, threads int) error {
 	if e.step.open {
-		return statef("a step is open already")
+		return failure.Statef("a step is open already")
 	}
 	if len(rows) < 1 || len(rows) > e.cfg.Rows {
-		return argumentf("%d rows in a step: must be 1..%d", len(rows), e.cfg.Rows)
+		return failure.Argumentf("%d rows in a step: must be 1..%d", len(rows), e.cfg.Rows)
 	}
 	if threads < 1 || threads > e.cfg.Threads {
-		return argumentf("%d threads: must be 1..%d", threads, e.cfg.Threads)
+		return failure.Argumentf("%d threads: must be 1..%d", threads, e.cfg.Threads)
 	}
 	if err := e.prepare(); err != nil {
 		return err
@@ -105,7 +110,7 @@ func (e *Engine) roomForScores() {
 		it := &e.items[i]
 		it.owner.Store(0)
 		it.best = grow(it.best, cols)
-		if e.opt.Select == Tokens {
+		if e.opt.Select == options.Tokens {
 			it.tokens = grow(it.tokens, tokens)
 			if e.opt.Need {
 				it.est = grow(it.est, tokens*queries)
@@ -131,7 +136,7 @@ func (e *Engine) beginSeq(rows []Row, first int) error {
 	}
 	for i := range e.step.seqs {
 		if e.step.seqs[i].s == s {
-			return argumentf("sequence %d: its rows are not adjacent", id)
+			return failure.Argumentf("sequence %d: its rows are not adjacent", id)
 		}
 	}
 	if slices.ContainsFunc(rows, func(r Row) bool { return r.Exact != 0 }) {
@@ -142,15 +147,15 @@ func (e *Engine) beginSeq(rows []Row, first int) error {
 	past := len(rows) - 1
 	switch {
 	case past > 0 && newest.Draft != 0:
-		return argumentf("sequence %d: a draft comes with %d past rows, must be alone", id, past)
+		return failure.Argumentf("sequence %d: a draft comes with %d past rows, must be alone", id, past)
 	case past > e.MaxWindow():
-		return argumentf("sequence %d: %d past rows, the options allow %d", id, past, e.MaxWindow())
+		return failure.Argumentf("sequence %d: %d past rows, the options allow %d", id, past, e.MaxWindow())
 	case newest.Cell < 0 || int(newest.Cell) >= e.cfg.Cells:
-		return argumentf("sequence %d: cell %d, must be 0..%d", id, newest.Cell, e.cfg.Cells-1)
+		return failure.Argumentf("sequence %d: cell %d, must be 0..%d", id, newest.Cell, e.cfg.Cells-1)
 	case newest.Pos < 0 || newest.Pos == 1<<31-1 || t > 0 && newest.Pos <= s.pos[t-1]:
-		return argumentf("sequence %d: position %d does not follow what is known", id, newest.Pos)
+		return failure.Argumentf("sequence %d: position %d does not follow what is known", id, newest.Pos)
 	case t >= e.cfg.Cells:
-		return argumentf("sequence %d: all %d cells are taken", id, e.cfg.Cells)
+		return failure.Argumentf("sequence %d: all %d cells are taken", id, e.cfg.Cells)
 	}
 	q := e.addSeq(id, s, first)
 	q.draft = newest.Draft != 0
@@ -179,11 +184,11 @@ func (e *Engine) plan(q *stepSeq, t, past int, rows []Row) error {
 		usable = s.ring.usable(t, q.cuts)
 	}
 	if past > usable {
-		return argumentf("sequence %d: %d past rows, only %d can be embedded again", id, past, usable)
+		return failure.Argumentf("sequence %d: %d past rows, only %d can be embedded again", id, past, usable)
 	}
 	for j, r := range rows[:past] {
 		if at := t - past + j; r.Pos != s.pos[at] || r.Cell != s.cell[at] {
-			return argumentf("sequence %d: past row at position %d cell %d, known is %d in %d", id, r.Pos, r.Cell, s.pos[at], s.cell[at])
+			return failure.Argumentf("sequence %d: past row at position %d cell %d, known is %d in %d", id, r.Pos, r.Cell, s.pos[at], s.cell[at])
 		}
 	}
 	e.reserve(s, v)
@@ -219,7 +224,7 @@ func (e *Engine) undo() {
 // new tokens. Past rows' cells hold valid keys and values either way.
 func (e *Engine) StepEnd(ok bool) error {
 	if !e.step.open {
-		return statef("no step is open")
+		return failure.Statef("no step is open")
 	}
 	e.step.open = false
 	if !ok {

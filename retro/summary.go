@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"retroattn/kernels"
+	"retroattn/retro/options"
 )
 
 // One thread scans chunkPages pages at a time: a few microseconds of work. Their summaries are
@@ -17,29 +18,29 @@ const (
 	codePages  = groupPages // whose tokens' codes are allocated at once
 )
 
-// planes is the number of planes of summaries that the selector scans.
-func (s Selector) planes() int {
+// planesOf is the number of planes of summaries that the selector scans.
+func planesOf(s options.Selector) int {
 	switch s {
-	case Tokens: // means and spreads together
+	case options.Tokens: // means and spreads together
 		return 1
-	case Pages, MinMax: // means and variances, minima and maxima
+	case options.Pages, options.MinMax: // means and variances, minima and maxima
 		return 2
 	}
 	return 0
 }
 
-// sign tells how 8-bit summaries of a plane are stored.
-func (s Selector) sign(plane int) kernels.Sign {
-	if s == Pages && plane == 1 {
+// signOf tells how 8-bit summaries of a plane are stored.
+func signOf(s options.Selector, plane int) kernels.Sign {
+	if s == options.Pages && plane == 1 {
 		return kernels.Unsigned
 	}
 	return kernels.Signed
 }
 
 // planeBytes is the size of n summaries of one KV head in one plane.
-func (o *Options) planeBytes(dk, n int) int {
+func planeBytes(o *options.Options, dk, n int) int {
 	switch {
-	case o.Select == Tokens:
+	case o.Select == options.Tokens:
 		return n / kernels.TilePages * kernels.TileBytes4(dk)
 	case o.SummaryBits == 8:
 		return n / kernels.TilePages * kernels.TileBytes(dk)
@@ -74,12 +75,19 @@ func (e *Engine) buildPage(w *worker, s *sequence, l *layer, h, p int) {
 }
 
 func (e *Engine) buildPart(w *worker, s *sequence, l *layer, part *part, h, p int) {
-	d, n := part.dim, e.opt.Page
-	x, a, b := w.page[:n*d], w.tmp[:d], w.tmp2[:d]
+	n := e.opt.Page
+	x := w.page[:n*part.dim]
 	keys := part.keys(l, h)
 	kernels.Load(x, &keys, s.cell[p*n:(p+1)*n])
 	hadamard(x, l.Rotation)
-	if e.opt.Select == MinMax {
+	e.summarise(w, s, part, h, p, x)
+}
+
+// summarise stores the summary of page p whose keys are x, and its tokens' codes.
+func (e *Engine) summarise(w *worker, s *sequence, part *part, h, p int, x []float32) {
+	d, n := part.dim, e.opt.Page
+	a, b := w.tmp[:d], w.tmp2[:d]
+	if e.opt.Select == options.MinMax {
 		for i := range a {
 			a[i], b[i] = float32(math.Inf(1)), negInf
 		}
@@ -94,9 +102,9 @@ func (e *Engine) buildPart(w *worker, s *sequence, l *layer, part *part, h, p in
 			b[i] = max(0, b[i]*inv-a[i]*a[i])
 		}
 	}
-	planes := e.opt.Select.planes()
+	planes := planesOf(e.opt.Select)
 	e.storeSummary(a, b, p%blockPages, func(i int) []byte { return part.pages(s, planes, h, i, p/blockPages) })
-	if e.opt.Select == Tokens {
+	if e.opt.Select == options.Tokens {
 		tile := part.pages(s, planes, h, 0, p/blockPages)[p%blockPages/kernels.TilePages*kernels.TileBytes4(d):]
 		kernels.Unpack4(a, b, tile, p%kernels.TilePages) // what they are read with
 		kernels.EncodeCodes(part.codes(s, h, p/codePages)[p%codePages*part.codeBytes:][:part.codeBytes], e.opt.CodeBits, x, a, b)
@@ -127,14 +135,14 @@ func (e *Engine) buildGroup(w *worker, s *sequence, l *layer, h, g int) {
 }
 
 func (e *Engine) buildGroupPart(w *worker, s *sequence, part *part, h, g int) {
-	d, planes := part.dim, e.opt.Select.planes()
+	d, planes := part.dim, planesOf(e.opt.Select)
 	a, b, x, y := w.tmp[:d], w.tmp2[:d], w.page[:d], w.page[d:2*d]
 	block, first := g*groupPages/blockPages, g*groupPages%blockPages
 	for p := range groupPages {
 		e.loadSummary(x, y, first+p, func(i int) []byte { return part.pages(s, planes, h, i, block) })
 		e.addToGroup(a, b, x, y, p == 0)
 	}
-	if e.opt.Select != MinMax {
+	if e.opt.Select != options.MinMax {
 		for i := range a {
 			a[i] /= groupPages
 			b[i] = max(0, b[i]/groupPages-a[i]*a[i])
@@ -147,9 +155,9 @@ func (e *Engine) buildGroupPart(w *worker, s *sequence, part *part, h, g int) {
 func (e *Engine) addToGroup(a, b, x, y []float32, first bool) {
 	for i := range a {
 		switch {
-		case e.opt.Select == MinMax && first:
+		case e.opt.Select == options.MinMax && first:
 			a[i], b[i] = x[i], y[i]
-		case e.opt.Select == MinMax:
+		case e.opt.Select == options.MinMax:
 			a[i], b[i] = min(a[i], x[i]), max(b[i], y[i])
 		case first:
 			a[i], b[i] = x[i], y[i]+x[i]*x[i]
@@ -163,7 +171,7 @@ func (e *Engine) addToGroup(a, b, x, y []float32, first bool) {
 // storeSummary puts means a and variances b, or minima and maxima, at a place in their planes. b changes.
 func (e *Engine) storeSummary(a, b []float32, at int, plane func(i int) []byte) {
 	d := len(a)
-	if e.opt.Select == Tokens {
+	if e.opt.Select == options.Tokens {
 		for i, v := range b {
 			b[i] = float32(math.Sqrt(float64(v)))
 		}
@@ -173,7 +181,7 @@ func (e *Engine) storeSummary(a, b []float32, at int, plane func(i int) []byte) 
 	// Variance, not sd, is stored: the score needs q^2.sd^2.
 	for i, x := range [2][]float32{a, b} {
 		if e.opt.SummaryBits == 8 {
-			kernels.Pack(plane(i)[at/kernels.TilePages*kernels.TileBytes(d):], at%kernels.TilePages, x, e.opt.Select.sign(i))
+			kernels.Pack(plane(i)[at/kernels.TilePages*kernels.TileBytes(d):], at%kernels.TilePages, x, signOf(e.opt.Select, i))
 		} else {
 			kernels.ToF16(unsafe.Slice((*uint16)(unsafe.Pointer(&plane(i)[2*d*at])), d), x)
 		}
@@ -183,7 +191,7 @@ func (e *Engine) storeSummary(a, b []float32, at int, plane func(i int) []byte) 
 // loadSummary is the inverse of storeSummary.
 func (e *Engine) loadSummary(a, b []float32, at int, plane func(i int) []byte) {
 	d := len(a)
-	if e.opt.Select == Tokens {
+	if e.opt.Select == options.Tokens {
 		kernels.Unpack4(a, b, plane(0)[at/kernels.TilePages*kernels.TileBytes4(d):], at%kernels.TilePages)
 		for i, sd := range b {
 			b[i] = sd * sd
@@ -192,7 +200,7 @@ func (e *Engine) loadSummary(a, b []float32, at int, plane func(i int) []byte) {
 	}
 	for i, x := range [2][]float32{a, b} {
 		if e.opt.SummaryBits == 8 {
-			kernels.Unpack(x, plane(i)[at/kernels.TilePages*kernels.TileBytes(d):], at%kernels.TilePages, e.opt.Select.sign(i))
+			kernels.Unpack(x, plane(i)[at/kernels.TilePages*kernels.TileBytes(d):], at%kernels.TilePages, signOf(e.opt.Select, i))
 		} else {
 			c := kernels.Cache{Type: kernels.F16, Dim: d, Base: unsafe.Pointer(&plane(i)[2*d*at]), Stride: uintptr(2 * d)}
 			kernels.Load(x, &c, identity[:1])
@@ -212,7 +220,7 @@ var identity = func() (cells [chunkPages]int32) {
 // first at number first, in dst, [row][chunkPages]. Planes of less than 16 bits begin at a tile.
 func (e *Engine) scanPlane(dst, queries []float32, d, i, rows int, plane []byte, first, n int) {
 	if e.opt.SummaryBits == 8 {
-		kernels.Scan(dst, chunkPages, queries, rows, d, plane[first/kernels.TilePages*kernels.TileBytes(d):], n, e.opt.Select.sign(i))
+		kernels.Scan(dst, chunkPages, queries, rows, d, plane[first/kernels.TilePages*kernels.TileBytes(d):], n, signOf(e.opt.Select, i))
 		return
 	}
 	c := kernels.Cache{Type: kernels.F16, Dim: d, Base: unsafe.Pointer(&plane[0]), Stride: uintptr(2 * d)}

@@ -6,6 +6,7 @@ import (
 	"unsafe"
 
 	"retroattn/retro"
+	"retroattn/retro/options"
 )
 
 // The shape of SmolLM2-135M's attention.
@@ -65,7 +66,7 @@ type steps struct {
 }
 
 func newSteps(kv *kvSet, t *team) (*steps, error) {
-	options, err := retro.ParseOptions(fmt.Sprintf("window=1,budget=%d", 2*kv.tokens))
+	options, err := options.Parse(fmt.Sprintf("window=1,budget=%d", 2*kv.tokens))
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"retroattn/retro"
+	opt "retroattn/retro/options"
 )
 
 // policy is a way to attend.
@@ -43,7 +43,7 @@ func choosePolicies(words []string) ([]policy, error) {
 	for _, word := range words {
 		name, options, own := strings.Cut(word, "=")
 		if own {
-			if _, err := retro.ParseOptions(options); err != nil {
+			if _, err := opt.Parse(options); err != nil {
 				return nil, fmt.Errorf("--policies %s: %w", word, err)
 			}
 			chosen = append(chosen, policy{name, options})
@@ -147,7 +147,7 @@ func product(kvs []string, seqs, depths []int, ps []policy) (cells []cell) {
 
 // rowsOf is how many rows each token of a period takes through the model, once there is enough context to leave
 // something out: the window is embedded again on the last.
-func rowsOf(o retro.Options) []int {
+func rowsOf(o opt.Options) []int {
 	period := max(1, o.Period)
 	rows := make([]int, period)
 	for i := range rows {
@@ -175,7 +175,7 @@ func planOptions(line string) (string, error) {
 }
 
 // mustSkip says whether a policy has to leave something out at a depth: else its figures are not of sparse attention.
-func mustSkip(o retro.Options, depth int) bool {
+func mustSkip(o opt.Options, depth int) bool {
 	// The far pages begin behind the local window, and the last one may not be full.
 	return depth > o.MinCtx && depth-o.Local-3*o.Page > o.Budget.Tokens(depth) && o.LayerBudget == ""
 }

@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/retro"
+	opt "retroattn/retro/options"
 )
 
 func TestChoosePolicies(t *testing.T) {
@@ -55,7 +55,7 @@ func TestRowsOf(t *testing.T) {
 		"window=4,period=4": {1, 1, 1, 4},
 		"window=8,period=3": {1, 1, 8},
 	} {
-		o, err := retro.ParseOptions(options)
+		o, err := opt.Parse(options)
 		require.NoError(t, err)
 		require.Equal(t, want, rowsOf(o), options)
 	}
@@ -70,7 +70,7 @@ func TestPlanOptions(t *testing.T) {
 		got, err := planOptions(line)
 		require.NoError(t, err)
 		require.Equal(t, want, got)
-		_, err = retro.ParseOptions(got)
+		_, err = opt.Parse(got)
 		require.NoError(t, err)
 	}
 	_, err := planOptions("no plan")
@@ -86,7 +86,7 @@ func TestMustSkip(t *testing.T) {
 		{"", 1024, false}, {"", 1025, true}, {"budget=2048", 2048, false}, {"budget=2048", 4096, true},
 		{"budget=100000000", 131072, false}, {"budget=0.5", 2048, true}, {"layer_budget=0:all", 8192, false}, {"min_ctx=10000", 8192, false},
 	} {
-		o, err := retro.ParseOptions(c.options)
+		o, err := opt.Parse(c.options)
 		require.NoError(t, err)
 		require.Equal(t, c.want, mustSkip(o, c.depth), "%+v", c)
 	}

@@ -6,14 +6,14 @@ import (
 	"strings"
 	"time"
 
-	"retroattn/retro"
+	opt "retroattn/retro/options"
 )
 
 // contender is a policy in a cell.
 type contender struct {
 	policy
-	parsed  retro.Options // zero for stock
-	plan    string        // line of the plan that chose the options, if any
+	parsed  opt.Options // zero for stock
+	plan    string      // line of the plan that chose the options, if any
 	runs    []Ran
 	failure error
 }
@@ -138,7 +138,7 @@ const planTries = 4
 
 // resolve parses a policy's options. Where they leave something to a plan, it is made here, so that all runs use the same.
 func (b *bench) resolve(t *contender) (err error) {
-	if t.parsed, err = retro.ParseOptions(t.options); err != nil || !t.parsed.Planned() {
+	if t.parsed, err = opt.Parse(t.options); err != nil || !t.parsed.Planned() {
 		return err
 	}
 	for range planTries {
@@ -159,7 +159,7 @@ func (b *bench) resolve(t *contender) (err error) {
 		}
 	}
 	t.options = choice
-	t.parsed, err = retro.ParseOptions(choice)
+	t.parsed, err = opt.Parse(choice)
 	return err
 }
 

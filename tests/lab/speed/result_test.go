@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"retroattn/retro"
+	opt "retroattn/retro/options"
 )
 
 // line is a result of which the goals are made.
@@ -80,7 +81,7 @@ func TestEvaluate(t *testing.T) {
 		passes: map[[2]int]float64{{2, 1}: 2e6, {2, 2}: 4e6}}
 	c := cell{kv: "f16", seqs: 2, depth: 4096}
 	ours := func(name, options string, sparse uint64, rewritten uint64) *contender {
-		o, err := retro.ParseOptions(options)
+		o, err := opt.Parse(options)
 		require.NoError(t, err)
 		s := &retro.Stats{Tokens: 20, SparseTokens: sparse, RewrittenTokens: rewritten, KVBytesRead: 150, ScanBytes: 50, KVBytesFull: 1000, AttendNS: 3e7}
 		return &contender{policy: policy{name, options}, parsed: o, runs: []Ran{ran(10, s), ran(10, s)}}

@@ -168,7 +168,7 @@ func sameBudget(curves []Curve) (points []Point, budget string) {
 	most := slices.Max(slices.Collect(maps.Values(count)))
 	maps.DeleteFunc(count, func(_ string, n int) bool { return n < most })
 	budgets := slices.SortedFunc(maps.Keys(count), func(a, b string) int {
-		return cmp.Compare(options{"": a}.number(""), options{"": b}.number(""))
+		return cmp.Compare(optionSet{"": a}.number(""), optionSet{"": b}.number(""))
 	})
 	budget = budgets[(len(budgets)-1)/2]
 	for _, c := range curves {

@@ -6,7 +6,8 @@ import (
 	"math"
 	"text/tabwriter"
 
-	"retroattn/retro"
+	"retroattn/retro/options"
+	"retroattn/retro/plan"
 )
 
 // planned are the options that a plan chooses; policies that differ in others are not what it predicts.
@@ -25,11 +26,11 @@ func PrintPredicted(w io.Writer, records []Record) error {
 			var kl []float64
 			scale := 0.0
 			for _, p := range s.policies {
-				o, err := retro.ParseOptions(p.text)
+				o, err := options.Parse(p.text)
 				if err != nil || o.Planned() || p.sparse == 0 || !(p.kl.Value > 0) || p.opt["select"] != sel || p.opt.without(planned...) != parseOptions("").without(planned...) {
 					continue
 				}
-				found, kl = append(found, p), append(kl, retro.Predicted(o, s.ctx))
+				found, kl = append(found, p), append(kl, plan.Predicted(o, s.ctx))
 				scale += math.Log(p.kl.Value / kl[len(kl)-1])
 			}
 			if len(found) < 2 {

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"retroattn/retro"
+	"retroattn/retro/options"
 )
 
 // setup is what policies must share to be compared, and what they measured there.
@@ -25,7 +25,7 @@ type setup struct {
 // policy is one policy over all texts of a setup.
 type policy struct {
 	name, family, text string // text: its options as given
-	opt                options
+	opt                optionSet
 	records            []Record // one per text
 	complete           bool     // has all texts of the setup
 
@@ -42,12 +42,12 @@ func (p *policy) full() bool { return p.text == "" }
 // attainable: the oracle reads the keys to choose, so it bounds what can be had.
 func (p *policy) attainable() bool { return p.opt["select"] != "oracle" }
 
-// options are the library's by name, the defaults filled in.
-type options map[string]string
+// optionSet is the library's by name, the defaults filled in.
+type optionSet map[string]string
 
-func parseOptions(text string) options {
-	o := options{}
-	for part := range strings.SplitSeq(retro.DefaultOptions().String()+","+text, ",") {
+func parseOptions(text string) optionSet {
+	o := optionSet{}
+	for part := range strings.SplitSeq(options.Default().String()+","+text, ",") {
 		if key, value, ok := strings.Cut(part, "="); ok {
 			o[strings.TrimSpace(key)] = strings.TrimSpace(value)
 		}
@@ -55,7 +55,7 @@ func parseOptions(text string) options {
 	return o
 }
 
-func (o options) number(key string) float64 {
+func (o optionSet) number(key string) float64 {
 	v, err := strconv.ParseFloat(o[key], 64)
 	switch {
 	case o[key] == "all":
@@ -67,13 +67,13 @@ func (o options) number(key string) float64 {
 }
 
 // corrects says whether past tokens are embedded again.
-func (o options) corrects() bool { return o.number("window") > 1 }
+func (o optionSet) corrects() bool { return o.number("window") > 1 }
 
 // correction are the options that say how past tokens are corrected.
 var correction = []string{"window", "period", "correct_budget", "always"}
 
 // without tells what is left of the options when some are not looked at.
-func (o options) without(keys ...string) string {
+func (o optionSet) without(keys ...string) string {
 	var left []string
 	for key, value := range o {
 		if !slices.Contains(keys, key) {

@@ -26,11 +26,11 @@ type comparison struct {
 	question, goal string
 	limit          float64 // of the ratio
 	differ         []string
-	ours, theirs   func(options) bool
+	ours, theirs   func(optionSet) bool
 	sameBytes      bool // ours must not read more, within 1 %
 }
 
-func plainSelection(o options) bool { return !o.corrects() && o["select"] != "streaming" }
+func plainSelection(o optionSet) bool { return !o.corrects() && o["select"] != "streaming" }
 
 var comparisons = []comparison{
 	{
@@ -38,8 +38,8 @@ var comparisons = []comparison{
 		goal:     "KL at most 0.55 of minmax's",
 		limit:    0.55,
 		differ:   []string{"select", "beta"},
-		ours:     func(o options) bool { return o["select"] == "tokens" },
-		theirs:   func(o options) bool { return o["select"] == "minmax" },
+		ours:     func(o optionSet) bool { return o["select"] == "tokens" },
+		theirs:   func(o optionSet) bool { return o["select"] == "minmax" },
 	},
 	{
 		question:  "Does correction with window=2 help at the same bytes?",
@@ -47,7 +47,7 @@ var comparisons = []comparison{
 		limit:     0.95,
 		differ:    correction,
 		sameBytes: true,
-		ours: func(o options) bool {
+		ours: func(o optionSet) bool {
 			return o["window"] == "2" && o.number("correct_budget") == 0 && o["select"] != "streaming"
 		},
 		theirs: plainSelection,
@@ -57,7 +57,7 @@ var comparisons = []comparison{
 		goal:     "KL at least 20 % lower than without correction",
 		limit:    0.80,
 		differ:   correction,
-		ours:     func(o options) bool { return o.number("correct_budget") > 0 },
+		ours:     func(o optionSet) bool { return o.number("correct_budget") > 0 },
 		theirs:   plainSelection,
 	},
 	{
@@ -65,8 +65,8 @@ var comparisons = []comparison{
 		goal:     "KL at most 3 % higher",
 		limit:    1.03,
 		differ:   []string{"summary_bits"},
-		ours:     func(o options) bool { return o["summary_bits"] == "8" },
-		theirs:   func(o options) bool { return o["summary_bits"] == "16" },
+		ours:     func(o optionSet) bool { return o["summary_bits"] == "8" },
+		theirs:   func(o optionSet) bool { return o["summary_bits"] == "16" },
 	},
 }
 

@@ -1,4 +1,4 @@
-package retro
+package plan
 
 import (
 	"fmt"
@@ -8,6 +8,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/stretchr/testify/require"
+
+	"retroattn/retro/options"
 )
 
 // measuredKL is the KL divergence from full attention, measured, of what a plan chooses among. Lines of one model, depth
@@ -43,6 +45,10 @@ var measuredKL = []struct {
 	{"Qwen2.5-Coder-0.5B", 8192, "select=pages,budget=1024,window=1", 0.034},
 }
 
+func choose(budget options.Budget, window, period int, correct options.Budget) options.Choice {
+	return options.Choice{Budget: budget, Window: window, Period: period, CorrectBudget: correct}
+}
+
 // What a plan predicts against what was measured. Only ratios are predicted, so that each model's KL is scaled by
 // the factor that fits best.
 func TestFidelity(t *testing.T) {
@@ -53,17 +59,17 @@ func TestFidelity(t *testing.T) {
 		first := measuredKL[begin]
 		end := begin
 		var predicted []float64
-		scale, sel := 0.0, Selector(-1)
+		scale, sel := 0.0, options.Selector(-1)
 		for ; end < len(measuredKL); end++ {
 			x := measuredKL[end]
-			o := planOptions(t, x.options)
+			o := parsed(t, x.options)
 			if x.model != first.model || x.depth != first.depth || end > begin && o.Select != sel {
 				break
 			}
 			sel = o.Select
-			m := Measured{Depth: x.depth, Far: x.depth - o.Local - o.Page}
+			m := measured{Depth: x.depth, Far: x.depth - o.Local - o.Page}
 			require.False(t, o.Planned(), x.options)
-			predicted = append(predicted, m.divergence(&o, o.choice()))
+			predicted = append(predicted, m.divergence(&o, o.Choice()))
 			scale += math.Log(x.kl / predicted[end-begin])
 		}
 		scale = math.Exp(scale / float64(end-begin))
@@ -82,11 +88,11 @@ func TestFidelity(t *testing.T) {
 	// What a plan relies on: more is better, and so is correction.
 	for _, f := range []*fidelity{&byPages, &byTokens} {
 		last := math.Inf(1)
-		for _, c := range []Choice{{256, 1, 1, 0}, {256, 8, 8, 0}, {256, 8, 1, 0}, {512, 1, 1, 0}, {512, 2, 1, 0}, {512, 4, 1, 0}, {512, 16, 1, 0}, {1024, 1, 1, 0}} {
+		for _, c := range []options.Choice{choose(256, 1, 1, 0), choose(256, 8, 8, 0), choose(256, 8, 1, 0), choose(512, 1, 1, 0), choose(512, 2, 1, 0), choose(512, 4, 1, 0), choose(512, 16, 1, 0), choose(1024, 1, 1, 0)} {
 			d := f.divergence(c, float64(c.Budget), 0)
 			require.Less(t, d, last, c)
 			last = d
 		}
-		require.Less(t, f.divergence(Choice{512, 8, 8, 2048}, 512, 2048), f.divergence(Choice{512, 8, 8, 0}, 512, 0))
+		require.Less(t, f.divergence(choose(512, 8, 8, 2048), 512, 2048), f.divergence(choose(512, 8, 8, 0), 512, 0))
 	}
 }

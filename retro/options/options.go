@@ -1,4 +1,4 @@
-package retro
+package options
 
 import (
 	"fmt"
@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"retroattn/kernels"
+	"retroattn/retro/failure"
 )
 
 // Selector names the rule that chooses far tokens.
@@ -33,11 +33,11 @@ var selectorNames = [...]string{Tokens: "tokens", Pages: "pages", MinMax: "minma
 
 func (s Selector) String() string { return selectorNames[s] }
 
-// Options are what a user can choose. Build them with DefaultOptions or
-// ParseOptions; Open checks them again.
+// Options are what a user can choose. Build them with Default or
+// Parse; the engine checks them again.
 type Options struct {
 	// Budget is how much of the far context a token reads per layer and KV head. Where it, Window or Period is 0, a plan
-	// chooses what is; see plan.go.
+	// chooses what is; see package plan.
 	Budget Budget
 	// LayerBudget gives layers budgets of their own, for example "0-1:all/5:1024/10-12:0.2".
 	LayerBudget string
@@ -67,7 +67,7 @@ type Options struct {
 	Local int
 	// Beta weighs the spread in Tokens and Pages.
 	Beta float64
-	// Audit measures the share of the attention that sparse tokens keep (Stats.MassKept): of
+	// Audit measures the share of the attention that sparse tokens keep (MassKept in the statistics): of
 	// Audit KV heads of layers one is audited, in rotation, which reads the keys that were left
 	// out. 1: every one. 0: none. It changes no result.
 	Audit int
@@ -77,7 +77,8 @@ type Options struct {
 	// Planning is how a plan chooses what was not set.
 	Planning Planning
 
-	whole bool // see Config
+	// Whole is of the model, and set by the engine: past tokens are embedded again only all at once, period = window.
+	Whole bool
 }
 
 // settings are the options by the names that users know, in the order in which they are written.
@@ -117,29 +118,33 @@ var gone = map[string]string{
 	"dense_layers": "set layer_budget, for example layer_budget=0-1:all for the first two layers",
 }
 
-// fallback is what is taken where nothing was set and nothing could be planned.
-var fallback = Choice{Budget: 1024, Window: 1, Period: 1}
+// Fallback is what is taken where nothing was set and nothing could be planned.
+var Fallback = Choice{Budget: 1024, Window: 1, Period: 1}
 
 // planned are the options that a plan chooses where they are 0.
 var planned = []string{"budget", "window", "period", "correct_budget"}
 
-// DefaultOptions leave budget, window and period to a plan.
-func DefaultOptions() Options {
+// Default leave budget, window and period to a plan.
+func Default() Options {
 	return Options{
 		Page: 16, Select: Tokens, CodeBits: 2, Candidates: 8, Need: true, Groups: 128, SummaryBits: 8,
 		MinCtx: 1024, Local: 64, Beta: 2, Audit: 1000,
 	}
 }
 
+// Limits.
 const (
-	maxWindow = 16
-	maxTokens = 1 << 27
+	MaxWindow = 16
+	MaxTokens = 1 << 27
+	MaxLayers = 1024
+
+	tokensPage = 16 // tokens per page whose codes the engine has
 )
 
-// ParseOptions reads "key=value,key=value". Unknown keys and values out of range
+// Parse reads "key=value,key=value". Unknown keys and values out of range
 // are errors that name the option, the value and the range.
-func ParseOptions(text string) (Options, error) {
-	o := DefaultOptions()
+func Parse(text string) (Options, error) {
+	o := Default()
 	for part := range strings.SplitSeq(text, ",") {
 		part = strings.TrimSpace(part)
 		if part == "" {
@@ -147,7 +152,7 @@ func ParseOptions(text string) (Options, error) {
 		}
 		key, value, ok := strings.Cut(part, "=")
 		if !ok {
-			return o, argumentf("option %q has no value: write key=value, for example budget=512", part)
+			return o, failure.Argumentf("option %q has no value: write key=value, for example budget=512", part)
 		}
 		if err := o.set(strings.TrimSpace(key), strings.TrimSpace(value)); err != nil {
 			return o, err
@@ -158,7 +163,7 @@ func ParseOptions(text string) (Options, error) {
 
 func (o *Options) set(key, value string) (err error) {
 	if use, ok := gone[key]; ok {
-		return argumentf("option %s is gone: %s", key, use)
+		return failure.Argumentf("option %s is gone: %s", key, use)
 	}
 	var names []string
 	for _, s := range settings {
@@ -172,7 +177,7 @@ func (o *Options) set(key, value string) (err error) {
 			if *p, err = strconv.Atoi(value); err != nil {
 				wrong = "must be a whole number"
 			} else if *p == 0 && slices.Contains(planned, key) {
-				wrong = fmt.Sprintf("must be 1..%d", maxWindow)
+				wrong = fmt.Sprintf("must be 1..%d", MaxWindow)
 			}
 		case *Budget:
 			var ok bool
@@ -199,11 +204,11 @@ func (o *Options) set(key, value string) (err error) {
 			wrong = pick(p, value, selectorNames[:])
 		}
 		if wrong != "" {
-			return argumentf("option %s=%s: %s", key, value, wrong)
+			return failure.Argumentf("option %s=%s: %s", key, value, wrong)
 		}
 		return nil
 	}
-	return argumentf("option %s=%s is not known: options are %s", key, value, strings.Join(names, ", "))
+	return failure.Argumentf("option %s=%s is not known: options are %s", key, value, strings.Join(names, ", "))
 }
 
 // pick finds the value among the names, or says what they are.
@@ -221,8 +226,8 @@ func (o *Options) Planned() bool {
 	return o.Budget == 0 || o.Window == 0 || o.Period == 0 && o.Window > 1
 }
 
-// with completes what was not set.
-func (o Options) with(c Choice) Options {
+// With completes what was not set.
+func (o Options) With(c Choice) Options {
 	if o.CorrectBudget == 0 && o.Planned() {
 		o.CorrectBudget = c.CorrectBudget
 	}
@@ -230,35 +235,36 @@ func (o Options) with(c Choice) Options {
 		o.Budget = c.Budget
 	}
 	if o.Window == 0 {
-		o.Window = max(c.Window, min(o.Period, maxWindow)) // a period asks for a window that holds it
+		o.Window = max(c.Window, min(o.Period, MaxWindow)) // a period asks for a window that holds it
 	}
 	if o.Period == 0 {
 		o.Period = min(c.Period, o.Window)
-		if o.whole && c.Period == c.Window {
+		if o.Whole && c.Period == c.Window {
 			o.Period = o.Window
 		}
 	}
 	return o
 }
 
-// Validate says what ParseOptions would say about the same options as text.
+// Validate says what Parse would say about the same options as text.
 func (o Options) Validate() error {
-	o = o.with(fallback)
-	return o.check()
+	o = o.With(Fallback)
+	return o.Check()
 }
 
-func (o *Options) check() error {
+// Check is Validate for options that leave nothing to a plan.
+func (o *Options) Check() error {
 	if !o.Budget.valid() {
-		return argumentf("option budget=%v: must be %s", o.Budget, budgetRange)
+		return failure.Argumentf("option budget=%v: must be %s", o.Budget, budgetRange)
 	}
 	if o.CorrectBudget != 0 && !o.CorrectBudget.valid() {
-		return argumentf("option correct_budget=%v: must be %s", o.CorrectBudget, budgetRange)
+		return failure.Argumentf("option correct_budget=%v: must be %s", o.CorrectBudget, budgetRange)
 	}
-	if o.Period > o.Window && o.Period <= maxWindow {
-		return argumentf("option period=%d: must be 1..%d, as window=%d limits it", o.Period, o.Window, o.Window)
+	if o.Period > o.Window && o.Period <= MaxWindow {
+		return failure.Argumentf("option period=%d: must be 1..%d, as window=%d limits it", o.Period, o.Window, o.Window)
 	}
-	if o.whole && o.Period != o.Window {
-		return unsupportedf("option period=%d: must be window=%d with this model, whose recurrent state goes back only to where the last window ended: leave period out", o.Period, o.Window)
+	if o.Whole && o.Period != o.Window {
+		return failure.Unsupportedf("option period=%d: must be window=%d with this model, whose recurrent state goes back only to where the last window ended: leave period out", o.Period, o.Window)
 	}
 	if _, err := parseLayerBudgets(o.LayerBudget); err != nil {
 		return err
@@ -271,38 +277,38 @@ func (o *Options) check() error {
 		if !slices.Contains(c.of, c.v) {
 			text := strings.Trim(fmt.Sprint(c.of), "[]")
 			at := strings.LastIndex(text, " ")
-			return argumentf("option %s=%d: must be %s or %s", c.name, c.v, strings.ReplaceAll(text[:at], " ", ", "), text[at+1:])
+			return failure.Argumentf("option %s=%d: must be %s or %s", c.name, c.v, strings.ReplaceAll(text[:at], " ", ", "), text[at+1:])
 		}
 	}
 	if !(o.Beta >= 0 && o.Beta <= 100) {
-		return argumentf("option beta=%v: must be 0..100", o.Beta)
+		return failure.Argumentf("option beta=%v: must be 0..100", o.Beta)
 	}
 	if o.Select < 0 || int(o.Select) >= len(selectorNames) {
-		return argumentf("selector %d: there are %d", int(o.Select), len(selectorNames))
+		return failure.Argumentf("selector %d: there are %d", int(o.Select), len(selectorNames))
 	}
-	if o.Select == Tokens && o.Page != kernels.CodeTokens {
-		return argumentf("option page=%d: select=tokens has pages of %d, only select=pages and minmax others", o.Page, kernels.CodeTokens)
+	if o.Select == Tokens && o.Page != tokensPage {
+		return failure.Argumentf("option page=%d: select=tokens has pages of %d, only select=pages and minmax others", o.Page, tokensPage)
 	}
 	for _, c := range []struct {
 		name      string
 		v, lo, hi int
 	}{
-		{"window", o.Window, 1, maxWindow},
+		{"window", o.Window, 1, MaxWindow},
 		{"period", o.Period, 1, max(1, o.Window)},
 		{"candidates", o.Candidates, 1, 64},
-		{"groups", o.Groups, 0, maxTokens},
-		{"min_ctx", o.MinCtx, 0, maxTokens},
+		{"groups", o.Groups, 0, MaxTokens},
+		{"min_ctx", o.MinCtx, 0, MaxTokens},
 		{"local", o.Local, max(o.Window, o.Page), 4096},
-		{"audit", o.Audit, 0, maxTokens},
+		{"audit", o.Audit, 0, MaxTokens},
 	} {
 		if c.v < c.lo || c.v > c.hi {
-			return argumentf("option %s=%d: must be %d..%d", c.name, c.v, c.lo, c.hi)
+			return failure.Argumentf("option %s=%d: must be %d..%d", c.name, c.v, c.lo, c.hi)
 		}
 	}
 	return o.Planning.check()
 }
 
-// String writes the options in the form ParseOptions reads, without those that are left to a plan. They must be valid.
+// String writes the options in the form Parse reads, without those that are left to a plan. They must be valid.
 func (o Options) String() string {
 	var parts []string
 	for _, s := range settings {

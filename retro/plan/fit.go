@@ -1,4 +1,4 @@
-package retro
+package plan
 
 import "math"
 
@@ -8,19 +8,19 @@ const minLayerTimes = 20
 // costs is the number of costs that are fitted.
 const costs = 5
 
-// row is how often each cost of Measured occurs in a step.
+// row is how often each cost of measured occurs in a step.
 func (x *sample) row() [costs]float64 {
 	n := float64(x.runs)
-	return [costs]float64{1, x.tokens / n, x.supplements / n, float64(x.window - 1), float64(x.past)}
+	return [costs]float64{1, x.tokens / n, x.supplements / n, float64(x.Window - 1), float64(x.Past)}
 }
 
-// fit finds the costs of Measured from the samples: least squares of relative errors.
-func (m *Measured) fit(groups []group) {
+// fit finds the costs of measured from the samples: least squares of relative errors.
+func (m *measured) fit(all []series) {
 	var rows [][costs]float64
 	var ns []float64
-	for _, g := range groups {
+	for _, g := range all {
 		for _, x := range g.kinds {
-			if x.wide == 0 {
+			if x.Wide == 0 {
 				rows, ns = append(rows, x.row()), append(ns, x.ns())
 			}
 		}
@@ -34,7 +34,7 @@ func (m *Measured) fit(groups []group) {
 	}
 	m.StepNS, m.ReadNS, m.SupplementNS, m.WindowNS, m.PastNS = c[0], c[1], c[2], c[3], c[4]
 	m.Error = 0
-	for _, g := range groups {
+	for _, g := range all {
 		for _, x := range g.kinds {
 			if x.runs*len(x.layerNS) < minLayerTimes {
 				m.Error = 1
@@ -45,10 +45,10 @@ func (m *Measured) fit(groups []group) {
 		m.Error = max(m.Error, math.Abs(predict(r)/ns[i]-1))
 	}
 	m.WideNS = -1
-	for _, g := range groups {
+	for _, g := range all {
 		for _, x := range g.kinds {
 			// An engine without a budget of its own for these steps reads no more.
-			if x.wide > 0 && x.row()[1] > 1.5*g.kinds[0].row()[1] {
+			if x.Wide > 0 && x.row()[1] > 1.5*g.kinds[0].row()[1] {
 				m.WideNS = max(0, x.ns()-predict(x.row()))
 			}
 		}

@@ -1,6 +1,10 @@
-package retro
+package plan
 
-import "math"
+import (
+	"math"
+
+	"retroattn/retro/options"
+)
 
 // fidelity is what is known of a way to select: how the KL divergence from full attention depends on the options that a
 // plan chooses. Its few figures are fitted to measurements; TestFidelity prints what was measured beside what is predicted.
@@ -26,8 +30,8 @@ var (
 	byTokens = fidelity{power: 1, gain: [5]float64{0, 0.13, 0.20, 0.24, 0.27}, once: 0.67, wide: 0.8, exposure: [5]float64{1, 1.48, 2.1, 3.0, 3.9}}
 )
 
-func (s Selector) fidelity() *fidelity {
-	if s == Tokens {
+func fidelityOf(s options.Selector) *fidelity {
+	if s == options.Tokens {
 		return &byTokens
 	}
 	return &byPages
@@ -42,7 +46,7 @@ func byLog2(figures *[5]float64, n int) float64 {
 
 // divergence is the predicted KL, relative to that of a budget of 512 without correction. tokens and wide are what a
 // step without and with correction reads.
-func (f *fidelity) divergence(c Choice, tokens, wide float64) float64 {
+func (f *fidelity) divergence(c options.Choice, tokens, wide float64) float64 {
 	kl := func(tokens float64) float64 { return math.Pow(max(1, tokens)/512, -f.power) }
 	d := kl(tokens)
 	if c.Window == 1 {
@@ -61,7 +65,7 @@ func (f *fidelity) divergence(c Choice, tokens, wide float64) float64 {
 
 // Predicted is the KL divergence that a plan expects of options that leave nothing open, after a prompt of n tokens and
 // up to a factor that is the model's.
-func Predicted(o Options, n int) float64 {
-	m := Measured{Depth: n, Far: max(0, n-o.Local-o.Page)}
-	return m.divergence(&o, o.choice())
+func Predicted(o options.Options, n int) float64 {
+	m := measured{Depth: n, Far: max(0, n-o.Local-o.Page)}
+	return m.divergence(&o, o.Choice())
 }

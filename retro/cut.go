@@ -1,0 +1,71 @@
+package retro
+
+import "retroattn/retro/options"
+
+// cut is how one layer of a sequence is read in a step.
+type cut struct {
+	exact  bool
+	budget int // far tokens to select, at most
+	pages  int // pages to choose for that by their scores: to read, or to score their tokens
+	groups int // groups whose pages are scored; 0: all pages are
+	cols   int // pages that get a score
+	parts  int // parts of the first level of the selection
+}
+
+// read sets what a budget of tokens reads of so many far pages.
+func (c *cut) read(o *options.Options, budget, far int) {
+	pages := (budget + o.Page - 1) / o.Page
+	switch o.Select {
+	case options.Streaming:
+		budget, pages = 0, 0
+	case options.Tokens:
+		pages = (min(budget, MaxCells)*o.Candidates + o.Page - 1) / o.Page
+	default:
+		budget = pages * o.Page
+	}
+	c.exact = far*o.Page <= budget
+	c.budget, c.pages = min(budget, far*o.Page), min(pages, far)
+}
+
+// viewAt is the view of a token at entry t; correcting is whether its step embeds
+// older tokens again. How each layer is read goes to cuts.
+func (e *Engine) viewAt(t int, correcting bool, cuts []cut) view {
+	n := t + 1
+	v := view{entry: t, local: max(0, n-e.opt.Local) / e.opt.Page}
+	far := max(0, v.local-1)
+	for i := range cuts {
+		c := cut{exact: true, parts: 1}
+		if b := e.budgets[i]; n >= e.opt.MinCtx && b < options.Everything {
+			budget := b.Tokens(n)
+			if c.read(&e.opt, budget, far); !c.exact {
+				v.sparse = true
+				if wide := e.opt.CorrectBudget.Tokens(n); correcting && wide > budget {
+					c.read(&e.opt, wide, far)
+					c.exact = false
+				}
+				e.cutSelection(&c, v.local)
+			}
+		}
+		cuts[i] = c
+	}
+	return v
+}
+
+// cutSelection decides on one level of pages or two, and into how many parts the first falls.
+func (e *Engine) cutSelection(c *cut, local int) {
+	if c.pages == 0 {
+		return
+	}
+	chunks := (local + chunkPages - 1) / chunkPages
+	c.parts, c.cols = chunks, local
+	// The best pages may each lie in a group of its own; twice as many groups leave a choice. Of
+	// candidates there are many more than are needed.
+	groups := 2 * c.pages
+	if e.opt.Select == options.Tokens {
+		groups = c.pages / 4
+	}
+	if groups = max(e.opt.Groups, groups); e.opt.Groups > 0 && e.opt.Select != options.Oracle && local/groupPages > groups {
+		c.groups, c.cols = groups, groups*groupPages+local%groupPages
+		c.parts = (chunks + groupChunks - 1) / groupChunks
+	}
+}

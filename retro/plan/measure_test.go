@@ -1,0 +1,83 @@
+package plan
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"retroattn/retro/options"
+)
+
+// fakeTimer takes the times of a formula: the first layer has a budget of its own.
+type fakeTimer struct {
+	start  Start
+	factor func(x Step, step int) float64 // of what it takes
+	steps  int
+	open   bool
+}
+
+const fakeLayers = 6
+
+func (f *fakeTimer) opened(s Start) (Timer, error) {
+	f.start, f.open = s, true
+	return f, nil
+}
+
+func (f *fakeTimer) Fill(window, budget int) error { return nil }
+func (f *fakeTimer) Close()                        { f.open = false }
+
+func (f *fakeTimer) Step(x Step) (Timing, error) {
+	tokens := max(x.Budget, x.Wide)
+	supplements := x.Past * x.Budget / 2
+	got := Timing{Tokens: uint64(fakeLayers * tokens), Supplements: uint64(fakeLayers * supplements)}
+	for range fakeLayers {
+		ns := 1e5 + 9*float64(tokens) + 3*float64(supplements) + 100*float64(x.Window-1) + 1000*float64(x.Past)
+		if x.Wide > 0 {
+			ns += 5000
+		}
+		got.LayerNS = append(got.LayerNS, f.factor(x, f.steps)*ns)
+	}
+	f.steps++
+	return got, nil
+}
+
+// The costs of the formula are found again.
+func TestMeasureFindsCosts(t *testing.T) {
+	f := &fakeTimer{factor: func(_ Step, step int) float64 {
+		if step%3 == 1 { // what else the machine does
+			return 1.3
+		}
+		return 1
+	}}
+	var m measured
+	require.NoError(t, newCase(t, "").measure(&m, f.opened))
+	require.False(t, f.open)
+	require.Equal(t, Start{Threads: 2, Depth: 4096, Window: 8, Budget: measureHigh}, f.start)
+	require.Equal(t, []int{18, 4096, 4016}, []int{m.Heads, m.Depth, m.Far})
+	require.InEpsilon(t, 6*1e5, m.StepNS, 1e-6)
+	require.InEpsilon(t, 9.0, m.ReadNS, 1e-6)
+	require.InEpsilon(t, 3.0, m.SupplementNS, 1e-6)
+	require.InEpsilon(t, 6*100, m.WindowNS, 1e-4)
+	require.InEpsilon(t, 6*1000, m.PastNS, 1e-4)
+	require.InEpsilon(t, 6*5000.0, m.WideNS, 1e-4)
+}
+
+// Times that do not fit together are no plan, and are told.
+func TestMeasureOnABusyMachine(t *testing.T) {
+	f := &fakeTimer{factor: func(x Step, _ int) float64 { return 1 / float64(x.Budget) }}
+	o, err := newCase(t, "").New(Passes{Threads: 2, Rows: []int{1}, NS: []uint64{1e6}}, f.opened)
+	require.NoError(t, err)
+	require.Positive(t, f.steps)
+	require.False(t, f.open)
+	require.True(t, o.Done)
+	require.Equal(t, options.Fallback, o.Options.Choice())
+	require.Contains(t, o.Line, "the machine is too busy to measure; the next start tries again")
+}
+
+func TestShapes(t *testing.T) {
+	c := newCase(t, "layer_budget=2:all/4-5:64")
+	c.Layers[1].Alike, c.Layers[5].Alike = 1, 1
+	shapes, heads := c.shapes()
+	require.Equal(t, []int{0, 1, 2, 0, 4, 5}, shapes)
+	require.Equal(t, 9, heads)
+}
