@@ -9,7 +9,7 @@ import (
 func TestFuzzTargets(t *testing.T) {
 	targets, err := fuzzTargets("..")
 	require.NoError(t, err)
-	for _, want := range []fuzzTarget{{"./retro", "FuzzParseOptions"}, {"./retro", "FuzzSeqLoad"}, {"./retro", "FuzzPlanFile"}, {"./retro", "FuzzEvents"}, {"./kernels", "FuzzDot"}, {"./tests/lab/eval/tasks", "FuzzReadItems"}} {
+	for _, want := range []fuzzTarget{{"./retro/options", "FuzzParse"}, {"./retro", "FuzzSeqLoad"}, {"./retro/plan", "FuzzPlanFile"}, {"./retro", "FuzzEvents"}, {"./kernels", "FuzzDot"}, {"./tests/lab/eval/tasks", "FuzzReadItems"}} {
 		require.Contains(t, targets, want)
 	}
 }
