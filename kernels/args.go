@@ -35,3 +35,52 @@ type turnCellsArgs struct {
 
 // missing is what a kernel says that the level has not, and that nothing may call.
 const missing = "kernels: this kernel is for other instruction sets"
+
+// elemArgs are those of scale, axpby, maxInto and maxAddSqrt, of multiples of 8 floats.
+type elemArgs struct {
+	dst, x, y *float32
+	n         int
+	s, t      float32
+}
+
+// toF16Args are those of toF16, of multiples of 8 floats.
+type toF16Args struct {
+	dst *uint16
+	src *float32
+	n   int
+}
+
+// rowArgs are those of absMax, of multiples of 8 floats.
+type rowArgs struct {
+	x *float32
+	n int
+}
+
+// aboveArgs are those of above, of multiples of 8 floats.
+type aboveArgs struct {
+	dst *int32
+	x   *float32
+	n   int
+	t   float32
+}
+
+// statsArgs are those of sumSq and minMax: n rows of d floats, a multiple of 8.
+type statsArgs struct {
+	first, second, x *float32
+	d, n             int
+}
+
+// quantiseArgs are those of quantise8 and quantise14, of multiples of 8 floats.
+type quantiseArgs struct {
+	dst, x *float32
+	n      int
+	inv    float32
+}
+
+// encodeArgs are those of encode: n tokens of d floats, a multiple of 8.
+type encodeArgs struct {
+	dst         *byte
+	bits        int
+	x, mean, sd *float32
+	d, n        int
+}

@@ -5,10 +5,49 @@
 package kernels
 
 //go:noescape
+func scaleAVX2(a *elemArgs)
+
+//go:noescape
+func axpbyAVX2(a *elemArgs)
+
+//go:noescape
+func toF16AVX2(a *toF16Args)
+
+//go:noescape
+func maxIntoAVX2(a *elemArgs)
+
+//go:noescape
+func maxAddSqrtAVX2(a *elemArgs)
+
+//go:noescape
+func absMaxAVX2(a *rowArgs) float32
+
+//go:noescape
+func aboveAVX2(a *aboveArgs) int
+
+//go:noescape
+func quantise8AVX2(a *quantiseArgs) int32
+
+//go:noescape
+func quantise14AVX2(a *quantiseArgs) int32
+
+//go:noescape
+func encodeAVX2(a *encodeArgs)
+
+//go:noescape
 func mulAVX2(a *mulArgs)
 
 //go:noescape
 func turnAVX2(a *turnArgs)
+
+//go:noescape
+func sumSqAVX2(a *statsArgs)
+
+//go:noescape
+func minMaxAVX2(a *statsArgs)
+
+//go:noescape
+func aboveAVX512(a *aboveArgs) int
 
 //go:noescape
 func mulAVX512(a *mulArgs)
@@ -28,12 +67,63 @@ func turnQ8AVX512(a *turnCellsArgs)
 //go:noescape
 func turnQ4AVX512(a *turnCellsArgs)
 
+func aboveASM(a *aboveArgs) int {
+	if level == isaAVX512 {
+		return aboveAVX512(a)
+	}
+	return aboveAVX2(a)
+}
+
+func absMaxASM(a *rowArgs) float32 {
+	return absMaxAVX2(a)
+}
+
+func axpbyASM(a *elemArgs) {
+	axpbyAVX2(a)
+}
+
+func encodeASM(a *encodeArgs) {
+	encodeAVX2(a)
+}
+
+func maxAddSqrtASM(a *elemArgs) {
+	maxAddSqrtAVX2(a)
+}
+
+func maxIntoASM(a *elemArgs) {
+	maxIntoAVX2(a)
+}
+
+func minMaxASM(a *statsArgs) {
+	minMaxAVX2(a)
+}
+
 func mulASM(a *mulArgs) {
 	if level == isaAVX512 {
 		mulAVX512(a)
 		return
 	}
 	mulAVX2(a)
+}
+
+func quantise14ASM(a *quantiseArgs) int32 {
+	return quantise14AVX2(a)
+}
+
+func quantise8ASM(a *quantiseArgs) int32 {
+	return quantise8AVX2(a)
+}
+
+func scaleASM(a *elemArgs) {
+	scaleAVX2(a)
+}
+
+func sumSqASM(a *statsArgs) {
+	sumSqAVX2(a)
+}
+
+func toF16ASM(a *toF16Args) {
+	toF16AVX2(a)
 }
 
 func turnASM(a *turnArgs) {

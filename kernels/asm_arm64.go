@@ -5,13 +5,94 @@
 package kernels
 
 //go:noescape
+func scaleNEON(a *elemArgs)
+
+//go:noescape
+func axpbyNEON(a *elemArgs)
+
+//go:noescape
+func maxIntoNEON(a *elemArgs)
+
+//go:noescape
+func maxAddSqrtNEON(a *elemArgs)
+
+//go:noescape
+func absMaxNEON(a *rowArgs) float32
+
+//go:noescape
+func toF16NEON(a *toF16Args)
+
+//go:noescape
+func aboveNEON(a *aboveArgs) int
+
+//go:noescape
 func mulNEON(a *mulArgs)
 
 //go:noescape
 func turnNEON(a *turnArgs)
 
+//go:noescape
+func sumSqNEON(a *statsArgs)
+
+//go:noescape
+func minMaxNEON(a *statsArgs)
+
+//go:noescape
+func quantise8NEON(a *quantiseArgs) int32
+
+//go:noescape
+func quantise14NEON(a *quantiseArgs) int32
+
+func aboveASM(a *aboveArgs) int {
+	return aboveNEON(a)
+}
+
+func absMaxASM(a *rowArgs) float32 {
+	return absMaxNEON(a)
+}
+
+func axpbyASM(a *elemArgs) {
+	axpbyNEON(a)
+}
+
+func encodeASM(a *encodeArgs) {
+	panic(missing)
+}
+
+func maxAddSqrtASM(a *elemArgs) {
+	maxAddSqrtNEON(a)
+}
+
+func maxIntoASM(a *elemArgs) {
+	maxIntoNEON(a)
+}
+
+func minMaxASM(a *statsArgs) {
+	minMaxNEON(a)
+}
+
 func mulASM(a *mulArgs) {
 	mulNEON(a)
+}
+
+func quantise14ASM(a *quantiseArgs) int32 {
+	return quantise14NEON(a)
+}
+
+func quantise8ASM(a *quantiseArgs) int32 {
+	return quantise8NEON(a)
+}
+
+func scaleASM(a *elemArgs) {
+	scaleNEON(a)
+}
+
+func sumSqASM(a *statsArgs) {
+	sumSqNEON(a)
+}
+
+func toF16ASM(a *toF16Args) {
+	toF16NEON(a)
 }
 
 func turnASM(a *turnArgs) {

@@ -3,7 +3,6 @@
 package kernels
 
 import (
-	"math"
 	"unsafe"
 )
 
@@ -152,86 +151,11 @@ func softCapAVX2(x []float32, c float32) {
 	}
 }
 
-func axpbyAVX2(x []float32, a float32, y []float32, b float32) {
-	axpbyYMM(&x[0], &y[0], len(x), a, b)
-}
-
-func sumSqAVX2(sum, sumsq, x []float32, d, n int) { sumSqYMM(&sum[0], &sumsq[0], &x[0], d, n) }
-
-func minMaxAVX2(lo, hi, x []float32, d, n int) { minMaxYMM(&lo[0], &hi[0], &x[0], d, n) }
-
-// quantise8AVX2 and quantise14AVX2 take multiples of 8 only.
-
-func quantise8AVX2(dst, x []float32, inv float32) int32 {
-	return quantise8YMM(&dst[0], &x[0], len(x), inv)
-}
-
-func quantise14AVX2(dst, x []float32, inv float32) int32 {
-	return quantise14YMM(&dst[0], &x[0], len(x), inv)
-}
-
 func scanAVX2(dst []float32, ldDst int, q []float32, rows, d int, tiles []byte, n int, sign Sign) {
 	scanYMM(&dst[0], ldDst, &q[0], rows, d, &tiles[0], n, int(sign))
 }
 
-// The rest leaves the last len%8 elements to its generic twins, which agree bit for
-// bit.
-
-func scaleAVX2(x []float32, s float32) {
-	m := len(x) &^ 7
-	if m > 0 {
-		scaleYMM(&x[0], m, s)
-	}
-	scaleGeneric(x[m:], s)
-}
-
-func toF16AVX2(dst []uint16, src []float32) {
-	m := len(src) &^ 7
-	if m > 0 {
-		toF16YMM(&dst[0], &src[0], m)
-	}
-	toF16Generic(dst[m:], src[m:])
-}
-
-func absMaxAVX2(x []float32) float32 {
-	m, most := len(x)&^7, float32(0)
-	if m > 0 {
-		most = absMaxYMM(&x[0], m)
-	}
-	return math.Float32frombits(max(math.Float32bits(most), math.Float32bits(absMaxGeneric(x[m:]))))
-}
-
-func maxIntoAVX2(dst, x []float32) {
-	m := len(dst) &^ 7
-	if m > 0 {
-		maxIntoYMM(&dst[0], &x[0], m)
-	}
-	maxIntoGeneric(dst[m:], x[m:])
-}
-
-func maxAddSqrtAVX2(dst, a []float32, beta float32, b []float32) {
-	m := len(dst) &^ 7
-	if m > 0 {
-		maxAddSqrtYMM(&dst[0], &a[0], &b[0], m, beta)
-	}
-	maxAddSqrtGeneric(dst[m:], a[m:], beta, b[m:])
-}
-
-func aboveAVX2(dst []int32, x []float32, t float32) int {
-	m, n := len(x)&^7, 0
-	if m > 0 {
-		n = aboveYMM(&dst[0], &x[0], m, t, &setLanes)
-	}
-	for i, v := range x[m:] {
-		if v >= t {
-			dst[n] = int32(m + i)
-			n++
-		}
-	}
-	return n
-}
-
-// setLanes holds for each 8-bit mask the numbers of its bits, one a byte, ascending.
+// setLanes is a table of the assembly: it holds for each 8-bit mask the numbers of its bits, one a byte, ascending.
 var setLanes = func() (t [256]uint64) {
 	for mask := range t {
 		at := 0
@@ -317,37 +241,4 @@ func softmaxRowsYMM(x *float32, lo, hi *int32, rows int, max, sum *float32) (mas
 func softCapYMM(x *float32, n int, c, f float32)
 
 //go:noescape
-func scaleYMM(x *float32, n int, s float32)
-
-//go:noescape
-func axpbyYMM(x, y *float32, n int, a, b float32)
-
-//go:noescape
-func sumSqYMM(sum, sumsq, x *float32, d, n int)
-
-//go:noescape
-func minMaxYMM(lo, hi, x *float32, d, n int)
-
-//go:noescape
-func toF16YMM(dst *uint16, src *float32, n int)
-
-//go:noescape
-func absMaxYMM(x *float32, n int) float32
-
-//go:noescape
-func quantise8YMM(dst, x *float32, n int, inv float32) int32
-
-//go:noescape
-func quantise14YMM(dst, x *float32, n int, inv float32) int32
-
-//go:noescape
 func scanYMM(dst *float32, ldDst int, q *float32, rows, d int, tiles *byte, n, sign int)
-
-//go:noescape
-func maxIntoYMM(dst, x *float32, n int)
-
-//go:noescape
-func maxAddSqrtYMM(dst, a, b *float32, n int, beta float32)
-
-//go:noescape
-func aboveYMM(dst *int32, x *float32, n int, t float32, lanes *[256]uint64) int

@@ -89,13 +89,6 @@ func scanAVX512(dst []float32, ldDst int, q []float32, rows, d int, tiles []byte
 	scanZMM(&dst[0], ldDst, &q[0], rows, d, &tiles[0], n, sign)
 }
 
-func aboveAVX512(dst []int32, x []float32, t float32) int {
-	if len(x) == 0 {
-		return 0
-	}
-	return aboveZMM(&dst[0], &x[0], len(x), t)
-}
-
 // softmaxRowsZMM is softmaxRowsYMM.
 //
 //go:noescape
@@ -103,9 +96,6 @@ func softmaxRowsZMM(x *float32, lo, hi *int32, rows int, max, sum *float32) (mas
 
 //go:noescape
 func scanZMM(dst *float32, ldDst int, q *float32, rows, d int, tiles *byte, n int, sign Sign)
-
-//go:noescape
-func aboveZMM(dst *int32, x *float32, n int, t float32) int
 
 func loadAVX512(dst []float32, ld int, c *Cache, cells []int32) {
 	to, from, n := &dst[0], &cells[0], len(cells)

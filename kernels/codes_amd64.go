@@ -21,15 +21,6 @@ func addr(x []float32) *float32 {
 	return &x[0]
 }
 
-func encodeCodes(dst []byte, bits int, x, mean, sd []float32) {
-	if level == isaGeneric || len(x) == 0 {
-		encodeCodesGeneric(dst, bits, x, mean, sd)
-		return
-	}
-	clear(dst)
-	encodeYMM(&dst[0], bits, &x[0], &mean[0], &sd[0], len(mean), len(x)/len(mean))
-}
-
 func scoreCodes(dst []float32, ldDst int, q []float32, rows, d, bits int, tiles, codes []byte, pages []int32) {
 	if level == isaGeneric {
 		scoreCodesGeneric(dst, ldDst, q, rows, d, bits, tiles, codes, pages)
@@ -72,6 +63,3 @@ func scoreCodesZMM(dst *float32, ldDst int, q *float32, rows, d, bits int, tiles
 
 //go:noescape
 func scoreCodesYMM(dst *float32, ldDst int, q *float32, rows, d, bits int, tiles, codes *byte, pages *int32, n, codeBytes, ahead int)
-
-//go:noescape
-func encodeYMM(dst *byte, bits int, x, mean, sd *float32, d, n int)

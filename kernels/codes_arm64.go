@@ -27,10 +27,6 @@ func scan4(mean, spread []float32, ld int, q []float32, rows, d int, tiles []byt
 	}
 }
 
-func encodeCodes(dst []byte, bits int, x, mean, sd []float32) {
-	encodeCodesGeneric(dst, bits, x, mean, sd)
-}
-
 // codeRows share what is decoded.
 const codeRows = 32
 

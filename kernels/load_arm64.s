@@ -95,44 +95,6 @@ q4:
 	BNE     q4
 	RET
 
-// func toF16NEON(dst *uint16, src *float32, n int)
-//
-//	R1  src         R2  n    R3  scratch
-//	V4  magnitude   V5  65504
-//	V6  the largest finite number   V7  sign
-//	V16 .. V19  scratch
-TEXT ·toF16NEON(SB), NOSPLIT, $0-24
-	MOVD dst+0(FP), R0
-	MOVD src+8(FP), R1
-	MOVD n+16(FP), R2
-	MOVD $0x7fffffff, R3
-	VDUP R3, V4.S4
-	MOVD $0x477fe000, R3
-	VDUP R3, V5.S4
-	MOVD $0x7f7fffff, R3
-	VDUP R3, V6.S4
-	MOVD $0x80000000, R3
-	VDUP R3, V7.S4
-
-toF16:
-	VLD1.P  32(R1), [V0.S4, V1.S4]
-	VAND    V4.B16, V0.B16, V16.B16
-	VAND    V4.B16, V1.B16, V17.B16
-	CMGT(18, 16, 6)
-	CMGT(19, 17, 6)
-	VBIF    V18.B16, V5.B16, V18.B16 // Inf and NaN: all ones, no limit
-	VBIF    V19.B16, V5.B16, V19.B16
-	VUMIN   V18.S4, V16.S4, V16.S4
-	VUMIN   V19.S4, V17.S4, V17.S4
-	VBIT    V7.B16, V0.B16, V16.B16
-	VBIT    V7.B16, V1.B16, V17.B16
-	FCVTN(16, 16)
-	FCVTN2(16, 17)
-	FMOVQ.P F16, 16(R0)
-	SUBS    $8, R2
-	BNE     toF16
-	RET
-
 // func prefetchL2(base unsafe.Pointer, stride uintptr, size int, cells *int32, n int)
 //
 //	R0  base        R1  stride       R2  size-1

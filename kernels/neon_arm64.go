@@ -115,9 +115,6 @@ func loadQ8NEON(dst *float32, row unsafe.Pointer, d int)
 func loadQ4NEON(dst *float32, row unsafe.Pointer, d int)
 
 //go:noescape
-func toF16NEON(dst *uint16, src *float32, n int)
-
-//go:noescape
 func prefetchL2(base unsafe.Pointer, stride uintptr, size int, cells *int32, n int)
 
 // softmaxRowNEON reports masked, and leaves x alone, when newMax is -Inf.
@@ -130,27 +127,6 @@ func softmaxRowNEON(x *float32, n int, oldMax float32) (newMax, sum float32, mas
 //go:noescape
 func softCapNEON(x *float32, n int, c, f float32)
 
-//go:noescape
-func scaleNEON(x *float32, n int, s float32)
-
-//go:noescape
-func axpbyNEON(x, y *float32, n int, a, b float32)
-
-//go:noescape
-func sumSqNEON(sum, sumsq, x *float32, d, n int)
-
-//go:noescape
-func minMaxNEON(lo, hi, x *float32, d, n int)
-
-//go:noescape
-func absMaxNEON(x *float32, n int) float32
-
-//go:noescape
-func quantise8NEON(dst, x *float32, n int, inv float32) int32
-
-//go:noescape
-func quantise14NEON(dst, x *float32, d int, inv float32) int32
-
 // scanDotProd and scanNEON add correct times the sum of a row of q.
 //
 //go:noescape
@@ -158,12 +134,3 @@ func scanDotProd(dst *float32, ldDst int, q *float32, rows, d int, tiles *byte, 
 
 //go:noescape
 func scanNEON(dst *float32, ldDst int, q *float32, rows, d int, tiles *byte, n, correct int)
-
-//go:noescape
-func maxIntoNEON(dst, x *float32, n int)
-
-//go:noescape
-func maxAddSqrtNEON(dst, a, b *float32, n int, beta float32)
-
-//go:noescape
-func aboveNEON(dst *int32, x *float32, n int, t float32) int

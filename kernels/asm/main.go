@@ -21,7 +21,7 @@
 //	.long NAME VALUES           constants NAME<>(SB), of 4 or (.quad) 8 bytes; 8:V is 8 times V
 //	{EXPRESSION}                its value: numbers, names, +, -, *, /, %, ==, ..
 //
-// V and H are registers as wide as the level and half as wide: Z and Y with avx512, Y and X with avx2. {W} is the width in bytes, {L} in
+// A line that ends with a backslash goes on in the next one. V and H are registers as wide as the level and half as wide: Z and Y with avx512, Y and X with avx2. {W} is the width in bytes, {L} in
 // floats; avx2, avx512, neon and dotprod tell the level in .if. Names of macros are lower case.
 package main
 
@@ -116,9 +116,16 @@ func expand(path string, l level, structs map[string]layout) (*expander, error) 
 		return nil, err
 	}
 	var lines []line
+	begun := ""
 	for i, text := range strings.Split(string(data), "\n") {
 		code, _, _ := strings.Cut(text, "//")
-		if code = strings.TrimSpace(code); code != "" {
+		code = begun + strings.TrimSpace(code)
+		var goesOn bool
+		if begun, goesOn = strings.CutSuffix(code, "\\"); goesOn {
+			continue
+		}
+		begun = ""
+		if code != "" {
 			lines = append(lines, line{code, fmt.Sprintf("%s:%d", filepath.Base(path), i+1)})
 		}
 	}

@@ -1,0 +1,172 @@
+package kernels
+
+import "math"
+
+// What goes to assembly, and what of it stays in portable Go. asm_ARCH.go has the calls of the level's best.
+
+// whole is how many of n elements the kernels that take multiples of 8 get. Go does the rest, and agrees bit for bit.
+func whole(n int) int {
+	if level == isaGeneric {
+		return 0
+	}
+	return n &^ 7
+}
+
+func scale(x []float32, s float32) {
+	m := whole(len(x))
+	if m > 0 {
+		scaleASM(&elemArgs{dst: &x[0], n: m, s: s})
+	}
+	scaleGeneric(x[m:], s)
+}
+
+// axpby does the last elements in a vector of their own, since its generic twin rounds differently.
+func axpby(x []float32, a float32, y []float32, b float32) {
+	if level == isaGeneric {
+		axpbyGeneric(x, a, y, b)
+		return
+	}
+	m := whole(len(x))
+	if m > 0 {
+		axpbyASM(&elemArgs{dst: &x[0], x: &y[0], n: m, s: a, t: b})
+	}
+	if m < len(x) {
+		var last, other [8]float32
+		copy(last[:], x[m:])
+		copy(other[:], y[m:])
+		axpbyASM(&elemArgs{dst: &last[0], x: &other[0], n: len(last), s: a, t: b})
+		copy(x[m:], last[:])
+	}
+}
+
+func maxInto(dst, x []float32) {
+	m := whole(len(dst))
+	if m > 0 {
+		maxIntoASM(&elemArgs{dst: &dst[0], x: &x[0], n: m})
+	}
+	maxIntoGeneric(dst[m:], x[m:])
+}
+
+func maxAddSqrt(dst, a []float32, beta float32, b []float32) {
+	m := whole(len(dst))
+	if m > 0 {
+		maxAddSqrtASM(&elemArgs{dst: &dst[0], x: &a[0], y: &b[0], n: m, s: beta})
+	}
+	maxAddSqrtGeneric(dst[m:], a[m:], beta, b[m:])
+}
+
+func toF16(dst []uint16, src []float32) {
+	m := whole(len(src))
+	if m > 0 {
+		toF16ASM(&toF16Args{&dst[0], &src[0], m})
+	}
+	toF16Generic(dst[m:], src[m:])
+}
+
+func absMax(x []float32) float32 {
+	m, most := whole(len(x)), float32(0)
+	if m > 0 {
+		most = absMaxASM(&rowArgs{&x[0], m})
+	}
+	return math.Float32frombits(max(math.Float32bits(most), math.Float32bits(absMaxGeneric(x[m:]))))
+}
+
+func above(dst []int32, x []float32, t float32) int {
+	m, n := whole(len(x)), 0
+	if m > 0 {
+		n = aboveASM(&aboveArgs{&dst[0], &x[0], m, t})
+	}
+	rest := dst[n:]
+	k := aboveGeneric(rest, x[m:], t)
+	for i := range rest[:k] {
+		rest[i] += int32(m)
+	}
+	return n + k
+}
+
+func sumSq(sum, sumsq, x []float32, d, n int) {
+	if level == isaGeneric {
+		sumSqGeneric(sum, sumsq, x, d, n)
+		return
+	}
+	sumSqASM(&statsArgs{&sum[0], &sumsq[0], &x[0], d, n})
+}
+
+func minMax(lo, hi, x []float32, d, n int) {
+	if level == isaGeneric {
+		minMaxGeneric(lo, hi, x, d, n)
+		return
+	}
+	minMaxASM(&statsArgs{&lo[0], &hi[0], &x[0], d, n})
+}
+
+// quantise8 and quantise14 take multiples of 8.
+
+func quantise8(dst, x []float32, inv float32) int32 {
+	if level == isaGeneric {
+		return quantise8Generic(dst, x, inv)
+	}
+	return quantise8ASM(&quantiseArgs{&dst[0], &x[0], len(x), inv})
+}
+
+func quantise14(dst, x []float32, inv float32) int32 {
+	if level == isaGeneric {
+		return quantise14Generic(dst, x, inv)
+	}
+	return quantise14ASM(&quantiseArgs{&dst[0], &x[0], len(x), inv})
+}
+
+func encodeCodes(dst []byte, bits int, x, mean, sd []float32) {
+	if level < isaAVX2 || len(x) == 0 {
+		encodeCodesGeneric(dst, bits, x, mean, sd)
+		return
+	}
+	clear(dst)
+	encodeASM(&encodeArgs{&dst[0], bits, &x[0], &mean[0], &sd[0], len(mean), len(x) / len(mean)})
+}
+
+// blockRows is how many rows mul does at once.
+func blockRows() int {
+	switch level {
+	case isaAVX512:
+		return 8
+	case isaAVX2:
+		return 6
+	}
+	return genericRows
+}
+
+func mul(c []float32, ldc int, a []float32, lda int, b []float32, m, n, k int, add bool) {
+	if level == isaGeneric {
+		mulGeneric(c, ldc, a, lda, b, m, n, k, add)
+		return
+	}
+	mulASM(&mulArgs{&c[0], ldc, &a[0], lda, &b[0], m, n, k, add})
+}
+
+func turn(dst []float32, c *Cache, cells []int32, buf []float32) {
+	switch level {
+	case isaGeneric:
+		turnGeneric(dst, c, cells, buf)
+	case isaAVX512:
+		turnCells(&turnCellsArgs{&dst[0], c.Dim, c.Base, c.Stride, &cells[0], len(cells)}, c.Type)
+	default:
+		load(buf, c.Dim, c, cells)
+		turnASM(&turnArgs{&dst[0], &buf[0], c.Dim})
+	}
+}
+
+func turnCells(a *turnCellsArgs, t Type) {
+	switch t {
+	case F32:
+		turnF32ASM(a)
+	case F16:
+		turnF16ASM(a)
+	case BF16:
+		turnBF16ASM(a)
+	case Q8_0:
+		turnQ8ASM(a)
+	case Q4_0:
+		turnQ4ASM(a)
+	}
+}
