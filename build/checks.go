@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 )
 
 type testCmd struct {
-	Short bool   `help:"Pass -short to the tests, which leave out the slow ones."`
+	Short bool   `help:"Only vet, unit tests and the end-to-end tests that are quick: minutes, for a change in work."`
 	Match string `name:"run" placeholder:"REGEXP" help:"Only the end-to-end tests (tests/, tests/lab/ and bridge/) with such a name, as for go test, on the build that is there; what it lacks is built."`
 	Long  bool   `help:"Also build the archive for every processor, and llama.cpp without the feature, and test them: 20 minutes of processor time more; fuzz for an hour; and load llama-server for half an hour."`
 }
@@ -73,7 +74,8 @@ func (a *app) runGroup(g group, sum *totals) {
 	if t.failed > 0 {
 		verdict = "FAILED"
 	}
-	a.say("%-8s %s: %d passed, %d failed, %d skipped in %s", verdict, g.name, t.passed, t.failed, t.skipped, seconds(time.Since(begun)))
+	a.say("%-8s %s: %d passed, %d failed, %d skipped in %s, of which tests used %s of processor time", verdict, g.name,
+		t.passed, t.failed, t.skipped, seconds(time.Since(begun)), seconds(t.used))
 	for _, reason := range t.reasons {
 		a.say("         skipped (%s): %s", reason, strings.Join(t.skips[reason], ", "))
 	}
@@ -89,32 +91,49 @@ func (cmd testCmd) groups() []group {
 	if cmd.Match != "" {
 		return []group{{name: "end to end", run: cmd.matching}}
 	}
-	// What the unit tests have run in full runs again in another way, with fewer cases unless there is time.
-	again := cmd
-	again.Short = !cmd.Long
-	all := []group{
-		{name: "vet", run: vet},
-		{name: "unit tests", run: cmd.unit, must: true},
-		{name: "noasm", run: again.goTest("noasm", nil, "-tags", "noasm", "./kernels/...", "./retro/..."), must: true},
-		{name: "race", run: again.goTest("race", []string{"CGO_ENABLED=1"}, "-race", "./kernels/...", "./retro/..."), must: true},
+	all := append([]group{{name: "vet", run: vet}, {name: "unit tests", run: cmd.unit, must: true}}, cmd.passes()...)
+	all = append(all, []group{
 		{name: "fuzz", run: cmd.fuzz, must: true},
-	}
-	// The kernels' own tests compare all levels; the engine runs on the best unless told. That is read before the go command
-	// notes what a test reads, so it would take the results of another level for these.
-	for _, isa := range kernels.ISAs() {
-		if isa != kernels.ISA() {
-			all = append(all, group{name: "isa " + isa, run: again.goTest("isa "+isa, []string{"RETRO_ISA=" + isa}, "-count=1", "./retro/..."), must: true})
+		{name: "llama.cpp", run: cmd.integration, must: true},
+		{name: "lab", run: cmd.labTests, must: true},
+		{name: "upstream", run: cmd.upstream, must: true},
+	}...)
+	for i := range all {
+		if g := &all[i]; cmd.Short && !slices.Contains([]string{"vet", "unit tests", "llama.cpp"}, g.name) {
+			g.skip = "left out by --short"
 		}
 	}
-	return append(append(all, again.arm64()...),
-		group{name: "llama.cpp", run: cmd.integration, must: true}, group{name: "lab", run: cmd.labTests, must: true}, group{name: "upstream", run: cmd.upstream, must: true})
+	return all
 }
 
-// arm64 runs the pure Go and assembly packages on an emulated processor with every extension, and on one without the
-// dot product instructions, where a missing check shows as an illegal instruction.
+// passes run kernels and engine again where they are other code: without assembly, at a lower level, or emulated; and with
+// the race detector. The unit tests were the full pass: these have fewer cases, unless there is time.
+func (cmd testCmd) passes() []group {
+	cmd.Short = !cmd.Long
+	pass := func(name string, env []string, args ...string) group {
+		return group{name: name, run: cmd.goTest(name, env, args...), must: true}
+	}
+	all := []group{
+		pass("noasm", nil, "-tags", "noasm", "./kernels/...", "./retro/..."),
+		pass("race", []string{"CGO_ENABLED=1"}, "-race", "./kernels/...", "./retro/..."),
+	}
+	// The kernels' own tests compare all levels; the engine runs on the best unless told, and noasm was the lowest. The level is
+	// read before the go command notes what a test reads, so it would take the results of another level for these.
+	levels := kernels.ISAs()
+	for _, isa := range levels[min(1, len(levels)-1) : len(levels)-1] {
+		all = append(all, pass("isa "+isa, []string{"RETRO_ISA=" + isa}, "-count=1", "./retro/..."))
+	}
+	return append(all, cmd.arm64()...)
+}
+
+// arm64 runs kernels and engine on an emulated processor with every extension, and on one without the dot product
+// instructions, where a missing check shows as an illegal instruction.
 func (cmd testCmd) arm64() []group {
 	if runtime.GOARCH == "arm64" {
 		return nil // the unit tests were that
+	}
+	if runtime.GOOS != "linux" {
+		return []group{{name: "arm64", skip: "needs Linux"}}
 	}
 	qemu := ""
 	for _, name := range []string{"qemu-aarch64-static", "qemu-aarch64"} {
@@ -122,21 +141,13 @@ func (cmd testCmd) arm64() []group {
 			qemu = path
 		}
 	}
-	if runtime.GOOS != "linux" {
-		return []group{{name: "arm64", skip: "needs Linux"}}
-	}
 	if qemu == "" {
 		return []group{{name: "arm64", skip: "install qemu-user-static"}}
 	}
 	var groups []group
-	for _, c := range []struct{ cpu, isa string }{{"max", ""}, {"max", "neon"}, {"cortex-a72", ""}} {
-		name := strings.TrimSpace("arm64 " + c.cpu + " " + c.isa)
-		env := []string{"GOARCH=arm64", "CGO_ENABLED=0", "QEMU_CPU=" + c.cpu, "RETRO_ISA=" + c.isa}
-		packages := []string{"./kernels/...", "./retro/..."}
-		if c.isa != "" {
-			packages = packages[1:]
-		}
-		groups = append(groups, group{name: name, must: true, run: cmd.goTest(name, env, append([]string{"-exec", qemu}, packages...)...)})
+	for _, cpu := range []string{"max", "cortex-a72"} {
+		name, env := "arm64 "+cpu, []string{"GOARCH=arm64", "CGO_ENABLED=0", "QEMU_CPU=" + cpu}
+		groups = append(groups, group{name: name, must: true, run: cmd.goTest(name, env, "-exec", qemu, "./kernels/...", "./retro/...")})
 	}
 	return groups
 }
@@ -289,6 +300,7 @@ func (cmd testCmd) goTestIn(folder, name string, env []string, args ...string) f
 			test.Stdout, test.Stderr = io.MultiWriter(lines, a.out), io.MultiWriter(&complaint, os.Stderr)
 		}
 		t.finish(test.Run(), complaint.String())
+		t.spend(test)
 		return nil
 	}
 }

@@ -2,10 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"os/exec"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // event is a line of "go test -json".
@@ -29,6 +31,7 @@ type tally struct {
 	seen                    []sighting          // what tests have logged, see parseSighting
 	notes                   []string            // and what they have logged as "note: LINE"
 	found                   map[int]int         // tests that were begun, by how many others they are in
+	used                    time.Duration       // of processors, by the tests and what they ran
 
 	tests   map[string]map[string]*testRun // package -> test
 	output  map[string]*strings.Builder    // package or build -> what belongs to no test
@@ -175,11 +178,18 @@ func (t *tally) skip(name, reason string) {
 // add takes over what another has counted.
 func (t *tally) add(o *tally) {
 	t.passed, t.failed, t.failures = t.passed+o.passed, t.failed+o.failed, append(t.failures, o.failures...)
-	t.timed = append(t.timed, o.timed...)
+	t.timed, t.used = append(t.timed, o.timed...), t.used+o.used
 	for _, reason := range o.reasons {
 		for _, name := range o.skips[reason] {
 			t.skip(name, reason)
 		}
+	}
+}
+
+// spend adds what a command used that has ended, with its children.
+func (t *tally) spend(cmd *exec.Cmd) {
+	if s := cmd.ProcessState; s != nil {
+		t.used += s.UserTime() + s.SystemTime()
 	}
 }
 

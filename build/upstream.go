@@ -123,6 +123,7 @@ func (a *app) upstreamProgram(t *tally, test upstreamTest, patched native, temp 
 		var out bytes.Buffer
 		run.Stdout, run.Stderr = &out, &out
 		err := run.Run()
+		t.spend(run)
 		if err != nil && test.upTo != "" && strings.HasSuffix(strings.TrimSpace(strings.SplitAfter(out.String(), test.upTo)[0]), test.upTo) {
 			err = nil
 		}
@@ -162,7 +163,7 @@ func (a *app) upstreamServer(t *tally, patched native, temp string, env []string
 	}
 	var runs [2][]serverVerdict
 	for i, options := range []string{"", "--retro-opts " + upstreamOn} {
-		if runs[i], err = a.serverTests(python, patched, temp, options, env); err != nil {
+		if runs[i], err = a.serverTests(t, python, patched, temp, options, env); err != nil {
 			return err
 		}
 	}
@@ -211,7 +212,7 @@ func (a *app) pytest(tests string) (string, error) {
 	})
 }
 
-func (a *app) serverTests(python string, patched native, temp, options string, env []string) ([]serverVerdict, error) {
+func (a *app) serverTests(t *tally, python string, patched native, temp, options string, env []string) ([]serverVerdict, error) {
 	// The tests choose the arguments; ours come behind. A text must not end early, as upstream's model never does, unless
 	// the plugin says so.
 	server := filepath.Join(temp, "server.sh")
@@ -232,6 +233,7 @@ func (a *app) serverTests(python string, patched native, temp, options string, e
 	run.Env = append(slices.Concat(os.Environ(), env), "OMP_WAIT_POLICY=passive", "PYTHONDONTWRITEBYTECODE=1", "LLAMA_SERVER_BIN_PATH="+server,
 		"RETRO_ON="+options, "RETRO_REPORT="+report, "PORT="+port, "PYTHONPATH="+filepath.Join(a.root, "tests", "upstream")+string(os.PathListSeparator)+dir)
 	text, err := run.CombinedOutput()
+	t.spend(run)
 	var failed *exec.ExitError
 	if err != nil && (!errors.As(err, &failed) || failed.ExitCode() != 1) { // 1: tests failed, which the report tells
 		return nil, fmt.Errorf("upstream's server tests: %w\n%s", err, lastLines(string(text), 40))
