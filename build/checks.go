@@ -23,7 +23,7 @@ type testCmd struct {
 	Long  bool   `help:"Also build the archive for every processor, and llama.cpp without the feature, and test them: 20 minutes of processor time more; fuzz for an hour; and load llama-server for half an hour."`
 }
 
-// soakFor is how long tests/soak_test.go loads llama-server with --long.
+// soakFor is how long TestSoak loads llama-server with --long.
 const soakFor = 30 * time.Minute
 
 // group is one line of the report.
@@ -170,6 +170,9 @@ func (a *app) vet(folder string, env []string, packages ...string) error {
 	return nil
 }
 
+// endToEnd are the packages of tests/ that run what is built.
+var endToEnd = []string{"./tests/library", "./tests/llama", "./tests/server", "./tests/install"}
+
 // unit tests every package but those that need a built llama.cpp and are tested with it later.
 func (cmd testCmd) unit(a *app, t *tally) error {
 	list, err := output(command(a.ctx, a.root, "go", "list", "./..."))
@@ -178,7 +181,7 @@ func (cmd testCmd) unit(a *app, t *tally) error {
 	}
 	var packages []string
 	for _, p := range strings.Fields(list) {
-		if p != "retroattn/tests" && p != "retroattn/bridge" {
+		if p != "retroattn/bridge" && !slices.Contains(endToEnd, "./"+strings.TrimPrefix(p, "retroattn/")) {
 			packages = append(packages, p)
 		}
 	}
@@ -188,11 +191,11 @@ func (cmd testCmd) unit(a *app, t *tally) error {
 // integration builds everything and tests it together. Of the binding's tests most need a llama.cpp, too; they run
 // with the race detector, and once more on the patched build from within.
 func (cmd testCmd) integration(a *app, t *tally) error {
-	env, err := cmd.endToEnd(a)
+	env, err := cmd.endToEndEnvironment(a)
 	if err != nil {
 		return err
 	}
-	if err := cmd.goTest("tests", env, "-count=1", "-timeout", "3h", "./tests")(a, t); err != nil {
+	if err := cmd.goTest("tests", env, append([]string{"-count=1", "-timeout", "3h"}, endToEnd...)...)(a, t); err != nil {
 		return err
 	}
 	if t.ran() == 0 {
@@ -203,11 +206,11 @@ func (cmd testCmd) integration(a *app, t *tally) error {
 
 // matching is what integration runs, of the tests that were asked for. The binding's run on the patched build at once.
 func (cmd testCmd) matching(a *app, t *tally) error {
-	env, err := cmd.endToEnd(a)
+	env, err := cmd.endToEndEnvironment(a)
 	if err != nil {
 		return err
 	}
-	if err := cmd.goTest("tests", env, "-count=1", "-timeout", "3h", "-run", cmd.Match, "./tests")(a, t); err != nil {
+	if err := cmd.goTest("tests", env, append([]string{"-count=1", "-timeout", "3h", "-run", cmd.Match}, endToEnd...)...)(a, t); err != nil {
 		return err
 	}
 	lab := cmd.goTestIn(labFolder, "lab", env, "-count=1", "-timeout", "1h", "-run", cmd.Match, "./...")
@@ -226,8 +229,8 @@ func (cmd testCmd) matching(a *app, t *tally) error {
 	return nil
 }
 
-// endToEnd is the environment of the tests that run llama.cpp.
-func (cmd testCmd) endToEnd(a *app) ([]string, error) {
+// endToEndEnvironment is that of the tests that run llama.cpp.
+func (cmd testCmd) endToEndEnvironment(a *app) ([]string, error) {
 	env, err := a.testEnvironment()
 	if cmd.Long {
 		env = append(env, "RETRO_LONG=1", "RETRO_FUZZ_TIME="+eventsFor.String(), "RETRO_SOAK="+soakFor.String())

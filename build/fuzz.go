@@ -11,7 +11,7 @@ import (
 )
 
 // Fuzzing takes a few seconds per target, to see that the targets work and to find what is easy to find, or, with
-// --long, an hour in all: events through the C interface (tests/events_test.go) a fifth of it, the Go targets the rest.
+// --long, an hour in all: events through the C interface (tests/library/events_test.go) a fifth of it, the Go targets the rest.
 const (
 	fuzzBrief = 2 * time.Second
 	fuzzLong  = 48 * time.Minute // of all Go targets

@@ -111,7 +111,7 @@ const labFolder = "tests/lab"
 
 // labTests are the laboratory's: of its parts, and of its program with llama.cpp.
 func (cmd testCmd) labTests(a *app, t *tally) error {
-	env, err := cmd.endToEnd(a)
+	env, err := cmd.endToEndEnvironment(a)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,76 @@
+package harness
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Compiler names the C compiler, or skips the test.
+func Compiler(t *testing.T) string {
+	cc := os.Getenv("CC")
+	if cc == "" {
+		cc = "cc"
+	}
+	if _, err := exec.LookPath(cc); err != nil {
+		t.Skip("needs a C compiler")
+	}
+	return cc
+}
+
+// Library is the path of libretroattn: RETRO_LIB, or built here.
+func Library(t *testing.T) string {
+	if path := os.Getenv("RETRO_LIB"); path != "" {
+		return path
+	}
+	path := filepath.Join(t.TempDir(), "libretroattn.so.1")
+	Run(t, "go", "build", "-buildmode=c-shared", "-o", path, "../../capi")
+	return path
+}
+
+func Run(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(name, args...).CombinedOutput()
+	require.NoError(t, err, "%s %v: %s", name, args, out)
+	return string(out)
+}
+
+// ChatProgram is bridge/chat, built without cgo.
+func ChatProgram(t *testing.T, dir string, args ...string) *exec.Cmd {
+	exe := filepath.Join(t.TempDir(), "chat")
+	build := exec.Command("go", "build", "-o", exe, "../../bridge/chat")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, string(out))
+	return exec.Command(exe, append([]string{"--lib", dir, "-m", Setting(t, "RETRO_MODEL"), "-t", "2", "-c", "2048", "--temp", "0"}, args...)...)
+}
+
+// Arm64Tools are the cross compiler and the emulator, or the test is skipped.
+func Arm64Tools(t *testing.T) (cc, qemu string) {
+	if runtime.GOARCH == "arm64" || runtime.GOOS != "linux" {
+		t.Skip("cross-builds on Linux only")
+	}
+	qemu, err := exec.LookPath("qemu-aarch64-static")
+	if err != nil {
+		t.Skip("needs qemu-aarch64-static: install qemu-user-static")
+	}
+	const compiler = "aarch64-linux-gnu-gcc"
+	if _, err := exec.LookPath(compiler); err != nil {
+		t.Skipf("needs %s: install gcc-aarch64-linux-gnu and libc6-dev-arm64-cross", compiler)
+	}
+	return compiler, qemu
+}
+
+// Faulty builds the library of testdata/faults.c.
+func Faulty(t *testing.T) string {
+	lib, err := filepath.Abs(Library(t))
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "libretroattn.so.1")
+	Run(t, Compiler(t), "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-I../../capi", "-DREAL=\""+lib+"\"",
+		"-o", path, "../testdata/faults.c", "-Wl,--no-as-needed", lib, "-Wl,-rpath,"+filepath.Dir(lib), "-ldl")
+	return path
+}

@@ -1,0 +1,28 @@
+package harness
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func Tail(text string, n int) string { return text[max(0, len(text)-n):] }
+
+// Setting is a value of the environment, without which the test is skipped.
+func Setting(t *testing.T, name string) string {
+	t.Helper()
+	v := os.Getenv(name)
+	if v == "" {
+		t.Skipf("needs %s: run it by go run ./build test", name)
+	}
+	return v
+}
+
+// LongPrompt is about 1500 tokens of prose.
+func LongPrompt(t *testing.T) string {
+	data, err := os.ReadFile(filepath.Join(Setting(t, "RETRO_SOURCE"), "docs/build.md"))
+	require.NoError(t, err)
+	return string(data[:5000])
+}

@@ -1,8 +1,0 @@
-//go:build !linux
-
-package tests
-
-import "syscall"
-
-// withParent changes nothing: only Linux tells a child of its parent's death.
-func withParent() *syscall.SysProcAttr { return nil }
