@@ -10,7 +10,7 @@ import (
 // elements. It panics if x is shorter than dst or too long, or scratch is too short.
 //
 // A threshold guessed from a sample lets one pass at memory speed drop nearly all
-// scores; what is left is selected exactly. A bad guess costs time only.
+// scores, and further ones select from what is left. Bad guesses cost time only.
 func TopK(dst []int32, x []float32, scratch []uint32) {
 	n, k := len(x), len(dst)
 	if n < k || n >= maxDim || len(scratch) < 2*n {
@@ -20,18 +20,29 @@ func TopK(dst []int32, x []float32, scratch []uint32) {
 		return
 	}
 	if n >= 4*minSample && k <= n/4 {
-		t := guess(x, k)
 		idx := i32(scratch[:n])
-		if c := above(idx, x, t); c >= k {
-			topOf(dst, idx[:c], x, scratch[n:])
+		if c := above(idx, x, guess(x, k)); k <= c && c <= n/2 {
+			best := f32(scratch[n : n+c])
+			for i, j := range idx[:c] {
+				best[i] = x[j]
+			}
+			topOf(dst, best, scratch[n+c:])
+			for i, j := range dst {
+				dst[i] = idx[j]
+			}
 			return
 		}
 	}
-	idx := i32(scratch[:n])
-	for i := range idx {
-		idx[i] = int32(i)
+	topOf(dst, x, scratch)
+}
+
+// Above writes the indices of the x that are at least t to dst, in ascending order, and returns how many there are. It
+// panics if dst is shorter than x, all of which it may write to, or x is too long.
+func Above(dst []int32, x []float32, t float32) int {
+	if len(dst) < len(x) || len(x) >= maxDim {
+		panicShort("dst")
 	}
-	topOf(dst, idx, x, scratch[n:])
+	return above(dst[:len(x)], x, t)
 }
 
 // minSample to maxSample, one in sampleEvery, scores are looked at to guess a
@@ -61,21 +72,25 @@ func guess(x []float32, k int) float32 {
 	return keyFloat(key)
 }
 
-// topOf chooses from the candidates idx, which are ascending and include the best. Nothing branches on a score: which
-// ones are chosen cannot be predicted.
-func topOf(dst []int32, idx []int32, x []float32, scratch []uint32) {
-	keys := scratch[:len(idx)]
-	for i, j := range idx {
-		keys[i] = sortKey(x[j])
+// topOf does so without a guess. scratch needs len(x) elements. Nothing branches on a score: which ones are chosen cannot
+// be predicted.
+func topOf(dst []int32, x []float32, scratch []uint32) {
+	keys := scratch[:len(x)]
+	if idx := i32(keys); split(idx, x, len(dst)) {
+		copy(dst, idx)
+		return
+	}
+	for i, v := range x {
+		keys[i] = sortKey(v)
 	}
 	limit, ties := kthLargest(keys, len(dst))
 	n := 0
-	for _, j := range idx {
+	for j, v := range x {
 		if n == len(dst) {
 			break
 		}
-		key := sortKey(x[j])
-		dst[n] = j
+		key := sortKey(v)
+		dst[n] = int32(j)
 		better, tie := 0, 0
 		if key > limit {
 			better = 1
@@ -89,6 +104,53 @@ func topOf(dst []int32, idx []int32, x []float32, scratch []uint32) {
 		ties -= tie
 		n += better | tie
 	}
+}
+
+// splits is how many thresholds are tried, and splitSample how many scores are looked at for the first two.
+const (
+	splits      = 24
+	splitSample = 16
+)
+
+// split looks for a threshold that exactly k of x reach, and leaves their indices in idx, which is as long as x. There may
+// be none, as where scores are equal. The true one is closed in from both sides, in turns by halves and as if scores lay
+// evenly between.
+func split(idx []int32, x []float32, k int) bool {
+	lo, hi := x[0], x[0]
+	for i := range splitSample {
+		v := x[i*len(x)/splitSample]
+		lo, hi = min(lo, v), max(hi, v)
+	}
+	many, few := len(x), 0 // that reach lo and hi, until they are counted about
+	t, wide := hi, hi-lo
+	for i := range splits {
+		n := above(idx, x, t)
+		switch {
+		case n == k:
+			return true
+		case n > k && t >= hi: // the ends were those of a sample
+			lo, hi, many = t, t+wide, n
+			t = hi
+			continue
+		case n < k && t <= lo:
+			hi, lo, few = t, t-wide, n
+			t = lo
+			continue
+		case n > k:
+			lo, many = t, n
+		default:
+			hi, few = t, n
+		}
+		if i&1 == 0 {
+			t = lo + (hi-lo)/2
+		} else {
+			t = lo + (hi-lo)*float32(many-k)/float32(many-few)
+		}
+		if !(lo < t && t < hi) { // nothing lies between, or not all is finite
+			return false
+		}
+	}
+	return false
 }
 
 // sortKey orders floats as unsigned integers, NaN lowest. -0 equals 0.

@@ -98,19 +98,17 @@ func (s *selection) choosePages() {
 // chooseEntries lists the entries to read, in ascending order: the best of the chosen pages, or all of them.
 func (s *selection) chooseEntries() {
 	it, size := s.it, int32(s.e.opt.Page)
-	n := int32(s.candidates())
-	k := min(s.cut.budget, int(n))
-	if s.weighs() {
-		s.q.budget.add(uint64(k))
-		k = s.needed()
-		s.q.taken.add(uint64(k))
-	}
-	it.entries = grow(grow(it.entries, s.most()), k)
-	if len(it.entries) < int(n) {
+	n := s.candidates()
+	it.entries = grow(it.entries, n)
+	switch k := s.cut.budget; {
+	case s.weighs():
+		s.chooseByNeed()
+	case k < n:
+		it.entries = it.entries[:k]
 		kernels.TopK(it.entries, it.tokens[:n], s.w.keys)
-	} else {
-		for i := range n {
-			it.entries[i] = i
+	default:
+		for i := range it.entries {
+			it.entries[i] = int32(i)
 		}
 	}
 	for i, t := range it.entries {

@@ -23,14 +23,17 @@ func (s *selection) scoreCodes(part int) {
 		dst, ld = s.it.est[part*codePart*kernels.CodeTokens:], len(s.it.pages)*kernels.CodeTokens
 	}
 	var slots [codePart]int32
-	for first, ahead := 0, 0; first < len(pages); {
-		block, n := pages[first]/codePages, 0
-		for ; first+n < len(pages) && pages[first+n]/codePages == block; n++ {
-			slots[n] = pages[first+n] % codePages
+	for i, page := range pages {
+		slots[i] = page % codePages
+	}
+	for first, ahead, n := 0, 0, 0; first < len(pages); first += n {
+		n = sameBlock(pages[first:])
+		for ahead < min(len(pages), first+n+codesAhead) {
+			m := sameBlock(pages[ahead:])
+			s.fetchCodes(int(pages[ahead]/codePages), slots[ahead:ahead+m])
+			ahead += m
 		}
-		for ; ahead < min(len(pages), first+n+codesAhead); ahead++ {
-			s.fetchCodes(pages[ahead])
-		}
+		block := pages[first] / codePages
 		page := int(block) * codePages
 		for j := range l.parts {
 			p, to, ldTo := &l.parts[j], dst[first*kernels.CodeTokens:], ld
@@ -38,13 +41,12 @@ func (s *selection) scoreCodes(part int) {
 				to, ldTo = w.more, codePart*kernels.CodeTokens
 			}
 			tiles := p.pages(s.q.s, 1, s.h, 0, page/blockPages)[page%blockPages/kernels.TilePages*kernels.TileBytes4(p.dim):]
-			kernels.ScoreCodes(to, ldTo, w.codeQ[s.queries()*p.codeAt:], s.queries(), p.dim, e.opt.CodeBits, tiles, p.codes(s.q.s, s.h, int(block)), slots[:n])
+			kernels.ScoreCodes(to, ldTo, w.codeQ[s.queries()*p.codeAt:], s.queries(), p.dim, e.opt.CodeBits, tiles, p.codes(s.q.s, s.h, int(block)), slots[first:first+n])
 			if j > 0 {
 				addTo(dst[first*kernels.CodeTokens:], ld, to, ldTo, s.queries(), n*kernels.CodeTokens)
 			}
 			w.stats.ScanBytes += uint64(n * p.codeBytes)
 		}
-		first += n
 	}
 	if e.opt.Need {
 		return
@@ -56,10 +58,19 @@ func (s *selection) scoreCodes(part int) {
 	}
 }
 
-// fetchCodes asks for the codes of a page, which lie anywhere.
-func (s *selection) fetchCodes(page int32) {
+// sameBlock is how many of the first pages, which ascend, have their codes in one block.
+func sameBlock(pages []int32) int {
+	n := 1
+	for n < len(pages) && pages[n]/codePages == pages[0]/codePages {
+		n++
+	}
+	return n
+}
+
+// fetchCodes asks for the codes of pages of a block.
+func (s *selection) fetchCodes(block int, slots []int32) {
 	for j := range s.l.parts {
 		p := &s.l.parts[j]
-		kernels.PrefetchBytes(p.codes(s.q.s, s.h, int(page)/codePages)[int(page)%codePages*p.codeBytes:][:p.codeBytes])
+		kernels.PrefetchRows(p.codes(s.q.s, s.h, block), p.codeBytes, slots)
 	}
 }

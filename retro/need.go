@@ -48,19 +48,20 @@ func (s *selection) weigh(part int) {
 	}
 }
 
-// needed is how many candidates have at least the share that the sequence asks for.
-func (s *selection) needed() int {
-	shares := s.shares(0)
+// chooseByNeed leaves in entries the candidates that have at least the share that the sequence asks for, in ascending
+// order, or the best, where they are more or fewer than an item reads.
+func (s *selection) chooseByNeed() {
+	it, budget, shares := s.it, s.cut.budget, s.shares(0)
 	for part := 1; part < s.partsOfWeights(); part++ {
 		kernels.MaxInto(shares, s.shares(part))
 	}
-	least, k := s.q.s.need.share(s.cut.budget), 0
-	for _, x := range shares {
-		if x >= least {
-			k++
-		}
+	n := kernels.Above(it.entries[:len(shares)], shares, s.q.s.need.share(budget))
+	k := min(max(n, budget/needLeast), budget*needMost, len(shares))
+	if it.entries = it.entries[:k]; k != n {
+		kernels.TopK(it.entries, shares, s.w.keys)
 	}
-	return min(max(k, s.cut.budget/needLeast), s.cut.budget*needMost, len(shares))
+	s.q.budget.add(uint64(budget))
+	s.q.taken.add(uint64(k))
 }
 
 // nearMass is, for queries first..last-1 of those that select, the softmax denominator of sink and local window.
