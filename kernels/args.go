@@ -84,3 +84,25 @@ type encodeArgs struct {
 	x, mean, sd *float32
 	d, n        int
 }
+
+// scanArgs are those of scan; q and tiles are as Scan describes them.
+type scanArgs struct {
+	dst     *float32
+	ldDst   int
+	q       *float32
+	rows, d int
+	tiles   *byte
+	n       int
+	sign    int
+}
+
+// scan4Args are those of scan4; d is rounded up to whole lanes, and a spread of nil is not wanted. arm64 does one row of one
+// tile, with its spread.
+type scan4Args struct {
+	mean, spread *float32
+	ld           int
+	q            *float32
+	rows, d      int
+	tiles        *byte
+	n            int
+}

@@ -41,6 +41,12 @@ func mulAVX2(a *mulArgs)
 func turnAVX2(a *turnArgs)
 
 //go:noescape
+func scan4AVX2(a *scan4Args)
+
+//go:noescape
+func scanAVX2(a *scanArgs)
+
+//go:noescape
 func sumSqAVX2(a *statsArgs)
 
 //go:noescape
@@ -66,6 +72,12 @@ func turnQ8AVX512(a *turnCellsArgs)
 
 //go:noescape
 func turnQ4AVX512(a *turnCellsArgs)
+
+//go:noescape
+func scan4AVX512(a *scan4Args)
+
+//go:noescape
+func scanAVX512(a *scanArgs)
 
 func aboveASM(a *aboveArgs) int {
 	if level == isaAVX512 {
@@ -116,6 +128,22 @@ func quantise8ASM(a *quantiseArgs) int32 {
 
 func scaleASM(a *elemArgs) {
 	scaleAVX2(a)
+}
+
+func scanASM(a *scanArgs) {
+	if level == isaAVX512 {
+		scanAVX512(a)
+		return
+	}
+	scanAVX2(a)
+}
+
+func scan4ASM(a *scan4Args) {
+	if level == isaAVX512 {
+		scan4AVX512(a)
+		return
+	}
+	scan4AVX2(a)
 }
 
 func sumSqASM(a *statsArgs) {

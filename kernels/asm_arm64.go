@@ -32,6 +32,12 @@ func mulNEON(a *mulArgs)
 func turnNEON(a *turnArgs)
 
 //go:noescape
+func scan4NEON(a *scan4Args)
+
+//go:noescape
+func scanNEON(a *scanArgs)
+
+//go:noescape
 func sumSqNEON(a *statsArgs)
 
 //go:noescape
@@ -42,6 +48,12 @@ func quantise8NEON(a *quantiseArgs) int32
 
 //go:noescape
 func quantise14NEON(a *quantiseArgs) int32
+
+//go:noescape
+func scan4DotProd(a *scan4Args)
+
+//go:noescape
+func scanDotProd(a *scanArgs)
 
 func aboveASM(a *aboveArgs) int {
 	return aboveNEON(a)
@@ -85,6 +97,22 @@ func quantise8ASM(a *quantiseArgs) int32 {
 
 func scaleASM(a *elemArgs) {
 	scaleNEON(a)
+}
+
+func scanASM(a *scanArgs) {
+	if level == isaDotProd {
+		scanDotProd(a)
+		return
+	}
+	scanNEON(a)
+}
+
+func scan4ASM(a *scan4Args) {
+	if level == isaDotProd {
+		scan4DotProd(a)
+		return
+	}
+	scan4NEON(a)
 }
 
 func sumSqASM(a *statsArgs) {

@@ -48,6 +48,14 @@ func scaleASM(a *elemArgs) {
 	panic(missing)
 }
 
+func scanASM(a *scanArgs) {
+	panic(missing)
+}
+
+func scan4ASM(a *scan4Args) {
+	panic(missing)
+}
+
 func sumSqASM(a *statsArgs) {
 	panic(missing)
 }

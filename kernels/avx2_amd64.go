@@ -151,10 +151,6 @@ func softCapAVX2(x []float32, c float32) {
 	}
 }
 
-func scanAVX2(dst []float32, ldDst int, q []float32, rows, d int, tiles []byte, n int, sign Sign) {
-	scanYMM(&dst[0], ldDst, &q[0], rows, d, &tiles[0], n, int(sign))
-}
-
 // setLanes is a table of the assembly: it holds for each 8-bit mask the numbers of its bits, one a byte, ascending.
 var setLanes = func() (t [256]uint64) {
 	for mask := range t {
@@ -239,6 +235,3 @@ func softmaxRowsYMM(x *float32, lo, hi *int32, rows int, max, sum *float32) (mas
 
 //go:noescape
 func softCapYMM(x *float32, n int, c, f float32)
-
-//go:noescape
-func scanYMM(dst *float32, ldDst int, q *float32, rows, d int, tiles *byte, n, sign int)

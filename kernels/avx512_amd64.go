@@ -85,17 +85,10 @@ func lastLine(c *Cache, size int) int {
 	return size - 1
 }
 
-func scanAVX512(dst []float32, ldDst int, q []float32, rows, d int, tiles []byte, n int, sign Sign) {
-	scanZMM(&dst[0], ldDst, &q[0], rows, d, &tiles[0], n, sign)
-}
-
 // softmaxRowsZMM is softmaxRowsYMM.
 //
 //go:noescape
 func softmaxRowsZMM(x *float32, lo, hi *int32, rows int, max, sum *float32) (masked bool)
-
-//go:noescape
-func scanZMM(dst *float32, ldDst int, q *float32, rows, d int, tiles *byte, n int, sign Sign)
 
 func loadAVX512(dst []float32, ld int, c *Cache, cells []int32) {
 	to, from, n := &dst[0], &cells[0], len(cells)

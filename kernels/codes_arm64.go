@@ -4,29 +4,6 @@ package kernels
 
 import "unsafe"
 
-func scan4(mean, spread []float32, ld int, q []float32, rows, d int, tiles []byte, n int) {
-	if level == isaGeneric {
-		scan4Generic(mean, spread, ld, q, rows, d, tiles, n)
-		return
-	}
-	var a, b [TilePages]float32
-	for p := 0; p < n; p += TilePages {
-		tile, some := &tiles[p/TilePages*TileBytes4(d)], min(TilePages, n-p)
-		for r := range rows {
-			row := &q[r*ScanLen4(d)]
-			if level == isaDotProd {
-				scan4DotProd(&a[0], &b[0], row, pad4(d), tile)
-			} else {
-				scan4NEON(&a[0], &b[0], row, pad4(d), tile)
-			}
-			copy(mean[r*ld+p:][:some], a[:])
-			if spread != nil {
-				copy(spread[r*ld+p:][:some], b[:])
-			}
-		}
-	}
-}
-
 // codeRows share what is decoded.
 const codeRows = 32
 
@@ -66,14 +43,6 @@ func scoreCodes(dst []float32, ldDst int, q []float32, rows, d, bits int, tiles,
 		}
 	}
 }
-
-// scan4DotProd and scan4NEON score the 16 pages of a tile for a row. d is rounded up to whole lanes, here and below.
-//
-//go:noescape
-func scan4DotProd(mean, spread, q *float32, d int, tile *byte)
-
-//go:noescape
-func scan4NEON(mean, spread, q *float32, d int, tile *byte)
 
 // decodeNEON writes the levels of a page's codes times its spreads, 4 channels of 16 tokens after the other.
 //

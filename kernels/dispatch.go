@@ -1,6 +1,9 @@
 package kernels
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // What goes to assembly, and what of it stays in portable Go. asm_ARCH.go has the calls of the level's best.
 
@@ -114,6 +117,40 @@ func quantise14(dst, x []float32, inv float32) int32 {
 		return quantise14Generic(dst, x, inv)
 	}
 	return quantise14ASM(&quantiseArgs{&dst[0], &x[0], len(x), inv})
+}
+
+func scan(dst []float32, ldDst int, q []float32, rows, d int, tiles []byte, n int, sign Sign) {
+	if level == isaGeneric {
+		scanGeneric(dst, ldDst, q, rows, d, tiles, n, sign)
+		return
+	}
+	scanASM(&scanArgs{&dst[0], ldDst, &q[0], rows, d, &tiles[0], n, int(sign)})
+}
+
+func scan4(mean, spread []float32, ld int, q []float32, rows, d int, tiles []byte, n int) {
+	switch {
+	case level == isaGeneric:
+		scan4Generic(mean, spread, ld, q, rows, d, tiles, n)
+	case level < isaAVX2:
+		scan4Tiles(mean, spread, ld, q, rows, d, tiles, n)
+	default:
+		scan4ASM(&scan4Args{&mean[0], unsafe.SliceData(spread), ld, &q[0], rows, pad4(d), &tiles[0], n})
+	}
+}
+
+// scan4Tiles is for kernels that do whole tiles, a row at a time.
+func scan4Tiles(mean, spread []float32, ld int, q []float32, rows, d int, tiles []byte, n int) {
+	var a, b [TilePages]float32
+	for p := 0; p < n; p += TilePages {
+		tile, some := &tiles[p/TilePages*TileBytes4(d)], min(TilePages, n-p)
+		for r := range rows {
+			scan4ASM(&scan4Args{mean: &a[0], spread: &b[0], q: &q[r*ScanLen4(d)], d: pad4(d), tiles: tile})
+			copy(mean[r*ld+p:][:some], a[:])
+			if spread != nil {
+				copy(spread[r*ld+p:][:some], b[:])
+			}
+		}
+	}
 }
 
 func encodeCodes(dst []byte, bits int, x, mean, sd []float32) {

@@ -41,17 +41,6 @@ func accumulate(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cac
 	}
 }
 
-func scan(dst []float32, ldDst int, q []float32, rows, d int, tiles []byte, n int, sign Sign) {
-	switch level {
-	case isaAVX512:
-		scanAVX512(dst, ldDst, q, rows, d, tiles, n, sign)
-	case isaAVX2:
-		scanAVX2(dst, ldDst, q, rows, d, tiles, n, sign)
-	default:
-		scanGeneric(dst, ldDst, q, rows, d, tiles, n, sign)
-	}
-}
-
 func softmaxRow(x []float32, oldMax float32) (newMax, sum float32) {
 	if level == isaGeneric {
 		return softmaxRowGeneric(x, oldMax)

@@ -65,19 +65,6 @@ func softCap(x []float32, c float32) {
 
 // quantise8 and quantise14 take multiples of 8 numbers.
 
-// scan gives the kernels what to multiply the sum of a row of q by, to correct for how
-// they read the bytes: as signed ones, 128 too low, or as they are.
-func scan(dst []float32, ldDst int, q []float32, rows, d int, tiles []byte, n int, sign Sign) {
-	switch level {
-	case isaDotProd:
-		scanDotProd(&dst[0], ldDst, &q[0], rows, d, &tiles[0], n, 128-int(sign))
-	case isaNEON:
-		scanNEON(&dst[0], ldDst, &q[0], rows, d, &tiles[0], n, -int(sign))
-	default:
-		scanGeneric(dst, ldDst, q, rows, d, tiles, n, sign)
-	}
-}
-
 func softmaxRows(x []float32, lo, hi []int32, max, sum []float32) {
 	softmaxRowsGeneric(x, lo, hi, max, sum)
 }

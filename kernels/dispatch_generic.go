@@ -24,14 +24,6 @@ func softmaxRow(x []float32, oldMax float32) (newMax, sum float32) {
 
 func softCap(x []float32, c float32) { softCapGeneric(x, c) }
 
-func scan(dst []float32, ldDst int, q []float32, rows, d int, tiles []byte, n int, sign Sign) {
-	scanGeneric(dst, ldDst, q, rows, d, tiles, n, sign)
-}
-
-func scan4(mean, spread []float32, ld int, q []float32, rows, d int, tiles []byte, n int) {
-	scan4Generic(mean, spread, ld, q, rows, d, tiles, n)
-}
-
 func scoreCodes(dst []float32, ldDst int, q []float32, rows, d, bits int, tiles, codes []byte, pages []int32) {
 	scoreCodesGeneric(dst, ldDst, q, rows, d, bits, tiles, codes, pages)
 }

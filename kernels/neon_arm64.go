@@ -126,11 +126,3 @@ func softmaxRowNEON(x *float32, n int, oldMax float32) (newMax, sum float32, mas
 //
 //go:noescape
 func softCapNEON(x *float32, n int, c, f float32)
-
-// scanDotProd and scanNEON add correct times the sum of a row of q.
-//
-//go:noescape
-func scanDotProd(dst *float32, ldDst int, q *float32, rows, d int, tiles *byte, n, correct int)
-
-//go:noescape
-func scanNEON(dst *float32, ldDst int, q *float32, rows, d int, tiles *byte, n, correct int)

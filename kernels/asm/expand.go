@@ -244,13 +244,29 @@ func (x *expander) directive(name, rest string) error {
 		if err != nil {
 			return err
 		}
-		x.function.frame += v.(int)
-		x.scopes[0][name] = slot{name, -x.function.frame, "SP"}
+		x.slot(name, v.(int))
+		return nil
+	case "keep":
+		for _, field := range splitArgs(rest) {
+			x.slot(field, 8)
+			from, ok := x.lookup("a." + field)
+			if !ok {
+				return fmt.Errorf("%s has no field %s", x.function.args, field)
+			}
+			x.emit(fmt.Sprintf("%s %v, %s", x.level.move, from, x.level.scratch))
+			x.emit(fmt.Sprintf("%s %s, %v", x.level.move, x.level.scratch, x.scopes[0][field]))
+		}
 		return nil
 	case "long", "quad":
 		return x.constants(rest, map[string]int{"long": 4, "quad": 8}[name])
 	}
 	return fmt.Errorf(".%s is no directive", name)
+}
+
+// slot makes a place on the frame.
+func (x *expander) slot(name string, size int) {
+	x.function.frame += size
+	x.scopes[0][name] = slot{name, -x.function.frame, "SP"}
 }
 
 // begin starts a function: its name without the level, its struct of arguments and perhaps the type of its result.
