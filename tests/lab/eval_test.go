@@ -83,7 +83,7 @@ func TestEvalInBatches(t *testing.T) {
 	t.Log(string(text))
 	records, err := report.Read(filepath.Join(dir, "results.jsonl"))
 	require.NoError(t, err)
-	tasks, same, asked, corrected := map[string]int{}, 0, 0, uint64(0)
+	tasks, same, total, corrected := map[string]int{}, 0, 0, uint64(0)
 	for _, r := range records {
 		require.Empty(t, r.Error, r.Policy)
 		if r.Policy == "mine" {
@@ -98,7 +98,7 @@ func TestEvalInBatches(t *testing.T) {
 		case r.Test == "ruler":
 			tasks[r.Text]++
 			if r.Policy == "control" {
-				same, asked = same+r.Same, asked+r.Asked
+				same, total = same+r.Same, total+r.Total
 			}
 		case r.Policy == "control":
 			require.Less(t, r.KL, 1e-2)
@@ -111,7 +111,7 @@ func TestEvalInBatches(t *testing.T) {
 	for task, n := range tasks {
 		require.Equal(t, 3, n, task) // one prompt, two policies and full attention
 	}
-	require.GreaterOrEqual(t, same, asked-2, "of %d answers", asked) // rounding may tip a greedy choice
+	require.GreaterOrEqual(t, same, total-2, "of %d answers", total) // rounding may tip a greedy choice
 }
 
 // checkRecords: every policy ran, was sparse, and was compared with full attention.
@@ -129,7 +129,7 @@ func checkRecords(t *testing.T, records []report.Record) {
 		if r.Policy == "control" { // reads everything: full attention by the library
 			require.Zero(t, r.SparseTokens)
 			require.Equal(t, 1.0, r.KVShare)
-			if r.Asked == 0 {
+			if r.Total == 0 {
 				// Quantised weights round activations, so that any two ways to compute full attention differ by some
 				// thousandths, stock's own with and without flash attention, too. TestBudgetCoversContext bounds F16 weights.
 				require.Less(t, r.KL, 1e-2)
@@ -142,7 +142,7 @@ func checkRecords(t *testing.T, records []report.Record) {
 		if strings.Contains(r.Options, "window=2") {
 			require.NotZero(t, r.CorrectedTokens, r.Policy)
 		}
-		if r.Asked == 0 {
+		if r.Total == 0 {
 			require.Greater(t, r.KL, 0.0, r.Policy)
 			require.LessOrEqual(t, r.KLLo, r.KL)
 			require.GreaterOrEqual(t, r.KLHi, r.KL)

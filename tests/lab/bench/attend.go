@@ -17,17 +17,17 @@ func (b *bench) attend(c benchCase) (benchResult, error) {
 	group, window := groupWindow(c.rows)
 	j := newAttention(kv, b.team[c.threads], group, window)
 	j.many = c.kernel == "rows"
-	ours := &contender{run: j.run}
+	ours := &variant{run: j.run}
 	read := b.reader(&kv.planeSet, b.team[c.threads])
 	tokens := float64(kv.perUnit / 2 * kv.heads * kv.tokens)
 	flops := 4 * tokens * float64(c.dim*c.rows)
 	return b.besideGGML(c, kv, j.q, j.out, group, window, ours, read, flops)
 }
 
-// besideGGML races ours, ggml's attention with the queries q, and a plain read. ours leaves its result in out.
-func (b *bench) besideGGML(c benchCase, kv *kvSet, q, out []float32, group, window int, ours, read *contender, flops float64) (benchResult, error) {
+// besideGGML interleaves ours, ggml's attention with the queries q, and a plain read. ours leaves its result in out.
+func (b *bench) besideGGML(c benchCase, kv *kvSet, q, out []float32, group, window int, ours, read *variant, flops float64) (benchResult, error) {
 	if b.ggml == nil {
-		if err := b.race(kv.units(), ours, read); err != nil {
+		if err := b.interleave(kv.units(), ours, read); err != nil {
 			return benchResult{}, err
 		}
 		return b.result(c, &kv.planeSet, ours, read, flops), nil
@@ -40,8 +40,8 @@ func (b *bench) besideGGML(c benchCase, kv *kvSet, q, out []float32, group, wind
 	ours.run(0, 1)
 	f.run(0, 1)
 	deviation := nmse(out, f.out)
-	theirs := &contender{run: f.run, spins: c.threads > 1}
-	if err := b.race(kv.units(), ours, theirs, read); err != nil {
+	theirs := &variant{run: f.run, spins: c.threads > 1}
+	if err := b.interleave(kv.units(), ours, theirs, read); err != nil {
 		return benchResult{}, err
 	}
 	if f.err != nil {

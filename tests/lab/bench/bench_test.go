@@ -312,7 +312,7 @@ func TestMeasurementArithmetic(t *testing.T) {
 	for x, want := range map[float64]string{0.014: "0.01", 9.994: "9.99", 9.996: "10.0", 99.94: "99.9", 99.96: "100", 1234: "1234"} {
 		assert.Equal(t, want, number(x))
 	}
-	same, other := &contender{times: []float64{1}}, &contender{times: []float64{3}}
+	same, other := &variant{times: []float64{1}}, &variant{times: []float64{3}}
 	set := &planeSet{planes: [][]byte{make([]byte, 10)}, perUnit: 1}
 	var r benchResult
 	r.compare(set, same, other, 1e-9)
@@ -326,8 +326,8 @@ func TestMeasurementArithmetic(t *testing.T) {
 	assert.Nil(t, r.NMSE)
 }
 
-// Contenders go through the units together.
-func TestRace(t *testing.T) {
+// Variants go through the units together.
+func TestInterleave(t *testing.T) {
 	b := quickBench(t, 1)
 	var next int
 	step := func(first, n int) {
@@ -336,9 +336,9 @@ func TestRace(t *testing.T) {
 		}
 		next = first + n
 	}
-	x, y := &contender{run: step}, &contender{run: step, spins: true}
+	x, y := &variant{run: step}, &variant{run: step, spins: true}
 	b.slice = 0
-	require.NoError(t, b.race(7, x, y))
+	require.NoError(t, b.interleave(7, x, y))
 	assert.Len(t, x.times, b.runs)
 	assert.Len(t, y.times, b.runs)
 }

@@ -130,7 +130,7 @@ func (b *bench) peaks() (string, error) {
 				return "", err
 			}
 			c := b.reader(set, b.team[n])
-			if err := b.race(set.units(), c); err != nil {
+			if err := b.interleave(set.units(), c); err != nil {
 				return "", err
 			}
 			read = append(read, number(float64(set.unitBytes())/slices.Min(c.times)/1e9))

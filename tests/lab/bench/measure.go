@@ -11,21 +11,21 @@ import (
 	"retroattn/tests/lab/speed/idle"
 )
 
-// contender is one of the things that are measured in turns over the same units of data.
-type contender struct {
+// variant is one of the things that are measured in turns over the same units of data.
+type variant struct {
 	run   func(first, n int) // does n units from first on; past the last comes unit 0
 	spins bool               // leaves threads spinning behind
 	n     int                // units in a run
 	times []float64          // seconds for a unit, of each run
 }
 
-// race lets the contenders take turns. They go through the units together, so that nobody finds in a cache what
+// interleave lets the variants take turns. They go through the units together, so that nobody finds in a cache what
 // another has left there, unless the whole set fits.
-func (b *bench) race(units int, contenders ...*contender) error {
+func (b *bench) interleave(units int, variants ...*variant) error {
 	// A collection would take a processor. There is next to no garbage.
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	at := 0
-	turn := func(c *contender) time.Duration {
+	turn := func(c *variant) time.Duration {
 		begun := time.Now()
 		c.run(at, c.n)
 		took := time.Since(begun)
@@ -35,7 +35,7 @@ func (b *bench) race(units int, contenders ...*contender) error {
 		}
 		return took
 	}
-	for _, c := range contenders {
+	for _, c := range variants {
 		c.n, c.times = 1, make([]float64, 0, b.runs)
 		for {
 			took := turn(c)
@@ -47,7 +47,7 @@ func (b *bench) race(units int, contenders ...*contender) error {
 		}
 	}
 	for range b.runs {
-		for _, c := range contenders {
+		for _, c := range variants {
 			took := turn(c)
 			c.times = append(c.times, took.Seconds()/float64(c.n))
 		}
@@ -87,7 +87,7 @@ type benchResult struct {
 }
 
 // result describes how ours did beside a plain read of the same bytes.
-func (b *bench) result(c benchCase, set *planeSet, ours, read *contender, flops float64) benchResult {
+func (b *bench) result(c benchCase, set *planeSet, ours, read *variant, flops float64) benchResult {
 	r := benchResult{Name: c.kernel, ISA: kernels.ISA(), Type: c.typeName(), HeadDim: c.dim, Rows: c.rows, Set: c.set,
 		SetBytes: set.bytes(), Threads: c.threads, Runs: b.runs}
 	r.GBps, r.GBpsMin, r.GBpsMax = rates(ours.times, set.unitBytes())
@@ -104,7 +104,7 @@ func (b *bench) result(c benchCase, set *planeSet, ours, read *contender, flops 
 const worstNMSE = 1e-3
 
 // compare adds how ggml did, with the ratio only if both computed the same.
-func (r *benchResult) compare(set *planeSet, ours, other *contender, nmse float64) {
+func (r *benchResult) compare(set *planeSet, ours, other *variant, nmse float64) {
 	mid, low, high := rates(other.times, set.unitBytes())
 	r.GGMLGBps, r.GGMLGBpsMin, r.GGMLGBpsMax = &mid, &low, &high
 	if r.NMSE = jsonNumber(nmse); nmse < worstNMSE {
@@ -118,7 +118,7 @@ func rates(times []float64, bytes int) (mid, low, high float64) {
 	return rate(median(times)), rate(slices.Max(times)), rate(slices.Min(times))
 }
 
-func best(c *contender) float64 { return slices.Min(c.times) }
+func best(c *variant) float64 { return slices.Min(c.times) }
 
 func median(x []float64) float64 {
 	s := slices.Sorted(slices.Values(x))

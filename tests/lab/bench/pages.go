@@ -33,7 +33,7 @@ func (b *bench) scan(c benchCase) (benchResult, error) {
 	for i := range out {
 		out[i] = make([]float32, outputs(c))
 	}
-	ours := &contender{run: func(first, n int) {
+	ours := &variant{run: func(first, n int) {
 		t.do(func(ith int) {
 			for u := first; u < first+n; u++ {
 				planes := set.unit(u)
@@ -44,7 +44,7 @@ func (b *bench) scan(c benchCase) (benchResult, error) {
 		})
 	}}
 	read := b.reader(set, t)
-	if err := b.race(set.units(), ours, read); err != nil {
+	if err := b.interleave(set.units(), ours, read); err != nil {
 		return benchResult{}, err
 	}
 	return b.result(c, set, ours, read, products*float64(2*d*rows*scanPages*set.perUnit)), nil

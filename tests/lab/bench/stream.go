@@ -19,9 +19,9 @@ func (b *bench) blank(size int) (*planeSet, error) {
 }
 
 // reader reads the planes of a set as fast as the team can.
-func (b *bench) reader(set *planeSet, t *team) *contender {
+func (b *bench) reader(set *planeSet, t *team) *variant {
 	sums := make([]uint64, 8*t.n) // each on a cache line of its own
-	return &contender{run: func(first, n int) {
+	return &variant{run: func(first, n int) {
 		t.do(func(ith int) {
 			for u := first; u < first+n; u++ {
 				for _, p := range set.unit(u) {
@@ -53,7 +53,7 @@ func (b *bench) stream(c benchCase) (benchResult, error) {
 	blocks := (kv.tokens + blockCols - 1) / blockCols
 	items := kv.heads * blocks
 	// The split is fixed, so that in a small set each thread finds its part in its own cache.
-	ours := &contender{run: func(first, n int) {
+	ours := &variant{run: func(first, n int) {
 		t.do(func(ith int) {
 			for u := first; u < first+n; u++ {
 				for _, p := range kv.unit(u) {
@@ -66,7 +66,7 @@ func (b *bench) stream(c benchCase) (benchResult, error) {
 		})
 	}}
 	read := b.reader(&kv.planeSet, t)
-	if err := b.race(kv.units(), ours, read); err != nil {
+	if err := b.interleave(kv.units(), ours, read); err != nil {
 		return benchResult{}, err
 	}
 	tokens := float64(kv.perUnit * kv.heads * kv.tokens)
@@ -131,19 +131,19 @@ func (b *bench) topk(c benchCase) (benchResult, error) {
 	scores := func(u int) []float32 { return floatsOf(set.unit(u)[0]) }
 	dst, scratch, sorted := make([]int32, c.rows), make([]uint32, 2*topScores), make([]float32, topScores)
 	t := b.team[c.threads]
-	ours := &contender{run: func(first, n int) {
+	ours := &variant{run: func(first, n int) {
 		for u := first; u < first+n; u++ {
 			kernels.TopK(dst, scores(u), scratch)
 		}
 	}}
-	sort := &contender{run: func(first, n int) {
+	sort := &variant{run: func(first, n int) {
 		for u := first; u < first+n; u++ {
 			copy(sorted, scores(u))
 			slices.Sort(sorted)
 		}
 	}}
 	read := b.reader(set, t)
-	if err := b.race(set.units(), ours, sort, read); err != nil {
+	if err := b.interleave(set.units(), ours, sort, read); err != nil {
 		return benchResult{}, err
 	}
 	r := b.result(c, set, ours, read, 0)

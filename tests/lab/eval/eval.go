@@ -31,10 +31,10 @@ type Command struct {
 	Tokens       int               `default:"256" help:"Tokens decoded after it, in each stream."`
 	Streams      int               `default:"2" help:"Stretches of a text, decoded as one batch."`
 	Budget       []int             `default:"128,256,512,1024" help:"Budgets of the matrix in tokens, rising."`
-	Cache        []string          `default:"q8_0,q4_0" help:"Other types of the KV cache to try."`
-	Haystack     []int             `default:"2048,4096,7680" help:"Tokens of the texts in which keys are looked for."`
+	Cache        []string          `default:"q8_0,q4_0" help:"Other types of the KV cache."`
+	Haystack     []int             `default:"2048,4096,7680" help:"Tokens of the texts in which keys are retrieved."`
 	Policy       map[string]string `placeholder:"NAME=OPTIONS" mapsep:"none" help:"A policy of your own beside the matrix, such as mine=budget=300,window=4; repeat it for several."`
-	Only         bool              `help:"Try nothing but the policies named with --policy."`
+	Only         bool              `help:"Measure nothing but the policies named with --policy."`
 	Pairs        string            `placeholder:"FILE" help:"Cases of key-value retrieval as JSONL, each with ordered_kv_records, key and value."`
 	Cases        int               `default:"24" help:"How many of them."`
 	Items        map[string]string `placeholder:"NAME=PATH" help:"Question sets in place of ours: GSM8K, MMLU or CommonsenseQA as JSON, JSONL or CSV."`
@@ -45,8 +45,8 @@ type Command struct {
 	Paper        bool              `help:"Also the set-up of the RetroAttention paper: full attention, Quest, Quest with correction, StreamingLLM, and our selection with the same budget, in exams of 15 and 30 questions."`
 	Ruler        []int             `default:"4096,8192,16384,32768" help:"Tokens of RULER's prompts."`
 	Samples      int               `default:"4" help:"Prompts of each of RULER's tasks and lengths."`
-	Prompts      int               `default:"20" help:"Prompts that go on freely."`
-	FreeTokens   int               `default:"1000" help:"Tokens they go on for."`
+	Prompts      int               `default:"20" help:"Prompts that the model goes on from by itself."`
+	FreeTokens   int               `default:"1000" help:"Tokens it generates after each."`
 	Batch        int               `default:"8" help:"Prompts of exams, problems, RULER and free texts that are decoded as one batch."`
 	Threads      int               `default:"0" help:"Threads; 0 is one per processor."`
 	GPULayers    int               `default:"0" placeholder:"N" help:"Layers to place on a GPU, -1 for all. The KV cache stays in host memory, with full attention as well."`
@@ -58,13 +58,13 @@ type Command struct {
 	Fresh  bool   `help:"Measure everything anew, for example after a change to the library."`
 }
 
-// lab is what all lessons share.
+// lab is what all experiments share.
 type lab struct {
 	model     *bridge.Model
 	modelName string
 	threads   int
 	gpu       bool
-	last      *stage // for the next lesson, if it fits
+	last      *contexts // for the next experiment, if it fits
 	dir       string
 	keep      divergence.Keep
 }
@@ -86,7 +86,7 @@ func (o *Command) run(ctx context.Context, out io.Writer) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	s := &school{out: out, path: filepath.Join(o.Out, "results.jsonl"), done: map[string]bool{}}
+	s := &runner{out: out, path: filepath.Join(o.Out, "results.jsonl"), done: map[string]bool{}}
 	if o.Report {
 		if err := s.resume(false); err != nil || len(s.records) == 0 {
 			return errors.Join(err, fmt.Errorf("%s holds no results", s.path))
@@ -117,12 +117,12 @@ func (o *Command) run(ctx context.Context, out io.Writer) error {
 	if err := s.resume(o.Fresh); err != nil {
 		return err
 	}
-	lessons, err := o.lessons(l)
+	experiments, err := o.experiments(l)
 	if err != nil {
 		return err
 	}
 	begun := time.Now()
-	err = errors.Join(s.run(ctx, lessons), l.closeStage())
+	err = errors.Join(s.run(ctx, experiments), l.closeContexts())
 	if len(s.records) == 0 {
 		return err
 	}
@@ -135,7 +135,7 @@ func (o *Command) run(ctx context.Context, out io.Writer) error {
 }
 
 // resume reads what an earlier run left.
-func (s *school) resume(fresh bool) error {
+func (s *runner) resume(fresh bool) error {
 	if fresh {
 		if err := os.Remove(s.path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err

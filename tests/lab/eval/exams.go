@@ -40,7 +40,7 @@ func (o *Command) questionSets() (map[string][]tasks.Item, error) {
 }
 
 // questions makes exams of every set, of each size.
-func (o *Command) questions(l *lab, sizes []int, ps func(n int) []policy) (all []lesson, err error) {
+func (o *Command) questions(l *lab, sizes []int, ps func(n int) []policy) (all []experiment, err error) {
 	sets, err := o.questionSets()
 	if err != nil {
 		return nil, err
@@ -52,15 +52,15 @@ func (o *Command) questions(l *lab, sizes []int, ps func(n int) []policy) (all [
 				return nil, fmt.Errorf("question set %s has %d questions: an exam of %d needs %d, with the examples", name, len(items), n, n+examples)
 			}
 			for _, part := range o.batches(min(o.Exams, (len(items)-examples)/n)) {
-				x := &asked{lab: l, test: "questions", name: name, n: n, first: part[0], size: part[1], ps: ps(n)}
+				x := &promptSet{lab: l, test: "questions", name: name, n: n, first: part[0], size: part[1], ps: ps(n)}
 				for i := range x.size {
 					from := examples + (x.first-1+i)*n
 					e := tasks.NewExam(name, items[from:from+n], items[:examples])
-					s, err := examSheet(l, e)
+					s, err := examSample(l, e)
 					if err != nil {
 						return nil, err
 					}
-					x.sheets = append(x.sheets, s)
+					x.samples = append(x.samples, s)
 				}
 				all = append(all, x)
 			}
@@ -72,7 +72,7 @@ func (o *Command) questions(l *lab, sizes []int, ps func(n int) []policy) (all [
 // examples is how many questions of a set are shown with their answers.
 const examples = 4
 
-func (o *Command) problems(l *lab, ps []policy) (all []lesson, err error) {
+func (o *Command) problems(l *lab, ps []policy) (all []experiment, err error) {
 	if o.Problems == "" {
 		return nil, nil
 	}
@@ -82,13 +82,13 @@ func (o *Command) problems(l *lab, ps []policy) (all []lesson, err error) {
 	}
 	set := strings.TrimSuffix(filepath.Base(o.Problems), filepath.Ext(o.Problems))
 	for _, part := range o.batches(len(list)) {
-		x := &asked{lab: l, test: "problems", name: set, n: 1, first: part[0], size: part[1], ps: ps}
+		x := &promptSet{lab: l, test: "problems", name: set, n: 1, first: part[0], size: part[1], ps: ps}
 		for _, p := range list[x.first-1:][:x.size] {
-			s, err := problemSheet(l, p, o.AnswerTokens)
+			s, err := problemSample(l, p, o.AnswerTokens)
 			if err != nil {
 				return nil, err
 			}
-			x.sheets = append(x.sheets, s)
+			x.samples = append(x.samples, s)
 		}
 		all = append(all, x)
 	}
@@ -96,7 +96,7 @@ func (o *Command) problems(l *lab, ps []policy) (all []lesson, err error) {
 }
 
 // ruler is a batch of each task at each length, then the next ones, so that an interrupted run has something of all.
-func (o *Command) ruler(l *lab, ps []policy) (all []lesson, err error) {
+func (o *Command) ruler(l *lab, ps []policy) (all []experiment, err error) {
 	hide, err := o.prose()
 	if err != nil {
 		return nil, err
@@ -104,8 +104,8 @@ func (o *Command) ruler(l *lab, ps []policy) (all []lesson, err error) {
 	for _, part := range o.batches(o.Samples) {
 		for _, tokens := range o.Ruler {
 			for _, task := range tasks.RulerTasks() {
-				x := &asked{lab: l, test: "ruler", name: task.Name, ctx: tokens, first: part[0], size: part[1], ps: ps}
-				x.write = func() ([]sheet, error) { return trialSheets(l, task, x, hide()) }
+				x := &promptSet{lab: l, test: "ruler", name: task.Name, ctx: tokens, first: part[0], size: part[1], ps: ps}
+				x.write = func() ([]sample, error) { return trialSamples(l, task, x, hide()) }
 				all = append(all, x)
 			}
 		}
@@ -126,7 +126,7 @@ func (o *Command) prose() (func() tasks.Prose, error) {
 	return func() tasks.Prose { return p }, err
 }
 
-func trialSheets(l *lab, task tasks.RulerTask, x *asked, hide tasks.Prose) (sheets []sheet, err error) {
+func trialSamples(l *lab, task tasks.RulerTask, x *promptSet, hide tasks.Prose) (samples []sample, err error) {
 	count := func(t tasks.Trial) int {
 		tokens, e := l.chat(t.Prompt, t.Reply)
 		if err == nil {
@@ -142,15 +142,15 @@ func trialSheets(l *lab, task tasks.RulerTask, x *asked, hide tasks.Prose) (shee
 		if err != nil {
 			return nil, err
 		}
-		var s sheet
-		s, err = trialSheet(l, t)
-		sheets = append(sheets, s)
+		var s sample
+		s, err = trialSample(l, t)
+		samples = append(samples, s)
 	}
-	return sheets, err
+	return samples, err
 }
 
 // free lets texts go on: the prompts are spread evenly over the texts.
-func (o *Command) free(l *lab, texts []text, ps []policy) (all []lesson) {
+func (o *Command) free(l *lab, texts []text, ps []policy) (all []experiment) {
 	for i, t := range texts {
 		for _, part := range o.batches((o.Prompts + len(texts) - 1 - i) / len(texts)) {
 			all = append(all, &free{lab: l, text: t, ctx: o.Ctx, max: o.FreeTokens, first: part[0], size: part[1], ps: ps})

@@ -14,21 +14,21 @@ import (
 // free lets the model go on from long prompts by itself, greedily, the prompts as sequences of one batch. What a policy writes
 // is given to full attention token by token in the same step, so that each prediction is compared on the policy's own text.
 type free struct {
-	lab     *lab
-	text    text
-	ctx     int // tokens of a prompt
-	max     int // tokens to generate
-	first   int // number of the first prompt, from 1
-	size    int
-	ps      []policy
-	prompts [][]bridge.Token
-	stage   *stage
-	own     [][]bridge.Token // the texts under full attention
+	lab      *lab
+	text     text
+	ctx      int // tokens of a prompt
+	max      int // tokens to generate
+	first    int // number of the first prompt, from 1
+	size     int
+	ps       []policy
+	prompts  [][]bridge.Token
+	contexts *contexts
+	own      [][]bridge.Token // the texts under full attention
 }
 
 // close leaves the stage to the lab.
 func (f *free) close() error {
-	f.stage, f.prompts, f.own = nil, nil, nil
+	f.contexts, f.prompts, f.own = nil, nil, nil
 	return nil
 }
 
@@ -42,7 +42,7 @@ type line struct {
 	over   bool
 }
 
-func (f *free) parts() (rs []report.Record) {
+func (f *free) blanks() (rs []report.Record) {
 	for i := range f.size {
 		rs = append(rs, report.Record{Test: "free", Model: f.lab.modelName, Text: f.text.name, KV: "f16", Ctx: f.ctx, Streams: f.size, Sample: f.first + i}.Unmeasured())
 	}
@@ -51,7 +51,7 @@ func (f *free) parts() (rs []report.Record) {
 
 func (f *free) policies() []policy { return f.ps }
 
-func (f *free) cost() (prepare, try float64) {
+func (f *free) cost() (prepare, measure float64) {
 	tokens := float64(f.size * f.max)
 	return 7*float64(f.size*f.ctx) + 20*tokens, 35 * tokens
 }
@@ -67,27 +67,27 @@ func (f *free) prepare(ctx context.Context) (rs []report.Record, err error) {
 		f.prompts = append(f.prompts, s.Prompt)
 		most = append(most, s.Prompt[:f.ctx-1])
 	}
-	if f.stage, err = f.lab.stage(f.size, f.ctx+f.max, true); err != nil {
+	if f.contexts, err = f.lab.contexts(f.size, f.ctx+f.max, true); err != nil {
 		return nil, err
 	}
-	if err := f.stage.load(ctx, most, f.lab.keep); err != nil {
+	if err := f.contexts.load(ctx, most, f.lab.keep); err != nil {
 		return nil, err
 	}
-	return f.try(ctx, full)
+	return f.measure(ctx, full)
 }
 
-func (f *free) try(ctx context.Context, p policy) (rs []report.Record, err error) {
-	c, err := f.stage.use(f.lab, p)
+func (f *free) measure(ctx context.Context, p policy) (rs []report.Record, err error) {
+	c, err := f.contexts.use(f.lab, p)
 	if err != nil {
 		return nil, err
 	}
-	judge := c
+	reference := c
 	if p != full {
-		if judge, err = f.stage.use(f.lab, full); err != nil {
+		if reference, err = f.contexts.use(f.lab, full); err != nil {
 			return nil, err
 		}
 	}
-	lines, tokens, err := f.write(ctx, c, judge)
+	lines, tokens, err := f.write(ctx, c, reference)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func (f *free) try(ctx context.Context, p policy) (rs []report.Record, err error
 			f.own = append(f.own, l.tokens)
 		}
 	}
-	for i, r := range f.parts() {
+	for i, r := range f.blanks() {
 		r.Policy, r.Family, r.Options = p.name, p.family, p.options
 		lines[i].fill(&r, f.own[i])
 		if p == full {
@@ -118,8 +118,8 @@ func (f *free) try(ctx context.Context, p policy) (rs []report.Record, err error
 	return rs, nil
 }
 
-// write generates the texts in c, and judges them in the other context, unless it is the same. It returns how many tokens were decoded.
-func (f *free) write(ctx context.Context, c, judge *bridge.Context) (lines []*line, decoded int, err error) {
+// write generates the texts in c, and compares them in the other context, unless it is the same. It returns how many tokens were decoded.
+func (f *free) write(ctx context.Context, c, reference *bridge.Context) (lines []*line, decoded int, err error) {
 	runtime.LockOSThread() // OpenMP keeps threads for each thread that calls
 	defer runtime.UnlockOSThread()
 	for _, p := range f.prompts {
@@ -143,11 +143,11 @@ func (f *free) write(ctx context.Context, c, judge *bridge.Context) (lines []*li
 		}
 		decoded += len(live)
 		err := c.Decode(b)
-		if err == nil && judge != c {
-			err = judge.Decode(b)
+		if err == nil && reference != c {
+			err = reference.Decode(b)
 		}
 		if err == nil {
-			err = choose(c, judge, live)
+			err = choose(c, reference, live)
 		}
 		if err != nil {
 			return nil, 0, err
@@ -157,12 +157,12 @@ func (f *free) write(ctx context.Context, c, judge *bridge.Context) (lines []*li
 }
 
 // choose takes the next token of each text, all at once: vocabularies are large.
-func choose(c, judge *bridge.Context, live []*line) error {
+func choose(c, reference *bridge.Context, live []*line) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for i, l := range live {
 		row, err := c.Logits(i)
-		truth, err2 := judge.Logits(i)
+		truth, err2 := reference.Logits(i)
 		if err = errors.Join(err, err2); err != nil {
 			return err
 		}

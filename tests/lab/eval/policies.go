@@ -36,7 +36,7 @@ const (
 	oracleOptions    = "select=oracle,window=1"
 )
 
-// matrix is what is tried after a long prompt. The middle budget is the one at which everything is compared;
+// matrix is what is measured after a long prompt. The middle budget is the one at which everything is compared;
 // families that are candidates for the default get a curve over all budgets.
 func matrix(budgets []int) []policy {
 	middle := budgets[len(budgets)/3:][:1]
@@ -66,7 +66,7 @@ func matrix(budgets []int) []policy {
 	return ps
 }
 
-// main policies are tried where every run is long: after short prompts, on other cache types, on tasks.
+// main policies are measured where every run is long: after short prompts, on other cache types, on tasks.
 func mainPolicies(budget int) []policy {
 	var ps []policy
 	for _, f := range [][2]string{

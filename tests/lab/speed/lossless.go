@@ -55,7 +55,7 @@ func (w *Worker) lossless(c *bridge.Context, r Run, ran *Ran) error {
 }
 
 // proofLossless refuses figures without sparse drafts where they pay, and says what became of them.
-func proofLossless(c cell, t *contender, r *Result) error {
+func proofLossless(c cell, t *variant, r *Result) error {
 	s, _ := sum(t.runs)
 	var d bridge.Drafts
 	for _, run := range t.runs {

@@ -9,8 +9,8 @@ import (
 	opt "retroattn/retro/options"
 )
 
-// contender is a policy in a cell.
-type contender struct {
+// variant is a policy in a cell.
+type variant struct {
 	policy
 	parsed  opt.Options // zero for stock
 	plan    string      // line of the plan that chose the options, if any
@@ -74,13 +74,13 @@ func (b *bench) cost(c cell) float64 {
 
 // measure lets the policies of a cell take turns, in an order that rotates.
 func (b *bench) measure(c cell) ([]Result, error) {
-	contenders, err := b.prepare(c)
+	variants, err := b.prepare(c)
 	if err != nil {
 		return nil, err
 	}
 	for round := range b.o.Runs {
-		for i := range contenders {
-			t := contenders[(i+round)%len(contenders)]
+		for i := range variants {
+			t := variants[(i+round)%len(variants)]
 			if t.failure == nil {
 				t.failure = b.turn(c, t)
 			}
@@ -89,7 +89,7 @@ func (b *bench) measure(c cell) ([]Result, error) {
 			}
 		}
 	}
-	results, err := b.evaluate(c, contenders)
+	results, err := b.evaluate(c, variants)
 	for _, slot := range []string{ramSlot, gpuSlot} { // the next cell may need the memory
 		err = errors.Join(err, b.stock.call("Close", slot, new(bool)), b.ours.call("Close", slot, new(bool)))
 	}
@@ -97,7 +97,7 @@ func (b *bench) measure(c cell) ([]Result, error) {
 }
 
 // prepare fills the contexts, and lets plans be made while they are empty.
-func (b *bench) prepare(c cell) ([]*contender, error) {
+func (b *bench) prepare(c cell) ([]*variant, error) {
 	if c.depth > 0 {
 		if err := b.make(c); err != nil {
 			return nil, err
@@ -106,13 +106,13 @@ func (b *bench) prepare(c cell) ([]*contender, error) {
 	if err := b.open(b.ours, ramSlot, c, b.threads); err != nil {
 		return nil, err
 	}
-	var contenders []*contender
+	var variants []*variant
 	for _, p := range c.policies {
-		t := &contender{policy: p}
+		t := &variant{policy: p}
 		if !p.stock() {
 			t.failure = b.resolve(t)
 		}
-		contenders = append(contenders, t)
+		variants = append(variants, t)
 	}
 	if err := b.ours.call("Policy", Policy{Slot: ramSlot}, new(string)); err != nil {
 		return nil, err
@@ -123,21 +123,21 @@ func (b *bench) prepare(c cell) ([]*contender, error) {
 	if err := errors.Join(b.fill(b.stock, ramSlot, c.depth), b.fill(b.ours, ramSlot, c.depth)); err != nil {
 		return nil, err
 	}
-	for _, t := range contenders {
+	for _, t := range variants {
 		if t.name == stockGPUName { // it may not fit there
 			if t.failure = b.open(b.stock, gpuSlot, c, b.threads); t.failure == nil {
 				t.failure = b.fill(b.stock, gpuSlot, c.depth)
 			}
 		}
 	}
-	return contenders, b.forget()
+	return variants, b.forget()
 }
 
 // planTries is how often a plan is asked for on a machine that is too busy to measure.
 const planTries = 4
 
 // resolve parses a policy's options. Where they leave something to a plan, it is made here, so that all runs use the same.
-func (b *bench) resolve(t *contender) (err error) {
+func (b *bench) resolve(t *variant) (err error) {
 	if t.parsed, err = opt.Parse(t.options); err != nil || !t.parsed.Planned() {
 		return err
 	}
@@ -164,7 +164,7 @@ func (b *bench) resolve(t *contender) (err error) {
 }
 
 // turn is one run of a policy.
-func (b *bench) turn(c cell, t *contender) error {
+func (b *bench) turn(c cell, t *variant) error {
 	r := Run{Slot: ramSlot, Depth: max(1, c.depth), Period: 1, Seconds: b.o.Seconds}
 	worker := b.stock
 	switch {

@@ -75,9 +75,9 @@ func (b *bench) blank(c cell, p policy) Result {
 }
 
 // evaluate says what the runs of a cell mean.
-func (b *bench) evaluate(c cell, contenders []*contender) ([]Result, error) {
+func (b *bench) evaluate(c cell, variants []*variant) ([]Result, error) {
 	var results []Result
-	for _, t := range contenders {
+	for _, t := range variants {
 		r := b.blank(c, t.policy)
 		r.Plan = t.plan
 		switch {
@@ -118,7 +118,7 @@ func sum(runs []Ran) (s retro.Stats, steps int) {
 }
 
 // proof refuses figures that are not of what they are said to be.
-func proof(c cell, t *contender, r *Result) error {
+func proof(c cell, t *variant, r *Result) error {
 	s, steps := sum(t.runs)
 	if int(s.Tokens) != steps*c.seqs {
 		return fmt.Errorf("the library decoded %d of %d tokens", s.Tokens, steps*c.seqs)
@@ -136,7 +136,7 @@ func proof(c cell, t *contender, r *Result) error {
 }
 
 // figures fills in what the runs took.
-func (b *bench) figures(c cell, t *contender, r *Result) error {
+func (b *bench) figures(c cell, t *variant, r *Result) error {
 	var rates, steps, attends, firsts []float64
 	for _, run := range t.runs {
 		rates = append(rates, float64(run.Steps*c.seqs)/(float64(run.NS)/1e9))
@@ -180,7 +180,7 @@ func (b *bench) figures(c cell, t *contender, r *Result) error {
 }
 
 // dense is the time of a stock pass of as many rows as a step of the policy takes, on average over its period.
-func (b *bench) dense(c cell, t *contender, rewrites bool) (figure, error) {
+func (b *bench) dense(c cell, t *variant, rewrites bool) (figure, error) {
 	if t.lossless() {
 		return unknown, nil
 	}

@@ -80,16 +80,16 @@ func TestEvaluate(t *testing.T) {
 	b := &bench{o: &Command{Runs: 2}, bandwidth: 1e9, perToken: map[string]float64{"f16": 100},
 		passes: map[[2]int]float64{{2, 1}: 2e6, {2, 2}: 4e6}}
 	c := cell{kv: "f16", seqs: 2, depth: 4096}
-	ours := func(name, options string, sparse uint64, rewritten uint64) *contender {
+	ours := func(name, options string, sparse uint64, rewritten uint64) *variant {
 		o, err := opt.Parse(options)
 		require.NoError(t, err)
 		s := &retro.Stats{Tokens: 20, SparseTokens: sparse, RewrittenTokens: rewritten, KVBytesRead: 150, ScanBytes: 50, KVBytesFull: 1000, AttendNS: 3e7}
-		return &contender{policy: policy{name, options}, parsed: o, runs: []Ran{ran(10, s), ran(10, s)}}
+		return &variant{policy: policy{name, options}, parsed: o, runs: []Ran{ran(10, s), ran(10, s)}}
 	}
-	stock := &contender{policy: policies[0], runs: []Ran{{NS: 4e8, Steps: 10}, {NS: 2e8, Steps: 10}}}
+	stock := &variant{policy: policies[0], runs: []Ran{{NS: 4e8, Steps: 10}, {NS: 2e8, Steps: 10}}}
 	short := ours("short", "window=1", 20, 0)
 	short.runs[0].Steps = 11
-	results, err := b.evaluate(c, []*contender{stock, ours("w1", "window=1", 20, 0), ours("paper", "window=2", 20, 20),
+	results, err := b.evaluate(c, []*variant{stock, ours("w1", "window=1", 20, 0), ours("paper", "window=2", 20, 20),
 		ours("exact", "window=1", 0, 0), ours(denseName, "budget=100000", 0, 0), ours("large", "budget=5000", 0, 0), short})
 	require.NoError(t, err)
 

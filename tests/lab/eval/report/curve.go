@@ -97,16 +97,16 @@ func geometric(a, b, weight float64) float64 {
 	return math.Exp((1-weight)*math.Log(a) + weight*math.Log(b))
 }
 
-// rival is what a point is compared with on another curve.
-type rival struct {
-	x     float64  // share or ms of the rival, the point's own if the curve has it between two points
-	kl    float64  // of the rival
-	ratio Estimate // KL of the point over the rival's, paired over the common texts
+// counterpart is what a point is compared with on another curve.
+type counterpart struct {
+	x     float64  // share or ms of the counterpart, the point's own if the curve has it between two points
+	kl    float64  // of the counterpart
+	ratio Estimate // KL of the point over the counterpart's, paired over the common texts
 }
 
 // against compares a point with a curve at the same x. Beyond the curve's ends it compares
 // with the end, and is ok only if one of the two has both the lower KL and the lower x.
-func (p *Point) against(points []Point, of func(Point) float64) (r rival, ok bool) {
+func (p *Point) against(points []Point, of func(Point) float64) (r counterpart, ok bool) {
 	if len(points) == 0 {
 		return r, false
 	}

@@ -43,7 +43,7 @@ func newStyles(all []*setup) styles {
 func (s *setup) figures(looks styles) []figureHTML {
 	switch {
 	case s.decodes():
-	case s.seeks():
+	case s.retrieves():
 		return s.heatMaps()
 	case s.byLength():
 		return nil
@@ -212,7 +212,7 @@ func (p *policy) positions() (xys plotter.XYs) {
 
 // bars plots how many answers were right, and how many those of full attention.
 func (s *setup) bars() []figureHTML {
-	shown := slices.DeleteFunc(slices.Clone(s.policies), func(p *policy) bool { return p.asked == 0 })
+	shown := slices.DeleteFunc(slices.Clone(s.policies), func(p *policy) bool { return p.total == 0 })
 	slices.Reverse(shown) // the first on top
 	if len(shown) == 0 {
 		return nil
@@ -222,8 +222,8 @@ func (s *setup) bars() []figureHTML {
 	var ends rightEnds
 	var names []string
 	for i, q := range shown {
-		e := wilson(q.right, q.asked).scaled(100)
-		right[i], same[i] = e.Value, 100*float64(q.same)/float64(q.asked)
+		e := wilson(q.right, q.total).scaled(100)
+		right[i], same[i] = e.Value, 100*float64(q.same)/float64(q.total)
 		if q.full() {
 			same[i] = 100
 		}

@@ -18,7 +18,7 @@ type found struct {
 	cells   map[[2]int]*hits // by row and column
 }
 
-type hits struct{ right, asked int }
+type hits struct{ right, total int }
 
 // newFound has the rows and columns of all records, and the cells of some.
 func newFound(all, some []Record) *found {
@@ -37,7 +37,7 @@ func newFound(all, some []Record) *found {
 			f.cells[at] = &hits{}
 		}
 		f.cells[at].right += r.Right
-		f.cells[at].asked += r.Asked
+		f.cells[at].total += r.Total
 	}
 	return f
 }
@@ -48,10 +48,10 @@ func (f *found) X(column int) float64      { return float64(column) }
 func (f *found) Y(row int) float64         { return float64(row) }
 func (f *found) Z(column, row int) float64 {
 	h := f.cells[[2]int{len(f.depths) - 1 - row, column}]
-	if h == nil || h.asked == 0 {
+	if h == nil || h.total == 0 {
 		return math.NaN()
 	}
-	return float64(h.right) / float64(h.asked)
+	return float64(h.right) / float64(h.total)
 }
 
 // heatMaps are one panel per policy: depth over prompt length.
@@ -61,7 +61,7 @@ func (s *setup) heatMaps() (out []figureHTML) {
 		all = append(all, p.records...)
 	}
 	for _, p := range s.policies {
-		if p.asked > 0 {
+		if p.total > 0 {
 			out = append(out, newFound(all, p.records).panel(p.name, s.title()))
 		}
 	}

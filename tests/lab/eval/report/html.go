@@ -45,7 +45,7 @@ func Write(w io.Writer, records []Record, meta Meta) error {
 	}{Meta: meta, Models: models(all)}
 	for i, s := range all {
 		sec := section{ID: fmt.Sprintf("s%d", i+1), Title: s.title(), Figures: s.figures(looks)}
-		sec.Small = s.seeks()
+		sec.Small = s.retrieves()
 		if s.decodes() {
 			sec.Tables = s.equal()
 		}

@@ -15,17 +15,17 @@ const numberParts = 5
 func (p *policy) byNumber(n int) (right, same []float64) {
 	parts := min(n, numberParts)
 	count := func(marks func(Record) string) []float64 {
-		hits, asked := make([]float64, parts), make([]float64, parts)
+		hits, total := make([]float64, parts), make([]float64, parts)
 		for _, r := range p.records {
 			for i, m := range marks(r) {
 				if part := i * parts / n; part < parts {
-					asked[part]++
+					total[part]++
 					hits[part] += float64(m - '0')
 				}
 			}
 		}
 		for i := range hits {
-			hits[i] /= asked[i]
+			hits[i] /= total[i]
 		}
 		return hits
 	}
@@ -70,7 +70,7 @@ func (s *setup) numberFigure(looks styles) figureHTML {
 		right, _ := q.byNumber(s.n)
 		var xys plotter.XYs
 		for i, v := range right {
-			if v == v { // asked
+			if v == v { // total
 				xys = append(xys, plotter.XY{X: (float64(i) + 0.5) * float64(s.n) / float64(len(right)), Y: 100 * v})
 			}
 		}

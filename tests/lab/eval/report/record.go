@@ -46,7 +46,7 @@ type Record struct {
 	Depth   float64 `json:"depth,omitempty"`  // of the needle in the prompt, 0 to 1
 	Sample  int     `json:"sample,omitempty"` // number of the prompt among those of the text or task
 	N       int     `json:"n,omitempty"`      // questions per prompt
-	Asked   int     `json:"asked,omitempty"`
+	Total   int     `json:"total,omitempty"`
 	Right   int     `json:"right,omitempty"`    // answers that are right
 	Same    int     `json:"same,omitempty"`     // answers that are those of full attention
 	RightAt string  `json:"right_at,omitempty"` // by question number, 1 or 0: right

@@ -21,7 +21,7 @@ func (s *setup) scores(p *policy) (all []scored) {
 		task   string
 		number int
 	}
-	share := func(r Record) float64 { return float64(r.Right) / float64(r.Asked) }
+	share := func(r Record) float64 { return float64(r.Right) / float64(r.Total) }
 	reference := map[prompt]float64{}
 	if full := s.full(); full != nil {
 		for _, r := range full.records {

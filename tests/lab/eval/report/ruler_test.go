@@ -14,10 +14,10 @@ func rulerRecords(policy, options string, right func(task string, sample int) in
 	for _, task := range []string{"niah_single_1", "niah_multivalue"} {
 		for sample := 1; sample <= 4; sample++ {
 			r := Record{Test: "ruler", Policy: policy, Family: policy, Options: options, Model: "m", Text: task, KV: "f16", Ctx: 4096, Sample: sample,
-				Asked: 1, SparseTokens: 9, KVShare: 0.1, TokS: 10}.Unmeasured()
+				Total: 1, SparseTokens: 9, KVShare: 0.1, TokS: 10}.Unmeasured()
 			r.KVShare, r.TokS = 0.1, 10
 			if task == "niah_multivalue" {
-				r.Asked = 4
+				r.Total = 4
 			}
 			r.Right = right(task, sample)
 			out = append(out, r)
@@ -114,7 +114,7 @@ func examRecords(n int) (out []Record) {
 	for _, p := range [][3]string{{"full", "", "1111100000"}, {"quest", "select=minmax,window=1", "1010101010"}} {
 		for sample := 1; sample <= 2; sample++ {
 			r := Record{Test: "questions", Policy: p[0], Family: p[0], Options: p[1], Model: "m", Text: "set", KV: "f16", Ctx: 900, Sample: sample, N: n,
-				Asked: n, Right: 5, Same: 5, RightAt: p[2], SameAt: "1111011110", SparseTokens: 9}.Unmeasured()
+				Total: n, Right: 5, Same: 5, RightAt: p[2], SameAt: "1111011110", SparseTokens: 9}.Unmeasured()
 			r.KVShare, r.TokS = 0.1, 10
 			out = append(out, r)
 		}

@@ -34,7 +34,7 @@ type policy struct {
 	top1, dNLL, ms              float64 // dNLL: nats above full attention; ms per token, all streams counted
 	quarters                    [4]float64
 	sparse, corrected           uint64
-	asked, right, same, decoded int
+	total, right, same, decoded int
 }
 
 func (p *policy) full() bool { return p.text == "" }
@@ -103,8 +103,8 @@ func (s *setup) decodes() bool { return s.test == "decode" || s.test == "generat
 // byLength says whether prompts of different lengths are different setups of a task.
 func (s *setup) byLength() bool { return s.test == "ruler" || s.test == "free" }
 
-// seeks says whether keys are sought in a long text.
-func (s *setup) seeks() bool {
+// retrieves says whether keys are retrieved from a long text.
+func (s *setup) retrieves() bool {
 	return strings.HasPrefix(s.test, "needle") || strings.HasPrefix(s.test, "passkey") || strings.HasPrefix(s.test, "pairs")
 }
 
@@ -223,7 +223,7 @@ func (p *policy) summarize(fullNLL map[string]float64) {
 		p.quarters[i] = mean(func(r Record) float64 { return Quarters(r.KLTokens, r.Streams)[i] })
 	}
 	for _, r := range p.records {
-		p.asked, p.right, p.same, p.decoded = p.asked+r.Asked, p.right+r.Right, p.same+r.Same, p.decoded+r.Tokens
+		p.total, p.right, p.same, p.decoded = p.total+r.Total, p.right+r.Right, p.same+r.Same, p.decoded+r.Tokens
 		p.sparse, p.corrected = p.sparse+r.SparseTokens, p.corrected+r.CorrectedTokens
 	}
 }

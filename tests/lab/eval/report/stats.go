@@ -78,12 +78,12 @@ func byPosition(x []float32, streams, parts int) []float64 {
 	return mean
 }
 
-// wilson is the 95 % interval of a share, right of asked.
-func wilson(right, asked int) Estimate {
-	if asked == 0 {
+// wilson is the 95 % interval of a share, right of total.
+func wilson(right, total int) Estimate {
+	if total == 0 {
 		return Estimate{math.NaN(), math.NaN(), math.NaN()}
 	}
-	return wilsonShare(float64(right)/float64(asked), asked)
+	return wilsonShare(float64(right)/float64(total), total)
 }
 
 // wilsonShare is the same of a share p of n answers. Where answers are partly right the interval is a little too wide.

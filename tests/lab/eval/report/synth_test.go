@@ -117,9 +117,9 @@ func synthTasks() (out []Record) {
 		for _, ctx := range []int{2048, 4096, 8192, 16384} {
 			for _, depth := range []float64{0.1, 0.3, 0.5, 0.7, 0.9} {
 				n := r
-				n.Test, n.Ctx, n.Depth, n.Asked = "needle", ctx, depth, 5
+				n.Test, n.Ctx, n.Depth, n.Total = "needle", ctx, depth, 5
 				g := rng(fmt.Sprint(p.policy, ctx, depth))
-				for range n.Asked {
+				for range n.Total {
 					if g.Float64() < p.skill-0.1*float64(ctx)/16384 {
 						n.Right++
 						n.Same++
@@ -130,7 +130,7 @@ func synthTasks() (out []Record) {
 		}
 		for _, test := range []string{"questions", "problems"} {
 			q := r
-			q.Test, q.Ctx, q.Asked, q.Right, q.Same = test, 6000, 40, int(p.skill*36), int(p.skill*40)
+			q.Test, q.Ctx, q.Total, q.Right, q.Same = test, 6000, 40, int(p.skill*36), int(p.skill*40)
 			out = append(out, q)
 		}
 	}

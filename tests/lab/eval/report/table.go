@@ -134,23 +134,23 @@ func (s *setup) tasks() *grid {
 		g.Head = append(g.Head, s.column(r))
 	}
 	for _, p := range s.policies {
-		e, share := wilson(p.right, p.asked).scaled(100), "-"
-		if p.asked > 0 {
+		e, share := wilson(p.right, p.total).scaled(100), "-"
+		if p.total > 0 {
 			share = fmt.Sprintf("%.0f [%.0f, %.0f]", e.Value, e.Lo, e.Hi)
 		}
-		row := []string{p.name, fmt.Sprintf("%d of %d", p.right, p.asked), share,
-			percent(float64(p.same)/float64(p.asked), 0), percent(p.share, 1), figure(1000 / p.ms)}
+		row := []string{p.name, fmt.Sprintf("%d of %d", p.right, p.total), share,
+			percent(float64(p.same)/float64(p.total), 0), percent(p.share, 1), figure(1000 / p.ms)}
 		if p.full() {
 			row[3] = "-"
 		}
 		for _, c := range columns {
-			right, asked := 0, 0
+			right, total := 0, 0
 			for _, r := range p.records {
 				if s.column(r) == s.column(c) {
-					right, asked = right+r.Right, asked+r.Asked
+					right, total = right+r.Right, total+r.Total
 				}
 			}
-			row = append(row, fmt.Sprintf("%d/%d", right, asked))
+			row = append(row, fmt.Sprintf("%d/%d", right, total))
 		}
 		g.row(row...)
 	}
@@ -158,9 +158,9 @@ func (s *setup) tasks() *grid {
 	return g
 }
 
-// column names the part of a task that a record is of: a length of the text in which keys are sought, or a set of questions.
+// column names the part of a task that a record is of: a length of the text from which keys are retrieved, or a set of questions.
 func (s *setup) column(r Record) string {
-	if s.seeks() {
+	if s.retrieves() {
 		return fmt.Sprintf("at %d", r.Ctx)
 	}
 	return r.Text

@@ -15,7 +15,7 @@ type Verdict struct {
 	Goal     string // what was to be reached; "" where there is only an answer
 	Met      bool
 	Text     string
-	Ratio    Estimate // of the two KL, where one is judged
+	Ratio    Estimate // of the two KL, where two are compared
 	Brief    bool     // belongs into a summary of few lines
 	Points   []string // in detail
 }
@@ -76,7 +76,7 @@ func Verdicts(records []Record) []Verdict {
 	var out []Verdict
 	for _, c := range comparisons {
 		for _, s := range all {
-			out = append(out, c.judge(s)...)
+			out = append(out, c.verdicts(s)...)
 		}
 	}
 	for _, s := range all {
@@ -87,7 +87,7 @@ func Verdicts(records []Record) []Verdict {
 	return append(out, paperVerdicts(all)...)
 }
 
-func (c *comparison) judge(s *setup) (out []Verdict) {
+func (c *comparison) verdicts(s *setup) (out []Verdict) {
 	if !s.decodes() {
 		return nil
 	}
@@ -149,19 +149,19 @@ func (s *setup) needles() (out []Verdict) {
 		if p.full() || p.opt["select"] != "tokens" || p.opt["budget"] != "512" {
 			continue
 		}
-		right, fullRight, asked := 0, 0, 0
+		right, fullRight, total := 0, 0, 0
 		for _, r := range p.records {
 			for _, f := range full.records {
-				if f.Text == r.Text && f.Ctx == r.Ctx && f.Depth == r.Depth && f.Asked == r.Asked {
-					right, fullRight, asked = right+r.Right, fullRight+f.Right, asked+r.Asked
+				if f.Text == r.Text && f.Ctx == r.Ctx && f.Depth == r.Depth && f.Total == r.Total {
+					right, fullRight, total = right+r.Right, fullRight+f.Right, total+r.Total
 				}
 			}
 		}
-		if asked == 0 {
+		if total == 0 {
 			continue
 		}
 		v := Verdict{Question: "Does a budget of 512 find the needle?", Setup: s.title(), Goal: "as many found as by full attention", Met: right >= fullRight}
-		v.Text = fmt.Sprintf("%s: %d of %d found, full attention %d", p.name, right, asked, fullRight)
+		v.Text = fmt.Sprintf("%s: %d of %d found, full attention %d", p.name, right, total, fullRight)
 		if !v.Met {
 			v.Text += fmt.Sprintf(": missed by %d", fullRight-right)
 		}
@@ -231,7 +231,7 @@ func meanRatio(all []Verdict) (mean float64, n int) {
 
 // gap says how much of Quest's loss in a task correction makes good.
 func gap(test string, full, quest, retro *policy) string {
-	rate := func(p *policy) float64 { return float64(p.right) / float64(p.asked) }
+	rate := func(p *policy) float64 { return float64(p.right) / float64(p.total) }
 	f, q, r := rate(full), rate(quest), rate(retro)
 	if math.IsNaN(f + q + r) {
 		return ""
@@ -240,7 +240,7 @@ func gap(test string, full, quest, retro *policy) string {
 	if f <= q {
 		return text + "there is no gap to close."
 	}
-	return text + fmt.Sprintf("%s %% of the gap closed (%d answers asked).", percent((r-q)/(f-q), 0), retro.asked)
+	return text + fmt.Sprintf("%s %% of the gap closed (%d answers).", percent((r-q)/(f-q), 0), retro.total)
 }
 
 // PrintVerdicts prints them for the terminal, grouped by question. Their points are in the page only.

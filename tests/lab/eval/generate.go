@@ -10,15 +10,15 @@ import (
 	"retroattn/bridge"
 )
 
-// ask is a question after a prompt and how its answer ends: where the model ends it, where done says so, or after max tokens.
-type ask struct {
+// query is a question after a prompt and how its answer ends: where the model ends it, where done says so, or after max tokens.
+type query struct {
 	question []bridge.Token
 	sparse   bool // decode the question token by token under the policy; else at once, as the prompt that it is
 	max      int
 	done     func(text string) bool
 }
 
-// answers are the texts generated for the asks, and how they were made.
+// answers are the texts generated for the queries, and how they were made.
 type answers struct {
 	texts  []string
 	tokens []int // decoded under the policy, of each, sparse questions included
@@ -27,9 +27,9 @@ type answers struct {
 	stats  bridge.Stats // none of full attention
 }
 
-// reply is an answer in progress.
-type reply struct {
-	ask
+// generation is an answer in progress.
+type generation struct {
+	query
 	seq    int
 	tokens []bridge.Token // question and answer
 	n      int            // of them decoded
@@ -37,27 +37,27 @@ type reply struct {
 	over   bool
 }
 
-// ask answers greedily, so that policies differ by their attention only; the i-th question is asked of the i-th prompt, all in
+// generate answers greedily, so that policies differ by their attention only; the i-th question follows the i-th prompt, all in
 // one batch. The sequences are then as they were before.
-func (s *stage) ask(ctx context.Context, c *bridge.Context, asks []ask) (a answers, err error) {
+func (s *contexts) generate(ctx context.Context, c *bridge.Context, queries []query) (a answers, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	replies := make([]*reply, len(asks))
-	for i, q := range asks {
-		replies[i] = &reply{ask: q, seq: i, tokens: slices.Clone(q.question)}
+	running := make([]*generation, len(queries))
+	for i, q := range queries {
+		running[i] = &generation{query: q, seq: i, tokens: slices.Clone(q.question)}
 	}
-	a.tokens = make([]int, len(asks))
-	live := slices.Clone(replies)
-	for b := bridge.NewBatch(len(asks)); len(live) > 0; {
+	a.tokens = make([]int, len(queries))
+	live := slices.Clone(running)
+	for b := bridge.NewBatch(len(queries)); len(live) > 0; {
 		if err := ctx.Err(); err != nil {
 			return a, err
 		}
 		if err := s.step(c, b, live, &a); err != nil {
 			return a, err
 		}
-		live = slices.DeleteFunc(live, func(r *reply) bool { return r.over })
+		live = slices.DeleteFunc(live, func(r *generation) bool { return r.over })
 	}
-	for _, r := range replies {
+	for _, r := range running {
 		a.texts = append(a.texts, string(r.text))
 		a.total += a.tokens[r.seq]
 		if err := c.SeqRemove(r.seq, s.prompts[r.seq], -1); err != nil {
@@ -71,7 +71,7 @@ func (s *stage) ask(ctx context.Context, c *bridge.Context, asks []ask) (a answe
 }
 
 // step decodes what is next of each answer, and chooses a token where the question has ended.
-func (s *stage) step(c *bridge.Context, b *bridge.Batch, live []*reply, a *answers) error {
+func (s *contexts) step(c *bridge.Context, b *bridge.Batch, live []*generation, a *answers) error {
 	b.Clear()
 	prompt := false
 	rows := make([]int, len(live))
@@ -112,7 +112,7 @@ func (s *stage) step(c *bridge.Context, b *bridge.Batch, live []*reply, a *answe
 }
 
 // choose takes the next token of an answer, or ends it.
-func (r *reply) choose(m *bridge.Model, token bridge.Token) error {
+func (r *generation) choose(m *bridge.Model, token bridge.Token) error {
 	if m.IsEOG(token) {
 		r.over = true
 		return nil

@@ -15,8 +15,8 @@ var testNames = []string{"decode", "cache", "generate", "retrieval", "pairs", "q
 
 const ownTests = 7
 
-// lessons are what the command line asks for.
-func (o *Command) lessons(l *lab) (all []lesson, err error) {
+// experiments are what the command line names.
+func (o *Command) experiments(l *lab) (all []experiment, err error) {
 	var texts []text
 	if o.needsTexts() {
 		if texts, err = loadTexts(l.model, o.Text, o.Source); err != nil {
@@ -42,7 +42,7 @@ func (o *Command) needsTexts() bool {
 	return o.Paper || slices.ContainsFunc(o.Tests, func(t string) bool { return slices.Contains([]string{"decode", "cache", "generate", "free"}, t) })
 }
 
-func (o *Command) test(l *lab, test string, texts []text) (all []lesson, err error) {
+func (o *Command) test(l *lab, test string, texts []text) (all []experiment, err error) {
 	middle := o.Budget[len(o.Budget)/3]
 	own := o.own()
 	with := func(ps []policy) []policy {
@@ -56,12 +56,12 @@ func (o *Command) test(l *lab, test string, texts []text) (all []lesson, err err
 		return o.decode(l, texts, with(matrix(o.Budget))), nil
 	case "cache":
 		for _, kv := range o.Cache {
-			all = append(all, &forced{lab: l, test: "decode", text: texts[0], kv: kv, prompt: max(o.Ctx/2, 256), steps: o.Tokens, streams: 1,
+			all = append(all, &teacherForced{lab: l, test: "decode", text: texts[0], kv: kv, prompt: max(o.Ctx/2, 256), steps: o.Tokens, streams: 1,
 				ps: with(cachePolicies(middle))})
 		}
 		return all, nil
 	case "generate":
-		return []lesson{&forced{lab: l, test: "generate", text: texts[len(texts)-1], kv: "f16", prompt: 64, steps: 4 * o.Tokens, streams: 1,
+		return []experiment{&teacherForced{lab: l, test: "generate", text: texts[len(texts)-1], kv: "f16", prompt: 64, steps: 4 * o.Tokens, streams: 1,
 			ps: with(mainPolicies(middle / 2))}}, nil
 	case "retrieval":
 		return o.retrieval(l, with(mainPolicies(2*middle)))
@@ -80,7 +80,7 @@ func (o *Command) test(l *lab, test string, texts []text) (all []lesson, err err
 }
 
 // paper is the set-up of the paper's tables, and ours beside it.
-func (o *Command) paper(l *lab, texts []text) ([]lesson, error) {
+func (o *Command) paper(l *lab, texts []text) ([]experiment, error) {
 	of := func(context int) []policy {
 		if o.Only {
 			return o.own()
@@ -96,15 +96,15 @@ func (o *Command) paper(l *lab, texts []text) ([]lesson, error) {
 	return slices.Concat(exams, problems, o.decode(l, texts, of(o.Ctx))), err
 }
 
-func (o *Command) decode(l *lab, texts []text, ps []policy) (all []lesson) {
+func (o *Command) decode(l *lab, texts []text, ps []policy) (all []experiment) {
 	for _, t := range texts {
-		all = append(all, &forced{lab: l, test: "decode", text: t, kv: "f16", prompt: o.Ctx, steps: o.Tokens, streams: o.Streams, ps: ps})
+		all = append(all, &teacherForced{lab: l, test: "decode", text: t, kv: "f16", prompt: o.Ctx, steps: o.Tokens, streams: o.Streams, ps: ps})
 	}
 	return all
 }
 
-// retrieval asks for keys: several in each text, and a passkey in the middle of the shortest.
-func (o *Command) retrieval(l *lab, ps []policy) (all []lesson, err error) {
+// retrieval is of keys: several in each text, and a passkey in the middle of the shortest.
+func (o *Command) retrieval(l *lab, ps []policy) (all []experiment, err error) {
 	count := func(text string) int {
 		tokens, e := l.model.Tokenize(text, true, false)
 		err = errors.Join(err, e)
@@ -115,15 +115,15 @@ func (o *Command) retrieval(l *lab, ps []policy) (all []lesson, err error) {
 		stacks = append(stacks, tasks.Needles(seed, n, []float64{0.1, 0.3, 0.5, 0.7, 0.9}, count))
 	}
 	for _, stack := range stacks {
-		s, e := newSought(l, stack, ps)
+		s, e := newRetrieval(l, stack, ps)
 		err = errors.Join(err, e)
 		all = append(all, s)
 	}
 	return all, err
 }
 
-// pairs asks for one of many pairs in each case.
-func (o *Command) pairs(l *lab, ps []policy) (all []lesson, err error) {
+// pairs is of one of many pairs in each case.
+func (o *Command) pairs(l *lab, ps []policy) (all []experiment, err error) {
 	if o.Pairs == "" {
 		return nil, nil
 	}
@@ -132,7 +132,7 @@ func (o *Command) pairs(l *lab, ps []policy) (all []lesson, err error) {
 		return nil, err
 	}
 	for i, stack := range stacks {
-		s, e := newSought(l, stack, ps)
+		s, e := newRetrieval(l, stack, ps)
 		err = errors.Join(err, e)
 		s.text = fmt.Sprintf("pairs %d", i+1)
 		all = append(all, s)

@@ -9,48 +9,48 @@ import (
 	"retroattn/tests/lab/eval/report"
 )
 
-// forced is a text decoded as given.
-type forced struct {
-	lab     *lab
-	test    string // "decode" after a long prompt, "generate" after a short one
-	text    text
-	kv      string
-	prompt  int // tokens
-	steps   int
-	streams int
-	ps      []policy
-	teacher *divergence.Comparison
+// teacherForced is a text decoded as given.
+type teacherForced struct {
+	lab        *lab
+	test       string // "decode" after a long prompt, "generate" after a short one
+	text       text
+	kv         string
+	prompt     int // tokens
+	steps      int
+	streams    int
+	ps         []policy
+	comparison *divergence.Comparison
 }
 
-func (f *forced) base() report.Record {
+func (f *teacherForced) base() report.Record {
 	return report.Record{Test: f.test, Model: f.lab.modelName, Text: f.text.name, KV: f.kv, Ctx: f.prompt,
 		Tokens: f.streams * f.steps, Streams: f.streams}.Unmeasured()
 }
 
-func (f *forced) parts() []report.Record { return []report.Record{f.base()} }
+func (f *teacherForced) blanks() []report.Record { return []report.Record{f.base()} }
 
-func (f *forced) policies() []policy { return f.ps }
+func (f *teacherForced) policies() []policy { return f.ps }
 
 // cost counts tokens that are processed, in milliseconds of a small model on two cores.
-func (f *forced) cost() (prepare, try float64) {
+func (f *teacherForced) cost() (prepare, measure float64) {
 	prepare = 7*float64(f.streams*f.prompt) + 30*float64(f.streams*f.steps)
-	try = 12 * float64(f.streams*f.steps)
-	return prepare, try
+	measure = 12 * float64(f.streams*f.steps)
+	return prepare, measure
 }
 
-func (f *forced) prepare(ctx context.Context) ([]report.Record, error) {
+func (f *teacherForced) prepare(ctx context.Context) ([]report.Record, error) {
 	streams, err := f.text.streams(f.lab.model, f.streams, f.prompt, f.steps)
 	if err != nil {
 		return nil, err
 	}
-	if err := f.lab.closeStage(); err != nil { // its memory is needed
+	if err := f.lab.closeContexts(); err != nil { // its memory is needed
 		return nil, err
 	}
 	params := divergence.Params{Threads: f.lab.threads, TypeK: f.kv, TypeV: f.kv, HostKV: true, Keep: f.lab.keep, Dir: f.lab.dir}
-	if f.teacher, err = divergence.New(ctx, f.lab.model, params, streams); err != nil {
+	if f.comparison, err = divergence.New(ctx, f.lab.model, params, streams); err != nil {
 		return nil, err
 	}
-	run, err := f.teacher.Full(ctx)
+	run, err := f.comparison.Full(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -61,8 +61,8 @@ func (f *forced) prepare(ctx context.Context) ([]report.Record, error) {
 	return []report.Record{r}, nil
 }
 
-func (f *forced) try(ctx context.Context, p policy) ([]report.Record, error) {
-	run, err := f.teacher.Policy(ctx, f.lab.options(p))
+func (f *teacherForced) measure(ctx context.Context, p policy) ([]report.Record, error) {
+	run, err := f.comparison.Policy(ctx, f.lab.options(p))
 	if err != nil {
 		return nil, err
 	}
@@ -78,12 +78,12 @@ func (f *forced) try(ctx context.Context, p policy) ([]report.Record, error) {
 	return []report.Record{r}, nil
 }
 
-func (f *forced) close() error {
-	if f.teacher == nil {
+func (f *teacherForced) close() error {
+	if f.comparison == nil {
 		return nil
 	}
-	t := f.teacher
-	f.teacher = nil
+	t := f.comparison
+	f.comparison = nil
 	return t.Close()
 }
 

@@ -10,51 +10,53 @@ import (
 	"retroattn/tests/lab/eval/report"
 )
 
-// batchLesson yields two records, of which an interrupt may leave one.
-type batchLesson struct{ tried []string }
+// batchExperiment yields two records, of which an interrupt may leave one.
+type batchExperiment struct{ measured []string }
 
-func (l *batchLesson) parts() []report.Record {
+func (l *batchExperiment) blanks() []report.Record {
 	return []report.Record{{Test: "ruler", Text: "a", Sample: 1}, {Test: "ruler", Text: "a", Sample: 2}}
 }
-func (l *batchLesson) policies() []policy {
+func (l *batchExperiment) policies() []policy {
 	return []policy{{"x", "x", "budget=1"}, {"y", "y", "budget=2"}}
 }
-func (l *batchLesson) cost() (prepare, try float64)                         { return 1, 1 }
-func (l *batchLesson) prepare(ctx context.Context) ([]report.Record, error) { return l.try(ctx, full) }
-func (l *batchLesson) try(_ context.Context, p policy) (rs []report.Record, err error) {
-	l.tried = append(l.tried, p.name)
-	for _, r := range l.parts() {
-		r.Policy, r.Options, r.Asked = p.name, p.options, 1
+func (l *batchExperiment) cost() (prepare, measure float64) { return 1, 1 }
+func (l *batchExperiment) prepare(ctx context.Context) ([]report.Record, error) {
+	return l.measure(ctx, full)
+}
+func (l *batchExperiment) measure(_ context.Context, p policy) (rs []report.Record, err error) {
+	l.measured = append(l.measured, p.name)
+	for _, r := range l.blanks() {
+		r.Policy, r.Options, r.Total = p.name, p.options, 1
 		rs = append(rs, r)
 	}
 	return rs, nil
 }
-func (l *batchLesson) close() error { return nil }
+func (l *batchExperiment) close() error { return nil }
 
-// A batch of which some records are there is tried again, and only that.
+// A batch of which some records are there is measured again, and only that.
 func TestResumePartOfABatch(t *testing.T) {
 	path := t.TempDir() + "/results.jsonl"
-	fresh := func() *school {
-		s := &school{out: t.Output(), path: path, done: map[string]bool{}}
+	fresh := func() *runner {
+		s := &runner{out: t.Output(), path: path, done: map[string]bool{}}
 		require.NoError(t, s.resume(false))
 		return s
 	}
-	require.NoError(t, fresh().run(t.Context(), []lesson{&batchLesson{}}))
+	require.NoError(t, fresh().run(t.Context(), []experiment{&batchExperiment{}}))
 	whole, err := report.Read(path)
 	require.NoError(t, err)
 	require.Len(t, whole, 6)
 
-	l := &batchLesson{}
-	require.NoError(t, fresh().run(t.Context(), []lesson{l}))
-	require.Empty(t, l.tried)
+	l := &batchExperiment{}
+	require.NoError(t, fresh().run(t.Context(), []experiment{l}))
+	require.Empty(t, l.measured)
 
-	s := &school{out: t.Output(), path: t.TempDir() + "/results.jsonl", done: map[string]bool{}}
+	s := &runner{out: t.Output(), path: t.TempDir() + "/results.jsonl", done: map[string]bool{}}
 	for _, r := range whole[:5] { // all but the last record of y
 		require.NoError(t, report.Append(s.path, r))
 	}
 	require.NoError(t, s.resume(false))
-	require.NoError(t, s.run(t.Context(), []lesson{l}))
-	require.Equal(t, []string{"full", "y"}, l.tried)
+	require.NoError(t, s.run(t.Context(), []experiment{l}))
+	require.Equal(t, []string{"full", "y"}, l.measured)
 	again, err := report.Read(s.path)
 	require.NoError(t, err)
 	require.Len(t, again, 6)

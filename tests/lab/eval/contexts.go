@@ -11,15 +11,15 @@ import (
 // stage is where prompts are answered, each in a sequence of its own: they are processed once, with full attention, and every
 // policy goes on from there. On a GPU there are two contexts, since full attention, prompts included, is many times faster with
 // the cache there, and sparse attention needs it in host memory.
-type stage struct {
+type contexts struct {
 	full, sparse *bridge.Context // the same one, or two
 	seqs, room   int
 	prompts      []int // tokens in each sequence
 }
 
-// newStage has sequences of room tokens; apart asks for two contexts in any case.
-func newStage(l *lab, seqs, room int, apart bool) (*stage, error) {
-	s := &stage{seqs: seqs, room: room}
+// newContexts has sequences of room tokens; apart makes two contexts in any case.
+func newContexts(l *lab, seqs, room int, apart bool) (*contexts, error) {
+	s := &contexts{seqs: seqs, room: room}
 	params := bridge.ContextParams{Ctx: seqs * room, Seqs: seqs, Threads: l.threads, FlashAttn: bridge.FlashOn, HostKV: true}
 	var err error
 	if s.sparse, err = l.model.NewContext(params); err != nil {
@@ -41,20 +41,20 @@ func newStage(l *lab, seqs, room int, apart bool) (*stage, error) {
 func roundUp(tokens int) int { return (tokens + 255) / 256 * 256 }
 
 // stage returns one that is large enough, the last one if that is not much too large. It belongs to the lab.
-func (l *lab) stage(seqs, room int, apart bool) (*stage, error) {
+func (l *lab) contexts(seqs, room int, apart bool) (*contexts, error) {
 	room = roundUp(room)
 	if s := l.last; s != nil && s.seqs == seqs && s.room >= room && s.room <= room+room/4 && (!apart || s.full != s.sparse) {
 		return s, nil
 	}
-	if err := l.closeStage(); err != nil {
+	if err := l.closeContexts(); err != nil {
 		return nil, err
 	}
-	s, err := newStage(l, seqs, room, apart)
+	s, err := newContexts(l, seqs, room, apart)
 	l.last = s
 	return s, err
 }
 
-func (l *lab) closeStage() error {
+func (l *lab) closeContexts() error {
 	s := l.last
 	l.last = nil
 	if s == nil {
@@ -67,7 +67,7 @@ func (l *lab) closeStage() error {
 }
 
 // load processes the prompts.
-func (s *stage) load(ctx context.Context, prompts [][]bridge.Token, keep divergence.Keep) error {
+func (s *contexts) load(ctx context.Context, prompts [][]bridge.Token, keep divergence.Keep) error {
 	s.prompts = s.prompts[:0]
 	for _, c := range []*bridge.Context{s.full, s.sparse} {
 		if err := errors.Join(c.DisableRetro(), c.SeqRemove(bridge.AllSeqs, 0, -1)); err != nil {
@@ -83,7 +83,7 @@ func (s *stage) load(ctx context.Context, prompts [][]bridge.Token, keep diverge
 	return nil
 }
 
-func (s *stage) process(ctx context.Context, seq int, prompt []bridge.Token, keep divergence.Keep) error {
+func (s *contexts) process(ctx context.Context, seq int, prompt []bridge.Token, keep divergence.Keep) error {
 	if s.full == s.sparse && keep.Dir == "" {
 		return divergence.Process(ctx, s.full, seq, prompt)
 	}
@@ -96,7 +96,7 @@ func (s *stage) process(ctx context.Context, seq int, prompt []bridge.Token, kee
 
 // use begins a policy after the prompts, in the context that it returns. What is decoded there changes no token of a prompt:
 // a policy embeds only tokens again that it has seen decoded.
-func (s *stage) use(l *lab, p policy) (*bridge.Context, error) {
+func (s *contexts) use(l *lab, p policy) (*bridge.Context, error) {
 	c := s.sparse
 	if p == full {
 		c = s.full

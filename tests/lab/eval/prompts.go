@@ -9,8 +9,8 @@ import (
 	"retroattn/tests/lab/eval/tasks"
 )
 
-// asked is prompts that the model goes on from, as the sequences of one batch: exams of many questions, problems, or trials of RULER.
-type asked struct {
+// promptSet is prompts that the model goes on from, as the sequences of one batch: exams of many questions, problems, or trials of RULER.
+type promptSet struct {
 	lab   *lab
 	test  string // "questions", "problems" or "ruler"
 	name  string // of the set or task
@@ -20,18 +20,18 @@ type asked struct {
 	size  int    // prompts
 	ps    []policy
 
-	write   func() ([]sheet, error) // the prompts; once
-	sheets  []sheet
-	stage   *stage
-	answers []string // of full attention
+	write    func() ([]sample, error) // the prompts; once
+	samples  []sample
+	contexts *contexts
+	answers  []string // of full attention
 }
 
-// sheet is one prompt, and how its answer is marked.
-type sheet struct {
+// sample is one prompt, and how its answer is scored.
+type sample struct {
 	prompt []bridge.Token
 	max    int // tokens to generate
 	done   func(text string) bool
-	mark   func(full, text string, r *report.Record)
+	score  func(full, text string, r *report.Record)
 }
 
 // chat is the prompt of what a user says, where the model has a template for it, and the beginning of the reply.
@@ -49,29 +49,29 @@ func (l *lab) chat(user, reply string) ([]bridge.Token, error) {
 	return l.model.Tokenize(prompt+reply, true, true)
 }
 
-func examSheet(l *lab, e tasks.Exam) (sheet, error) {
+func examSample(l *lab, e tasks.Exam) (sample, error) {
 	tokens, err := l.chat(e.Prompt, e.Reply)
-	return sheet{tokens, e.MaxTokens, e.Done, func(full, text string, r *report.Record) {
+	return sample{tokens, e.MaxTokens, e.Done, func(full, text string, r *report.Record) {
 		answers, before := e.Answers(text), e.Answers(full)
-		r.Asked, r.Right, r.Same = len(e.Items), e.Right(answers), tasks.Same(before, answers)
+		r.Total, r.Right, r.Same = len(e.Items), e.Right(answers), tasks.Same(before, answers)
 		for i, answer := range answers {
-			r.RightAt += mark(answer == e.Items[i].Answer)
-			r.SameAt += mark(answer != "" && answer == before[i])
+			r.RightAt += digit(answer == e.Items[i].Answer)
+			r.SameAt += digit(answer != "" && answer == before[i])
 		}
 	}}, err
 }
 
-func problemSheet(l *lab, p tasks.Problem, max int) (sheet, error) {
+func problemSample(l *lab, p tasks.Problem, max int) (sample, error) {
 	tokens, err := l.chat(p.Prompt, "")
-	return sheet{tokens, max, func(string) bool { return false }, func(full, text string, r *report.Record) {
-		r.Asked, r.Right, r.Same = 1, count(p.Right(text)), count(p.Found(full) == p.Found(text))
+	return sample{tokens, max, func(string) bool { return false }, func(full, text string, r *report.Record) {
+		r.Total, r.Right, r.Same = 1, count(p.Right(text)), count(p.Found(full) == p.Found(text))
 	}}, err
 }
 
-func trialSheet(l *lab, t tasks.Trial) (sheet, error) {
+func trialSample(l *lab, t tasks.Trial) (sample, error) {
 	tokens, err := l.chat(t.Prompt, t.Reply)
-	return sheet{tokens, t.MaxTokens, t.Done, func(full, text string, r *report.Record) {
-		r.Asked, r.Right, r.Answer = len(t.Want), t.Right(text), text
+	return sample{tokens, t.MaxTokens, t.Done, func(full, text string, r *report.Record) {
+		r.Total, r.Right, r.Answer = len(t.Want), t.Right(text), text
 		for _, want := range t.Want {
 			one := tasks.Trial{Want: []string{want}}
 			r.Same += count(one.Right(full) == one.Right(text))
@@ -79,101 +79,101 @@ func trialSheet(l *lab, t tasks.Trial) (sheet, error) {
 	}}, err
 }
 
-// mark is a character of Record.RightAt and SameAt.
-func mark(b bool) string {
+// digit is a character of Record.RightAt and SameAt.
+func digit(b bool) string {
 	if b {
 		return "1"
 	}
 	return "0"
 }
 
-func (x *asked) base(i int) report.Record {
+func (x *promptSet) base(i int) report.Record {
 	r := report.Record{Test: x.test, Model: x.lab.modelName, Text: x.name, KV: "f16", Ctx: x.ctx, Streams: x.size, N: x.n, Sample: x.first + i}
 	if x.ctx == 0 {
-		r.Ctx = len(x.sheets[i].prompt)
+		r.Ctx = len(x.samples[i].prompt)
 	}
 	return r.Unmeasured()
 }
 
-func (x *asked) parts() (rs []report.Record) {
+func (x *promptSet) blanks() (rs []report.Record) {
 	for i := range x.size {
 		rs = append(rs, x.base(i))
 	}
 	return rs
 }
 
-func (x *asked) policies() []policy { return x.ps }
+func (x *promptSet) policies() []policy { return x.ps }
 
 // shortAnswer is about what a trial of RULER takes.
 const shortAnswer = 40
 
-func (x *asked) cost() (prepare, try float64) {
+func (x *promptSet) cost() (prepare, measure float64) {
 	prompt, answer := 0, 0
-	for i, r := range x.parts() {
+	for i, r := range x.blanks() {
 		prompt += r.Ctx
 		if x.ctx > 0 {
 			answer += shortAnswer
 		} else {
-			answer += x.sheets[i].max
+			answer += x.samples[i].max
 		}
 	}
 	return 7*float64(prompt) + 10*float64(answer), 8 * float64(answer)
 }
 
-func (x *asked) prepare(ctx context.Context) (rs []report.Record, err error) {
-	if x.sheets == nil {
-		if x.sheets, err = x.write(); err != nil {
+func (x *promptSet) prepare(ctx context.Context) (rs []report.Record, err error) {
+	if x.samples == nil {
+		if x.samples, err = x.write(); err != nil {
 			return nil, err
 		}
 	}
 	prompts := make([][]bridge.Token, x.size)
 	room := 0
-	for i, s := range x.sheets {
+	for i, s := range x.samples {
 		prompts[i] = s.prompt[:len(s.prompt)-1] // the last token is decoded, for its prediction
 		room = max(room, len(s.prompt)+s.max)
 	}
-	if x.stage, err = x.lab.stage(x.size, room, false); err != nil {
+	if x.contexts, err = x.lab.contexts(x.size, room, false); err != nil {
 		return nil, err
 	}
-	if err := x.stage.load(ctx, prompts, x.lab.keep); err != nil {
+	if err := x.contexts.load(ctx, prompts, x.lab.keep); err != nil {
 		return nil, err
 	}
-	return x.try(ctx, full)
+	return x.measure(ctx, full)
 }
 
-func (x *asked) try(ctx context.Context, p policy) (rs []report.Record, err error) {
-	c, err := x.stage.use(x.lab, p)
+func (x *promptSet) measure(ctx context.Context, p policy) (rs []report.Record, err error) {
+	c, err := x.contexts.use(x.lab, p)
 	if err != nil {
 		return nil, err
 	}
-	asks := make([]ask, x.size)
-	for i, s := range x.sheets {
-		asks[i] = ask{s.prompt[len(s.prompt)-1:], true, s.max, s.done}
+	queries := make([]query, x.size)
+	for i, s := range x.samples {
+		queries[i] = query{s.prompt[len(s.prompt)-1:], true, s.max, s.done}
 	}
-	a, err := x.stage.ask(ctx, c, asks)
+	a, err := x.contexts.generate(ctx, c, queries)
 	if err != nil {
 		return nil, err
 	}
 	if p == full {
 		x.answers = a.texts
 	}
-	for i, s := range x.sheets {
+	for i, s := range x.samples {
 		r := x.base(i)
 		if err := x.lab.fill(&r, p, a, i); err != nil {
 			return nil, err
 		}
-		s.mark(x.answers[i], a.texts[i], &r)
+		s.score(x.answers[i], a.texts[i], &r)
 		rs = append(rs, r)
 	}
 	return rs, nil
 }
 
 // close forgets the prompts; the stage is the lab's.
-func (x *asked) close() error {
+func (x *promptSet) close() error {
 	if x.write != nil {
-		x.sheets = nil
+		x.samples = nil
 	}
-	x.stage, x.answers = nil, nil
+	x.contexts, x.answers = nil, nil
 	return nil
 }
 

@@ -10,22 +10,22 @@ import (
 	"retroattn/tests/lab/eval/report"
 )
 
-// lesson is something to try policies on. What they share, such as a prompt and what full attention makes of it,
-// is prepared once, and only if there is a policy left to try.
-type lesson interface {
-	// parts are the records that each policy yields, without what it yields.
-	parts() []report.Record
+// experiment is something to measure policies on. What they share, such as a prompt and what full attention makes of it,
+// is prepared once, and only if a policy is left to measure.
+type experiment interface {
+	// blanks are the records that each policy yields, without what it yields.
+	blanks() []report.Record
 	policies() []policy
-	// cost is how long preparing and trying a policy take, in any unit that is the same for all lessons.
-	cost() (prepare, try float64)
+	// cost is how long preparing and trying a policy take, in any unit that is the same for all experiments.
+	cost() (prepare, measure float64)
 	// prepare returns the records of full attention.
 	prepare(ctx context.Context) ([]report.Record, error)
-	try(ctx context.Context, p policy) ([]report.Record, error)
+	measure(ctx context.Context, p policy) ([]report.Record, error)
 	close() error
 }
 
-// school works through lessons, keeps what they yield in a file, and tells how far it is.
-type school struct {
+// runner works through experiments, keeps what they yield in a file, and tells how far it is.
+type runner struct {
 	out     io.Writer
 	path    string          // of results.jsonl
 	done    map[string]bool // keys of the records there are, false of those that failed
@@ -36,7 +36,7 @@ type school struct {
 }
 
 // add takes in a record, in place of one that failed.
-func (s *school) add(r report.Record) {
+func (s *runner) add(r report.Record) {
 	if _, known := s.done[r.Key()]; known {
 		s.records = slices.DeleteFunc(s.records, func(old report.Record) bool { return old.Key() == r.Key() })
 	}
@@ -44,9 +44,9 @@ func (s *school) add(r report.Record) {
 	s.done[r.Key()] = r.Error == "" // what failed is tried again
 }
 
-// missing are the policies of a lesson that lack a record.
-func (s *school) missing(l lesson) (ps []policy) {
-	parts := l.parts()
+// missing are the policies of a experiment that lack a record.
+func (s *runner) missing(l experiment) (ps []policy) {
+	parts := l.blanks()
 	for _, p := range l.policies() {
 		if slices.ContainsFunc(parts, func(r report.Record) bool {
 			r.Policy, r.Options = p.name, p.options
@@ -58,24 +58,24 @@ func (s *school) missing(l lesson) (ps []policy) {
 	return ps
 }
 
-// run does the lessons. A policy that this model or cache cannot have becomes a record with an error; other errors end the run.
-func (s *school) run(ctx context.Context, lessons []lesson) error {
+// run does the experiments. A policy that this model or cache cannot have becomes a record with an error; other errors end the run.
+func (s *runner) run(ctx context.Context, experiments []experiment) error {
 	s.begun, s.total, s.spent = time.Now(), 0, 0
-	for _, l := range lessons {
+	for _, l := range experiments {
 		if n := len(s.missing(l)); n > 0 {
-			prepare, try := l.cost()
-			s.total += prepare + float64(n)*try
+			prepare, measure := l.cost()
+			s.total += prepare + float64(n)*measure
 		}
 	}
-	for _, l := range lessons {
-		if err := s.lesson(ctx, l); err != nil {
+	for _, l := range experiments {
+		if err := s.experiment(ctx, l); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *school) lesson(ctx context.Context, l lesson) (err error) {
+func (s *runner) experiment(ctx context.Context, l experiment) (err error) {
 	ps := s.missing(l)
 	if len(ps) == 0 {
 		return nil
@@ -85,8 +85,8 @@ func (s *school) lesson(ctx context.Context, l lesson) (err error) {
 			err = e
 		}
 	}()
-	prepare, try := l.cost()
-	b := l.parts()[0]
+	prepare, measure := l.cost()
+	b := l.blanks()[0]
 	s.say("%s, %s, %s cache: preparing %d tokens", b.Test, b.Text, b.KV, b.Ctx*max(1, b.Streams))
 	records, err := l.prepare(ctx)
 	if err == nil {
@@ -96,7 +96,7 @@ func (s *school) lesson(ctx context.Context, l lesson) (err error) {
 		return err
 	}
 	for _, p := range ps {
-		records, err := l.try(ctx, p)
+		records, err := l.measure(ctx, p)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -105,7 +105,7 @@ func (s *school) lesson(ctx context.Context, l lesson) (err error) {
 			r.Policy, r.Family, r.Options, r.Error = p.name, p.family, p.options, err.Error()
 			records = []report.Record{r}
 		}
-		if err := s.keep(records, try); err != nil {
+		if err := s.keep(records, measure); err != nil {
 			return err
 		}
 	}
@@ -113,7 +113,7 @@ func (s *school) lesson(ctx context.Context, l lesson) (err error) {
 }
 
 // keep writes records down and shows them.
-func (s *school) keep(records []report.Record, cost float64) error {
+func (s *runner) keep(records []report.Record, cost float64) error {
 	s.spent += cost
 	for _, r := range records {
 		if s.done[r.Key()] && r.Full() { // full attention's, when a run goes on after an interrupt
@@ -130,7 +130,7 @@ func (s *school) keep(records []report.Record, cost float64) error {
 	return nil
 }
 
-func (s *school) say(format string, args ...any) {
+func (s *runner) say(format string, args ...any) {
 	left := ""
 	if passed := time.Since(s.begun); s.spent > 0 && s.spent < s.total {
 		rest := time.Duration(float64(passed) * (s.total - s.spent) / s.spent)
@@ -145,13 +145,13 @@ func clock(d time.Duration) string {
 
 // lines say what a policy yielded: the many answers of a task, or texts of a batch, in one line.
 func lines(records []report.Record) (out []string) {
-	asked, right, same := 0, 0, 0
+	total, right, same := 0, 0, 0
 	kl, nll := 0.0, 0.0
 	for _, r := range records {
 		if r.Error != "" {
 			out = append(out, fmt.Sprintf("%-28s %s", r.Policy, r.Error))
 		}
-		asked, right, same = asked+r.Asked, right+r.Right, same+r.Same
+		total, right, same = total+r.Total, right+r.Right, same+r.Same
 		kl, nll = kl+r.KL/float64(len(records)), nll+r.NLL/float64(len(records))
 	}
 	if len(records) == 0 || len(out) > 0 {
@@ -160,8 +160,8 @@ func lines(records []report.Record) (out []string) {
 	last := records[len(records)-1]
 	line := fmt.Sprintf("%-28s ", last.Policy)
 	switch {
-	case asked > 0:
-		line += fmt.Sprintf("%d of %d right, %d as full attention", right, asked, same)
+	case total > 0:
+		line += fmt.Sprintf("%d of %d right, %d as full attention", right, total, same)
 	case last.Full():
 		line += fmt.Sprintf("NLL %.3f", nll)
 	default:
