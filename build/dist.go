@@ -157,12 +157,14 @@ func (a *app) libraryMembers(version, arch string) ([]member, error) {
 		"include/retroattn.h": filepath.Join(a.root, "capi", "retroattn.h"),
 		"example/decode.c":    filepath.Join(a.root, "capi", "example", "decode.c"),
 	}
-	texts, err := filepath.Glob(filepath.Join(a.root, "docs", "*"))
-	if err != nil {
-		return nil, err
-	}
-	for _, text := range texts {
-		files["docs/"+filepath.Base(text)] = text
+	for _, folder := range []string{"docs", "docs/results"} {
+		texts, err := filepath.Glob(filepath.Join(a.root, folder, "*.*"))
+		if err != nil {
+			return nil, err
+		}
+		for _, text := range texts {
+			files[folder+"/"+filepath.Base(text)] = text
+		}
 	}
 	for _, text := range []string{"README.md", "CHANGELOG.md", "LICENSE"} {
 		files[text] = filepath.Join(a.root, text)

@@ -8,10 +8,12 @@ import (
 	"slices"
 )
 
-// The laboratory, tests/lab, is a module and a program of its own: these commands build what it needs, and give it the
-// rest of the command line.
+// The laboratory, tests/lab, is a module and a program of its own: these commands build what it
+// needs, and give it the rest of the command line.
 
 type evalCmd struct{ labArgs }
+
+type docsCmd struct{}
 
 type benchCmd struct {
 	Kernels benchKernelsCmd `cmd:"" passthrough:"" help:"Measure the kernels against what the processor can do, and against ggml."`
@@ -45,6 +47,8 @@ func (cmd evalCmd) Run(a *app) error {
 	return a.lab(env, "eval", cmd.Args...)
 }
 
+func (docsCmd) Run(a *app) error { return a.lab(nil, "docs", filepath.Join(a.root, "docs")) }
+
 func (cmd benchKernelsCmd) Run(a *app) error {
 	if cmd.has("--help", "--list", "--no-ggml") {
 		return a.lab(nil, "kernels", cmd.Args...)
@@ -72,7 +76,8 @@ func (cmd benchDecodeCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return a.lab(append(append(env, stock...), "RETRO_CACHE_DIR="+a.cache.dir), "decode", cmd.Args...)
+	env = append(append(env, stock...), "RETRO_CACHE_DIR="+a.cache.dir)
+	return a.lab(env, "decode", cmd.Args...)
 }
 
 // stockEnvironment tells where llama.cpp without our patches is, having built it.
@@ -93,10 +98,12 @@ func (a *app) lab(env []string, name string, args ...string) error {
 	}
 	defer os.RemoveAll(temp)
 	program := filepath.Join(temp, "lab")
-	if _, err := output(command(a.ctx, filepath.Join(a.root, labFolder), "go", "build", "-o", program, ".")); err != nil {
+	build := command(a.ctx, filepath.Join(a.root, labFolder), "go", "build", "-o", program, ".")
+	if _, err := output(build); err != nil {
 		return err
 	}
-	run := command(a.ctx, "", program, append([]string{name}, args...)...) // in the user's folder, for relative paths
+	// In the user's folder, for relative paths.
+	run := command(a.ctx, "", program, append([]string{name}, args...)...)
 	run.Env = append(os.Environ(), env...)
 	run.Stdin, run.Stdout, run.Stderr = os.Stdin, os.Stdout, os.Stderr
 	err = run.Run()

@@ -23,7 +23,8 @@ func (v *verdict) compare(full, logits []float32, next bridge.Token) {
 	v.same = bridge.Argmax(full) == bridge.Argmax(logits)
 }
 
-// KL is the Kullback-Leibler divergence, in nats, of a prediction from that of full attention, both as logits.
+// KL is the Kullback-Leibler divergence, in nats, of a prediction from that of full attention, both
+// as logits.
 func KL(full, logits []float32) float64 {
 	return divergence(full, logSum(full), logits, logSum(logits))
 }
@@ -64,7 +65,8 @@ func logSum(x []float32) float64 {
 	return top + math.Log(sum)
 }
 
-// rows keeps rows of numbers in a file without a name: those of a long text and a large vocabulary are gigabytes.
+// rows keeps rows of numbers in a file without a name: those of a long text and a large vocabulary
+// are gigabytes.
 type rows struct {
 	file  *os.File
 	size  int  // of a row

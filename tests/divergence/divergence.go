@@ -22,7 +22,9 @@ type Params struct {
 	TypeK, TypeV string // of the cache, as in bridge.ContextParams
 	HostKV       bool   // keep the cache in host memory even for layers on a GPU
 	Keep         Keep   // of the states after the prompts
-	Dir          string // folder for a temporary file: what full attention predicts, 4 bytes a token and vocabulary entry
+	// folder for a temporary file: what full attention predicts, 4 bytes a token and vocabulary
+	// entry
+	Dir string
 }
 
 // Comparison holds the streams, which it decodes as one batch, after their prompts.
@@ -37,28 +39,33 @@ type Comparison struct {
 
 // Run is what one policy did.
 type Run struct {
-	KL    []float32     // from full attention, in nats, per token: streams one after another; nil of Full
-	NLL   float64       // of the texts, in nats per token
-	Top1  float64       // share of tokens with the same most likely next token as under full attention
+	// from full attention, in nats, per token: streams one after another; nil of Full
+	KL  []float32
+	NLL float64 // of the texts, in nats per token
+	// share of tokens with the same most likely next token as under full attention
+	Top1  float64
 	Step  time.Duration // a step, which decodes a token of each stream
 	Stats bridge.Stats  // of the library; none of Full
 }
 
 // New processes the prompts.
-func New(ctx context.Context, model *bridge.Model, p Params, streams []Stream) (*Comparison, error) {
+func New(ctx context.Context, model *bridge.Model, p Params, streams []Stream) (*Comparison,
+	error) {
 	if len(streams) == 0 {
 		return nil, errors.New("divergence: no streams")
 	}
 	prompt, follow := len(streams[0].Prompt), len(streams[0].Follow)
 	for _, s := range streams {
 		if len(s.Prompt) != prompt || len(s.Follow) != follow || prompt == 0 || follow < 2 {
-			return nil, fmt.Errorf("divergence: a stream of %d + %d tokens beside one of %d + %d; they must be equal, and not empty",
+			return nil, fmt.Errorf("divergence: a stream of %d + %d tokens beside one of %d + "+
+				"%d; they must be equal, and not empty",
 				len(s.Prompt), len(s.Follow), prompt, follow)
 		}
 	}
 	const pad = 256 // llama.cpp rounds up to it
 	c, err := model.NewContext(bridge.ContextParams{
-		Ctx: len(streams) * ((prompt + follow + pad - 1) / pad * pad), Seqs: len(streams), Threads: p.Threads,
+		Ctx: len(streams) * ((prompt + follow + pad - 1) / pad * pad), Seqs: len(streams),
+		Threads:   p.Threads,
 		FlashAttn: bridge.FlashOn, TypeK: p.TypeK, TypeV: p.TypeV, HostKV: p.HostKV,
 	})
 	if err != nil {
@@ -88,7 +95,8 @@ func (t *Comparison) readPrompts(ctx context.Context, p Params) error {
 	return nil
 }
 
-// Process computes a prompt in an empty sequence, in batches as large as the context takes. Between them it looks at ctx.
+// Process computes a prompt in an empty sequence, in batches as large as the context takes. Between
+// them it looks at ctx.
 func Process(ctx context.Context, c *bridge.Context, seq int, prompt []bridge.Token) error {
 	runtime.LockOSThread() // OpenMP keeps threads for each thread that calls
 	defer runtime.UnlockOSThread()
@@ -109,7 +117,8 @@ func Process(ctx context.Context, c *bridge.Context, seq int, prompt []bridge.To
 	return nil
 }
 
-// Full decodes under llama.cpp's own attention, which the policies are compared with. It comes first.
+// Full decodes under llama.cpp's own attention, which the policies are compared with. It comes
+// first.
 func (t *Comparison) Full(ctx context.Context) (Run, error) {
 	if err := t.ctx.DisableRetro(); err != nil {
 		return Run{}, err
@@ -156,7 +165,8 @@ func (t *Comparison) steps() int { return len(t.streams[0].Follow) - 1 }
 // blockSteps is how many steps are timed together: it covers every period up to its length.
 const blockSteps = 32
 
-func (t *Comparison) decode(ctx context.Context, judge func(step, seq int, logits []float32, v *verdict) error) (Run, error) {
+func (t *Comparison) decode(ctx context.Context, judge func(step, seq int, logits []float32,
+	v *verdict) error) (Run, error) {
 	// OpenMP keeps threads for each thread that calls.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -213,7 +223,8 @@ func (t *Comparison) decode(ctx context.Context, judge func(step, seq int, logit
 }
 
 // judge looks at the predictions of a step, all streams at once.
-func (t *Comparison) judge(step int, verdicts []verdict, judge func(step, seq int, logits []float32, v *verdict) error) error {
+func (t *Comparison) judge(step int, verdicts []verdict,
+	judge func(step, seq int, logits []float32, v *verdict) error) error {
 	errs := make([]error, len(verdicts))
 	var wg sync.WaitGroup
 	for seq := range verdicts {

@@ -67,6 +67,7 @@ func TestRows(t *testing.T) {
 func TestNewRejects(t *testing.T) {
 	_, err := New(t.Context(), nil, Params{}, nil)
 	assert.ErrorContains(t, err, "no streams")
-	_, err = New(t.Context(), nil, Params{}, []Stream{{Prompt: make([]int32, 3), Follow: make([]int32, 3)}, {Prompt: make([]int32, 3), Follow: make([]int32, 4)}})
+	_, err = New(t.Context(), nil, Params{}, []Stream{{Prompt: make([]int32, 3),
+		Follow: make([]int32, 3)}, {Prompt: make([]int32, 3), Follow: make([]int32, 4)}})
 	assert.ErrorContains(t, err, "3 + 4")
 }

@@ -18,9 +18,11 @@ type Keep struct {
 	Model string // its name: weights cannot be told apart by a context
 }
 
-// State computes a prompt in an empty sequence and returns what it left in the KV cache. If it is to be
-// kept, it is read from where a context of the same types kv has left it, and left there otherwise.
-func State(ctx context.Context, c *bridge.Context, seq int, prompt []bridge.Token, kv string, keep Keep) ([]byte, error) {
+// State computes a prompt in an empty sequence and returns what it left in the KV cache. If it is
+// to be kept, it is read from where a context of the same types kv has left it, and left there
+// otherwise.
+func State(ctx context.Context, c *bridge.Context, seq int, prompt []bridge.Token, kv string,
+	keep Keep) ([]byte, error) {
 	path := ""
 	if keep.Dir != "" {
 		path = filepath.Join(keep.Dir, keep.name(kv, prompt))
@@ -55,7 +57,8 @@ func readKept(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(data) < sha256.Size || sha256.Sum256(data[sha256.Size:]) != [sha256.Size]byte(data[:sha256.Size]) {
+	if len(data) < sha256.Size ||
+		sha256.Sum256(data[sha256.Size:]) != [sha256.Size]byte(data[:sha256.Size]) {
 		return nil, errors.New("damaged")
 	}
 	return data[sha256.Size:], nil

@@ -75,10 +75,11 @@ const (
 	kindArray   = 9
 )
 
-// Set writes a key: an int, float64, bool or string, or a list of strings, float32 or int32. It is of the
-// architecture unless it has a prefix of its own.
+// Set writes a key: an int, float64, bool or string, or a list of strings, float32 or int32. It is
+// of the architecture unless it has a prefix of its own.
 func (f *File) Set(key string, value any) {
-	if !strings.HasPrefix(key, "general.") && !strings.HasPrefix(key, "tokenizer.") && !strings.HasPrefix(key, "adapter.") {
+	if !strings.HasPrefix(key, "general.") && !strings.HasPrefix(key, "tokenizer.") &&
+		!strings.HasPrefix(key, "adapter.") {
 		key = f.arch + "." + key
 	}
 	put(&f.keys, key)
@@ -106,7 +107,8 @@ func (f *File) Set(key string, value any) {
 	}
 }
 
-// Tensor adds a tensor; dims are as ggml has them, the length of a row first. fill writes its elements.
+// Tensor adds a tensor; dims are as ggml has them, the length of a row first. fill writes its
+// elements.
 func (f *File) Tensor(name string, t Type, dims []int, fill func(io.Writer) error) {
 	put(&f.infos, name, uint32(len(dims)))
 	elements := 1
@@ -115,7 +117,8 @@ func (f *File) Tensor(name string, t Type, dims []int, fill func(io.Writer) erro
 		elements *= d
 	}
 	if n, _ := t.block(); dims[0]%n != 0 {
-		panic(fmt.Sprintf("gguf: rows of tensor %s have %d elements, not a multiple of %d", name, dims[0], n))
+		panic(fmt.Sprintf("gguf: rows of tensor %s have %d elements, not a multiple of %d", name,
+			dims[0], n))
 	}
 	put(&f.infos, uint32(t), f.offset)
 	size := t.Size(elements)
@@ -127,7 +130,8 @@ func (f *File) Tensor(name string, t Type, dims []int, fill func(io.Writer) erro
 // DataSize is the bytes of all tensors, nearly those of the file.
 func (f *File) DataSize() uint64 { return f.offset }
 
-// Write writes the file. done, if there is one, is told of each tensor how many bytes of the data are written.
+// Write writes the file. done, if there is one, is told of each tensor how many bytes of the data
+// are written.
 func (f *File) Write(w io.Writer, done func(bytes uint64)) error {
 	var head bytes.Buffer
 	head.WriteString("GGUF")

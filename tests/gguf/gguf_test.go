@@ -12,8 +12,10 @@ import (
 )
 
 func TestHalf(t *testing.T) {
-	for x, want := range map[float64]uint16{0: 0, 1: 0x3c00, -2: 0xc000, 0.5: 0x3800, 65504: 0x7bff, 0.1: 0x2e66,
-		1 + 1.0/2048: 0x3c00, 1 + 3.0/2048: 0x3c02, 2 - 1.0/4096: 0x4000, math.Ldexp(1, -24): 1, math.Ldexp(1, -15): 0x200, math.Ldexp(1, -14): 0x400} {
+	for x, want := range map[float64]uint16{0: 0, 1: 0x3c00, -2: 0xc000, 0.5: 0x3800, 65504: 0x7bff,
+		0.1:          0x2e66,
+		1 + 1.0/2048: 0x3c00, 1 + 3.0/2048: 0x3c02, 2 - 1.0/4096: 0x4000, math.Ldexp(1, -24): 1,
+		math.Ldexp(1, -15): 0x200, math.Ldexp(1, -14): 0x400} {
 		require.Equal(t, want, half(x), "%v", x)
 	}
 }
@@ -40,7 +42,8 @@ func TestWrite(t *testing.T) {
 	require.EqualValues(t, math.Float32bits(2), binary.LittleEndian.Uint32(data[start+4:]))
 
 	f.Tensor("short", F32, []int{4}, Values([]float32{1}))
-	require.ErrorContains(t, f.Write(io.Discard, nil), "tensor short: 4 bytes were written, it has 16")
+	require.ErrorContains(t, f.Write(io.Discard, nil),
+		"tensor short: 4 bytes were written, it has 16")
 	require.Panics(t, func() { f.Tensor("odd", Q4_0, []int{33}, nil) })
 }
 
@@ -73,7 +76,8 @@ func decoded(kind Type, data []byte) (values []float64) {
 			}
 		case Q4_0:
 			for i := range elements / 2 {
-				values = append(values, d*float64(int(data[2+i]&15)-8), d*float64(int(data[2+i]>>4)-8))
+				values = append(values, d*float64(int(data[2+i]&15)-8),
+					d*float64(int(data[2+i]>>4)-8))
 			}
 		}
 	}

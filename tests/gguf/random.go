@@ -7,8 +7,8 @@ import (
 	"math/rand/v2"
 )
 
-// Noise is random elements around 0, made once and written again and again from changing places, since making some
-// thousand million of them would take long.
+// Noise is random elements around 0, made once and written again and again from changing places,
+// since making some thousand million of them would take long.
 type Noise struct {
 	kind   Type
 	data   []byte
@@ -29,19 +29,24 @@ func NewNoise(t Type, deviation float64, random *rand.Rand) *Noise {
 	for range blocks {
 		switch t {
 		case F32:
-			data = binary.LittleEndian.AppendUint32(data, math.Float32bits(float32(deviation*random.NormFloat64())))
+			data = binary.LittleEndian.AppendUint32(data,
+				math.Float32bits(float32(deviation*random.NormFloat64())))
 		case F16:
 			data = binary.LittleEndian.AppendUint16(data, half(deviation*random.NormFloat64()))
 		case Q8_0:
 			const spread = 40
 			data = binary.LittleEndian.AppendUint16(data, half(deviation/spread))
 			for range n {
-				data = append(data, byte(int8(min(max(math.Round(spread*random.NormFloat64()), -127), 127))))
+				data = append(data, byte(int8(min(max(math.Round(spread*random.NormFloat64()),
+					-127), 127))))
 			}
 		case Q4_0:
 			const spread = 2.5 // of -8 to 7
 			data = binary.LittleEndian.AppendUint16(data, half(deviation/spread))
-			nibble := func() byte { return byte(min(max(math.Round(8+spread*random.NormFloat64()), 0), 15)) }
+			nibble := func() byte {
+				return byte(min(max(math.Round(8+spread*random.NormFloat64()),
+					0), 15))
+			}
 			for range n / 2 {
 				data = append(data, nibble()|nibble()<<4)
 			}

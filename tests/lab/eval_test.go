@@ -22,7 +22,9 @@ func TestEval(t *testing.T) {
 	program := program(t, "RETRO_PATCHED_DIR", "RETRO_MODEL", "RETRO_SOURCE")
 	dir := t.TempDir()
 	eval := func(args ...string) *exec.Cmd {
-		return exec.Command(program, append([]string{"eval", "--quick", "--threads", "2", "--policy", "mine=budget=96,window=4,period=1", "--policy", "control=budget=all,window=1", "--out", dir}, args...)...)
+		return exec.Command(program, append([]string{"eval", "--quick", "--threads", "2",
+			"--policy", "mine=budget=96,window=4,period=1", "--policy",
+			"control=budget=all,window=1", "--out", dir}, args...)...)
 	}
 
 	// Interrupted after a few results.
@@ -56,7 +58,9 @@ func TestEval(t *testing.T) {
 	for i, r := range first { // NaN, which is what was not measured, is unequal to itself
 		require.Equal(t, r.Key(), records[i].Key())
 	}
-	require.True(t, slices.ContainsFunc(records, func(r report.Record) bool { return r.Policy == "mine" && r.Options == "budget=96,window=4,period=1" }))
+	require.True(t, slices.ContainsFunc(records, func(r report.Record) bool {
+		return r.Policy == "mine" && r.Options == "budget=96,window=4,period=1"
+	}))
 	page, err := os.ReadFile(filepath.Join(dir, "report.html"))
 	require.NoError(t, err)
 	require.Contains(t, string(page), "<svg")
@@ -73,12 +77,14 @@ func TestEval(t *testing.T) {
 	require.Contains(t, string(text), "--streams 99")
 }
 
-// RULER and texts that go on freely: all tasks at their length, several prompts in a batch, and a policy that reads
-// everything does what full attention does.
+// RULER and texts that go on freely: all tasks at their length, several prompts in a batch, and a
+// policy that reads everything does what full attention does.
 func TestEvalInBatches(t *testing.T) {
 	program, dir := program(t, "RETRO_PATCHED_DIR", "RETRO_MODEL", "RETRO_SOURCE"), t.TempDir()
-	text, err := exec.Command(program, "eval", "--quick", "--tests", "ruler,free", "--threads", "2", "--only",
-		"--policy", "mine=budget=64,window=2,period=1", "--policy", "control=budget=all,window=1", "--out", dir).CombinedOutput()
+	text, err := exec.Command(program, "eval", "--quick", "--tests", "ruler,free", "--threads", "2",
+		"--only",
+		"--policy", "mine=budget=64,window=2,period=1", "--policy", "control=budget=all,window=1",
+		"--out", dir).CombinedOutput()
 	require.NoError(t, err, string(text))
 	t.Log(string(text))
 	records, err := report.Read(filepath.Join(dir, "results.jsonl"))
@@ -111,7 +117,8 @@ func TestEvalInBatches(t *testing.T) {
 	for task, n := range tasks {
 		require.Equal(t, 3, n, task) // one prompt, two policies and full attention
 	}
-	require.GreaterOrEqual(t, same, total-2, "of %d answers", total) // rounding may tip a greedy choice
+	// rounding may tip a greedy choice
+	require.GreaterOrEqual(t, same, total-2, "of %d answers", total)
 }
 
 // checkRecords: every policy ran, was sparse, and was compared with full attention.
@@ -130,8 +137,9 @@ func checkRecords(t *testing.T, records []report.Record) {
 			require.Zero(t, r.SparseTokens)
 			require.Equal(t, 1.0, r.KVShare)
 			if r.Total == 0 {
-				// Quantised weights round activations, so that any two ways to compute full attention differ by some
-				// thousandths, stock's own with and without flash attention, too. TestBudgetCoversContext bounds F16 weights.
+				// Quantised weights round activations, so that any two ways to compute full
+				// attention differ by some thousandths, stock's own with and without flash
+				// attention, too. TestBudgetCoversContext bounds F16 weights.
 				require.Less(t, r.KL, 1e-2)
 			}
 			continue

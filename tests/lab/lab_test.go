@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// program is the laboratory, built; the test is skipped unless the settings it needs are in the environment.
+// program is the laboratory, built; the test is skipped unless the settings it needs are in the
+// environment.
 func program(t *testing.T, settings ...string) string {
 	t.Helper()
 	for _, name := range settings {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	"retroattn/tests/lab/bench"
 	"retroattn/tests/lab/eval"
+	"retroattn/tests/lab/eval/report"
 	"retroattn/tests/lab/speed"
 	"retroattn/tests/lab/synth"
 )
@@ -21,12 +23,14 @@ var cli struct {
 	Eval    eval.Command        `cmd:"" help:"Measure quality: policies of sparse attention against full attention. An interrupted run goes on where it was."`
 	Decode  speed.Command       `cmd:"" help:"Measure decoding by stock llama.cpp and by this project, in turns."`
 	Kernels bench.Command       `cmd:"" help:"Measure the kernels against what the processor can do, and against ggml."`
+	Docs    report.DocsCommand  `cmd:"" help:"Write the plots and tables of docs/ from the lines in docs/results."`
 	Synth   synth.Command       `cmd:"" help:"Write a llama model with random weights, for measurements of speed."`
 	Worker  speed.WorkerCommand `cmd:"" hidden:"" help:"One of the two processes of decode."`
 }
 
 func main() {
-	command := kong.Parse(&cli, kong.Name("lab"), kong.UsageOnError(), kong.Vars{"policies": speed.Names()},
+	command := kong.Parse(&cli, kong.Name("lab"), kong.UsageOnError(),
+		kong.Vars{"policies": speed.Names()},
 		kong.Description("Measures the quality and the speed of sparse attention."))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second one, not of the same key press, ends this at once.
@@ -37,7 +41,8 @@ func main() {
 		err = errors.New("interrupted")
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", command.Command(), err)
+		name, _, _ := strings.Cut(command.Command(), " ")
+		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		os.Exit(1)
 	}
 }

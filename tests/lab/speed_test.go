@@ -25,11 +25,13 @@ type speedLine struct {
 	Patched                                  bool     `json:"stock_is_patched"`
 }
 
-// The measurement of decoding runs through in small, with a stock build: every policy is there, those that are to be
-// sparse are, and all are compared with stock. Depths beyond the text are made of copies.
+// The measurement of decoding runs through in small, with a stock build: every policy is there,
+// those that are to be sparse are, and all are compared with stock. Depths beyond the text are made
+// of copies.
 func TestSpeed(t *testing.T) {
 	dir := t.TempDir()
-	lines := decode(t, dir, "--seqs", "1,2", "--types", "q8_0", "--policies", "dense,quest,w1,paper,w8,plan", "--policies", "mine=budget=128,window=4")
+	lines := decode(t, dir, "--seqs", "1,2", "--types", "q8_0", "--policies",
+		"dense,quest,w1,paper,w8,plan", "--policies", "mine=budget=128,window=4")
 	require.False(t, lines[0].Patched)
 	seen := map[string]int{}
 	for _, l := range lines {
@@ -61,7 +63,8 @@ func TestSpeed(t *testing.T) {
 		require.Less(t, *l.KVShare, 0.6, l.Policy)
 		require.Greater(t, *l.Extra, 0.0, l.Policy)
 	}
-	for _, policy := range []string{"stock", "dense", "quest", "w1", "paper", "w8", "plan", "mine"} {
+	for _, policy := range []string{"stock", "dense", "quest", "w1", "paper", "w8", "plan",
+		"mine"} {
 		require.Equal(t, 2*2, seen[policy], policy)
 	}
 	require.Equal(t, 1, seen["setup"])
@@ -78,9 +81,12 @@ func TestSpeed(t *testing.T) {
 // decode runs the program and returns its JSON lines.
 func decode(t *testing.T, dir string, args ...string) (lines []speedLine) {
 	t.Helper()
-	args = append([]string{"decode", "--quick", "--runs", "1", "--threads", "1", "--cache", filepath.Join(dir, "cache"),
-		"--json", filepath.Join(dir, "speed.jsonl"), "--plot", filepath.Join(dir, "speed.svg")}, args...)
-	text, err := exec.Command(program(t, "RETRO_PATCHED_DIR", "RETRO_STOCK_DIR", "RETRO_MODEL"), args...).CombinedOutput()
+	args = append([]string{"decode", "--quick", "--runs", "1", "--threads", "1", "--cache",
+		filepath.Join(dir, "cache"),
+		"--json", filepath.Join(dir, "speed.jsonl"), "--plot", filepath.Join(dir, "speed.svg")},
+		args...)
+	text, err := exec.Command(program(t, "RETRO_PATCHED_DIR", "RETRO_STOCK_DIR", "RETRO_MODEL"),
+		args...).CombinedOutput()
 	t.Log(string(text))
 	require.NoError(t, err)
 	data, err := os.ReadFile(filepath.Join(dir, "speed.jsonl"))

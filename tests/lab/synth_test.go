@@ -12,14 +12,17 @@ import (
 	"retroattn/bridge"
 )
 
-// A model of random weights loads, takes any text, and says something finite, with every type of weights.
+// A model of random weights loads, takes any text, and says something finite, with every type of
+// weights.
 func TestSynthetic(t *testing.T) {
 	program := program(t, "RETRO_PATCHED_DIR", "RETRO_LIB")
-	lib, err := bridge.Load(bridge.Paths{Dir: os.Getenv("RETRO_PATCHED_DIR"), Retro: os.Getenv("RETRO_LIB")})
+	lib, err := bridge.Load(bridge.Paths{Dir: os.Getenv("RETRO_PATCHED_DIR"),
+		Retro: os.Getenv("RETRO_LIB")})
 	require.NoError(t, err)
 	for _, kind := range []string{"f16", "q8_0", "q4_0"} {
 		path := filepath.Join(t.TempDir(), kind+".gguf")
-		text, err := exec.Command(program, "synth", "--shape", "tiny", "--type", kind, "--out", path).CombinedOutput()
+		text, err := exec.Command(program, "synth", "--shape", "tiny", "--type", kind, "--out",
+			path).CombinedOutput()
 		require.NoError(t, err, string(text))
 		m, err := lib.LoadModel(path, bridge.ModelParams{})
 		require.NoError(t, err)
@@ -28,7 +31,8 @@ func TestSynthetic(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, tokens, 1+len("Häuser, 3!"))
 		require.Equal(t, m.BOS(), tokens[0])
-		c, err := m.NewContext(bridge.ContextParams{Ctx: 256, Threads: 2, FlashAttn: bridge.FlashOn})
+		c, err := m.NewContext(bridge.ContextParams{Ctx: 256, Threads: 2,
+			FlashAttn: bridge.FlashOn})
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, c.Close()) })
 		b := bridge.NewBatch(len(tokens))

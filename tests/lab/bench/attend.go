@@ -24,8 +24,10 @@ func (b *bench) attend(c benchCase) (benchResult, error) {
 	return b.besideGGML(c, kv, j.q, j.out, group, window, ours, read, flops)
 }
 
-// besideGGML interleaves ours, ggml's attention with the queries q, and a plain read. ours leaves its result in out.
-func (b *bench) besideGGML(c benchCase, kv *kvSet, q, out []float32, group, window int, ours, read *variant, flops float64) (benchResult, error) {
+// besideGGML interleaves ours, ggml's attention with the queries q, and a plain read. ours leaves
+// its result in out.
+func (b *bench) besideGGML(c benchCase, kv *kvSet, q, out []float32, group, window int, ours,
+	read *variant, flops float64) (benchResult, error) {
 	if b.ggml == nil {
 		if err := b.interleave(kv.units(), ours, read); err != nil {
 			return benchResult{}, err
@@ -52,8 +54,9 @@ func (b *bench) besideGGML(c benchCase, kv *kvSet, q, out []float32, group, wind
 	return r, nil
 }
 
-// attention is decode attention as the engine does it: each head's tokens in up to maxChunks chunks, which any
-// thread may take, each of which is a running softmax over blocks; who finishes the last chunk of a head merges them.
+// attention is decode attention as the engine does it: each head's tokens in up to maxChunks
+// chunks, which any thread may take, each of which is a running softmax over blocks; who finishes
+// the last chunk of a head merges them.
 type attention struct {
 	kv                  *kvSet
 	team                *team
@@ -80,7 +83,8 @@ type attentionWorker struct {
 const maxChunks = 8
 
 func newAttention(kv *kvSet, t *team, group, window int) *attention {
-	j := &attention{kv: kv, team: t, group: group, window: window, rows: group * window, cells: cellList(kv.tokens)}
+	j := &attention{kv: kv, team: t, group: group, window: window, rows: group * window,
+		cells: cellList(kv.tokens)}
 	j.per = max(blockCols, (kv.tokens+maxChunks-1)/maxChunks)
 	j.chunks = (kv.tokens + j.per - 1) / j.per
 	n := j.rows * kv.heads * kv.dim

@@ -28,17 +28,19 @@ type Command struct {
 }
 
 func (Command) Help() string {
-	return `Kernels: dot and acc over K or V; attend, which is dot, softmax and acc in blocks of 256 tokens; rows, which is the
-same for many rows, by tiles that are converted once for all; scan over 8-bit page summaries, scan4 over means and
-spreads in 4 bits, and scan16, which is dot over F16 ones; codes, the
-estimates of all tokens of pages by residual codes of 1 (r1) and 2 bits; topk of 65536 scores; dense, the engine with exact attention in the shape of SmolLM2 (8192 tokens, 9 heads on 3, size 64).
+	return `Kernels: dot and acc over K or V; attend, which is dot, softmax and acc in blocks of 256 tokens;
+rows, which is the same for many rows, by tiles that are converted once for all; scan over 8-bit
+page summaries, scan4 over means and spreads in 4 bits, and scan16, which is dot over F16 ones;
+codes, the estimates of all tokens of pages by residual codes of 1 (r1) and 2 bits; topk of
+65536 scores; dense, the engine with exact attention in the shape of SmolLM2 (8192 tokens, 9
+heads on 3, size 64).
 
 Run by default, in about 9 minutes on two cores:
 
   attend      memory  every type, head size (64, 128, 256), rows (1, 3, 8, 24) and number of threads
               L3      f16 and q8_0, head sizes 64 and 128, 3 rows, every number of threads
   rows        memory  every type, head size, number of threads, and 24 and 64 rows
-  dot, acc    memory  every type, head size and rows with the first number of threads, 3 rows with the others
+  dot, acc    memory  every type, head size and rows with the first number of threads, else 3 rows
               L2      every type, head size and rows with the first number of threads
               L3      f16 and q8_0, head sizes 64 and 128, 3 rows
   scan(4, 16) memory and L2, every head size, 1, 3 and 8 rows
@@ -46,14 +48,16 @@ Run by default, in about 9 minutes on two cores:
   topk        the best 16 and 256, against sorting a copy
   dense       f16, q8_0 and q4_0, every number of threads
 
-A working set is memory (four times the L3 cache or more, used in rotation, so that nothing is found in a cache), L3
-(a quarter of it) or L2 (half of one thread's). Cells hold the rows of 4 heads side by side, as in llama.cpp's cache.
+A working set is memory (four times the L3 cache or more, used in rotation, so that nothing is
+found in a cache), L3 (a quarter of it) or L2 (half of one thread's). Cells hold the rows of 4
+heads side by side, as in llama.cpp's cache.
 
-GB/s are bytes of K and V per time. What is compared (the kernel, a plain read of the same bytes, ggml's flash
-attention on the same tensors) takes turns. GB/s and GFLOP/s are the medians of the runs; shares and ratios compare
-the best runs, since other load only ever slows down. The share of the multiply-add peak can exceed 1 for quantised
-types, which multiply in 8 bits. ggml runs in this process. Its OpenMP threads spin for a while after each call; the
-measurement goes on once the process uses no processor time.`
+GB/s are bytes of K and V per time. What is compared (the kernel, a plain read of the same bytes,
+ggml's flash attention on the same tensors) takes turns. GB/s and GFLOP/s are the medians of the
+runs; shares and ratios compare the best runs, since other load only ever slows down. The share of
+the multiply-add peak can exceed 1 for quantised types, which multiply in 8 bits. ggml runs in
+this process. Its OpenMP threads spin for a while after each call; the measurement goes on once
+the process uses no processor time.`
 }
 
 func (cmd *Command) Validate() error {
@@ -79,7 +83,8 @@ func (cmd *Command) Run(ctx context.Context) error {
 func (cmd *Command) run(ctx context.Context, out io.Writer) error {
 	cases := cmd.cases()
 	if len(cases) == 0 {
-		return errors.New("no measurement has such a name and number of threads; --list prints the names")
+		return errors.New("no measurement has such a name and number of threads; --list prints " +
+			"the names")
 	}
 	if cmd.List {
 		for _, c := range cases {
@@ -97,7 +102,8 @@ func (cmd *Command) run(ctx context.Context, out io.Writer) error {
 	return errors.Join(cmd.measure(ctx, cases, out, lines), lines.Close())
 }
 
-func (cmd *Command) measure(ctx context.Context, cases []benchCase, out, lines io.Writer) (err error) {
+func (cmd *Command) measure(ctx context.Context, cases []benchCase, out,
+	lines io.Writer) (err error) {
 	b := newBench(ctx, cmd.Threads, cmd.Runs, cmd.Quick)
 	defer b.close()
 	if !cmd.NoGGML && slices.ContainsFunc(cases, benchCase.hasGGML) {
@@ -127,7 +133,8 @@ func (cmd *Command) cases() []benchCase {
 			continue
 		}
 		if n > runtime.NumCPU() {
-			fmt.Fprintf(os.Stderr, "Leaving out %d threads: there are %d processors.\n", n, runtime.NumCPU())
+			fmt.Fprintf(os.Stderr, "Leaving out %d threads: there are %d processors.\n", n,
+				runtime.NumCPU())
 			continue
 		}
 		threads = append(threads, n)
@@ -137,7 +144,8 @@ func (cmd *Command) cases() []benchCase {
 	if cmd.Filter == nil {
 		return cases
 	}
-	return slices.DeleteFunc(cases, func(c benchCase) bool { return !cmd.Filter.MatchString(c.String()) })
+	return slices.DeleteFunc(cases,
+		func(c benchCase) bool { return !cmd.Filter.MatchString(c.String()) })
 }
 
 // createLines opens the file for JSON lines, before anything takes time.
@@ -180,7 +188,8 @@ func (b *bench) all(cases []benchCase, lines io.Writer) ([]benchResult, error) {
 		if last := i+1 == len(cases); !last && time.Since(said) >= sayEvery {
 			said = time.Now()
 			left := time.Duration(float64(time.Since(begun)) * (total - done) / done)
-			fmt.Fprintf(os.Stderr, "%d of %d measured, about %s left.\n", i+1, len(cases), left.Round(time.Second))
+			fmt.Fprintf(os.Stderr, "%d of %d measured, about %s left.\n", i+1, len(cases),
+				left.Round(time.Second))
 		}
 	}
 	return results, nil

@@ -30,16 +30,22 @@ func TestBenchPlan(t *testing.T) {
 		for _, d := range benchDims {
 			for _, rows := range benchRows {
 				for n := 1; n <= 2; n++ {
-					assert.Contains(t, names, fmt.Sprintf("attend/memory/%s/d%d/rows%d/threads%d", typ, d, rows, n))
+					assert.Contains(t, names, fmt.Sprintf("attend/memory/%s/d%d/rows%d/threads%d",
+						typ, d, rows, n))
 				}
 				for _, kernel := range []string{"dot", "acc"} {
-					assert.Contains(t, names, fmt.Sprintf("%s/memory/%s/d%d/rows%d/threads1", kernel, typ, d, rows))
-					assert.Contains(t, names, fmt.Sprintf("%s/L2/%s/d%d/rows%d/threads1", kernel, typ, d, rows))
+					assert.Contains(t, names, fmt.Sprintf("%s/memory/%s/d%d/rows%d/threads1",
+						kernel, typ, d, rows))
+					assert.Contains(t, names, fmt.Sprintf("%s/L2/%s/d%d/rows%d/threads1", kernel,
+						typ, d, rows))
 				}
 			}
 		}
 	}
-	for _, name := range []string{"rows/memory/bf16/d256/rows64/threads2", "scan/L2/u8/d64/rows3/threads1", "scan16/L2/f16/d64/rows3/threads1", "scan4/L2/u4/d64/rows3/threads1", "codes/L2/r2/d128/rows6/threads1", "topk/L3/f32/k16/threads1", "dense/memory/f16/d64/rows3/threads2"} {
+	for _, name := range []string{"rows/memory/bf16/d256/rows64/threads2",
+		"scan/L2/u8/d64/rows3/threads1", "scan16/L2/f16/d64/rows3/threads1",
+		"scan4/L2/u4/d64/rows3/threads1", "codes/L2/r2/d128/rows6/threads1",
+		"topk/L3/f32/k16/threads1", "dense/memory/f16/d64/rows3/threads2"} {
 		assert.Contains(t, names, name)
 	}
 	assert.Empty(t, benchPlan(nil))
@@ -68,7 +74,8 @@ func TestCacheSizes(t *testing.T) {
 	assert.Positive(t, l2)
 	assert.GreaterOrEqual(t, l3, 8*l2)
 
-	for text, want := range map[string]int{"512K": 512 << 10, "3M": 3 << 20, "1G": 1 << 30, "": 0, "K": 0, "12": 12, "many": 0} {
+	for text, want := range map[string]int{"512K": 512 << 10, "3M": 3 << 20, "1G": 1 << 30, "": 0,
+		"K": 0, "12": 12, "many": 0} {
 		assert.Equal(t, want, parseSize(text), text)
 	}
 }
@@ -109,9 +116,11 @@ func TestSets(t *testing.T) {
 		assert.GreaterOrEqual(t, kv.bytes(), 4*b.l3)
 		assert.Len(t, kv.planes[0], kv.tokens*kv.heads*typ.RowBytes(64))
 		assert.Equal(t, kv.bytes(), kv.units()*kv.unitBytes())
-		assert.Equal(t, &kv.planes[0][0], &kv.unit(kv.units())[0][0], "after the last unit comes the first")
+		assert.Equal(t, &kv.planes[0][0], &kv.unit(kv.units())[0][0],
+			"after the last unit comes the first")
 		for i := range kv.planes[1:] {
-			assert.LessOrEqual(t, uintptr(len(kv.planes[i])), address(kv.planes[i+1])-address(kv.planes[i]), "planes overlap")
+			assert.LessOrEqual(t, uintptr(len(kv.planes[i])),
+				address(kv.planes[i+1])-address(kv.planes[i]), "planes overlap")
 		}
 
 		// Views are of the size asked for, unless a layer of 16 tokens is larger.
@@ -184,13 +193,15 @@ func TestAttention(t *testing.T) {
 			group, window := groupWindow(rows)
 			want := naive(kv, group, window, newAttention(kv, b.team[1], group, window).q, 0)
 			for _, team := range b.team {
-				for many, worst := range map[bool]float64{false: 2e-4, true: 1e-10} { // only blocks round queries
+				// only blocks round queries
+				for many, worst := range map[bool]float64{false: 2e-4, true: 1e-10} {
 					j := newAttention(kv, team, group, window)
 					j.many = many
 					j.run(0, 2)
 					clear(j.out)
 					j.run(1, 3)
-					assert.Less(t, nmse(j.out, want), worst, "%s, %d rows, many %v, %d threads", typ, rows, many, team.n)
+					assert.Less(t, nmse(j.out, want), worst, "%s, %d rows, many %v, %d threads",
+						typ, rows, many, team.n)
 				}
 			}
 		}
@@ -208,7 +219,8 @@ func TestDense(t *testing.T) {
 			require.NoError(t, err)
 			s.run(3)
 			require.NoError(t, s.err)
-			assert.Less(t, nmse(s.out, naive(kv, denseGroup, 1, s.q, 0)), 2e-4, "%s, %d threads", typ, team.n)
+			assert.Less(t, nmse(s.out, naive(kv, denseGroup, 1, s.q, 0)), 2e-4, "%s, %d threads",
+				typ, team.n)
 		}
 	}
 }
@@ -227,7 +239,8 @@ func TestGGML(t *testing.T) {
 				require.NoError(t, err)
 				f.run(0, 2)
 				require.NoError(t, f.err)
-				assert.Less(t, nmse(f.out, naive(kv, group, window, q, 0)), worstNMSE, "%s, %d rows, %d threads", typ, rows, n)
+				assert.Less(t, nmse(f.out, naive(kv, group, window, q, 0)), worstNMSE,
+					"%s, %d rows, %d threads", typ, rows, n)
 				f.free()
 			}
 		}
@@ -247,8 +260,9 @@ func builtGGML(t *testing.T) *ggml {
 
 // The whole command, tiny, without ggml.
 func TestBenchKernels(t *testing.T) {
-	cmd := Command{JSON: filepath.Join(t.TempDir(), "lines"), NoGGML: true, Quick: true, Runs: 2, Threads: []int{1, runtime.NumCPU() + 1},
-		Filter: regexp.MustCompile(`f16/d64/rows(1|3|64)/|scan4?/.*/d64/rows1|codes/.*/d64/rows3|topk`)}
+	cmd := Command{JSON: filepath.Join(t.TempDir(), "lines"), NoGGML: true, Quick: true, Runs: 2,
+		Threads: []int{1, runtime.NumCPU() + 1},
+		Filter:  regexp.MustCompile(`f16/d64/rows(1|3|64)/|scan4?/.*/d64/rows1|codes/.*/d64/rows3|topk`)}
 	var out bytes.Buffer
 	require.NoError(t, cmd.run(t.Context(), &out))
 	text, err := os.ReadFile(cmd.JSON)
@@ -258,7 +272,8 @@ func TestBenchKernels(t *testing.T) {
 		var r map[string]any
 		require.NoError(t, json.Unmarshal([]byte(line), &r))
 		seen[r["name"].(string)] = true
-		for _, key := range []string{"name", "isa", "type", "head_dim", "rows", "set", "threads", "gbps", "gbps_min", "gbps_max", "bw_share", "gflops", "flop_share", "ratio_to_ggml"} {
+		for _, key := range []string{"name", "isa", "type", "head_dim", "rows", "set", "threads",
+			"gbps", "gbps_min", "gbps_max", "bw_share", "gflops", "flop_share", "ratio_to_ggml"} {
 			assert.Contains(t, r, key)
 		}
 		assert.Equal(t, kernels.ISA(), r["isa"])
@@ -267,7 +282,9 @@ func TestBenchKernels(t *testing.T) {
 		assert.LessOrEqual(t, r["gbps_min"], r["gbps"])
 		assert.LessOrEqual(t, r["gbps"], r["gbps_max"])
 	}
-	assert.Equal(t, map[string]bool{"attend": true, "rows": true, "dot": true, "acc": true, "scan": true, "scan4": true, "scan16": true, "codes": true, "topk": true, "dense": true}, seen)
+	assert.Equal(t, map[string]bool{"attend": true, "rows": true, "dot": true, "acc": true,
+		"scan": true, "scan4": true, "scan16": true, "codes": true, "topk": true, "dense": true},
+		seen)
 	first, _, _ := strings.Cut(out.String(), "\n")
 	assert.Contains(t, first, kernels.ISA())
 	for line := range strings.Lines(out.String()[len(first):]) {
@@ -281,9 +298,13 @@ func TestBenchKernels(t *testing.T) {
 func TestBenchTables(t *testing.T) {
 	x := func(v float64) *float64 { return &v }
 	results := []benchResult{
-		{Name: "topk", Type: "f32", Rows: 1, K: 16, Set: setL3, Threads: 1, GBps: 12.34, GBpsMin: 5, GBpsMax: 100, BWShare: 0.5, RatioToSort: x(151.2)},
-		{Name: "attend", Type: "f16", HeadDim: 64, Rows: 3, Set: setMemory, Threads: 1, GBps: 1, GBpsMin: 1, GBpsMax: 1, BWShare: 1, GFlops: x(9), FlopShare: x(0.1), GGMLGBps: x(1), RatioToGGML: x(2)},
-		{Name: "attend", Type: "f16", HeadDim: 64, Rows: 8, Set: setMemory, Threads: 2, GBps: 1, GBpsMin: 1, GBpsMax: 1, BWShare: 1, GFlops: x(9), FlopShare: x(0.1), GGMLGBps: x(1)},
+		{Name: "topk", Type: "f32", Rows: 1, K: 16, Set: setL3, Threads: 1, GBps: 12.34, GBpsMin: 5,
+			GBpsMax: 100, BWShare: 0.5, RatioToSort: x(151.2)},
+		{Name: "attend", Type: "f16", HeadDim: 64, Rows: 3, Set: setMemory, Threads: 1, GBps: 1,
+			GBpsMin: 1, GBpsMax: 1, BWShare: 1, GFlops: x(9), FlopShare: x(0.1), GGMLGBps: x(1),
+			RatioToGGML: x(2)},
+		{Name: "attend", Type: "f16", HeadDim: 64, Rows: 8, Set: setMemory, Threads: 2, GBps: 1,
+			GBpsMin: 1, GBpsMax: 1, BWShare: 1, GFlops: x(9), FlopShare: x(0.1), GGMLGBps: x(1)},
 	}
 	var out strings.Builder
 	writeTables(&out, results)
@@ -309,7 +330,8 @@ func TestMeasurementArithmetic(t *testing.T) {
 	assert.Equal(t, 0.25, nmse([]float32{1}, []float32{2}))
 	assert.Equal(t, 1.235, rounded(1.23456))
 	assert.Nil(t, jsonNumber(math.NaN()))
-	for x, want := range map[float64]string{0.014: "0.01", 9.994: "9.99", 9.996: "10.0", 99.94: "99.9", 99.96: "100", 1234: "1234"} {
+	for x, want := range map[float64]string{0.014: "0.01", 9.994: "9.99", 9.996: "10.0",
+		99.94: "99.9", 99.96: "100", 1234: "1234"} {
 		assert.Equal(t, want, number(x))
 	}
 	same, other := &variant{times: []float64{1}}, &variant{times: []float64{3}}

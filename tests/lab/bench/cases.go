@@ -29,7 +29,8 @@ func (c benchCase) String() string {
 	if c.kernel == "topk" {
 		return fmt.Sprintf("topk/%s/%s/k%d/threads%d", c.set, c.typeName(), c.rows, c.threads)
 	}
-	return fmt.Sprintf("%s/%s/%s/d%d/rows%d/threads%d", c.kernel, c.set, c.typeName(), c.dim, c.rows, c.threads)
+	return fmt.Sprintf("%s/%s/%s/d%d/rows%d/threads%d", c.kernel, c.set, c.typeName(), c.dim,
+		c.rows, c.threads)
 }
 
 func (c benchCase) typeName() string {
@@ -78,7 +79,8 @@ var (
 	denseTypes = []kernels.Type{kernels.F16, kernels.Q8_0, kernels.Q4_0}
 )
 
-// benchPlan lists what is measured. Cases over the same data are neighbours, so that it is made once.
+// benchPlan lists what is measured. Cases over the same data are neighbours, so that it is made
+// once.
 func benchPlan(threads []int) []benchCase {
 	if len(threads) == 0 {
 		return nil
@@ -108,7 +110,8 @@ func benchPlan(threads []int) []benchCase {
 			}
 			for _, rows := range manyRows {
 				for _, n := range threads {
-					plan = append(plan, benchCase{typ: t, dim: d, rows: rows, threads: n}.as("rows", setMemory))
+					plan = append(plan, benchCase{typ: t, dim: d, rows: rows, threads: n}.as("rows",
+						setMemory))
 				}
 			}
 		}
@@ -123,17 +126,20 @@ func benchPlan(threads []int) []benchCase {
 		for _, bits := range []string{"r1", "r2"} {
 			for _, rows := range codeRows {
 				for _, set := range []string{setMemory, setL2} {
-					plan = append(plan, benchCase{kernel: "codes", packed: bits, dim: d, rows: rows, threads: first, set: set})
+					plan = append(plan, benchCase{kernel: "codes", packed: bits, dim: d, rows: rows,
+						threads: first, set: set})
 				}
 			}
 		}
 	}
 	for _, k := range topCounts {
-		plan = append(plan, benchCase{kernel: "topk", typ: kernels.F32, rows: k, set: setL3, threads: first})
+		plan = append(plan, benchCase{kernel: "topk", typ: kernels.F32, rows: k, set: setL3,
+			threads: first})
 	}
 	for _, t := range denseTypes {
 		for _, n := range threads {
-			plan = append(plan, benchCase{kernel: "dense", typ: t, dim: denseDim, rows: denseGroup, set: setMemory, threads: n})
+			plan = append(plan, benchCase{kernel: "dense", typ: t, dim: denseDim, rows: denseGroup,
+				set: setMemory, threads: n})
 		}
 	}
 	return slices.Clip(plan)

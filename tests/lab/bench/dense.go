@@ -17,8 +17,8 @@ const (
 	denseTokens = 8192
 )
 
-// dense measures the engine with a budget that is larger than the context: whole steps over as many layers as make
-// the set exceed the caches.
+// dense measures the engine with a budget that is larger than the context: whole steps over as many
+// layers as make the set exceed the caches.
 func (b *bench) dense(c benchCase) (benchResult, error) {
 	tokens := denseTokens
 	if b.quick {
@@ -50,8 +50,9 @@ func denseLayer(kv *kvSet, l int) retro.Layer {
 	row, head := uint64(kv.heads*kv.row), uint64(kv.row)
 	return retro.Layer{TypeK: kv.typ, TypeV: kv.typ,
 		Heads: kv.heads * denseGroup, KVHeads: kv.heads, DK: kv.dim, DV: kv.dim,
-		K: unsafe.Pointer(&k[0]), V: unsafe.Pointer(&v[0]), KSize: uint64(len(k)), VSize: uint64(len(v)),
-		KRow: row, VRow: row, KHead: head, VHead: head}
+		K: unsafe.Pointer(&k[0]), V: unsafe.Pointer(&v[0]), KSize: uint64(len(k)),
+		VSize: uint64(len(v)),
+		KRow:  row, VRow: row, KHead: head, VHead: head}
 }
 
 // steps drives an engine through the same decode step again and again.
@@ -72,7 +73,8 @@ func newSteps(kv *kvSet, t *team) (*steps, error) {
 	}
 	last := int32(kv.tokens - 1)
 	s := &steps{team: t, layers: len(kv.planes) / 2, row: [1]retro.Row{{Pos: last, Cell: last}}}
-	s.engine, err = retro.Open(retro.Config{Layers: s.layers, Seqs: 1, Cells: kv.tokens, Rows: 1, Threads: t.n}, options)
+	s.engine, err = retro.Open(retro.Config{Layers: s.layers, Seqs: 1, Cells: kv.tokens, Rows: 1,
+		Threads: t.n}, options)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +85,8 @@ func newSteps(kv *kvSet, t *team) (*steps, error) {
 	}
 	n := denseGroup * kv.heads * kv.dim
 	s.q, s.out = normals(n, 1), make([]float32, n)
-	s.attn = retro.Attn{Rows: 1, Scale: float32(1 / math.Sqrt(denseDim)), Q: unsafe.Pointer(&s.q[0]), Out: unsafe.Pointer(&s.out[0]),
+	s.attn = retro.Attn{Rows: 1, Scale: float32(1 / math.Sqrt(denseDim)),
+		Q: unsafe.Pointer(&s.q[0]), Out: unsafe.Pointer(&s.out[0]),
 		QRow: uint64(4 * n), QHead: 4 * denseDim, OutRow: uint64(4 * n)}
 	known := cellList(kv.tokens - 1)
 	return s, s.engine.SeqExtend(0, known, known)

@@ -11,13 +11,14 @@ import (
 	"github.com/ebitengine/purego"
 )
 
-// ggml is the stock build's CPU backend, loaded into this process. All calls are made by one thread, because OpenMP
-// keeps a set of workers for each thread that calls it.
+// ggml is the stock build's CPU backend, loaded into this process. All calls are made by one
+// thread, because OpenMP keeps a set of workers for each thread that calls it.
 type ggml struct {
-	init           func(ggmlInitParams) uintptr
-	free           func(ctx uintptr)
-	newTensor      func(ctx uintptr, typ int32, ne0, ne1, ne2, ne3 int64) *ggmlTensor
-	flashAttn      func(ctx uintptr, q, k, v, mask *ggmlTensor, scale, maxBias, softCap float32) *ggmlTensor
+	init      func(ggmlInitParams) uintptr
+	free      func(ctx uintptr)
+	newTensor func(ctx uintptr, typ int32, ne0, ne1, ne2, ne3 int64) *ggmlTensor
+	flashAttn func(ctx uintptr, q, k, v, mask *ggmlTensor, scale, maxBias,
+		softCap float32) *ggmlTensor
 	newGraph       func(ctx uintptr, size uint64, grads bool) uintptr
 	expand         func(graph uintptr, t *ggmlTensor)
 	tensorOverhead func() uint64
@@ -67,7 +68,8 @@ const (
 
 func loadGGML(dir string) (*ggml, error) {
 	if dir == "" {
-		return nil, errors.New("no ggml to compare with: name the folder of the stock llama.cpp libraries with --stock")
+		return nil, errors.New("no ggml to compare with: name the folder of the stock llama.cpp " +
+			"libraries with --stock")
 	}
 	suffix := ".so"
 	if runtime.GOOS == "darwin" {
@@ -79,13 +81,18 @@ func loadGGML(dir string) (*ggml, error) {
 		symbols map[string]any
 	}{
 		{"libggml-base", map[string]any{
-			"ggml_init": &g.init, "ggml_free": &g.free, "ggml_new_tensor_4d": &g.newTensor, "ggml_flash_attn_ext": &g.flashAttn,
-			"ggml_new_graph_custom": &g.newGraph, "ggml_build_forward_expand": &g.expand, "ggml_tensor_overhead": &g.tensorOverhead,
-			"ggml_graph_overhead_custom": &g.graphOverhead, "ggml_get_data": &g.getData, "ggml_backend_graph_compute": &g.compute}},
+			"ggml_init": &g.init, "ggml_free": &g.free, "ggml_new_tensor_4d": &g.newTensor,
+			"ggml_flash_attn_ext":   &g.flashAttn,
+			"ggml_new_graph_custom": &g.newGraph, "ggml_build_forward_expand": &g.expand,
+			"ggml_tensor_overhead":       &g.tensorOverhead,
+			"ggml_graph_overhead_custom": &g.graphOverhead, "ggml_get_data": &g.getData,
+			"ggml_backend_graph_compute": &g.compute}},
 		{"libggml-cpu", map[string]any{
-			"ggml_backend_cpu_init": &g.backendInit, "ggml_backend_cpu_set_n_threads": &g.setThreads}},
+			"ggml_backend_cpu_init":          &g.backendInit,
+			"ggml_backend_cpu_set_n_threads": &g.setThreads}},
 	} {
-		handle, err := purego.Dlopen(filepath.Join(dir, l.library+suffix), purego.RTLD_NOW|purego.RTLD_LOCAL)
+		handle, err := purego.Dlopen(filepath.Join(dir, l.library+suffix),
+			purego.RTLD_NOW|purego.RTLD_LOCAL)
 		if err != nil {
 			return nil, fmt.Errorf("loading ggml: %w", err)
 		}
@@ -115,7 +122,8 @@ func (g *ggml) do(f func()) {
 	<-g.done
 }
 
-var errGGMLLayout = errors.New("this ggml has another struct ggml_tensor than the one that was built for")
+var errGGMLLayout = errors.New("this ggml has another struct ggml_tensor than the one that was " +
+	"built for")
 
 // start makes sure that tensors are what we take them for.
 func (g *ggml) start() error {
@@ -128,7 +136,8 @@ func (g *ggml) start() error {
 	}
 	defer g.free(ctx)
 	t := g.newTensor(ctx, ggmlF16, 8, 3, 5, 7)
-	if t.typ != ggmlF16 || t.ne != [4]int64{8, 3, 5, 7} || t.nb != [4]uint64{2, 16, 48, 240} || t.data != nil {
+	if t.typ != ggmlF16 || t.ne != [4]int64{8, 3, 5, 7} || t.nb != [4]uint64{2, 16, 48, 240} ||
+		t.data != nil {
 		return errGGMLLayout
 	}
 	t.data = unsafe.Pointer(t)
@@ -152,8 +161,8 @@ type ggmlFlash struct {
 	err     error
 }
 
-// flash prepares attention with queries q [window][query heads][dim], as llama.cpp does it for tokens that see all
-// cells: the mask is there, and zero.
+// flash prepares attention with queries q [window][query heads][dim], as llama.cpp does it for
+// tokens that see all cells: the mask is there, and zero.
 func (g *ggml) flash(kv *kvSet, group, window, threads int, q []float32) (*ggmlFlash, error) {
 	f := &ggmlFlash{g: g, threads: threads}
 	maskBytes := 2 * kv.tokens * window
@@ -173,7 +182,8 @@ func (g *ggml) flash(kv *kvSet, group, window, threads int, q []float32) (*ggmlF
 
 func (f *ggmlFlash) build(kv *kvSet, group, window int, query, mask []byte) error {
 	g, layers := f.g, kv.perUnit/2
-	size := uint64(kv.units())*(g.graphOverhead(uint64(4*layers+8), false)+uint64(3*layers)*g.tensorOverhead()) + 1<<16
+	size := uint64(kv.units())*(g.graphOverhead(uint64(4*layers+8),
+		false)+uint64(3*layers)*g.tensorOverhead()) + 1<<16
 	if f.ctx = g.init(ggmlInitParams{size: size, noAlloc: true}); f.ctx == 0 {
 		return errors.New("ggml has no memory")
 	}
@@ -184,14 +194,16 @@ func (f *ggmlFlash) build(kv *kvSet, group, window int, query, mask []byte) erro
 	m.data = unsafe.Pointer(&mask[0])
 	cache := func(plane []byte) *ggmlTensor {
 		t := g.newTensor(f.ctx, int32(kv.typ), d, n, int64(kv.heads), 1)
-		t.data, t.nb[1], t.nb[2] = unsafe.Pointer(&plane[0]), uint64(kv.heads*kv.row), uint64(kv.row)
+		t.data, t.nb[1], t.nb[2] = unsafe.Pointer(&plane[0]), uint64(kv.heads*kv.row),
+			uint64(kv.row)
 		return t
 	}
 	for u := range kv.units() {
 		graph := g.newGraph(f.ctx, uint64(4*layers+8), false)
 		for l := range layers {
 			planes := kv.unit(u)[2*l:][:2]
-			out := g.flashAttn(f.ctx, q, cache(planes[0]), cache(planes[1]), m, float32(1/math.Sqrt(float64(d))), 0, 0)
+			out := g.flashAttn(f.ctx, q, cache(planes[0]), cache(planes[1]), m,
+				float32(1/math.Sqrt(float64(d))), 0, 0)
 			out.data = unsafe.Pointer(&f.out[0])
 			g.expand(graph, out)
 		}
@@ -205,7 +217,8 @@ func (f *ggmlFlash) run(first, n int) {
 	f.g.do(func() {
 		f.g.setThreads(f.g.backend, int32(f.threads))
 		for u := first; u < first+n; u++ {
-			if status := f.g.compute(f.g.backend, f.graphs[u%len(f.graphs)]); status != 0 && f.err == nil {
+			if status := f.g.compute(f.g.backend, f.graphs[u%len(f.graphs)]); status != 0 &&
+				f.err == nil {
 				f.err = fmt.Errorf("ggml_backend_graph_compute: status %d", status)
 			}
 		}

@@ -37,8 +37,9 @@ type bench struct {
 const mib = 1 << 20
 
 func newBench(ctx context.Context, threads []int, runs int, quick bool) *bench {
-	b := &bench{ctx: ctx, threads: threads, runs: runs, slice: 25 * time.Millisecond, tokens: 4096, quick: quick,
-		team: map[int]*team{}, fma: map[int]float64{}}
+	b := &bench{ctx: ctx, threads: threads, runs: runs, slice: 25 * time.Millisecond, tokens: 4096,
+		quick: quick,
+		team:  map[int]*team{}, fma: map[int]float64{}}
 	b.l2, b.l3 = cacheSizes("/sys/devices/system/cpu/cpu0/cache")
 	if quick {
 		b.slice, b.tokens, b.l2, b.l3, b.runs = time.Millisecond, 256, 16<<10, 64<<10, min(runs, 2)
@@ -67,7 +68,8 @@ func (b *bench) setBytes(set string, threads int) int {
 	return 4 * b.l3
 }
 
-// cacheSizes returns the bytes of L2 and L3 that one core can use: what Linux says, or else the processor.
+// cacheSizes returns the bytes of L2 and L3 that one core can use: what Linux says, or else the
+// processor.
 func cacheSizes(dir string) (l2, l3 int) {
 	entries, _ := filepath.Glob(filepath.Join(dir, "index*"))
 	for _, e := range entries {
@@ -121,7 +123,8 @@ func processorName() string {
 
 // peaks measures what the processor can do, and describes it in a line.
 func (b *bench) peaks() (string, error) {
-	text := fmt.Sprintf("%s, %s; reads GB/s from memory, L3, L2 / GFLOP/s:", processorName(), kernels.ISA())
+	text := fmt.Sprintf("%s, %s; reads GB/s from memory, L3, L2 / GFLOP/s:", processorName(),
+		kernels.ISA())
 	for _, n := range b.threads {
 		var read []string
 		for _, name := range []string{setMemory, setL3, setL2} {
@@ -135,13 +138,14 @@ func (b *bench) peaks() (string, error) {
 			}
 			read = append(read, number(float64(set.unitBytes())/slices.Min(c.times)/1e9))
 		}
-		text += fmt.Sprintf(" %s %s / %s,", threadCount(n), strings.Join(read, " "), number(b.measureFMA(b.team[n])/1e9))
+		text += fmt.Sprintf(" %s %s / %s,", threadCount(n), strings.Join(read, " "),
+			number(b.measureFMA(b.team[n])/1e9))
 	}
 	return strings.TrimSuffix(text, ","), nil
 }
 
-// measureFMA updates the floating-point operations per second of all members of the team together: the most ever seen,
-// since other load only ever slows down.
+// measureFMA updates the floating-point operations per second of all members of the team together:
+// the most ever seen, since other load only ever slows down.
 func (b *bench) measureFMA(t *team) float64 {
 	for runs, rounds := 0, 1000; runs < 4; {
 		begun := time.Now()

@@ -19,8 +19,8 @@ type variant struct {
 	times []float64          // seconds for a unit, of each run
 }
 
-// interleave lets the variants take turns. They go through the units together, so that nobody finds in a cache what
-// another has left there, unless the whole set fits.
+// interleave lets the variants take turns. They go through the units together, so that nobody finds
+// in a cache what another has left there, unless the whole set fits.
 func (b *bench) interleave(units int, variants ...*variant) error {
 	// A collection would take a processor. There is next to no garbage.
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
@@ -58,8 +58,8 @@ func (b *bench) interleave(units int, variants ...*variant) error {
 	return nil
 }
 
-// benchResult is a JSON line. GB/s count each byte of K and V once. Shares and ratios compare best runs, other
-// numbers are medians; pointers are nil where there is nothing to compare with.
+// benchResult is a JSON line. GB/s count each byte of K and V once. Shares and ratios compare best
+// runs, other numbers are medians; pointers are nil where there is nothing to compare with.
 type benchResult struct {
 	Name        string   `json:"name"`
 	ISA         string   `json:"isa"`
@@ -88,7 +88,8 @@ type benchResult struct {
 
 // result describes how ours did beside a plain read of the same bytes.
 func (b *bench) result(c benchCase, set *planeSet, ours, read *variant, flops float64) benchResult {
-	r := benchResult{Name: c.kernel, ISA: kernels.ISA(), Type: c.typeName(), HeadDim: c.dim, Rows: c.rows, Set: c.set,
+	r := benchResult{Name: c.kernel, ISA: kernels.ISA(), Type: c.typeName(), HeadDim: c.dim,
+		Rows: c.rows, Set: c.set,
 		SetBytes: set.bytes(), Threads: c.threads, Runs: b.runs}
 	r.GBps, r.GBpsMin, r.GBpsMax = rates(ours.times, set.unitBytes())
 	r.ReadGBps, _, _ = rates(read.times, set.unitBytes())

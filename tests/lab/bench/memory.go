@@ -12,8 +12,8 @@ import (
 	"retroattn/kernels"
 )
 
-// arena is memory outside of Go's heap, which C may keep pointers into. It is given out piece by piece and taken back
-// as a whole.
+// arena is memory outside of Go's heap, which C may keep pointers into. It is given out piece by
+// piece and taken back as a whole.
 type arena struct {
 	data []byte
 	used int
@@ -26,7 +26,8 @@ func (m *arena) reset(size int) error {
 		return nil
 	}
 	m.free()
-	data, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	data, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE,
+		unix.MAP_PRIVATE|unix.MAP_ANON)
 	if err != nil {
 		return fmt.Errorf("no memory for a working set of %d MiB: %w", size/mib, err)
 	}
@@ -55,8 +56,8 @@ func floatsOf(b []byte) []float32 {
 	return unsafe.Slice((*float32)(unsafe.Pointer(&b[0])), len(b)/4)
 }
 
-// planeSet is a working set: planes that are read one after the other. A unit is what is done between two looks at
-// the clock at least.
+// planeSet is a working set: planes that are read one after the other. A unit is what is done
+// between two looks at the clock at least.
 type planeSet struct {
 	planes  [][]byte
 	perUnit int
@@ -70,7 +71,8 @@ func (s *planeSet) unit(i int) [][]byte { return s.planes[i%s.units()*s.perUnit:
 func (s *planeSet) unitBytes() int      { return s.perUnit * len(s.planes[0]) }
 func (s *planeSet) bytes() int          { return len(s.planes) * len(s.planes[0]) }
 
-// kvSet is the K and V of some layers: planes 2l and 2l+1 are those of layer l. A plane is [tokens][heads][row].
+// kvSet is the K and V of some layers: planes 2l and 2l+1 are those of layer l. A plane is
+// [tokens][heads][row].
 type kvSet struct {
 	planeSet
 	typ                kernels.Type
@@ -80,11 +82,12 @@ type kvSet struct {
 
 // cache is one head of a plane.
 func (s *kvSet) cache(plane []byte, head int) kernels.Cache {
-	return kernels.Cache{Type: s.typ, Dim: s.dim, Base: unsafe.Pointer(&plane[head*s.row]), Stride: uintptr(s.heads * s.row)}
+	return kernels.Cache{Type: s.typ, Dim: s.dim, Base: unsafe.Pointer(&plane[head*s.row]),
+		Stride: uintptr(s.heads * s.row)}
 }
 
-// makeKV fills the arena with layers of at least size bytes, in units of about target bytes; a target of size or more
-// makes one unit.
+// makeKV fills the arena with layers of at least size bytes, in units of about target bytes; a
+// target of size or more makes one unit.
 func (b *bench) makeKV(t kernels.Type, dim, heads, tokens, size, target int) (*kvSet, error) {
 	s := &kvSet{typ: t, dim: dim, heads: heads, tokens: tokens, row: t.RowBytes(dim)}
 	plane := tokens * heads * s.row
@@ -144,7 +147,8 @@ func (s *kvSet) first(size int) *kvSet {
 	return &few
 }
 
-// planesFor fills the arena with planes of the given size, made by fill, up to at least size bytes in all.
+// planesFor fills the arena with planes of the given size, made by fill, up to at least size bytes
+// in all.
 func (b *bench) planesFor(plane, size int, fill func(p []byte)) (*planeSet, error) {
 	b.kv = nil
 	s := &planeSet{perUnit: max(1, min(unitTarget, size/16)/plane)}
@@ -176,7 +180,8 @@ func fillRows(p []byte, t kernels.Type, rng *rand.Rand) {
 		}
 	case kernels.BF16:
 		for ; len(p) >= 2; p = p[2:] {
-			binary.LittleEndian.PutUint16(p, uint16(math.Float32bits(float32(rng.NormFloat64()))>>16))
+			binary.LittleEndian.PutUint16(p,
+				uint16(math.Float32bits(float32(rng.NormFloat64()))>>16))
 		}
 	case kernels.F16:
 		x := make([]float32, len(p)/2)

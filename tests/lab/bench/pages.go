@@ -9,8 +9,8 @@ import (
 // scanPages is the number of pages whose summaries lie together: those of 8192 tokens.
 const scanPages = 512
 
-// scan measures the scoring of page summaries: of 8 or 16 bits, of means and spreads in 4 bits, or of the tokens in pages by
-// their residual codes.
+// scan measures the scoring of page summaries: of 8 or 16 bits, of means and spreads in 4 bits, or
+// of the tokens in pages by their residual codes.
 func (b *bench) scan(c benchCase) (benchResult, error) {
 	d, rows, t := c.dim, c.rows, b.team[c.threads]
 	size, fill, score := summaries16(c)
@@ -61,7 +61,8 @@ func outputs(c benchCase) int {
 	return c.rows * scanPages
 }
 
-// The functions below return the size of a plane of scanPages pages, what fills one, and what scores its pages.
+// The functions below return the size of a plane of scanPages pages, what fills one, and what
+// scores its pages.
 
 func summaries16(c benchCase) (size int, fill func(p []byte), score func(out []float32, p []byte)) {
 	d, pages := c.dim, cellList(scanPages)
@@ -69,7 +70,8 @@ func summaries16(c benchCase) (size int, fill func(p []byte), score func(out []f
 	return 2 * len(x), func(p []byte) {
 			kernels.ToF16(unsafe.Slice((*uint16)(unsafe.Pointer(&p[0])), len(x)), x)
 		}, func(out []float32, p []byte) {
-			cache := kernels.Cache{Type: kernels.F16, Dim: d, Base: unsafe.Pointer(&p[0]), Stride: uintptr(2 * d)}
+			cache := kernels.Cache{Type: kernels.F16, Dim: d, Base: unsafe.Pointer(&p[0]),
+				Stride: uintptr(2 * d)}
 			kernels.Dot(out, scanPages, q, c.rows, &cache, pages)
 		}
 }
@@ -80,7 +82,8 @@ func summaries8(c benchCase) (size int, fill func(p []byte), score func(out []fl
 	kernels.ScanQueries(q, normals(c.rows*d, 3), c.rows, d)
 	return scanPages / kernels.TilePages * tile, func(p []byte) {
 			for i := range scanPages {
-				kernels.Pack(p[i/kernels.TilePages*tile:], i%kernels.TilePages, x[i*d:(i+1)*d], kernels.Signed)
+				kernels.Pack(p[i/kernels.TilePages*tile:], i%kernels.TilePages, x[i*d:(i+1)*d],
+					kernels.Signed)
 			}
 		}, func(out []float32, p []byte) {
 			kernels.Scan(out, scanPages, q, c.rows, d, p, scanPages, kernels.Signed)
@@ -91,9 +94,10 @@ func summaries4(c benchCase) (size int, fill func(p []byte), score func(out []fl
 	d := c.dim
 	q := make([]float32, c.rows*kernels.ScanLen4(d))
 	kernels.ScanQueries4(q, normals(c.rows*d, 3), c.rows, d)
-	return scanPages / kernels.TilePages * kernels.TileBytes4(d), func(p []byte) { packPages(p, d) }, func(out []float32, p []byte) {
-		kernels.Scan4(out, out[c.rows*scanPages:], scanPages, q, c.rows, d, p, scanPages)
-	}
+	return scanPages / kernels.TilePages * kernels.TileBytes4(d),
+		func(p []byte) { packPages(p, d) }, func(out []float32, p []byte) {
+			kernels.Scan4(out, out[c.rows*scanPages:], scanPages, q, c.rows, d, p, scanPages)
+		}
 }
 
 // packPages fills tiles of 4-bit summaries.
@@ -120,6 +124,7 @@ func residuals(c benchCase) (size int, fill func(p []byte), score func(out []flo
 				p[tiles+i] = byte(i * i >> 3)
 			}
 		}, func(out []float32, p []byte) {
-			kernels.ScoreCodes(out, scanPages*kernels.CodeTokens, q, c.rows, d, bits, p[:tiles], p[tiles:], pages)
+			kernels.ScoreCodes(out, scanPages*kernels.CodeTokens, q, c.rows, d, bits, p[:tiles],
+				p[tiles:], pages)
 		}
 }

@@ -74,7 +74,8 @@ func (b *bench) stream(c benchCase) (benchResult, error) {
 }
 
 // streamBlock returns the function that does one block of one head.
-func (b *bench) streamBlock(c benchCase, tokens int) func(ith int, cache *kernels.Cache, block int) {
+func (b *bench) streamBlock(c benchCase, tokens int) func(ith int, cache *kernels.Cache,
+	block int) {
 	rows, d := c.rows, c.dim
 	cells := cellList(tokens)
 	workers := make([]worker, c.threads)
@@ -129,7 +130,8 @@ func (b *bench) topk(c benchCase) (benchResult, error) {
 		copy(floatsOf(p), normals(topScores, seed))
 	}
 	scores := func(u int) []float32 { return floatsOf(set.unit(u)[0]) }
-	dst, scratch, sorted := make([]int32, c.rows), make([]uint32, 2*topScores), make([]float32, topScores)
+	dst, scratch, sorted := make([]int32, c.rows), make([]uint32, 2*topScores),
+		make([]float32, topScores)
 	t := b.team[c.threads]
 	ours := &variant{run: func(first, n int) {
 		for u := first; u < first+n; u++ {

@@ -19,18 +19,22 @@ type benchTable struct {
 	last    string // what the last column of a panel compares with: ggml, sort or nothing
 }
 
-// place says where a result is shown. What is compared by eye stands side by side: numbers of threads, or kernels.
+// place says where a result is shown. What is compared by eye stands side by side: numbers of
+// threads, or kernels.
 func place(r benchResult) (title string, keys, line []string, panel string) {
-	keys, line = []string{"type", "dim", "rows"}, []string{r.Type, strconv.Itoa(r.HeadDim), strconv.Itoa(r.Rows)}
+	keys, line = []string{"type", "dim", "rows"}, []string{r.Type, strconv.Itoa(r.HeadDim),
+		strconv.Itoa(r.Rows)}
 	switch r.Name {
 	case "dot", "acc":
 		return fmt.Sprintf("dot and acc, %s, %s", r.Set, threadCount(r.Threads)), keys, line, r.Name
 	case "scan", "scan4", "scan16":
-		return fmt.Sprintf("scan of 8, 4 and 16 bits, %s, %s", r.Set, threadCount(r.Threads)), keys[1:], line[1:], r.Name
+		return fmt.Sprintf("scan of 8, 4 and 16 bits, %s, %s", r.Set, threadCount(r.Threads)),
+			keys[1:], line[1:], r.Name
 	case "codes":
 		return "codes, " + threadCount(r.Threads), keys, line, r.Set
 	case "topk":
-		return "topk of 65536 scores", []string{"k"}, []string{strconv.Itoa(r.K)}, threadCount(r.Threads)
+		return "topk of 65536 scores", []string{"k"}, []string{strconv.Itoa(r.K)},
+			threadCount(r.Threads)
 	}
 	return r.Name + ", " + r.Set, keys, line, threadCount(r.Threads)
 }
@@ -67,7 +71,10 @@ func arrange(results []benchResult) []*benchTable {
 			t.last = "sort"
 		}
 	}
-	slices.SortStableFunc(tables, func(a, b *benchTable) int { return strings.Compare(a.order(), b.order()) })
+	slices.SortStableFunc(tables, func(a, b *benchTable) int {
+		return strings.Compare(a.order(),
+			b.order())
+	})
 	return tables
 }
 
@@ -138,7 +145,8 @@ func (t *benchTable) write(out io.Writer, panels []string) {
 }
 
 func (r *benchResult) cells(last string) []string {
-	cells := []string{number(r.GBps), number(r.GBpsMin), number(r.GBpsMax), share(&r.BWShare), optional(r.GFlops), share(r.FlopShare)}
+	cells := []string{number(r.GBps), number(r.GBpsMin), number(r.GBpsMax), share(&r.BWShare),
+		optional(r.GFlops), share(r.FlopShare)}
 	switch {
 	case last == "ggml" && r.GGMLGBps != nil && r.RatioToGGML == nil:
 		return append(cells, "differs")

@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// team is a number of threads that work together. Between pieces of work they sleep, so that they do not disturb
-// what is measured in turns with them; within one they meet in a spin, as ggml's do.
+// team is a number of threads that work together. Between pieces of work they sleep, so that they
+// do not disturb what is measured in turns with them; within one they meet in a spin, as ggml's do.
 type team struct {
 	n    int
 	work []chan func(ith int)
@@ -19,7 +19,8 @@ type team struct {
 	phase   atomic.Int32
 }
 
-// newTeam starts n-1 threads; member 0 is whoever calls do, and should be locked to its thread, too.
+// newTeam starts n-1 threads; member 0 is whoever calls do, and should be locked to its thread,
+// too.
 func newTeam(n int) *team {
 	t := &team{n: n}
 	for i := 1; i < n; i++ {

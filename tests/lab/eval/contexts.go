@@ -8,9 +8,10 @@ import (
 	"retroattn/tests/divergence"
 )
 
-// stage is where prompts are answered, each in a sequence of its own: they are processed once, with full attention, and every
-// policy goes on from there. On a GPU there are two contexts, since full attention, prompts included, is many times faster with
-// the cache there, and sparse attention needs it in host memory.
+// stage is where prompts are answered, each in a sequence of its own: they are processed once, with
+// full attention, and every policy goes on from there. On a GPU there are two contexts, since full
+// attention, prompts included, is many times faster with the cache there, and sparse attention
+// needs it in host memory.
 type contexts struct {
 	full, sparse *bridge.Context // the same one, or two
 	seqs, room   int
@@ -20,7 +21,8 @@ type contexts struct {
 // newContexts has sequences of room tokens; apart makes two contexts in any case.
 func newContexts(l *lab, seqs, room int, apart bool) (*contexts, error) {
 	s := &contexts{seqs: seqs, room: room}
-	params := bridge.ContextParams{Ctx: seqs * room, Seqs: seqs, Threads: l.threads, FlashAttn: bridge.FlashOn, HostKV: true}
+	params := bridge.ContextParams{Ctx: seqs * room, Seqs: seqs, Threads: l.threads,
+		FlashAttn: bridge.FlashOn, HostKV: true}
 	var err error
 	if s.sparse, err = l.model.NewContext(params); err != nil {
 		return nil, err
@@ -40,10 +42,12 @@ func newContexts(l *lab, seqs, room int, apart bool) (*contexts, error) {
 // roundUp is to what llama.cpp rounds a sequence up.
 func roundUp(tokens int) int { return (tokens + 255) / 256 * 256 }
 
-// stage returns one that is large enough, the last one if that is not much too large. It belongs to the lab.
+// stage returns one that is large enough, the last one if that is not much too large. It belongs to
+// the lab.
 func (l *lab) contexts(seqs, room int, apart bool) (*contexts, error) {
 	room = roundUp(room)
-	if s := l.last; s != nil && s.seqs == seqs && s.room >= room && s.room <= room+room/4 && (!apart || s.full != s.sparse) {
+	if s := l.last; s != nil && s.seqs == seqs && s.room >= room && s.room <= room+room/4 &&
+		(!apart || s.full != s.sparse) {
 		return s, nil
 	}
 	if err := l.closeContexts(); err != nil {
@@ -83,7 +87,8 @@ func (s *contexts) load(ctx context.Context, prompts [][]bridge.Token, keep dive
 	return nil
 }
 
-func (s *contexts) process(ctx context.Context, seq int, prompt []bridge.Token, keep divergence.Keep) error {
+func (s *contexts) process(ctx context.Context, seq int, prompt []bridge.Token,
+	keep divergence.Keep) error {
 	if s.full == s.sparse && keep.Dir == "" {
 		return divergence.Process(ctx, s.full, seq, prompt)
 	}
@@ -94,8 +99,8 @@ func (s *contexts) process(ctx context.Context, seq int, prompt []bridge.Token, 
 	return err
 }
 
-// use begins a policy after the prompts, in the context that it returns. What is decoded there changes no token of a prompt:
-// a policy embeds only tokens again that it has seen decoded.
+// use begins a policy after the prompts, in the context that it returns. What is decoded there
+// changes no token of a prompt: a policy embeds only tokens again that it has seen decoded.
 func (s *contexts) use(l *lab, p policy) (*bridge.Context, error) {
 	c := s.sparse
 	if p == full {

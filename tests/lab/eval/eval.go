@@ -105,7 +105,9 @@ func (o *Command) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer model.Close()
-	l := &lab{model: model, modelName: filepath.Base(o.Model), threads: o.Threads, gpu: o.GPULayers != 0, dir: o.Out, keep: divergence.Keep{Dir: o.Keep, Model: filepath.Base(o.Model)}}
+	l := &lab{model: model, modelName: filepath.Base(o.Model), threads: o.Threads,
+		gpu: o.GPULayers != 0, dir: o.Out, keep: divergence.Keep{Dir: o.Keep,
+			Model: filepath.Base(o.Model)}}
 	for _, dir := range []string{o.Out, o.Keep} {
 		if dir == "" {
 			continue
@@ -127,10 +129,12 @@ func (o *Command) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	return errors.Join(err, o.write(out, s.records, report.Meta{
-		When:    today(),
-		Machine: fmt.Sprintf("%s, %d processors, %s", strings.TrimSpace(cpuid.CPU.BrandName), runtime.NumCPU(), runtime.GOARCH),
+		When: today(),
+		Machine: fmt.Sprintf("%s, %d processors, %s", strings.TrimSpace(cpuid.CPU.BrandName),
+			runtime.NumCPU(), runtime.GOARCH),
 		Command: "go run ./build " + strings.Join(os.Args[1:], " "),
-		Notes:   []string{"Model: " + model.Description(), "This run took " + clock(time.Since(begun)) + " (minutes:seconds)."},
+		Notes: []string{"Model: " + model.Description(),
+			"This run took " + clock(time.Since(begun)) + " (minutes:seconds)."},
 	}))
 }
 
@@ -157,7 +161,8 @@ func today() string { return time.Now().Format("2 January 2006, 15:04") }
 // write shows the results and leaves the report.
 func (o *Command) write(out io.Writer, records []report.Record, meta report.Meta) error {
 	fmt.Fprintln(out)
-	if err := errors.Join(report.Table(out, records), report.PrintVerdicts(out, report.Verdicts(records)), report.PrintPredicted(out, records)); err != nil {
+	if err := errors.Join(report.Table(out, records), report.PrintVerdicts(out,
+		report.Verdicts(records)), report.PrintPredicted(out, records)); err != nil {
 		return err
 	}
 	path := filepath.Join(o.Out, "report.html")
@@ -166,7 +171,8 @@ func (o *Command) write(out io.Writer, records []report.Record, meta report.Meta
 		return err
 	}
 	meta.Title = "Sparse attention against full attention"
-	if err := errors.Join(report.Write(file, records, meta), file.Close(), report.WritePlots(filepath.Join(o.Out, "plots"), records)); err != nil {
+	if err := errors.Join(report.Write(file, records, meta), file.Close(),
+		report.WritePlots(filepath.Join(o.Out, "plots"), records)); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "\nResults: %s\nReport: %s\n", filepath.Join(o.Out, "results.jsonl"), path)
@@ -174,7 +180,8 @@ func (o *Command) write(out io.Writer, records []report.Record, meta report.Meta
 }
 
 func (o *Command) small() {
-	o.Ctx, o.Tokens, o.Budget, o.Haystack, o.Exam = 768, 33, []int{64, 128, 256}, []int{1024}, []int{2}
+	o.Ctx, o.Tokens, o.Budget, o.Haystack, o.Exam = 768, 33, []int{64, 128, 256}, []int{1024},
+		[]int{2}
 	o.Ruler, o.Samples, o.Prompts, o.FreeTokens = []int{1024}, 1, 2, 24
 	o.Cache = o.Cache[:min(1, len(o.Cache))]
 }
@@ -201,14 +208,18 @@ func (o *Command) check() error {
 		return nil
 	}
 	errs := []error{
-		bad("ctx", o.Ctx, 256, 1<<20), bad("tokens", o.Tokens, 16, 1<<16), bad("streams", o.Streams, 1, 16), bad("threads", o.Threads, 0, 512),
-		bad("exams", o.Exams, 1, 1000), bad("cases", o.Cases, 1, 1000), bad("answer-tokens", o.AnswerTokens, 16, 1<<17),
-		bad("samples", o.Samples, 1, 1000), bad("prompts", o.Prompts, 1, 1000), bad("free-tokens", o.FreeTokens, 2, 1<<16), bad("batch", o.Batch, 1, 256),
+		bad("ctx", o.Ctx, 256, 1<<20), bad("tokens", o.Tokens, 16, 1<<16),
+		bad("streams", o.Streams, 1, 16), bad("threads", o.Threads, 0, 512),
+		bad("exams", o.Exams, 1, 1000), bad("cases", o.Cases, 1, 1000),
+		bad("answer-tokens", o.AnswerTokens, 16, 1<<17),
+		bad("samples", o.Samples, 1, 1000), bad("prompts", o.Prompts, 1, 1000),
+		bad("free-tokens", o.FreeTokens, 2, 1<<16), bad("batch", o.Batch, 1, 256),
 	}
 	for i, b := range o.Budget {
 		errs = append(errs, bad("budget", b, 32, 1<<20))
 		if i > 0 && b <= o.Budget[i-1] {
-			errs = append(errs, fmt.Errorf("--budget %d after %d: they must rise", b, o.Budget[i-1]))
+			errs = append(errs, fmt.Errorf("--budget %d after %d: they must rise", b,
+				o.Budget[i-1]))
 		}
 	}
 	if len(o.Budget) == 0 {

@@ -14,7 +14,8 @@ import (
 type batchExperiment struct{ measured []string }
 
 func (l *batchExperiment) blanks() []report.Record {
-	return []report.Record{{Test: "ruler", Text: "a", Sample: 1}, {Test: "ruler", Text: "a", Sample: 2}}
+	return []report.Record{{Test: "ruler", Text: "a", Sample: 1},
+		{Test: "ruler", Text: "a", Sample: 2}}
 }
 func (l *batchExperiment) policies() []policy {
 	return []policy{{"x", "x", "budget=1"}, {"y", "y", "budget=2"}}
@@ -75,7 +76,8 @@ func TestRepeated(t *testing.T) {
 	require.Equal(t, 4.0/5, repeated([]bridge.Token{7, 7, 7, 7, 7, 7, 7, 7}))
 }
 
-// The texts of a batch may end at different times; what a text is like is told beside full attention's.
+// The texts of a batch may end at different times; what a text is like is told beside full
+// attention's.
 func TestLineFill(t *testing.T) {
 	l := line{tokens: []bridge.Token{1, 2, 9}, kl: []float32{0.1, 0.3, 0.1, 0.3}, nll: 2, same: 3}
 	var r report.Record

@@ -13,7 +13,8 @@ import (
 
 const seed = 1
 
-// batches cuts n prompts into those that are decoded together: their first number, from 1, and how many.
+// batches cuts n prompts into those that are decoded together: their first number, from 1, and how
+// many.
 func (o *Command) batches(n int) (out [][2]int) {
 	for first := 0; first < n; first += o.Batch {
 		out = append(out, [2]int{first + 1, min(o.Batch, n-first)})
@@ -24,7 +25,8 @@ func (o *Command) batches(n int) (out [][2]int) {
 // questionSets are the user's, shuffled, since a set may be sorted by subject; or ours.
 func (o *Command) questionSets() (map[string][]tasks.Item, error) {
 	if len(o.Items) == 0 {
-		return map[string][]tasks.Item{"arithmetic": tasks.Arithmetic(seed, 64), "facts": tasks.Facts()}, nil
+		return map[string][]tasks.Item{"arithmetic": tasks.Arithmetic(seed, 64),
+			"facts": tasks.Facts()}, nil
 	}
 	sets := map[string][]tasks.Item{}
 	for name, path := range o.Items {
@@ -40,7 +42,8 @@ func (o *Command) questionSets() (map[string][]tasks.Item, error) {
 }
 
 // questions makes exams of every set, of each size.
-func (o *Command) questions(l *lab, sizes []int, ps func(n int) []policy) (all []experiment, err error) {
+func (o *Command) questions(l *lab, sizes []int, ps func(n int) []policy) (all []experiment,
+	err error) {
 	sets, err := o.questionSets()
 	if err != nil {
 		return nil, err
@@ -49,10 +52,12 @@ func (o *Command) questions(l *lab, sizes []int, ps func(n int) []policy) (all [
 		for _, name := range slices.Sorted(maps.Keys(sets)) {
 			items := sets[name]
 			if len(items) < n+examples {
-				return nil, fmt.Errorf("question set %s has %d questions: an exam of %d needs %d, with the examples", name, len(items), n, n+examples)
+				return nil, fmt.Errorf("question set %s has %d questions: an exam of %d needs "+
+					"%d, with the examples", name, len(items), n, n+examples)
 			}
 			for _, part := range o.batches(min(o.Exams, (len(items)-examples)/n)) {
-				x := &promptSet{lab: l, test: "questions", name: name, n: n, first: part[0], size: part[1], ps: ps(n)}
+				x := &promptSet{lab: l, test: "questions", name: name, n: n, first: part[0],
+					size: part[1], ps: ps(n)}
 				for i := range x.size {
 					from := examples + (x.first-1+i)*n
 					e := tasks.NewExam(name, items[from:from+n], items[:examples])
@@ -82,7 +87,8 @@ func (o *Command) problems(l *lab, ps []policy) (all []experiment, err error) {
 	}
 	set := strings.TrimSuffix(filepath.Base(o.Problems), filepath.Ext(o.Problems))
 	for _, part := range o.batches(len(list)) {
-		x := &promptSet{lab: l, test: "problems", name: set, n: 1, first: part[0], size: part[1], ps: ps}
+		x := &promptSet{lab: l, test: "problems", name: set, n: 1, first: part[0], size: part[1],
+			ps: ps}
 		for _, p := range list[x.first-1:][:x.size] {
 			s, err := problemSample(l, p, o.AnswerTokens)
 			if err != nil {
@@ -95,7 +101,8 @@ func (o *Command) problems(l *lab, ps []policy) (all []experiment, err error) {
 	return all, nil
 }
 
-// ruler is a batch of each task at each length, then the next ones, so that an interrupted run has something of all.
+// ruler is a batch of each task at each length, then the next ones, so that an interrupted run has
+// something of all.
 func (o *Command) ruler(l *lab, ps []policy) (all []experiment, err error) {
 	hide, err := o.prose()
 	if err != nil {
@@ -104,7 +111,8 @@ func (o *Command) ruler(l *lab, ps []policy) (all []experiment, err error) {
 	for _, part := range o.batches(o.Samples) {
 		for _, tokens := range o.Ruler {
 			for _, task := range tasks.RulerTasks() {
-				x := &promptSet{lab: l, test: "ruler", name: task.Name, ctx: tokens, first: part[0], size: part[1], ps: ps}
+				x := &promptSet{lab: l, test: "ruler", name: task.Name, ctx: tokens, first: part[0],
+					size: part[1], ps: ps}
 				x.write = func() ([]sample, error) { return trialSamples(l, task, x, hide()) }
 				all = append(all, x)
 			}
@@ -126,7 +134,8 @@ func (o *Command) prose() (func() tasks.Prose, error) {
 	return func() tasks.Prose { return p }, err
 }
 
-func trialSamples(l *lab, task tasks.RulerTask, x *promptSet, hide tasks.Prose) (samples []sample, err error) {
+func trialSamples(l *lab, task tasks.RulerTask, x *promptSet, hide tasks.Prose) (samples []sample,
+	err error) {
 	count := func(t tasks.Trial) int {
 		tokens, e := l.chat(t.Prompt, t.Reply)
 		if err == nil {
@@ -153,7 +162,8 @@ func trialSamples(l *lab, task tasks.RulerTask, x *promptSet, hide tasks.Prose) 
 func (o *Command) free(l *lab, texts []text, ps []policy) (all []experiment) {
 	for i, t := range texts {
 		for _, part := range o.batches((o.Prompts + len(texts) - 1 - i) / len(texts)) {
-			all = append(all, &free{lab: l, text: t, ctx: o.Ctx, max: o.FreeTokens, first: part[0], size: part[1], ps: ps})
+			all = append(all, &free{lab: l, text: t, ctx: o.Ctx, max: o.FreeTokens, first: part[0],
+				size: part[1], ps: ps})
 		}
 	}
 	return all

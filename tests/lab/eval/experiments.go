@@ -11,7 +11,8 @@ import (
 )
 
 // testNames are what --tests takes; the first ones are done without it.
-var testNames = []string{"decode", "cache", "generate", "retrieval", "pairs", "questions", "problems", "ruler", "free"}
+var testNames = []string{"decode", "cache", "generate", "retrieval", "pairs", "questions",
+	"problems", "ruler", "free"}
 
 const ownTests = 7
 
@@ -39,7 +40,11 @@ func (o *Command) experiments(l *lab) (all []experiment, err error) {
 
 // needsTexts says whether texts are decoded or go on.
 func (o *Command) needsTexts() bool {
-	return o.Paper || slices.ContainsFunc(o.Tests, func(t string) bool { return slices.Contains([]string{"decode", "cache", "generate", "free"}, t) })
+	return o.Paper || slices.ContainsFunc(o.Tests,
+		func(t string) bool {
+			return slices.Contains([]string{"decode", "cache", "generate",
+				"free"}, t)
+		})
 }
 
 func (o *Command) test(l *lab, test string, texts []text) (all []experiment, err error) {
@@ -56,12 +61,14 @@ func (o *Command) test(l *lab, test string, texts []text) (all []experiment, err
 		return o.decode(l, texts, with(matrix(o.Budget))), nil
 	case "cache":
 		for _, kv := range o.Cache {
-			all = append(all, &teacherForced{lab: l, test: "decode", text: texts[0], kv: kv, prompt: max(o.Ctx/2, 256), steps: o.Tokens, streams: 1,
+			all = append(all, &teacherForced{lab: l, test: "decode", text: texts[0], kv: kv,
+				prompt: max(o.Ctx/2, 256), steps: o.Tokens, streams: 1,
 				ps: with(cachePolicies(middle))})
 		}
 		return all, nil
 	case "generate":
-		return []experiment{&teacherForced{lab: l, test: "generate", text: texts[len(texts)-1], kv: "f16", prompt: 64, steps: 4 * o.Tokens, streams: 1,
+		return []experiment{&teacherForced{lab: l, test: "generate", text: texts[len(texts)-1],
+			kv: "f16", prompt: 64, steps: 4 * o.Tokens, streams: 1,
 			ps: with(mainPolicies(middle / 2))}}, nil
 	case "retrieval":
 		return o.retrieval(l, with(mainPolicies(2*middle)))
@@ -87,7 +94,8 @@ func (o *Command) paper(l *lab, texts []text) ([]experiment, error) {
 		}
 		return slices.Concat(paper(context), o.own())
 	}
-	// A question with its answer has about 150 tokens; while they are answered, the context is a little shorter.
+	// A question with its answer has about 150 tokens; while they are answered, the context is a
+	// little shorter.
 	exams, err := o.questions(l, o.Exam, func(n int) []policy { return of(200 * n) })
 	if err != nil {
 		return nil, err
@@ -98,7 +106,8 @@ func (o *Command) paper(l *lab, texts []text) ([]experiment, error) {
 
 func (o *Command) decode(l *lab, texts []text, ps []policy) (all []experiment) {
 	for _, t := range texts {
-		all = append(all, &teacherForced{lab: l, test: "decode", text: t, kv: "f16", prompt: o.Ctx, steps: o.Tokens, streams: o.Streams, ps: ps})
+		all = append(all, &teacherForced{lab: l, test: "decode", text: t, kv: "f16", prompt: o.Ctx,
+			steps: o.Tokens, streams: o.Streams, ps: ps})
 	}
 	return all
 }
@@ -149,6 +158,7 @@ func (o *Command) own() (ps []policy) {
 	return ps
 }
 
-// options are those of a policy, with what holds for all: they are sparse from the first token on, and the attention
-// that they keep is measured on every 50th KV head of a layer, which costs about 1 % of the bytes of full attention.
+// options are those of a policy, with what holds for all: they are sparse from the first token on,
+// and the attention that they keep is measured on every 50th KV head of a layer, which costs about
+// 1 % of the bytes of full attention.
 func (l *lab) options(p policy) string { return "min_ctx=0,audit=50," + p.options }

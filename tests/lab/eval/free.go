@@ -11,8 +11,9 @@ import (
 	"retroattn/tests/lab/eval/report"
 )
 
-// free lets the model go on from long prompts by itself, greedily, the prompts as sequences of one batch. What a policy writes
-// is given to full attention token by token in the same step, so that each prediction is compared on the policy's own text.
+// free lets the model go on from long prompts by itself, greedily, the prompts as sequences of one
+// batch. What a policy writes is given to full attention token by token in the same step, so that
+// each prediction is compared on the policy's own text.
 type free struct {
 	lab      *lab
 	text     text
@@ -44,7 +45,8 @@ type line struct {
 
 func (f *free) blanks() (rs []report.Record) {
 	for i := range f.size {
-		rs = append(rs, report.Record{Test: "free", Model: f.lab.modelName, Text: f.text.name, KV: "f16", Ctx: f.ctx, Streams: f.size, Sample: f.first + i}.Unmeasured())
+		rs = append(rs, report.Record{Test: "free", Model: f.lab.modelName, Text: f.text.name,
+			KV: "f16", Ctx: f.ctx, Streams: f.size, Sample: f.first + i}.Unmeasured())
 	}
 	return rs
 }
@@ -111,15 +113,18 @@ func (f *free) measure(ctx context.Context, p policy) (rs []report.Record, err e
 				return nil, err
 			}
 			addStats(&r, stats)
-			r.SparseTokens, r.CorrectedTokens = r.SparseTokens/uint64(f.size), r.CorrectedTokens/uint64(f.size)
+			r.SparseTokens, r.CorrectedTokens = r.SparseTokens/uint64(f.size),
+				r.CorrectedTokens/uint64(f.size)
 		}
 		rs = append(rs, r)
 	}
 	return rs, nil
 }
 
-// write generates the texts in c, and compares them in the other context, unless it is the same. It returns how many tokens were decoded.
-func (f *free) write(ctx context.Context, c, reference *bridge.Context) (lines []*line, decoded int, err error) {
+// write generates the texts in c, and compares them in the other context, unless it is the same. It
+// returns how many tokens were decoded.
+func (f *free) write(ctx context.Context, c, reference *bridge.Context) (lines []*line, decoded int,
+	err error) {
 	runtime.LockOSThread() // OpenMP keeps threads for each thread that calls
 	defer runtime.UnlockOSThread()
 	for _, p := range f.prompts {

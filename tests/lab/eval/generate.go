@@ -10,12 +10,14 @@ import (
 	"retroattn/bridge"
 )
 
-// query is a question after a prompt and how its answer ends: where the model ends it, where done says so, or after max tokens.
+// query is a question after a prompt and how its answer ends: where the model ends it, where done
+// says so, or after max tokens.
 type query struct {
 	question []bridge.Token
-	sparse   bool // decode the question token by token under the policy; else at once, as the prompt that it is
-	max      int
-	done     func(text string) bool
+	// decode the question token by token under the policy; else at once, as the prompt that it is
+	sparse bool
+	max    int
+	done   func(text string) bool
 }
 
 // answers are the texts generated for the queries, and how they were made.
@@ -37,9 +39,10 @@ type generation struct {
 	over   bool
 }
 
-// generate answers greedily, so that policies differ by their attention only; the i-th question follows the i-th prompt, all in
-// one batch. The sequences are then as they were before.
-func (s *contexts) generate(ctx context.Context, c *bridge.Context, queries []query) (a answers, err error) {
+// generate answers greedily, so that policies differ by their attention only; the i-th question
+// follows the i-th prompt, all in one batch. The sequences are then as they were before.
+func (s *contexts) generate(ctx context.Context, c *bridge.Context, queries []query) (a answers,
+	err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	running := make([]*generation, len(queries))

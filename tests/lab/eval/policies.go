@@ -19,7 +19,8 @@ func family(name, options string, budgets ...int) []policy {
 	var ps []policy
 	for _, b := range budgets {
 		o := strings.ReplaceAll(options, "$4", fmt.Sprint(4*b))
-		ps = append(ps, policy{fmt.Sprintf("%s %d", name, b), name, fmt.Sprintf("budget=%d,", b) + strings.ReplaceAll(o, "$", fmt.Sprint(b))})
+		ps = append(ps, policy{fmt.Sprintf("%s %d", name, b), name,
+			fmt.Sprintf("budget=%d,", b) + strings.ReplaceAll(o, "$", fmt.Sprint(b))})
 	}
 	return ps
 }
@@ -36,8 +37,8 @@ const (
 	oracleOptions    = "select=oracle,window=1"
 )
 
-// matrix is what is measured after a long prompt. The middle budget is the one at which everything is compared;
-// families that are candidates for the default get a curve over all budgets.
+// matrix is what is measured after a long prompt. The middle budget is the one at which everything
+// is compared; families that are candidates for the default get a curve over all budgets.
 func matrix(budgets []int) []policy {
 	middle := budgets[len(budgets)/3:][:1]
 	most := budgets[:min(len(budgets), 3)]
@@ -47,7 +48,10 @@ func matrix(budgets []int) []policy {
 		half[i] = b / 2
 	}
 	var ps []policy
-	add := func(name, options string, budgets ...int) { ps = append(ps, family(name, options, budgets...)...) }
+	add := func(name, options string, budgets ...int) {
+		ps = append(ps,
+			family(name, options, budgets...)...)
+	}
 	add("tokens w1", plainOptions, budgets...)
 	add("tokens w2", correctOptions, budgets...)
 	add("tokens w8c8", deferredOptions, few...)
@@ -59,18 +63,21 @@ func matrix(budgets []int) []policy {
 	add("minmax w2 (paper)", "select=minmax,window=2,period=1", middle...)
 	add("streaming", streamingOptions, middle...)
 	add("oracle w1", oracleOptions, few...)
-	add("page 8 w1", "select=pages,page=8,window=1", append(half[len(half)/3:], most[len(most)-1])...)
+	add("page 8 w1", "select=pages,page=8,window=1", append(half[len(half)/3:],
+		most[len(most)-1])...)
 	add("page 8 w2", "select=pages,page=8,window=2,period=1", middle...)
 	add("page 32 w1", "select=pages,page=32,window=1", middle...)
 	add("2 dense layers w1", "layer_budget=0-1:all,window=1", middle...)
 	return ps
 }
 
-// main policies are measured where every run is long: after short prompts, on other cache types, on tasks.
+// main policies are measured where every run is long: after short prompts, on other cache types, on
+// tasks.
 func mainPolicies(budget int) []policy {
 	var ps []policy
 	for _, f := range [][2]string{
-		{"tokens w1", plainOptions}, {"tokens w2", correctOptions}, {"tokens w8c8 correct 4x", budgetedOptions},
+		{"tokens w1", plainOptions}, {"tokens w2", correctOptions},
+		{"tokens w8c8 correct 4x", budgetedOptions},
 		{"pages w1", pageOptions}, {"minmax w1 (Quest)", questOptions},
 		{"streaming", streamingOptions},
 	} {
@@ -81,7 +88,8 @@ func mainPolicies(budget int) []policy {
 
 // cachePolicies are for other types of the KV cache.
 func cachePolicies(budget int) []policy {
-	return slices.Concat(family("tokens w1", plainOptions, budget), family("tokens w2", correctOptions, budget),
+	return slices.Concat(family("tokens w1", plainOptions, budget),
+		family("tokens w2", correctOptions, budget),
 		family("minmax w1 (Quest)", questOptions, budget))
 }
 
@@ -89,21 +97,24 @@ func cachePolicies(budget int) []policy {
 var rulerBudgets = []int{1024, 512}
 
 func rulerPolicies() (ps []policy) {
-	for _, f := range [][2]string{{"tokens w1", plainOptions}, {"minmax w1 (Quest)", questOptions}, {"pages w1", pageOptions}} {
+	for _, f := range [][2]string{{"tokens w1", plainOptions}, {"minmax w1 (Quest)", questOptions},
+		{"pages w1", pageOptions}} {
 		ps = append(ps, family(f[0], f[1], rulerBudgets...)...)
 	}
 	return ps
 }
 
 func freePolicies() []policy {
-	return slices.Concat(family("tokens w1", plainOptions, rulerBudgets...), family("minmax w1 (Quest)", questOptions, 512),
+	return slices.Concat(family("tokens w1", plainOptions, rulerBudgets...),
+		family("minmax w1 (Quest)", questOptions, 512),
 		family("pages w1", pageOptions, 512), family("tokens w4", "window=4,period=1", 512))
 }
 
-// paper is the set-up of RetroAttention's tables (arXiv 2508.09001, section 4): a budget of 0.15 of the context,
-// window 2, pages of 16, the first two layers dense, page bounds in 16 bits, no local window beyond the last page;
-// and beside it our selection with as many bytes: its codes take a little more than Quest's bounds. StreamingLLM knows no share
-// of the context, so it gets the tokens whose bytes Quest reads in a context of about so many.
+// paper is the set-up of RetroAttention's tables (arXiv 2508.09001, section 4): a budget of 0.15 of
+// the context, window 2, pages of 16, the first two layers dense, page bounds in 16 bits, no local
+// window beyond the last page; and beside it our selection with as many bytes: its codes take a
+// little more than Quest's bounds. StreamingLLM knows no share of the context, so it gets the
+// tokens whose bytes Quest reads in a context of about so many.
 func paper(context int) []policy {
 	const (
 		same  = "layer_budget=0-1:all,"
@@ -117,6 +128,7 @@ func paper(context int) []policy {
 		{"tokens w1", "tokens w1", ours + "window=1"},
 		{"tokens w2", "tokens w2", ours + "window=2,period=1"},
 		{"tokens w8c8", "tokens w8c8", ours + "window=8,period=8"},
-		{"streaming", "streaming", fmt.Sprintf("budget=0.15,%sselect=streaming,local=%d,window=1", same, local)},
+		{"streaming", "streaming", fmt.Sprintf("budget=0.15,%sselect=streaming,local=%d,window=1",
+			same, local)},
 	}
 }

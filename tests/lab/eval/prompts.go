@@ -9,7 +9,8 @@ import (
 	"retroattn/tests/lab/eval/tasks"
 )
 
-// promptSet is prompts that the model goes on from, as the sequences of one batch: exams of many questions, problems, or trials of RULER.
+// promptSet is prompts that the model goes on from, as the sequences of one batch: exams of many
+// questions, problems, or trials of RULER.
 type promptSet struct {
 	lab   *lab
 	test  string // "questions", "problems" or "ruler"
@@ -34,7 +35,8 @@ type sample struct {
 	score  func(full, text string, r *report.Record)
 }
 
-// chat is the prompt of what a user says, where the model has a template for it, and the beginning of the reply.
+// chat is the prompt of what a user says, where the model has a template for it, and the beginning
+// of the reply.
 func (l *lab) chat(user, reply string) ([]bridge.Token, error) {
 	prompt, err := l.model.ApplyTemplate([]bridge.Message{{Role: "user", Content: user}}, true)
 	if errors.Is(err, bridge.ErrNoTemplate) {
@@ -63,9 +65,10 @@ func examSample(l *lab, e tasks.Exam) (sample, error) {
 
 func problemSample(l *lab, p tasks.Problem, max int) (sample, error) {
 	tokens, err := l.chat(p.Prompt, "")
-	return sample{tokens, max, func(string) bool { return false }, func(full, text string, r *report.Record) {
-		r.Total, r.Right, r.Same = 1, count(p.Right(text)), count(p.Found(full) == p.Found(text))
-	}}, err
+	return sample{tokens, max, func(string) bool { return false },
+		func(full, text string, r *report.Record) {
+			r.Total, r.Right, r.Same = 1, count(p.Right(text)), count(p.Found(full) == p.Found(text))
+		}}, err
 }
 
 func trialSample(l *lab, t tasks.Trial) (sample, error) {
@@ -88,7 +91,8 @@ func digit(b bool) string {
 }
 
 func (x *promptSet) base(i int) report.Record {
-	r := report.Record{Test: x.test, Model: x.lab.modelName, Text: x.name, KV: "f16", Ctx: x.ctx, Streams: x.size, N: x.n, Sample: x.first + i}
+	r := report.Record{Test: x.test, Model: x.lab.modelName, Text: x.name, KV: "f16", Ctx: x.ctx,
+		Streams: x.size, N: x.n, Sample: x.first + i}
 	if x.ctx == 0 {
 		r.Ctx = len(x.samples[i].prompt)
 	}
@@ -191,7 +195,8 @@ func (l *lab) fill(r *report.Record, p policy, a answers, i int) error {
 	addStats(r, a.stats)
 	// The counters are of all sequences: each record has its share.
 	share := float64(a.tokens[i]) / float64(a.total)
-	r.SparseTokens, r.CorrectedTokens = uint64(float64(r.SparseTokens)*share), uint64(float64(r.CorrectedTokens)*share)
+	r.SparseTokens, r.CorrectedTokens = uint64(float64(r.SparseTokens)*share),
+		uint64(float64(r.CorrectedTokens)*share)
 	return proof(a.stats, a.total)
 }
 

@@ -8,9 +8,9 @@ import (
 	"retroattn/tests/lab/eval/tasks"
 )
 
-// retrieval is a long text with keys in it that are to be found, in two ways: the question is processed at once, as
-// llama.cpp does with a prompt, and only the answer is sparse; or the question is decoded sparsely too, which shows
-// what the selection finds by itself.
+// retrieval is a long text with keys in it that are to be found, in two ways: the question is
+// processed at once, as llama.cpp does with a prompt, and only the answer is sparse; or the
+// question is decoded sparsely too, which shows what the selection finds by itself.
 type retrieval struct {
 	lab      *lab
 	stack    tasks.Haystack
@@ -27,7 +27,8 @@ func newRetrieval(l *lab, stack tasks.Haystack, ps []policy) (*retrieval, error)
 }
 
 func (s *retrieval) base() report.Record {
-	return report.Record{Test: s.stack.Name, Model: s.lab.modelName, Text: s.text, KV: "f16", Ctx: len(s.prompt), Streams: 1, N: len(s.stack.Questions)}.Unmeasured()
+	return report.Record{Test: s.stack.Name, Model: s.lab.modelName, Text: s.text, KV: "f16",
+		Ctx: len(s.prompt), Streams: 1, N: len(s.stack.Questions)}.Unmeasured()
 }
 
 // blanks has a record for each question and mode.
@@ -83,7 +84,8 @@ func (s *retrieval) measure(ctx context.Context, p policy) (rs []report.Record, 
 			if err != nil {
 				return nil, err
 			}
-			a, err := s.contexts.generate(ctx, c, []query{{question, mode == 0, q.MaxTokens, q.Done}})
+			a, err := s.contexts.generate(ctx, c, []query{{question, mode == 0, q.MaxTokens,
+				q.Done}})
 			if err != nil {
 				return nil, err
 			}
@@ -94,7 +96,8 @@ func (s *retrieval) measure(ctx context.Context, p policy) (rs []report.Record, 
 			if err := s.lab.fill(&r, p, a, 0); err != nil {
 				return nil, err
 			}
-			r.Total, r.Right, r.Same = 1, count(q.Right(a.texts[0])), count(a.texts[0] == s.answers[mode][i])
+			r.Total, r.Right, r.Same = 1, count(q.Right(a.texts[0])),
+				count(a.texts[0] == s.answers[mode][i])
 			rs = append(rs, r)
 		}
 	}

@@ -10,13 +10,14 @@ import (
 	"retroattn/tests/lab/eval/report"
 )
 
-// experiment is something to measure policies on. What they share, such as a prompt and what full attention makes of it,
-// is prepared once, and only if a policy is left to measure.
+// experiment is something to measure policies on. What they share, such as a prompt and what full
+// attention makes of it, is prepared once, and only if a policy is left to measure.
 type experiment interface {
 	// blanks are the records that each policy yields, without what it yields.
 	blanks() []report.Record
 	policies() []policy
-	// cost is how long preparing and trying a policy take, in any unit that is the same for all experiments.
+	// cost is how long preparing and trying a policy take, in any unit that is the same for all
+	// experiments.
 	cost() (prepare, measure float64)
 	// prepare returns the records of full attention.
 	prepare(ctx context.Context) ([]report.Record, error)
@@ -38,7 +39,8 @@ type runner struct {
 // add takes in a record, in place of one that failed.
 func (s *runner) add(r report.Record) {
 	if _, known := s.done[r.Key()]; known {
-		s.records = slices.DeleteFunc(s.records, func(old report.Record) bool { return old.Key() == r.Key() })
+		s.records = slices.DeleteFunc(s.records,
+			func(old report.Record) bool { return old.Key() == r.Key() })
 	}
 	s.records = append(s.records, r)
 	s.done[r.Key()] = r.Error == "" // what failed is tried again
@@ -58,7 +60,8 @@ func (s *runner) missing(l experiment) (ps []policy) {
 	return ps
 }
 
-// run does the experiments. A policy that this model or cache cannot have becomes a record with an error; other errors end the run.
+// run does the experiments. A policy that this model or cache cannot have becomes a record with an
+// error; other errors end the run.
 func (s *runner) run(ctx context.Context, experiments []experiment) error {
 	s.begun, s.total, s.spent = time.Now(), 0, 0
 	for _, l := range experiments {
@@ -136,7 +139,8 @@ func (s *runner) say(format string, args ...any) {
 		rest := time.Duration(float64(passed) * (s.total - s.spent) / s.spent)
 		left = fmt.Sprintf(", about %s left", clock(rest))
 	}
-	fmt.Fprintf(s.out, "[%s%s] %s\n", clock(time.Since(s.begun)), left, fmt.Sprintf(format, args...))
+	fmt.Fprintf(s.out, "[%s%s] %s\n", clock(time.Since(s.begun)), left,
+		fmt.Sprintf(format, args...))
 }
 
 func clock(d time.Duration) string {

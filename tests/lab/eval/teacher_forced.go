@@ -23,7 +23,8 @@ type teacherForced struct {
 }
 
 func (f *teacherForced) base() report.Record {
-	return report.Record{Test: f.test, Model: f.lab.modelName, Text: f.text.name, KV: f.kv, Ctx: f.prompt,
+	return report.Record{Test: f.test, Model: f.lab.modelName, Text: f.text.name, KV: f.kv,
+		Ctx:    f.prompt,
 		Tokens: f.streams * f.steps, Streams: f.streams}.Unmeasured()
 }
 
@@ -46,7 +47,8 @@ func (f *teacherForced) prepare(ctx context.Context) ([]report.Record, error) {
 	if err := f.lab.closeContexts(); err != nil { // its memory is needed
 		return nil, err
 	}
-	params := divergence.Params{Threads: f.lab.threads, TypeK: f.kv, TypeV: f.kv, HostKV: true, Keep: f.lab.keep, Dir: f.lab.dir}
+	params := divergence.Params{Threads: f.lab.threads, TypeK: f.kv, TypeV: f.kv, HostKV: true,
+		Keep: f.lab.keep, Dir: f.lab.dir}
 	if f.comparison, err = divergence.New(ctx, f.lab.model, params, streams); err != nil {
 		return nil, err
 	}
@@ -87,7 +89,8 @@ func (f *teacherForced) close() error {
 	return t.Close()
 }
 
-// proof refuses figures of tokens that the library did not decode. A policy that reads everything is a control.
+// proof refuses figures of tokens that the library did not decode. A policy that reads everything
+// is a control.
 func proof(st bridge.Stats, tokens int) error {
 	if st.Tokens < uint64(tokens) {
 		return fmt.Errorf("the library decoded %d of %d tokens", st.Tokens, tokens)

@@ -30,7 +30,8 @@ func loadTexts(m *bridge.Model, paths []string, source string) ([]text, error) {
 	var texts []text
 	if len(paths) == 0 {
 		if source == "" {
-			return nil, fmt.Errorf("no text: name one with --text, or the llama.cpp source with --source")
+			return nil,
+				fmt.Errorf("no text: name one with --text, or the llama.cpp source with --source")
 		}
 		for _, own := range ownTexts {
 			t, err := loadText(m, own.name, source, own.files...)
@@ -92,7 +93,8 @@ func readTexts(dir string, files ...string) (string, error) {
 func (t text) streams(m *bridge.Model, n, prompt, steps int) ([]divergence.Stream, error) {
 	each := prompt + steps + 1
 	if len(t.tokens) < n*each {
-		return nil, fmt.Errorf("text %s has %d tokens; %d streams of %d + %d need %d: give a longer text, or fewer --streams, --tokens or a smaller --ctx",
+		return nil, fmt.Errorf("text %s has %d tokens; %d streams of %d + %d need %d: give a "+
+			"longer text, or fewer --streams, --tokens or a smaller --ctx",
 			t.name, len(t.tokens), n, prompt, steps, n*each)
 	}
 	begin, err := m.Tokenize("", true, false) // what the model wants before a text

@@ -39,7 +39,8 @@ type bench struct {
 }
 
 func newBench(ctx context.Context, o *Command, text string, out io.Writer) (*bench, error) {
-	b := &bench{ctx: ctx, o: o, out: out, text: text, bases: map[string]Base{}, perToken: map[string]float64{}, passes: map[[2]int]float64{}}
+	b := &bench{ctx: ctx, o: o, out: out, text: text, bases: map[string]Base{},
+		perToken: map[string]float64{}, passes: map[[2]int]float64{}}
 	err := b.start()
 	if err != nil {
 		b.close()
@@ -75,7 +76,8 @@ func (b *bench) start() (err error) {
 		return err
 	}
 	if !b.ours.about.Patched {
-		return fmt.Errorf("--lib %s: its libllama has no retroattn patch, or there is no libretroattn: build it with go run ./build all", b.o.Lib)
+		return fmt.Errorf("--lib %s: its libllama has no retroattn patch, or there is no "+
+			"libretroattn: build it with go run ./build all", b.o.Lib)
 	}
 	return nil
 }
@@ -155,9 +157,11 @@ func failures(results []Result) (n int) {
 }
 
 func (b *bench) introduce() {
-	b.say("%s\n%s; llama.cpp %s; libretroattn %s", machine(), b.stock.about.Model, b.stock.about.Version, b.ours.about.Retro)
+	b.say("%s\n%s; llama.cpp %s; libretroattn %s", machine(), b.stock.about.Model,
+		b.stock.about.Version, b.ours.about.Retro)
 	if b.o.Stock == b.o.Lib {
-		b.say("Stock is the patched build with the feature off: --stock names one without the patches.")
+		b.say("Stock is the patched build with the feature off: --stock names one without the " +
+			"patches.")
 	}
 	if b.o.Quick {
 		b.say("--quick: the numbers mean nothing.")
@@ -176,7 +180,8 @@ func (b *bench) fillBases(cells []cell) error {
 			continue
 		}
 		key := baseKey(b.model, b.stock.about.Version, c.kv, tokens, b.o.GPULayers, b.text)
-		base := Base{Type: c.kv, Tokens: tokens, Threads: cmp.Or(b.o.Threads, min(runtime.NumCPU(), 512)), Path: basePath(b.o.Cache, key), Key: key}
+		base := Base{Type: c.kv, Tokens: tokens, Threads: cmp.Or(b.o.Threads,
+			min(runtime.NumCPU(), 512)), Path: basePath(b.o.Cache, key), Key: key}
 		b.note("Filling a cache of %s with %d tokens, unless an earlier run did ...", c.kv, tokens)
 		var made Based
 		if err := b.stock.call("Base", base, &made); err != nil {
@@ -198,13 +203,15 @@ func (b *bench) fitting(cells []cell) (fit []cell) {
 		}
 		why := fmt.Sprintf("needs %s of memory, %s are free", gib(need), gib(memory))
 		b.say("Left out: %s, which %s.", c, why)
-		_ = b.record(map[string]any{"test": "left_out", "type": c.kv, "seqs": c.seqs, "depth": c.depth, "why": why})
+		_ = b.record(map[string]any{"test": "left_out", "type": c.kv, "seqs": c.seqs,
+			"depth": c.depth, "why": why})
 	}
 	return fit
 }
 
-// memoryFor is what a cell needs: two caches, what the library holds beside its one, and the state that they are loaded
-// from; or, before, a cache, its state and the file of that. Some room is for the buffers of computing.
+// memoryFor is what a cell needs: two caches, what the library holds beside its one, and the state
+// that they are loaded from; or, before, a cache, its state and the file of that. Some room is for
+// the buffers of computing.
 func memoryFor(c cell, perToken float64) uint64 {
 	const buffers = 1 << 30
 	one := perToken * float64(c.depth+room)
@@ -231,7 +238,8 @@ func (b *bench) chooseThreads(kv string) error {
 		if err != nil {
 			return err
 		}
-		b.say("Stock with %s: %s tokens/s at depth 0, %s at %d", count(n, "thread"), digits(figure(rates[0])), digits(figure(rates[1])), base.Tokens)
+		b.say("Stock with %s: %s tokens/s at depth 0, %s at %d", count(n, "thread"),
+			digits(figure(rates[0])), digits(figure(rates[1])), base.Tokens)
 		speeds = append(speeds, rates[1])
 	}
 	b.threads = bestThreads(choices, speeds)
@@ -239,8 +247,8 @@ func (b *bench) chooseThreads(kv string) error {
 	return b.stock.call("Close", ramSlot, new(bool))
 }
 
-// tryThreads is the speed of stock at next to no depth and at that of the cell: the better of two runs, since other load
-// only slows down, and with all threads the most.
+// tryThreads is the speed of stock at next to no depth and at that of the cell: the better of two
+// runs, since other load only slows down, and with all threads the most.
 func (b *bench) tryThreads(c cell, threads int) (rates [2]float64, err error) {
 	if err := b.open(b.stock, ramSlot, c, threads); err != nil {
 		return rates, err
@@ -251,7 +259,8 @@ func (b *bench) tryThreads(c cell, threads int) (rates [2]float64, err error) {
 		}
 		for range 2 {
 			var ran Ran
-			if err := b.stock.call("Run", Run{Slot: ramSlot, Depth: max(1, depth), Period: 1, Seconds: b.o.Seconds / 2}, &ran); err != nil {
+			if err := b.stock.call("Run", Run{Slot: ramSlot, Depth: max(1, depth), Period: 1,
+				Seconds: b.o.Seconds / 2}, &ran); err != nil {
 				return rates, err
 			}
 			rates[i] = max(rates[i], float64(ran.Steps)/(float64(ran.NS)/1e9))
@@ -282,7 +291,8 @@ func (b *bench) forget() error {
 
 // open makes a worker's context for a cell.
 func (b *bench) open(r *remote, slot string, c cell, threads int) error {
-	return r.call("Open", Open{Slot: slot, Type: c.kv, Seqs: c.seqs, Threads: threads, Depth: max(1, c.depth), GPUKV: slot == gpuSlot}, new(int))
+	return r.call("Open", Open{Slot: slot, Type: c.kv, Seqs: c.seqs, Threads: threads,
+		Depth: max(1, c.depth), GPUKV: slot == gpuSlot}, new(int))
 }
 
 // fill puts what make made into a context's sequences, or only the token that begins a text.
@@ -311,7 +321,8 @@ func (b *bench) measurePrefill(kv string) error {
 	}
 	b.note("Processing a prompt of %d tokens, %d times each ...", p.Tokens, b.o.Runs)
 	for _, r := range []*remote{b.stock, b.ours} {
-		if err := b.open(r, ramSlot, cell{kv: kv, seqs: 1, depth: p.Tokens}, b.threads); err != nil {
+		if err := b.open(r, ramSlot, cell{kv: kv, seqs: 1, depth: p.Tokens},
+			b.threads); err != nil {
 			return err
 		}
 	}
@@ -319,7 +330,8 @@ func (b *bench) measurePrefill(kv string) error {
 		return err
 	}
 	for _, r := range []*remote{b.stock, b.ours} { // the first batch of a context reserves memory
-		if err := r.call("Process", Process{Slot: ramSlot, Tokens: min(p.Tokens, 64)}, new(int64)); err != nil {
+		if err := r.call("Process", Process{Slot: ramSlot, Tokens: min(p.Tokens, 64)},
+			new(int64)); err != nil {
 			return err
 		}
 	}

@@ -32,12 +32,16 @@ func startWorker(ctx context.Context, name string, shared *os.File, s Start) (*r
 	if err != nil {
 		return nil, err
 	}
-	r := &remote{ctx: ctx, name: name, cmd: exec.CommandContext(ctx, self, "worker"), complaint: &tail{}}
+	r := &remote{ctx: ctx, name: name, cmd: exec.CommandContext(ctx, self, "worker"),
+		complaint: &tail{}}
 	r.cmd.WaitDelay = 5 * time.Second
 	r.cmd.ExtraFiles = []*os.File{shared} // stateFD
 	r.cmd.Stderr = r.complaint
 	// Contexts are stock until a policy says otherwise.
-	r.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "LLAMA_RETRO_ATTN=") })
+	r.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v,
+			"LLAMA_RETRO_ATTN=")
+	})
 	in, err := r.cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -65,7 +69,8 @@ func (r *remote) call(method string, args, reply any) error {
 	case <-call.Done:
 	}
 	err := call.Error
-	if errors.Is(err, rpc.ErrShutdown) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+	if errors.Is(err, rpc.ErrShutdown) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, io.EOF) {
 		err = fmt.Errorf("it ended: %s", r.complaint)
 	}
 	if err != nil {

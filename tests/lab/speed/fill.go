@@ -13,15 +13,17 @@ import (
 	"retroattn/tests/lab/speed/idle"
 )
 
-// A filled cache is made in two steps. The text is processed once, up to some thousand tokens, which is slow, and the
-// state is kept in a file. A deeper cache repeats it: as many copies as it takes are loaded as sequences of their own,
-// moved to their places (llama.cpp turns the keys), and made one sequence. So beyond the text's end the cache says the
-// same again and again, which is as good as any for a measurement of speed.
+// A filled cache is made in two steps. The text is processed once, up to some thousand tokens,
+// which is slow, and the state is kept in a file. A deeper cache repeats it: as many copies as it
+// takes are loaded as sequences of their own, moved to their places (llama.cpp turns the keys), and
+// made one sequence. So beyond the text's end the cache says the same again and again, which is as
+// good as any for a measurement of speed.
 
 // maxTiles is how many sequences llama.cpp has at most.
 const maxTiles = 256
 
-// Process is a number of the text's tokens to process from the beginning, in every sequence of an empty context.
+// Process is a number of the text's tokens to process from the beginning, in every sequence of an
+// empty context.
 type Process struct {
 	Slot   string
 	Tokens int
@@ -47,7 +49,8 @@ func (w *Worker) Process(p Process, ns *int64) error {
 	return nil
 }
 
-// process computes the first n tokens of the text in an empty sequence, with logits of the last, which are waited for.
+// process computes the first n tokens of the text in an empty sequence, with logits of the last,
+// which are waited for.
 func (w *Worker) process(c *bridge.Context, seq, n int) error {
 	for pos := 0; pos < n; {
 		w.batch.Clear()
@@ -97,7 +100,8 @@ func (w *Worker) Base(b Base, made *Based) error {
 	}
 	made.Bytes, made.Made = len(state), true
 	if err := keepState(b.Path, b.Key, state); err != nil {
-		return fmt.Errorf("the filled cache cannot be kept: %w; name another folder with --cache", err)
+		return fmt.Errorf("the filled cache cannot be kept: %w; name another folder with --cache",
+			err)
 	}
 	return nil
 }
@@ -120,9 +124,11 @@ func (w *Worker) Make(m Make, bytes *int) error {
 	defer release()
 	n := tiles(m.Depth, m.Base.Tokens)
 	if n > maxTiles {
-		return fmt.Errorf("a depth of %d needs %d copies of %d tokens, llama.cpp takes %d: raise --fill", m.Depth, n, m.Base.Tokens, maxTiles)
+		return fmt.Errorf("a depth of %d needs %d copies of %d tokens, llama.cpp takes %d: raise "+
+			"--fill", m.Depth, n, m.Base.Tokens, maxTiles)
 	}
-	c, err := w.context(Open{Type: m.Base.Type, Seqs: n, Depth: n * m.Base.Tokens, Threads: m.Base.Threads}, true)
+	c, err := w.context(Open{Type: m.Base.Type, Seqs: n, Depth: n * m.Base.Tokens,
+		Threads: m.Base.Threads}, true)
 	if err != nil {
 		return err
 	}

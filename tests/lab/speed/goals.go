@@ -24,7 +24,8 @@ func limit(name string, got figure, by string, want float64, atMost bool, format
 	if atMost {
 		sign, missed = "<=", got/figure(want)-1
 	}
-	g := Goal{Test: "goal", Name: name, Want: sign + " " + fmt.Sprintf(format, want), Got: got, By: by, Verdict: "reached"}
+	g := Goal{Test: "goal", Name: name, Want: sign + " " + fmt.Sprintf(format, want), Got: got,
+		By: by, Verdict: "reached"}
 	if !got.known() {
 		g.Verdict = "not measured"
 	} else if missed > 0 {
@@ -55,14 +56,16 @@ func judge(results []Result, prefill *Prefill) (goals []Goal) {
 	if r := find(results, denseName, 1, 8192); r != nil {
 		got = r.Ratio
 	}
-	goals = append(goals, limit("everything read at 8k, times stock", got, denseName, 2, false, "%gx"))
+	goals = append(goals, limit("everything read at 8k, times stock", got, denseName, 2, false,
+		"%gx"))
 	got = unknown
 	if prefill != nil {
 		got = figure(prefill.Ratio)
 	}
 	goals = append(goals, limit("prompt, times stock", got, "", 0.98, false, "%gx"))
 	got, by = largest(results)
-	return append(goals, limit("memory beside the KV cache, % of it, at most from 4k on", got*100, by, 5, true, "%g %%"))
+	return append(goals, limit("memory beside the KV cache, % of it, at most from 4k on", got*100,
+		by, 5, true, "%g %%"))
 }
 
 // ours says whether a line counts for the goals of F16.
@@ -74,7 +77,8 @@ func (r Result) ours() bool {
 func best(results []Result, seqs, depth int) (ratio figure, by string) {
 	ratio = unknown
 	for _, r := range results {
-		if r.ours() && r.Seqs == seqs && r.Depth == depth && r.Ratio.known() && !(r.Ratio <= ratio) {
+		if r.ours() && r.Seqs == seqs && r.Depth == depth && r.Ratio.known() &&
+			!(r.Ratio <= ratio) {
 			ratio, by = r.Ratio, r.Policy
 		}
 	}
@@ -101,7 +105,8 @@ func largest(results []Result) (share figure, by string) {
 	share = unknown
 	for _, r := range results {
 		if r.ours() && r.Depth >= 4096 && r.Extra.known() && !(r.Extra <= share) {
-			share, by = r.Extra, fmt.Sprintf("%s, %s at %s", r.Policy, count(r.Seqs, "sequence"), depthName(r.Depth))
+			share, by = r.Extra, fmt.Sprintf("%s, %s at %s", r.Policy, count(r.Seqs, "sequence"),
+				depthName(r.Depth))
 		}
 	}
 	return share, by
@@ -109,7 +114,8 @@ func largest(results []Result) (share figure, by string) {
 
 func find(results []Result, policy string, seqs, depth int) *Result {
 	i := slices.IndexFunc(results, func(r Result) bool {
-		return r.KV == "f16" && r.Policy == policy && r.Seqs == seqs && r.Depth == depth && r.Error == ""
+		return r.KV == "f16" && r.Policy == policy && r.Seqs == seqs && r.Depth == depth &&
+			r.Error == ""
 	})
 	if i < 0 {
 		return nil

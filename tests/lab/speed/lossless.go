@@ -11,8 +11,9 @@ import (
 	"retroattn/bridge"
 )
 
-// losslessName begins the names of policies whose tokens are drafted with sparse attention and verified with full
-// attention. What is decoded is the model's own greedy continuation: whether a draft is accepted depends on it.
+// losslessName begins the names of policies whose tokens are drafted with sparse attention and
+// verified with full attention. What is decoded is the model's own greedy continuation: whether a
+// draft is accepted depends on it.
 const losslessName = "lossless"
 
 func (p policy) lossless() bool { return strings.HasPrefix(p.name, losslessName) }
@@ -30,7 +31,9 @@ func (w *Worker) lossless(c *bridge.Context, r Run, ran *Ran) error {
 	var before bridge.Stats
 	var err error
 	n := 0
-	got, failed := c.Generate(context.Background(), "", bridge.GenerateOptions{Tokens: []bridge.Token{w.token(r.Depth)}, MaxTokens: learning + maxSteps, Draft: r.Draft},
+	got, failed := c.Generate(context.Background(), "",
+		bridge.GenerateOptions{Tokens: []bridge.Token{w.token(r.Depth)},
+			MaxTokens: learning + maxSteps, Draft: r.Draft},
 		func(string) bool {
 			if n++; n == learning {
 				before, _, err = stats(c)
@@ -41,9 +44,11 @@ func (w *Worker) lossless(c *bridge.Context, r Run, ran *Ran) error {
 	if err = errors.Join(failed, err); err != nil {
 		return err
 	}
-	ran.NS, ran.FirstNS, ran.RSS, ran.Drafts = int64(time.Since(begun)), int64(got.PromptTime), resident(), got.Drafts
+	ran.NS, ran.FirstNS, ran.RSS, ran.Drafts = int64(time.Since(begun)), int64(got.PromptTime),
+		resident(), got.Drafts
 	if ran.Steps = len(got.Tokens) - learning; ran.Steps < minSteps {
-		return fmt.Errorf("the model ended its text after %d tokens: name another one with --text", len(got.Tokens))
+		return fmt.Errorf("the model ended its text after %d tokens: name another one with --text",
+			len(got.Tokens))
 	}
 	after, _, err := stats(c)
 	if err != nil {
@@ -71,7 +76,8 @@ func proofLossless(c cell, t *variant, r *Result) error {
 		return fmt.Errorf("not sparse: nothing was left out of %d tokens", c.depth)
 	}
 	r.Accepted = figure(d.Accepted) / figure(d.Tokens)
-	r.Note = fmt.Sprintf("%d drafts of %.1f tokens, %.0f %% of which full attention confirmed; KV read is that of drafts",
+	r.Note = fmt.Sprintf("%d drafts of %.1f tokens, %.0f %% of which full attention confirmed; "+
+		"KV read is that of drafts",
 		d.Verified, float64(d.Tokens)/float64(d.Verified), 100*float64(r.Accepted))
 	return nil
 }

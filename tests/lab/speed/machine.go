@@ -14,7 +14,8 @@ import (
 	"retroattn/kernels/peak"
 )
 
-// threadChoices are the numbers of threads that stock is tried with: hyper-threads may help or harm.
+// threadChoices are the numbers of threads that stock is tried with: hyper-threads may help or
+// harm.
 func threadChoices(processors int) []int {
 	if processors == 1 {
 		return []int{1}
@@ -33,8 +34,8 @@ func bestThreads(choices []int, tokS []float64) int {
 	return choices[best]
 }
 
-// readBandwidth is how many bytes a second so many threads read from memory: the most of several tries, since other
-// load only ever slows down.
+// readBandwidth is how many bytes a second so many threads read from memory: the most of several
+// tries, since other load only ever slows down.
 func readBandwidth(threads int, quick bool) float64 {
 	each, tries := 256<<20, 8
 	if quick {
@@ -52,7 +53,8 @@ func readBandwidth(threads int, quick bool) float64 {
 				defer runtime.UnlockOSThread()
 				if try == 0 {
 					parts[i] = make([]byte, each)
-					for at := 0; at < each; at += 4096 { // a page that was never written is no memory
+					// a page that was never written is no memory
+					for at := 0; at < each; at += 4096 {
 						parts[i][at] = 1
 					}
 				}

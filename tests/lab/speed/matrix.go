@@ -52,7 +52,8 @@ func choosePolicies(words []string) ([]policy, error) {
 		for name := range strings.SplitSeq(word, ",") {
 			i := slices.IndexFunc(policies, func(p policy) bool { return p.name == name })
 			if i < 0 {
-				return nil, fmt.Errorf("--policies %s: there are %s; one of your own is NAME=OPTIONS", name, names(policies))
+				return nil, fmt.Errorf("--policies %s: there are %s; one of your own is "+
+					"NAME=OPTIONS", name, names(policies))
 			}
 			if i > 0 {
 				chosen = append(chosen, policies[i])
@@ -116,11 +117,13 @@ var allDepths = []int{0, 2048, 4096, 8192, 16384, 32768, 65536, 131072}
 // matrix is what is measured: what the flags name, everything, or what fits into some ten minutes.
 func matrix(kvs []string, seqs, depths []int, long bool, ps []policy) []cell {
 	if long || len(kvs)+len(seqs)+len(depths) > 0 {
-		return product(orElse(kvs, long, []string{"f16"}, []string{"f16", "q8_0"}), orElse(seqs, long, []int{1}, []int{1, 4, 16}),
+		return product(orElse(kvs, long, []string{"f16"}, []string{"f16", "q8_0"}),
+			orElse(seqs, long, []int{1}, []int{1, 4, 16}),
 			orElse(depths, long, allDepths, allDepths), ps)
 	}
 	cells := product([]string{"f16"}, []int{1}, allDepths, ps)
-	cells = append(cells, product([]string{"q8_0"}, []int{1}, []int{0, 8192, 32768}, only(ps, stockName, denseName, "w1", planName))...)
+	cells = append(cells, product([]string{"q8_0"}, []int{1}, []int{0, 8192, 32768},
+		only(ps, stockName, denseName, "w1", planName))...)
 	return append(cells, product([]string{"f16"}, []int{4, 16}, []int{4096}, ps)...)
 }
 
@@ -145,8 +148,8 @@ func product(kvs []string, seqs, depths []int, ps []policy) (cells []cell) {
 	return cells
 }
 
-// rowsOf is how many rows each token of a period takes through the model, once there is enough context to leave
-// something out: the window is embedded again on the last.
+// rowsOf is how many rows each token of a period takes through the model, once there is enough
+// context to leave something out: the window is embedded again on the last.
 func rowsOf(o opt.Options) []int {
 	period := max(1, o.Period)
 	rows := make([]int, period)
@@ -174,8 +177,10 @@ func planOptions(line string) (string, error) {
 	return choice, nil
 }
 
-// mustSkip says whether a policy has to leave something out at a depth: else its figures are not of sparse attention.
+// mustSkip says whether a policy has to leave something out at a depth: else its figures are not of
+// sparse attention.
 func mustSkip(o opt.Options, depth int) bool {
 	// The far pages begin behind the local window, and the last one may not be full.
-	return depth > o.MinCtx && depth-o.Local-3*o.Page > o.Budget.Tokens(depth) && o.LayerBudget == ""
+	return depth > o.MinCtx && depth-o.Local-3*o.Page > o.Budget.Tokens(depth) &&
+		o.LayerBudget == ""
 }

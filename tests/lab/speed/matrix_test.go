@@ -40,7 +40,8 @@ func TestMatrix(t *testing.T) {
 	own, err := choosePolicies([]string{"quest", "mine=window=3"})
 	require.NoError(t, err)
 	cells = matrix(nil, nil, nil, false, own)
-	require.Equal(t, "stock, mine", names(cells[8].policies), "one of the user's own is measured everywhere")
+	require.Equal(t, "stock, mine", names(cells[8].policies),
+		"one of the user's own is measured everywhere")
 
 	require.Len(t, matrix(nil, nil, nil, true, policies), 2*3*8)
 	cells = matrix(nil, []int{2}, []int{100, 200}, false, policies)
@@ -83,8 +84,10 @@ func TestMustSkip(t *testing.T) {
 		depth   int
 		want    bool
 	}{
-		{"", 1024, false}, {"", 1025, true}, {"budget=2048", 2048, false}, {"budget=2048", 4096, true},
-		{"budget=100000000", 131072, false}, {"budget=0.5", 2048, true}, {"layer_budget=0:all", 8192, false}, {"min_ctx=10000", 8192, false},
+		{"", 1024, false}, {"", 1025, true}, {"budget=2048", 2048, false},
+		{"budget=2048", 4096, true},
+		{"budget=100000000", 131072, false}, {"budget=0.5", 2048, true},
+		{"layer_budget=0:all", 8192, false}, {"min_ctx=10000", 8192, false},
 	} {
 		o, err := opt.Parse(c.options)
 		require.NoError(t, err)
@@ -101,7 +104,8 @@ func TestThreads(t *testing.T) {
 }
 
 func TestOptionsCheck(t *testing.T) {
-	good := Command{Lib: t.TempDir(), Model: "m", Runs: 1, Seconds: 1, Fill: 512, Draft: 16, Cache: "c"}
+	good := Command{Lib: t.TempDir(), Model: "m", Runs: 1, Seconds: 1, Fill: 512, Draft: 16,
+		Cache: "c"}
 	o := good
 	require.NoError(t, o.check())
 	require.Equal(t, o.Lib, o.Stock, "without a stock build")

@@ -30,7 +30,8 @@ func (b *bench) all(cells []cell) error {
 		if done > 0 {
 			left *= time.Since(begun).Seconds() / done
 		}
-		b.note("[%d/%d] %s: about %s left ...", i+1, len(cells), c, clock(time.Duration(left*float64(time.Second))))
+		b.note("[%d/%d] %s: about %s left ...", i+1, len(cells), c,
+			clock(time.Duration(left*float64(time.Second))))
 		results, err := b.measure(c)
 		if b.ctx.Err() != nil {
 			return b.ctx.Err()
@@ -91,7 +92,8 @@ func (b *bench) measure(c cell) ([]Result, error) {
 	}
 	results, err := b.evaluate(c, variants)
 	for _, slot := range []string{ramSlot, gpuSlot} { // the next cell may need the memory
-		err = errors.Join(err, b.stock.call("Close", slot, new(bool)), b.ours.call("Close", slot, new(bool)))
+		err = errors.Join(err, b.stock.call("Close", slot, new(bool)),
+			b.ours.call("Close", slot, new(bool)))
 	}
 	return results, err
 }
@@ -120,7 +122,8 @@ func (b *bench) prepare(c cell) ([]*variant, error) {
 	if err := b.open(b.stock, ramSlot, c, b.threads); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(b.fill(b.stock, ramSlot, c.depth), b.fill(b.ours, ramSlot, c.depth)); err != nil {
+	if err := errors.Join(b.fill(b.stock, ramSlot, c.depth),
+		b.fill(b.ours, ramSlot, c.depth)); err != nil {
 		return nil, err
 	}
 	for _, t := range variants {
@@ -136,13 +139,15 @@ func (b *bench) prepare(c cell) ([]*variant, error) {
 // planTries is how often a plan is asked for on a machine that is too busy to measure.
 const planTries = 4
 
-// resolve parses a policy's options. Where they leave something to a plan, it is made here, so that all runs use the same.
+// resolve parses a policy's options. Where they leave something to a plan, it is made here, so that
+// all runs use the same.
 func (b *bench) resolve(t *variant) (err error) {
 	if t.parsed, err = opt.Parse(t.options); err != nil || !t.parsed.Planned() {
 		return err
 	}
 	for range planTries {
-		if err := b.ours.call("Policy", Policy{Slot: ramSlot, Options: t.options, On: true}, &t.plan); err != nil {
+		if err := b.ours.call("Policy", Policy{Slot: ramSlot, Options: t.options, On: true},
+			&t.plan); err != nil {
 			return err
 		}
 		if !strings.Contains(t.plan, "too busy") {
@@ -154,7 +159,8 @@ func (b *bench) resolve(t *variant) (err error) {
 		return err
 	}
 	for part := range strings.SplitSeq(t.options, ",") {
-		if key, _, _ := strings.Cut(strings.TrimSpace(part), "="); key != "target" && key != "plan" && key != "plan_cache" && part != "" {
+		if key, _, _ := strings.Cut(strings.TrimSpace(part), "="); key != "target" &&
+			key != "plan" && key != "plan_cache" && part != "" {
 			choice += "," + part
 		}
 	}
@@ -172,7 +178,8 @@ func (b *bench) turn(c cell, t *variant) error {
 		r.Slot = gpuSlot
 	case !t.stock():
 		worker, r.Period = b.ours, len(rowsOf(t.parsed))
-		if err := worker.call("Policy", Policy{Slot: ramSlot, Options: t.options, On: true}, new(string)); err != nil {
+		if err := worker.call("Policy", Policy{Slot: ramSlot, Options: t.options, On: true},
+			new(string)); err != nil {
 			return err
 		}
 	}
@@ -180,7 +187,8 @@ func (b *bench) turn(c cell, t *variant) error {
 		r.Draft = b.o.Draft
 	}
 	if need := 1 + r.Period + max(maxSteps, r.Period); need > room {
-		return fmt.Errorf("policy %s: it repeats after %d tokens, more than a run has room for: name a smaller period", t.name, r.Period)
+		return fmt.Errorf("policy %s: it repeats after %d tokens, more than a run has room for: "+
+			"name a smaller period", t.name, r.Period)
 	}
 	var ran Ran
 	if err := worker.call("Run", r, &ran); err != nil {
@@ -197,7 +205,8 @@ func (b *bench) pass(kv string, seqs, rows int) (float64, error) {
 		return ns, nil
 	}
 	var ns int64
-	if err := b.stock.call("Dense", Dense{Type: kv, Seqs: seqs, Rows: rows, Threads: b.threads}, &ns); err != nil {
+	if err := b.stock.call("Dense", Dense{Type: kv, Seqs: seqs, Rows: rows, Threads: b.threads},
+		&ns); err != nil {
 		return 0, err
 	}
 	b.passes[key] = float64(ns)

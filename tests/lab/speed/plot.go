@@ -9,7 +9,8 @@ import (
 	"retroattn/tests/lab/eval/report"
 )
 
-// writePlot draws tokens/s over depth: of the first type and number of sequences that has several depths.
+// writePlot draws tokens/s over depth: of the first type and number of sequences that has several
+// depths.
 func writePlot(path string, results []Result) error {
 	shown := plotted(results)
 	if len(shown) == 0 {
@@ -34,7 +35,8 @@ func writePlot(path string, results []Result) error {
 			i = len(lines)
 			lines = append(lines, report.Line{Name: r.Policy})
 		}
-		lines[i].Points = append(lines[i].Points, report.LinePoint{X: x, Y: float64(r.TokS), Lo: float64(r.TokSMin), Hi: float64(r.TokSMax)})
+		lines[i].Points = append(lines[i].Points, report.LinePoint{X: x, Y: float64(r.TokS),
+			Lo: float64(r.TokSMin), Hi: float64(r.TokSMax)})
 	}
 	for _, l := range lines {
 		slices.SortFunc(l.Points, func(a, b report.LinePoint) int { return int(a.X - b.X) })
@@ -44,7 +46,8 @@ func writePlot(path string, results []Result) error {
 		return err
 	}
 	y := fmt.Sprintf("tokens/s (%s, %s)", shown[0].KV, count(shown[0].Seqs, "sequence"))
-	return errors.Join(report.WriteLines(file, "depth, tokens", y, "Tokens per second over depth", at, lines), file.Close())
+	return errors.Join(report.WriteLines(file, "depth, tokens", y, "Tokens per second over depth",
+		at, lines), file.Close())
 }
 
 // plotted are the results of the type and number of sequences with the most depths.

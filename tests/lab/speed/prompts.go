@@ -115,7 +115,8 @@ func (b *bench) runPrompts() error {
 	}
 	var failed error
 	for i, c := range cells {
-		b.note("[%d/%d] %s of %d tokens, %s ...", i+1, len(cells), results[i].Test, results[i].Tokens, c)
+		b.note("[%d/%d] %s of %d tokens, %s ...", i+1, len(cells), results[i].Test,
+			results[i].Tokens, c)
 		if err := b.prompt(c, &results[i]); err != nil {
 			failed = errors.Join(failed, fmt.Errorf("%s: %w", c, err))
 			continue
@@ -133,7 +134,8 @@ func (b *bench) prompt(c cell, r *PromptResult) error {
 	}
 	both := []*remote{b.stock, b.ours}
 	for _, worker := range both {
-		if err := worker.call("Open", Open{Slot: ramSlot, Type: c.kv, Seqs: 1, Threads: b.threads, Depth: c.depth + r.Tokens}, new(int)); err != nil {
+		if err := worker.call("Open", Open{Slot: ramSlot, Type: c.kv, Seqs: 1, Threads: b.threads,
+			Depth: c.depth + r.Tokens}, new(int)); err != nil {
 			return err
 		}
 		if err := worker.call("Load", ramSlot, new(bool)); err != nil {
@@ -141,13 +143,15 @@ func (b *bench) prompt(c cell, r *PromptResult) error {
 		}
 		defer worker.call("Close", ramSlot, new(bool))
 	}
-	if err := b.ours.call("Policy", Policy{Slot: ramSlot, On: true, Options: promptOptions}, new(string)); err != nil {
+	if err := b.ours.call("Policy", Policy{Slot: ramSlot, On: true, Options: promptOptions},
+		new(string)); err != nil {
 		return err
 	}
 	for round := range b.o.Runs + 1 {
 		for i, worker := range both {
 			var p Passed
-			if err := worker.call("Pass", Pass{ramSlot, c.depth, r.Tokens, r.Test == "drafts", b.o.Seconds}, &p); err != nil {
+			if err := worker.call("Pass", Pass{ramSlot, c.depth, r.Tokens, r.Test == "drafts",
+				b.o.Seconds}, &p); err != nil {
 				return err
 			}
 			tokens := uint64(p.Passes * r.Tokens)
@@ -180,7 +184,8 @@ func writePrompts(out io.Writer, results []PromptResult) {
 	for i := range results {
 		if r := &results[i]; len(r.Ours) > 0 {
 			x := r.ratios()
-			fmt.Fprintf(w, "%s of %d\t%s\t%d\t%.1f\t%.1f\t%.2f x\t%.2f x\t%.2f x\t%d\t\n", r.Test, r.Tokens, r.KV, r.Depth, median(r.Stock), median(r.Ours),
+			fmt.Fprintf(w, "%s of %d\t%s\t%d\t%.1f\t%.1f\t%.2f x\t%.2f x\t%.2f x\t%d\t\n", r.Test,
+				r.Tokens, r.KV, r.Depth, median(r.Stock), median(r.Ours),
 				x[0], median(x), x[len(x)-1], r.Exact)
 		}
 	}

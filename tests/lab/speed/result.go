@@ -31,7 +31,8 @@ func (f *figure) UnmarshalJSON(data []byte) error {
 
 var unknown = figure(math.NaN())
 
-// Result is a line: a policy in a cell. Times are milliseconds of a step, which decodes a token of each sequence.
+// Result is a line: a policy in a cell. Times are milliseconds of a step, which decodes a token of
+// each sequence.
 type Result struct {
 	Test    string `json:"test"`
 	KV      string `json:"type"`
@@ -48,14 +49,17 @@ type Result struct {
 	TokSMax figure `json:"tok_s_max"`
 	Ratio   figure `json:"ratio"` // to stock, of the medians
 
-	StepMS   figure `json:"step_ms"`   // median
-	AttendMS figure `json:"attend_ms"` // what thread 0 spent in the library; for stock, the step less the dense pass
-	DenseMS  figure `json:"dense_ms"`  // a pass of as many rows through stock at next to no context
-	RestMS   figure `json:"rest_ms"`   // step less the two: calls, copies, barriers
-	FirstMS  figure `json:"first_ms"`  // the first step after the policy is switched on, which builds summaries
+	StepMS figure `json:"step_ms"` // median
+	// what thread 0 spent in the library; for stock, the step less the dense pass
+	AttendMS figure `json:"attend_ms"`
+	DenseMS  figure `json:"dense_ms"` // a pass of as many rows through stock at next to no context
+	RestMS   figure `json:"rest_ms"`  // step less the two: calls, copies, barriers
+	// the first step after the policy is switched on, which builds summaries
+	FirstMS figure `json:"first_ms"`
 
-	Sparse   figure `json:"sparse"`   // share of tokens with something left out
-	KVShare  figure `json:"kv_share"` // bytes read, summaries included, of those that full attention reads
+	Sparse figure `json:"sparse"` // share of tokens with something left out
+	// bytes read, summaries included, of those that full attention reads
+	KVShare  figure `json:"kv_share"`
 	Accepted figure `json:"accepted"` // share of drafts
 	KVGBps   figure `json:"kv_gbps"`  // while attending
 	BWShare  figure `json:"bw_share"` // of the read bandwidth
@@ -69,9 +73,11 @@ type Result struct {
 
 func (b *bench) blank(c cell, p policy) Result {
 	u := unknown
-	return Result{Test: "decode", KV: c.kv, Seqs: c.seqs, Depth: c.depth, Policy: p.name, Options: p.options, Runs: b.o.Runs,
-		TokS: u, TokSMin: u, TokSMax: u, Ratio: u, StepMS: u, AttendMS: u, DenseMS: u, RestMS: u, FirstMS: u,
-		Sparse: u, KVShare: u, Accepted: u, KVGBps: u, BWShare: u, Extra: u}
+	return Result{Test: "decode", KV: c.kv, Seqs: c.seqs, Depth: c.depth, Policy: p.name,
+		Options: p.options, Runs: b.o.Runs,
+		TokS: u, TokSMin: u, TokSMax: u, Ratio: u, StepMS: u, AttendMS: u, DenseMS: u, RestMS: u,
+		FirstMS: u,
+		Sparse:  u, KVShare: u, Accepted: u, KVGBps: u, BWShare: u, Extra: u}
 }
 
 // evaluate says what the runs of a cell mean.
@@ -130,7 +136,8 @@ func proof(c cell, t *variant, r *Result) error {
 	case mustSkip(t.parsed, c.depth):
 		return fmt.Errorf("not sparse: nothing was left out of %d tokens", c.depth)
 	case c.depth > t.parsed.MinCtx && t.name != denseName:
-		r.Note = fmt.Sprintf("everything is read, as the budget of %v tokens holds it", t.parsed.Budget)
+		r.Note = fmt.Sprintf("everything is read, as the budget of %v tokens holds it",
+			t.parsed.Budget)
 	}
 	return nil
 }
@@ -149,7 +156,8 @@ func (b *bench) figures(c cell, t *variant, r *Result) error {
 	}
 	s, n := sum(t.runs)
 	r.Steps = n
-	r.TokS, r.TokSMin, r.TokSMax = figure(median(rates)), figure(slices.Min(rates)), figure(slices.Max(rates))
+	r.TokS, r.TokSMin, r.TokSMax = figure(median(rates)), figure(slices.Min(rates)),
+		figure(slices.Max(rates))
 	step := median(steps)
 	r.StepMS, r.FirstMS = figure(step/1e6), figure(median(firsts)/1e6)
 	dense, err := b.dense(c, t, s.RewrittenTokens > 0)
@@ -179,7 +187,8 @@ func (b *bench) figures(c cell, t *variant, r *Result) error {
 	return nil
 }
 
-// dense is the time of a stock pass of as many rows as a step of the policy takes, on average over its period.
+// dense is the time of a stock pass of as many rows as a step of the policy takes, on average over
+// its period.
 func (b *bench) dense(c cell, t *variant, rewrites bool) (figure, error) {
 	if t.lossless() {
 		return unknown, nil
@@ -218,6 +227,7 @@ type Setup struct {
 }
 
 func (b *bench) setup() Setup {
-	return Setup{"setup", machine(), b.stock.about.Model, b.stock.about.Version, b.ours.about.Retro, b.o.Stock == b.o.Lib,
+	return Setup{"setup", machine(), b.stock.about.Model, b.stock.about.Version, b.ours.about.Retro,
+		b.o.Stock == b.o.Lib,
 		b.threads, b.o.GPULayers, b.bandwidth / 1e9, b.o.Fill, b.o.Quick}
 }

@@ -16,15 +16,19 @@ import (
 
 // line is a result of which the goals are made.
 func line(policy string, seqs, depth int, ratio, ms, extra figure) Result {
-	return Result{KV: "f16", Policy: policy, Seqs: seqs, Depth: depth, Ratio: ratio, StepMS: ms, Extra: extra,
-		TokS: 1000 / ms, TokSMin: 900 / ms, TokSMax: 1100 / ms}
+	return Result{KV: "f16", Policy: policy, Seqs: seqs, Depth: depth, Ratio: ratio, StepMS: ms,
+		Extra: extra,
+		TokS:  1000 / ms, TokSMin: 900 / ms, TokSMax: 1100 / ms}
 }
 
 func TestGoals(t *testing.T) {
 	results := []Result{
-		line(stockName, 1, 0, 1, 5, unknown), line("w1", 1, 0, 0.9, 6, 0.5), line("paper", 1, 0, 0.98, 5, 0.5),
-		line(stockName, 1, 8192, 1, 50, unknown), line(denseName, 1, 8192, 1.5, 30, 0), line("w1", 1, 8192, 4.5, 10, 0.04),
-		line(stockName, 1, 131072, 1, 450, unknown), line("w1", 1, 131072, 29, 18, 0.06), line(denseName, 1, 131072, 3, 150, 0),
+		line(stockName, 1, 0, 1, 5, unknown), line("w1", 1, 0, 0.9, 6, 0.5),
+		line("paper", 1, 0, 0.98, 5, 0.5),
+		line(stockName, 1, 8192, 1, 50, unknown), line(denseName, 1, 8192, 1.5, 30, 0),
+		line("w1", 1, 8192, 4.5, 10, 0.04),
+		line(stockName, 1, 131072, 1, 450, unknown), line("w1", 1, 131072, 29, 18, 0.06),
+		line(denseName, 1, 131072, 3, 150, 0),
 	}
 	failed := line("plan", 1, 131072, 99, 1, 0)
 	failed.Error = "not sparse"
@@ -75,7 +79,8 @@ func ran(steps int, s *retro.Stats) Ran {
 	return Ran{FirstNS: 5e7, NS: int64(steps) * 1e7, Steps: steps, Stats: s, Extra: 1000}
 }
 
-// Figures of runs: medians, shares, and what is left of a step; a policy that left nothing out where it must is refused.
+// Figures of runs: medians, shares, and what is left of a step; a policy that left nothing out
+// where it must is refused.
 func TestEvaluate(t *testing.T) {
 	b := &bench{o: &Command{Runs: 2}, bandwidth: 1e9, perToken: map[string]float64{"f16": 100},
 		passes: map[[2]int]float64{{2, 1}: 2e6, {2, 2}: 4e6}}
@@ -83,14 +88,18 @@ func TestEvaluate(t *testing.T) {
 	ours := func(name, options string, sparse uint64, rewritten uint64) *variant {
 		o, err := opt.Parse(options)
 		require.NoError(t, err)
-		s := &retro.Stats{Tokens: 20, SparseTokens: sparse, RewrittenTokens: rewritten, KVBytesRead: 150, ScanBytes: 50, KVBytesFull: 1000, AttendNS: 3e7}
-		return &variant{policy: policy{name, options}, parsed: o, runs: []Ran{ran(10, s), ran(10, s)}}
+		s := &retro.Stats{Tokens: 20, SparseTokens: sparse, RewrittenTokens: rewritten,
+			KVBytesRead: 150, ScanBytes: 50, KVBytesFull: 1000, AttendNS: 3e7}
+		return &variant{policy: policy{name, options}, parsed: o,
+			runs: []Ran{ran(10, s), ran(10, s)}}
 	}
 	stock := &variant{policy: policies[0], runs: []Ran{{NS: 4e8, Steps: 10}, {NS: 2e8, Steps: 10}}}
 	short := ours("short", "window=1", 20, 0)
 	short.runs[0].Steps = 11
-	results, err := b.evaluate(c, []*variant{stock, ours("w1", "window=1", 20, 0), ours("paper", "window=2", 20, 20),
-		ours("exact", "window=1", 0, 0), ours(denseName, "budget=100000", 0, 0), ours("large", "budget=5000", 0, 0), short})
+	results, err := b.evaluate(c, []*variant{stock, ours("w1", "window=1", 20, 0),
+		ours("paper", "window=2", 20, 20),
+		ours("exact", "window=1", 0, 0), ours(denseName, "budget=100000", 0, 0),
+		ours("large", "budget=5000", 0, 0), short})
 	require.NoError(t, err)
 
 	require.InDelta(t, (50+100)/2, float64(results[0].TokS), 1e-9, "tokens of both sequences")
@@ -123,7 +132,8 @@ func TestEvaluate(t *testing.T) {
 
 func TestFitting(t *testing.T) {
 	var out bytes.Buffer
-	b := &bench{o: &Command{Cache: t.TempDir()}, out: &out, perToken: map[string]float64{"f16": 23040, "huge": 1e12}}
+	b := &bench{o: &Command{Cache: t.TempDir()}, out: &out,
+		perToken: map[string]float64{"f16": 23040, "huge": 1e12}}
 	fit := b.fitting([]cell{{"f16", 1, 0, nil}, {"huge", 1, 131072, nil}})
 	require.Len(t, fit, 1)
 	require.Contains(t, out.String(), "Left out: huge, 1 sequence, depth 128k, which needs ")
@@ -135,7 +145,8 @@ func TestPlot(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.svg")
 	require.ErrorContains(t, writePlot(path, nil), "nothing was measured")
 	require.NoError(t, writePlot(path, []Result{
-		line(stockName, 4, 4096, 1, 5, 0), line(stockName, 1, 0, 1, 5, 0), line(stockName, 1, 8192, 1, 50, 0), line("w1", 1, 8192, 4, 12, 0),
+		line(stockName, 4, 4096, 1, 5, 0), line(stockName, 1, 0, 1, 5, 0),
+		line(stockName, 1, 8192, 1, 50, 0), line("w1", 1, 8192, 4, 12, 0),
 	}))
 	data, err := os.ReadFile(path)
 	require.NoError(t, err)

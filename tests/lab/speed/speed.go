@@ -45,8 +45,9 @@ func Names() string { return names(policies) }
 
 // Help is shown below the flags.
 func (*Command) Help() string {
-	return `Beyond --fill tokens the caches repeat their text. Without --depths, --seqs and --types: F16 at all depths, Q8_0
-at some, and 4 and 16 sequences at 4k: some ten minutes with a model of 135M on two cores.`
+	return `Beyond --fill tokens the caches repeat their text. Without --depths, --seqs and --types:
+F16 at all depths, Q8_0 at some, and 4 and 16 sequences at 4k: some ten minutes with a
+model of 135M on two cores.`
 }
 
 // Run measures, and says what came out.
@@ -87,7 +88,8 @@ func (o *Command) run(ctx context.Context, out io.Writer) error {
 
 // small leaves what was asked for alone, as far as it is small.
 func (o *Command) small() {
-	o.Runs, o.Seconds, o.Fill, o.Prefill = min(o.Runs, 2), 0.1, min(o.Fill, 512), min(o.Prefill, 256)
+	o.Runs, o.Seconds, o.Fill, o.Prefill = min(o.Runs, 2), 0.1, min(o.Fill, 512),
+		min(o.Prefill, 256)
 	if len(o.Depths) == 0 {
 		o.Depths = []int{0, 2048}
 	}
@@ -101,8 +103,10 @@ func (o *Command) check() error {
 		}
 		return nil
 	}
-	errs := []error{bad("runs", o.Runs, 1, 1000), bad("threads", o.Threads, 0, 512), bad("prefill", o.Prefill, 0, 1<<20),
-		bad("fill", o.Fill, 64, 1<<20), bad("draft", o.Draft, 1, 64), bad("gpu-layers", o.GPULayers, 0, 1<<16)}
+	errs := []error{bad("runs", o.Runs, 1, 1000), bad("threads", o.Threads, 0, 512),
+		bad("prefill", o.Prefill, 0, 1<<20),
+		bad("fill", o.Fill, 64, 1<<20), bad("draft", o.Draft, 1, 64),
+		bad("gpu-layers", o.GPULayers, 0, 1<<16)}
 	for _, n := range o.Depths {
 		errs = append(errs, bad("depths", n, 0, 1<<24))
 	}

@@ -10,12 +10,13 @@ import (
 	"path/filepath"
 )
 
-// A state file holds a line that says what it was made from, the SHA-256 of the state, and the state. One that is
-// damaged or was made from something else is made again.
+// A state file holds a line that says what it was made from, the SHA-256 of the state, and the
+// state. One that is damaged or was made from something else is made again.
 
 // baseKey names what the state of a sequence depends on.
 func baseKey(model, version, kv string, tokens, gpuLayers int, text string) string {
-	return fmt.Sprintf("model=%s llama=%s kv=%s tokens=%d gpu_layers=%d text=%x", model, version, kv, tokens, gpuLayers, sha256.Sum256([]byte(text)))
+	return fmt.Sprintf("model=%s llama=%s kv=%s tokens=%d gpu_layers=%d text=%x", model, version,
+		kv, tokens, gpuLayers, sha256.Sum256([]byte(text)))
 }
 
 // basePath is a file of a folder for a key.
@@ -24,7 +25,8 @@ func basePath(dir, key string) string {
 	return filepath.Join(dir, fmt.Sprintf("%x.state", sum[:8]))
 }
 
-// identity tells a model file from another by its size and its ends, since reading all of it would take long.
+// identity tells a model file from another by its size and its ends, since reading all of it would
+// take long.
 func identity(path string) (string, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -91,7 +93,8 @@ func keepState(path, key string, state []byte) error {
 	return os.Rename(file.Name(), path)
 }
 
-// cacheDir is where filled caches are kept unless told otherwise: beside what the build program keeps.
+// cacheDir is where filled caches are kept unless told otherwise: beside what the build program
+// keeps.
 func cacheDir() (string, error) {
 	if dir := os.Getenv("RETRO_CACHE_DIR"); dir != "" {
 		return filepath.Join(dir, "speed"), nil

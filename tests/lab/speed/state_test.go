@@ -13,8 +13,10 @@ import (
 func TestBaseKey(t *testing.T) {
 	seen := map[string]bool{}
 	for _, key := range []string{
-		baseKey("m", "0.5.0", "f16", 4096, 0, "text"), baseKey("n", "0.5.0", "f16", 4096, 0, "text"), baseKey("m", "0.5.1", "f16", 4096, 0, "text"),
-		baseKey("m", "0.5.0", "q8_0", 4096, 0, "text"), baseKey("m", "0.5.0", "f16", 2048, 0, "text"), baseKey("m", "0.5.0", "f16", 4096, 9, "text"),
+		baseKey("m", "0.5.0", "f16", 4096, 0, "text"), baseKey("n", "0.5.0", "f16", 4096, 0,
+			"text"), baseKey("m", "0.5.1", "f16", 4096, 0, "text"),
+		baseKey("m", "0.5.0", "q8_0", 4096, 0, "text"), baseKey("m", "0.5.0", "f16", 2048, 0,
+			"text"), baseKey("m", "0.5.0", "f16", 4096, 9, "text"),
 		baseKey("m", "0.5.0", "f16", 4096, 0, "another"),
 	} {
 		path := basePath("dir", key)
@@ -92,7 +94,8 @@ func TestStepsFor(t *testing.T) {
 		period int
 		want   int
 	}{
-		{10 * time.Millisecond, 1, 128}, {100 * time.Millisecond, 1, 15}, {time.Second, 1, 4}, {100 * time.Millisecond, 8, 8},
+		{10 * time.Millisecond, 1, 128}, {100 * time.Millisecond, 1, 15}, {time.Second, 1, 4},
+		{100 * time.Millisecond, 8, 8},
 		{time.Second, 8, 8}, {time.Millisecond, 48, 96}, {0, 1, 128},
 	} {
 		require.Equal(t, c.want, stepsFor(c.step, c.period, 1.5), "%+v", c)

@@ -5,13 +5,16 @@ import (
 	"errors"
 )
 
-// llama.cpp saves a sequence with the number of streams of its context, and loads it only where there are as many:
-// one where sequences share all cells, which a deep cache is made in, and one for each sequence where it is measured.
+// llama.cpp saves a sequence with the number of streams of its context, and loads it only where
+// there are as many: one where sequences share all cells, which a deep cache is made in, and one
+// for each sequence where it is measured.
 
-var errState = errors.New("llama.cpp saves the sequences of this model in a way that is not known here: measure it with --seqs 1")
+var errState = errors.New("llama.cpp saves the sequences of this model in a way that is not " +
+	"known here: measure it with --seqs 1")
 
-// withStreams is the state of a sequence for a context of n streams, in parts: the other streams are empty. A state
-// has a head of two numbers, then one or two caches, each of which counts its streams.
+// withStreams is the state of a sequence for a context of n streams, in parts: the other streams
+// are empty. A state has a head of two numbers, then one or two caches, each of which counts its
+// streams.
 func withStreams(state []byte, n int) (parts [][]byte, err error) {
 	if n == 1 {
 		return [][]byte{state}, nil
@@ -31,7 +34,8 @@ func withStreams(state []byte, n int) (parts [][]byte, err error) {
 			return nil, errState
 		}
 		size := len(rest) - len(r.data)
-		parts = append(parts, binary.NativeEndian.AppendUint32(nil, uint32(n)), rest[4:size], make([]byte, 4*(n-1)))
+		parts = append(parts, binary.NativeEndian.AppendUint32(nil, uint32(n)), rest[4:size],
+			make([]byte, 4*(n-1)))
 		rest = rest[size:]
 	}
 	return parts, nil
@@ -59,8 +63,8 @@ func (r *reader) number() uint32 {
 	return 0
 }
 
-// cache skips one stream: of each cell its position and the sequence that it is of, then the keys of all layers, then
-// their values.
+// cache skips one stream: of each cell its position and the sequence that it is of, then the keys
+// of all layers, then their values.
 func (r *reader) cache() {
 	cells := r.number()
 	if cells == 0 {

@@ -43,7 +43,8 @@ func TestWithStreams(t *testing.T) {
 		parts, err = withStreams(state, 4)
 		require.NoError(t, err)
 		require.Equal(t, saved(4, caches...), slices.Concat(parts...))
-		for _, damaged := range [][]byte{state[:len(state)-1], state[:8], nil, append(slices.Clone(state), 0), saved(2, caches...)} {
+		for _, damaged := range [][]byte{state[:len(state)-1], state[:8], nil,
+			append(slices.Clone(state), 0), saved(2, caches...)} {
 			_, err := withStreams(damaged, 4)
 			require.ErrorIs(t, err, errState)
 		}

@@ -10,10 +10,12 @@ import (
 
 // table shows the results of a type and number of sequences.
 func (b *bench) table(c cell) {
-	b.say("\nKV cache %s, %s, %s. Times are ms of a step, which decodes a token of each sequence.", c.kv, count(c.seqs, "sequence"), count(b.threads, "thread"))
+	b.say("\nKV cache %s, %s, %s. Times are ms of a step, which decodes a token of each sequence.",
+		c.kv, count(c.seqs, "sequence"), count(b.threads, "thread"))
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "depth\tpolicy\ttok/s min/median/max\ttimes stock\tattention\tdense\trest\tfirst\tKV read\tGB/s\tof bandwidth\tbeside KV\tRSS\t")
+	fmt.Fprintln(w, "depth\tpolicy\ttok/s min/median/max\ttimes "+
+		"stock\tattention\tdense\trest\tfirst\tKV read\tGB/s\tof bandwidth\tbeside KV\tRSS\t")
 	var notes []string
 	depth := -1
 	for _, r := range b.results {
@@ -32,7 +34,8 @@ func (b *bench) table(c cell) {
 		}
 		if r.Error != "" {
 			notes = append(notes, at+": FAILED: "+r.Error)
-			fmt.Fprintf(w, "%s\t%s\tfailed%s\n", depthName(r.Depth), r.Policy, strings.Repeat("\t", 11))
+			fmt.Fprintf(w, "%s\t%s\tfailed%s\n", depthName(r.Depth), r.Policy,
+				strings.Repeat("\t", 11))
 			continue
 		}
 		fmt.Fprintln(w, strings.Join(r.row(), "\t")+"\t")
@@ -47,9 +50,12 @@ func (b *bench) table(c cell) {
 }
 
 func (r Result) row() []string {
-	return []string{depthName(r.Depth), r.Policy, digits(r.TokSMin) + " / " + digits(r.TokS) + " / " + digits(r.TokSMax), fixed(r.Ratio, "%.2f"),
-		fixed(r.AttendMS, "%.2f"), fixed(r.DenseMS, "%.2f"), fixed(r.RestMS, "%.2f"), fixed(r.FirstMS, "%.1f"),
-		fixed(r.KVShare*100, "%.1f %%"), fixed(r.KVGBps, "%.1f"), fixed(r.BWShare*100, "%.0f %%"), fixed(r.Extra*100, "%.1f %%"), gib(r.RSS)}
+	return []string{depthName(r.Depth), r.Policy, digits(r.TokSMin) + " / " + digits(r.TokS) +
+		" / " + digits(r.TokSMax), fixed(r.Ratio, "%.2f"),
+		fixed(r.AttendMS, "%.2f"), fixed(r.DenseMS, "%.2f"), fixed(r.RestMS, "%.2f"),
+		fixed(r.FirstMS, "%.1f"),
+		fixed(r.KVShare*100, "%.1f %%"), fixed(r.KVGBps, "%.1f"), fixed(r.BWShare*100, "%.0f %%"),
+		fixed(r.Extra*100, "%.1f %%"), gib(r.RSS)}
 }
 
 // digits writes three of them, without an exponent.
@@ -79,7 +85,8 @@ func spread(rates []float64) string {
 	for _, r := range rates {
 		low, high = min(low, r), max(high, r)
 	}
-	return digits(figure(low)) + " / " + digits(figure(median(rates))) + " / " + digits(figure(high))
+	return digits(figure(low)) + " / " + digits(figure(median(rates))) + " / " +
+		digits(figure(high))
 }
 
 func gib(bytes uint64) string {

@@ -19,12 +19,15 @@ import (
 	"retroattn/tests/lab/speed/idle"
 )
 
-// A process holds one llama.cpp, so this program starts itself twice as a worker, and asks the two in turns.
+// A process holds one llama.cpp, so this program starts itself twice as a worker, and asks the two
+// in turns.
 
-// stateFD is the file that both workers share: whoever makes a deep cache writes it there, and both load it.
+// stateFD is the file that both workers share: whoever makes a deep cache writes it there, and both
+// load it.
 const stateFD = 3
 
-// room is how many cells a context has beyond the depth: the tokens of a run, and those before the clock starts.
+// room is how many cells a context has beyond the depth: the tokens of a run, and those before the
+// clock starts.
 const room = 256
 
 // Worker is what the parent calls, a method at a time.
@@ -46,15 +49,18 @@ func (WorkerCommand) Run() error { return serve(os.Stdin, os.Stdout) }
 func serve(in io.Reader, out io.WriteCloser) error {
 	signal.Ignore(os.Interrupt, syscall.SIGTERM) // the parent decides
 	runtime.LockOSThread()                       // OpenMP keeps threads for each thread that calls
-	debug.SetGCPercent(-1)                       // a collection would take a processor: it is done before a run
+	// a collection would take a processor: it is done before a run
+	debug.SetGCPercent(-1)
 	server := rpc.NewServer()
-	w := &Worker{slots: map[string]*bridge.Context{}, shared: os.NewFile(stateFD, "state"), batch: bridge.NewBatch(1)}
+	w := &Worker{slots: map[string]*bridge.Context{}, shared: os.NewFile(stateFD, "state"),
+		batch: bridge.NewBatch(1)}
 	if err := server.Register(w); err != nil {
 		return err
 	}
 	codec := jsonrpc.NewServerCodec(pipe{in, out})
 	for {
-		if err := server.ServeRequest(codec); errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		if err := server.ServeRequest(codec); errors.Is(err, io.EOF) ||
+			errors.Is(err, io.ErrUnexpectedEOF) {
 			return nil
 		} else if err != nil {
 			return err
@@ -86,7 +92,8 @@ func (w *Worker) Start(s Start, a *About) (err error) {
 	if w.lib, err = bridge.Load(bridge.Paths{Dir: s.Dir, Retro: s.Retro}); err != nil {
 		return err
 	}
-	if w.model, err = w.lib.LoadModel(s.Model, bridge.ModelParams{GPULayers: s.GPULayers}); err != nil {
+	if w.model, err = w.lib.LoadModel(s.Model,
+		bridge.ModelParams{GPULayers: s.GPULayers}); err != nil {
 		return err
 	}
 	if w.tokens, err = w.model.Tokenize(s.Text, true, false); err != nil {
@@ -95,7 +102,8 @@ func (w *Worker) Start(s Start, a *About) (err error) {
 	if len(w.tokens) < 16 {
 		return fmt.Errorf("the text has %d tokens: name a longer one", len(w.tokens))
 	}
-	*a = About{Version: w.lib.Version(), Model: w.model.Description(), Patched: w.lib.HasRetro(), Trained: w.model.TrainedCtx(), Tokens: len(w.tokens)}
+	*a = About{Version: w.lib.Version(), Model: w.model.Description(), Patched: w.lib.HasRetro(),
+		Trained: w.model.TrainedCtx(), Tokens: len(w.tokens)}
 	if a.Patched {
 		a.Retro, err = w.lib.RetroVersion()
 	}
@@ -131,7 +139,8 @@ func (w *Worker) context(o Open, unified bool) (*bridge.Context, error) {
 	if !unified {
 		each *= o.Seqs
 	}
-	return w.model.NewContext(bridge.ContextParams{Ctx: each, Seqs: o.Seqs, Threads: o.Threads, Unified: unified,
+	return w.model.NewContext(bridge.ContextParams{Ctx: each, Seqs: o.Seqs, Threads: o.Threads,
+		Unified:   unified,
 		FlashAttn: bridge.FlashOn, TypeK: o.Type, TypeV: o.Type, HostKV: !o.GPUKV})
 }
 
@@ -156,7 +165,8 @@ type Policy struct {
 	On            bool
 }
 
-// Policy switches the library. The reply is the line of its plan, if one was asked for: the context must be empty then.
+// Policy switches the library. The reply is the line of its plan, if one was asked for: the context
+// must be empty then.
 func (w *Worker) Policy(p Policy, plan *string) error {
 	defer idle.Wait()
 	c, err := w.slot(p.Slot)
@@ -286,10 +296,14 @@ func stats(c *bridge.Context) (s bridge.Stats, on bool, err error) {
 // difference is what was counted between two readings, of that which is used here.
 func difference(after, before bridge.Stats) *retro.Stats {
 	return &retro.Stats{
-		Tokens: after.Tokens - before.Tokens, SparseTokens: after.SparseTokens - before.SparseTokens,
-		CorrectedTokens: after.CorrectedTokens - before.CorrectedTokens, RewrittenTokens: after.RewrittenTokens - before.RewrittenTokens,
-		KVBytesRead: after.KVBytesRead - before.KVBytesRead, KVBytesFull: after.KVBytesFull - before.KVBytesFull,
-		ScanBytes: after.ScanBytes - before.ScanBytes, AttendNS: after.AttendNS - before.AttendNS,
+		Tokens:          after.Tokens - before.Tokens,
+		SparseTokens:    after.SparseTokens - before.SparseTokens,
+		CorrectedTokens: after.CorrectedTokens - before.CorrectedTokens,
+		RewrittenTokens: after.RewrittenTokens - before.RewrittenTokens,
+		KVBytesRead:     after.KVBytesRead - before.KVBytesRead,
+		KVBytesFull:     after.KVBytesFull - before.KVBytesFull,
+		ScanBytes:       after.ScanBytes - before.ScanBytes,
+		AttendNS:        after.AttendNS - before.AttendNS,
 	}
 }
 
@@ -301,7 +315,8 @@ type Dense struct {
 
 const denseTime = 400 * time.Millisecond
 
-// Dense replies with the median time of a pass in nanoseconds. Each row is a sequence of its own, of one token.
+// Dense replies with the median time of a pass in nanoseconds. Each row is a sequence of its own,
+// of one token.
 func (w *Worker) Dense(d Dense, ns *int64) error {
 	defer idle.Wait()
 	rows := d.Seqs * d.Rows

@@ -50,7 +50,8 @@ const declaredCtx = 1 << 20
 func (o *Command) Run() error {
 	f := build(o.Shape, o.Type)
 	if free := freeDisk(filepath.Dir(o.Out)); free > 0 && f.DataSize()+1<<26 > free {
-		return fmt.Errorf("--out %s: the model takes %s, %s are free: name a file elsewhere, or a smaller --shape or --type", o.Out, gib(f.DataSize()), gib(free))
+		return fmt.Errorf("--out %s: the model takes %s, %s are free: name a file elsewhere, or "+
+			"a smaller --shape or --type", o.Out, gib(f.DataSize()), gib(free))
 	}
 	partial := o.Out + ".partial"
 	defer os.Remove(partial)
@@ -93,7 +94,8 @@ func freeDisk(dir string) uint64 {
 	return s.Bavail * uint64(s.Bsize)
 }
 
-// build is a model whose activations stay in a sane range: each matrix keeps the size of what it is applied to.
+// build is a model whose activations stay in a sane range: each matrix keeps the size of what it is
+// applied to.
 func build(name, kind string) *gguf.File {
 	s, k := shapes[name], kinds[kind]
 	f := gguf.New("llama")
@@ -123,7 +125,8 @@ func build(name, kind string) *gguf.File {
 		f.Tensor(name+".weight", k.t, []int{in, out}, noise[in].Fill(in*out))
 	}
 	norm := func(name string) {
-		f.Tensor(name+".weight", gguf.F32, []int{s.embd}, gguf.Values(slices.Repeat([]float32{1}, s.embd)))
+		f.Tensor(name+".weight", gguf.F32, []int{s.embd},
+			gguf.Values(slices.Repeat([]float32{1}, s.embd)))
 	}
 	matrix("token_embd", s.embd, s.vocab)
 	norm("output_norm")
@@ -154,7 +157,8 @@ const (
 	tokenByte    = 6
 )
 
-// tokenizer has a token for each byte and the blank, so that any text can be processed; the rest of the vocabulary stands empty.
+// tokenizer has a token for each byte and the blank, so that any text can be processed; the rest of
+// the vocabulary stands empty.
 func tokenizer(f *gguf.File, vocab int) {
 	tokens := []string{"<unk>", "<s>", "</s>"}
 	kinds := []int32{tokenUnknown, tokenControl, tokenControl}

@@ -8,14 +8,16 @@ type tally struct{ correction, budget, unclear int }
 func (t tally) points() int { return t.correction + t.budget + t.unclear }
 
 func (t *tally) add(o tally) {
-	t.correction, t.budget, t.unclear = t.correction+o.correction, t.budget+o.budget, t.unclear+o.unclear
+	t.correction, t.budget, t.unclear = t.correction+o.correction, t.budget+o.budget,
+		t.unclear+o.unclear
 }
 
 func (t tally) String() string {
 	if t.points() == 0 {
 		return "nothing to compare, the ranges do not overlap"
 	}
-	return fmt.Sprintf("of %d points correction is better at %d, a larger budget at %d, no clear difference at %d",
+	return fmt.Sprintf("of %d points correction is better at %d, a larger budget at %d, no clear "+
+		"difference at %d",
 		t.points(), t.correction, t.budget, t.unclear)
 }
 
@@ -52,11 +54,15 @@ func budgetVerdicts(all []*setup) []Verdict {
 				}
 				t, points := compare(term.points(c), term.points(r), term.of, term.at)
 				total.add(t)
-				text := fmt.Sprintf("%s against %s at equal %s: %s.", c.Family, r.Family, term.name, t)
-				details = append(details, Verdict{Question: question, Setup: s.title(), Text: text, Points: points})
+				text := fmt.Sprintf("%s against %s at equal %s: %s.", c.Family, r.Family, term.name,
+					t)
+				details = append(details, Verdict{Question: question, Setup: s.title(), Text: text,
+					Points: points})
 			}
 		}
-		out = append(out, Verdict{Question: question, Text: fmt.Sprintf("At equal %s, everything counted: %s.", term.name, total), Brief: true})
+		out = append(out, Verdict{Question: question,
+			Text:  fmt.Sprintf("At equal %s, everything counted: %s.", term.name, total),
+			Brief: true})
 	}
 	if len(details) == 0 {
 		return nil
@@ -73,14 +79,16 @@ func uncorrected(curves []Curve, c *Curve) *Curve {
 		return nil
 	}
 	for i := range curves {
-		if r := curves[i].Points[0].policy.opt; !r.corrects() && r.without(except...) == opt.without(except...) {
+		if r := curves[i].Points[0].policy.opt; !r.corrects() &&
+			r.without(except...) == opt.without(except...) {
 			return &curves[i]
 		}
 	}
 	return nil
 }
 
-func compare(points, budget []Point, of func(Point) float64, at func(float64) string) (t tally, lines []string) {
+func compare(points, budget []Point, of func(Point) float64, at func(float64) string) (t tally,
+	lines []string) {
 	for _, p := range points {
 		r, ok := p.against(budget, of)
 		if !ok {
@@ -102,7 +110,8 @@ func compare(points, budget []Point, of func(Point) float64, at func(float64) st
 		if r.x != of(p) {
 			where = " at " + at(r.x)
 		}
-		lines = append(lines, fmt.Sprintf("At %s (%s) %s: KL %s with correction against %s with a larger budget%s, ratio %s.",
+		lines = append(lines, fmt.Sprintf("At %s (%s) %s: KL %s with correction against %s with "+
+			"a larger budget%s, ratio %s.",
 			at(of(p)), p.Policy, says, figure(p.KL.Value), figure(r.kl), where, r.ratio))
 	}
 	return t, lines

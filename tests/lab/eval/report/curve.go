@@ -49,7 +49,10 @@ func (s *setup) curves() []Curve {
 	}
 	for i := range all {
 		c := &all[i]
-		slices.SortStableFunc(c.Points, func(a, b Point) int { return cmp.Compare(a.Share, b.Share) })
+		slices.SortStableFunc(c.Points, func(a, b Point) int {
+			return cmp.Compare(a.Share,
+				b.Share)
+		})
 		for _, p := range c.Points {
 			if p.MS > 0 {
 				c.bytime = append(c.bytime, p)
@@ -81,7 +84,8 @@ func at(points []Point, x float64, of func(Point) float64) (kl float64, ok bool)
 // between finds the points i and i+1 around x, and the weight of the second.
 func between(points []Point, x float64, of func(Point) float64) (i int, w float64, ok bool) {
 	last := len(points) - 1
-	if last < 1 || x < of(points[0])*0.999 || x > of(points[last])*1.001 { // rounding is no extrapolation
+	// rounding is no extrapolation
+	if last < 1 || x < of(points[0])*0.999 || x > of(points[last])*1.001 {
 		return 0, 0, false
 	}
 	i = sort.Search(last-1, func(i int) bool { return of(points[i+1]) >= x })
@@ -99,7 +103,8 @@ func geometric(a, b, weight float64) float64 {
 
 // counterpart is what a point is compared with on another curve.
 type counterpart struct {
-	x     float64  // share or ms of the counterpart, the point's own if the curve has it between two points
+	// share or ms of the counterpart, the point's own if the curve has it between two points
+	x     float64
 	kl    float64  // of the counterpart
 	ratio Estimate // KL of the point over the counterpart's, paired over the common texts
 }
@@ -123,7 +128,8 @@ func (p *Point) against(points []Point, of func(Point) float64) (r counterpart, 
 	if samples == nil {
 		return r, false
 	}
-	r.ratio = estimate(func(m []float64) float64 { return m[0] / geometric(m[1], m[2], w) }, samples...)
+	r.ratio = estimate(func(m []float64) float64 { return m[0] / geometric(m[1], m[2], w) },
+		samples...)
 	r.kl = geometric(points[i].KL.Value, points[next].KL.Value, w)
 	worse, dearer := r.ratio.Lo > 1, of(*p) > r.x
 	better, cheaper := r.ratio.Hi < 1, of(*p) < r.x
@@ -161,7 +167,8 @@ func commonTimes(curves []Curve) []float64 {
 	}
 	var times []float64
 	for i := range 6 {
-		if ms := round2(geometric(lo, hi, float64(i)/5)); !slices.Contains(times, ms) && common(ms) {
+		if ms := round2(geometric(lo, hi, float64(i)/5)); !slices.Contains(times, ms) &&
+			common(ms) {
 			times = append(times, ms)
 		}
 	}

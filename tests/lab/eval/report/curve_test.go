@@ -23,8 +23,10 @@ func curveOf(t *testing.T, family string) *Curve {
 
 // Between points the curve is a power law; at a point it is the point; beyond, nothing.
 func TestCurveInterpolates(t *testing.T) {
-	c := Curve{Points: []Point{{Share: 0.04, KL: Estimate{Value: 0.16}}, {Share: 0.16, KL: Estimate{Value: 0.04}}, {Share: 0.32, KL: Estimate{Value: 0.01}}}}
-	for share, want := range map[float64]float64{0.04: 0.16, 0.08: 0.08, 0.16: 0.04, 0.32: 0.01, 0.16 * math.Sqrt2: 0.02} {
+	c := Curve{Points: []Point{{Share: 0.04, KL: Estimate{Value: 0.16}},
+		{Share: 0.16, KL: Estimate{Value: 0.04}}, {Share: 0.32, KL: Estimate{Value: 0.01}}}}
+	for share, want := range map[float64]float64{0.04: 0.16, 0.08: 0.08, 0.16: 0.04, 0.32: 0.01,
+		0.16 * math.Sqrt2: 0.02} {
 		kl, ok := c.At(share)
 		require.True(t, ok)
 		require.InDelta(t, want, kl, 1e-9)

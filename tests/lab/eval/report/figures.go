@@ -58,15 +58,19 @@ func (s *setup) figures(looks styles) []figureHTML {
 	}
 	title := s.title()
 	out := []figureHTML{{
-		Caption: "Quality over bytes read. Bars: 95 % intervals over all texts. Lower left is better.",
-		SVG: looks.quality(curves, "KV bytes read, % of full attention", "KL to full attention, nats per token",
-			func(c *Curve) []Point { return c.Points }, func(p Point) float64 { return 100 * p.Share }, title+": quality over bytes read"),
+		Caption: "Quality over bytes read. Bars: 95 % intervals over all texts. Lower left is " +
+			"better.",
+		SVG: looks.quality(curves, "KV bytes read, % of full attention",
+			"KL to full attention, nats per token",
+			func(c *Curve) []Point { return c.Points },
+			func(p Point) float64 { return 100 * p.Share }, title+": quality over bytes read"),
 	}}
 	if slices.ContainsFunc(curves, func(c Curve) bool { return len(c.bytime) > 0 }) {
 		out = append(out, figureHTML{
 			Caption: "Quality over time. Lower left is better.",
 			SVG: looks.quality(curves, "time per token, ms", "KL to full attention, nats per token",
-				func(c *Curve) []Point { return c.bytime }, byTime, title+": quality over time per token"),
+				func(c *Curve) []Point { return c.bytime }, byTime,
+				title+": quality over time per token"),
 		})
 	}
 	return append(out, looks.position(curves, title)...)
@@ -79,7 +83,8 @@ type scatter struct {
 }
 
 // quality plots KL over x, both logarithmic.
-func (looks styles) quality(curves []Curve, x, y string, points func(*Curve) []Point, of func(Point) float64, label string) template.HTML {
+func (looks styles) quality(curves []Curve, x, y string, points func(*Curve) []Point,
+	of func(Point) float64, label string) template.HTML {
 	p := newPlot(x, y)
 	var legend []entry
 	var xs, ys []float64
@@ -100,7 +105,8 @@ func (looks styles) quality(curves []Curve, x, y string, points func(*Curve) []P
 			continue
 		}
 		look := looks[c.Family]
-		line, dots := &plotter.Line{XYs: data.XYs, LineStyle: look.line()}, &plotter.Scatter{XYs: data.XYs, GlyphStyle: look.glyph()}
+		line, dots := &plotter.Line{XYs: data.XYs, LineStyle: look.line()},
+			&plotter.Scatter{XYs: data.XYs, GlyphStyle: look.glyph()}
 		bars, err := plotter.NewYErrorBars(data)
 		if err == nil {
 			bars.LineStyle = draw.LineStyle{Color: look.colour(), Width: 0.8}
@@ -132,7 +138,8 @@ func (looks styles) position(curves []Curve, title string) []figureHTML {
 			ys, last = append(ys, xy.Y), max(last, xy.X)
 		}
 		look := looks[pt.policy.family]
-		line, dots := &plotter.Line{XYs: xys, LineStyle: look.line()}, &plotter.Scatter{XYs: xys, GlyphStyle: look.glyph()}
+		line, dots := &plotter.Line{XYs: xys, LineStyle: look.line()},
+			&plotter.Scatter{XYs: xys, GlyphStyle: look.glyph()}
 		dots.GlyphStyle.Radius = 2.2
 		p.Add(line, dots)
 		legend = append(legend, entry{pt.Policy, []plot.Thumbnailer{line, dots}})
@@ -144,15 +151,17 @@ func (looks styles) position(curves []Curve, title string) []figureHTML {
 	p.X.Tick.Marker = plot.TickerFunc(evenTicks)
 	logAxis(&p.Y, slices.Min(ys), slices.Max(ys))
 	return []figureHTML{{
-		Caption: fmt.Sprintf("KL over position, mean of all streams and texts in equal parts of the decoded tokens; policies with a budget of %s.", budget),
-		SVG:     svg(p, legend, plotWidth, plotHeight, title+": KL over position"),
+		Caption: fmt.Sprintf("KL over position, mean of all streams and texts in equal parts of "+
+			"the decoded tokens; policies with a budget of %s.", budget),
+		SVG: svg(p, legend, plotWidth, plotHeight, title+": KL over position"),
 	}}
 }
 
 // sameBudget picks a point of each curve that has the budget which most curves have, the
 // middle one of several; and policies without a far budget.
 func sameBudget(curves []Curve) (points []Point, budget string) {
-	// Families of a single point are variations, and too many to be told apart, unless there is nothing else.
+	// Families of a single point are variations, and too many to be told apart, unless there is
+	// nothing else.
 	several := slices.ContainsFunc(curves, func(c Curve) bool { return len(c.Points) > 1 })
 	count := map[string]int{}
 	for _, c := range curves {
@@ -204,7 +213,8 @@ func (p *policy) positions() (xys plotter.XYs) {
 	}
 	for i, v := range mean {
 		if v > 0 {
-			xys = append(xys, plotter.XY{X: (float64(i) + 0.5) * float64(tokens) / float64(parts), Y: math.Log10(v)})
+			xys = append(xys, plotter.XY{X: (float64(i) + 0.5) * float64(tokens) / float64(parts),
+				Y: math.Log10(v)})
 		}
 	}
 	return xys
@@ -212,7 +222,8 @@ func (p *policy) positions() (xys plotter.XYs) {
 
 // bars plots how many answers were right, and how many those of full attention.
 func (s *setup) bars() []figureHTML {
-	shown := slices.DeleteFunc(slices.Clone(s.policies), func(p *policy) bool { return p.total == 0 })
+	shown := slices.DeleteFunc(slices.Clone(s.policies),
+		func(p *policy) bool { return p.total == 0 })
 	slices.Reverse(shown) // the first on top
 	if len(shown) == 0 {
 		return nil
@@ -228,7 +239,8 @@ func (s *setup) bars() []figureHTML {
 			same[i] = 100
 		}
 		ends.XYs = append(ends.XYs, plotter.XY{X: e.Value, Y: float64(i) + 0.19})
-		ends.XErrors = append(ends.XErrors, struct{ Low, High float64 }{e.Value - e.Lo, e.Hi - e.Value})
+		ends.XErrors = append(ends.XErrors, struct{ Low, High float64 }{e.Value - e.Lo,
+			e.Hi - e.Value})
 		names = append(names, q.name)
 	}
 	const rowHeight = 34
@@ -237,7 +249,8 @@ func (s *setup) bars() []figureHTML {
 		name   string
 		values plotter.Values
 	}{{"right, 95 % interval", right}, {"same as full attention", same}} {
-		bar := &plotter.BarChart{Values: b.values, Width: 11, Color: colours[i], Horizontal: true, XMin: 0}
+		bar := &plotter.BarChart{Values: b.values, Width: 11, Color: colours[i], Horizontal: true,
+			XMin: 0}
 		bar.XMin = 0.19 - 0.38*float64(i) // rows are one apart
 		p.Add(bar)
 		legend = append(legend, entry{b.name, []plot.Thumbnailer{bar}})
@@ -252,7 +265,8 @@ func (s *setup) bars() []figureHTML {
 	p.X.Tick.Marker = plot.TickerFunc(evenTicks)
 	return []figureHTML{{
 		Caption: "Answers right, and the same as with full attention.",
-		SVG:     svg(p, legend, plotWidth, vg.Length(60+rowHeight*len(shown)), s.title()+": answers"),
+		SVG: svg(p, legend, plotWidth, vg.Length(60+rowHeight*len(shown)),
+			s.title()+": answers"),
 	}}
 }
 

@@ -15,7 +15,8 @@ import (
 
 func page(t *testing.T, records []Record) string {
 	var b bytes.Buffer
-	require.NoError(t, Write(&b, records, Meta{Title: "Quality <1>", When: "today", Machine: "two cores", Command: "go run ./build eval", Notes: []string{"a & b"}}))
+	require.NoError(t, Write(&b, records, Meta{Title: "Quality <1>", When: "today",
+		Machine: "two cores", Command: "go run ./build eval", Notes: []string{"a & b"}}))
 	return b.String()
 }
 
@@ -89,7 +90,8 @@ func TestPageOfLittle(t *testing.T) {
 	require.NotContains(t, page(t, synthetic[:1]), "<svg") // full attention alone
 	failed := []Record{{Test: "decode", Policy: "x", Error: "why"}}
 	require.Contains(t, page(t, failed), "why")
-	empty := Record{Test: "decode", Policy: "x", Options: "window=1", KL: math.NaN(), KLLo: math.NaN(), KLHi: math.NaN(), TokS: math.NaN()}
+	empty := Record{Test: "decode", Policy: "x", Options: "window=1", KL: math.NaN(),
+		KLLo: math.NaN(), KLHi: math.NaN(), TokS: math.NaN()}
 	require.NotContains(t, page(t, []Record{empty}), "NaN")
 	require.NotContains(t, table(t, []Record{empty, {Test: "needle", Policy: "y"}}), "NaN")
 }

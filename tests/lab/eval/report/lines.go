@@ -30,7 +30,8 @@ func WriteLines(w io.Writer, x, y, label string, at map[float64]string, lines []
 		for _, v := range l.Points {
 			logY := math.Log10(v.Y)
 			points = append(points, plotter.XY{X: math.Log10(v.X), Y: logY})
-			errors = append(errors, struct{ Low, High float64 }{math.Log10(v.Lo) - logY, math.Log10(v.Hi) - logY})
+			errors = append(errors, struct{ Low, High float64 }{math.Log10(v.Lo) - logY,
+				math.Log10(v.Hi) - logY})
 			lo, hi = min(lo, math.Log10(v.Lo)), max(hi, math.Log10(v.Hi))
 		}
 		if len(points) == 0 {
@@ -61,6 +62,6 @@ func WriteLines(w io.Writer, x, y, label string, at map[float64]string, lines []
 		ticks = append(ticks, plot.Tick{Value: math.Log10(v), Label: at[v]})
 	}
 	p.X.Tick.Marker = plot.ConstantTicks(ticks)
-	_, err := io.WriteString(w, `<?xml version="1.0" encoding="UTF-8"?>`+"\n"+string(svg(p, legend, plotWidth, plotHeight, label)))
+	_, err := io.WriteString(w, xmlHead+string(svg(p, legend, plotWidth, plotHeight, label)))
 	return err
 }

@@ -8,7 +8,8 @@ import (
 	"slices"
 )
 
-// models is the plot of our selection, budgets alone, on several models; nil unless there are two with two budgets each.
+// models is the plot of our selection, budgets alone, on several models; nil unless there are two
+// with two budgets each.
 func models(all []*setup) []figureHTML {
 	plain := parseOptions("window=1").without("budget", "period")
 	looks := styles{}
@@ -19,11 +20,15 @@ func models(all []*setup) []figureHTML {
 		}
 		c := Curve{Family: fmt.Sprintf("%s, %d tokens", s.model, s.ctx)}
 		for _, p := range s.policies {
-			if !p.full() && p.complete && p.kl.Value > 0 && p.share > 0 && p.sparse > 0 && p.opt.without("budget", "period") == plain {
+			if !p.full() && p.complete && p.kl.Value > 0 && p.share > 0 && p.sparse > 0 &&
+				p.opt.without("budget", "period") == plain {
 				c.Points = append(c.Points, Point{p.name, p.share, p.ms, p.kl, p})
 			}
 		}
-		slices.SortStableFunc(c.Points, func(a, b Point) int { return int(1e6 * (a.Share - b.Share)) })
+		slices.SortStableFunc(c.Points, func(a,
+			b Point) int {
+			return int(1e6 * (a.Share - b.Share))
+		})
 		if len(c.Points) > 1 {
 			looks[c.Family] = style(len(curves))
 			curves = append(curves, c)
@@ -33,13 +38,18 @@ func models(all []*setup) []figureHTML {
 		return nil
 	}
 	return []figureHTML{{
-		Caption: "The default selection on several models, at several budgets: quality over bytes read. Bars: 95 % intervals over all texts.",
-		SVG: looks.quality(curves, "KV bytes read, % of full attention", "KL to full attention, nats per token",
-			func(c *Curve) []Point { return c.Points }, func(p Point) float64 { return 100 * p.Share }, "Quality over bytes read, by model"),
+		Caption: "The default selection on several models, at several budgets: quality over " +
+			"bytes read. Bars: 95 % intervals over all texts.",
+		SVG: looks.quality(curves, "KV bytes read, % of full attention",
+			"KL to full attention, nats per token",
+			func(c *Curve) []Point { return c.Points },
+			func(p Point) float64 { return 100 * p.Share },
+			"Quality over bytes read, by model"),
 	}}
 }
 
-// WritePlots leaves every plot of the report as an SVG file, named by its section and number; models.svg is over all of them.
+// WritePlots leaves every plot of the report as an SVG file, named by its section and number;
+// models.svg is over all of them.
 func WritePlots(dir string, records []Record) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -47,7 +57,7 @@ func WritePlots(dir string, records []Record) error {
 	all := setups(records)
 	looks := newStyles(all)
 	write := func(name string, svg template.HTML) error {
-		return os.WriteFile(filepath.Join(dir, name+".svg"), []byte(`<?xml version="1.0" encoding="UTF-8"?>`+"\n"+string(svg)), 0o644)
+		return writeSVG(filepath.Join(dir, name+".svg"), svg)
 	}
 	for _, f := range models(all) {
 		if err := write("models", f.SVG); err != nil {

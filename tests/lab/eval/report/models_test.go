@@ -12,7 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Models are lines of one plot, of the policies that differ in nothing but the budget; every plot is a file that stands by itself.
+// Models are lines of one plot, of the policies that differ in nothing but the budget; every plot
+// is a file that stands by itself.
 func TestPlotsOfModels(t *testing.T) {
 	var records []Record
 	for _, model := range []string{"one", "two"} {

@@ -11,7 +11,8 @@ import (
 // numberParts is in how many parts the questions of an exam are told apart.
 const numberParts = 5
 
-// byNumber is the share of answers in each part of an exam that were right, and that were those of full attention.
+// byNumber is the share of answers in each part of an exam that were right, and that were those of
+// full attention.
 func (p *policy) byNumber(n int) (right, same []float64) {
 	parts := min(n, numberParts)
 	count := func(marks func(Record) string) []float64 {
@@ -29,7 +30,8 @@ func (p *policy) byNumber(n int) (right, same []float64) {
 		}
 		return hits
 	}
-	return count(func(r Record) string { return r.RightAt }), count(func(r Record) string { return r.SameAt })
+	return count(func(r Record) string { return r.RightAt }),
+		count(func(r Record) string { return r.SameAt })
 }
 
 // numbered says whether the setup knows which question was answered how.
@@ -41,7 +43,8 @@ func (s *setup) numbered() bool {
 
 // numbers is a table by question number, over all sets.
 func (s *setup) numbers() *grid {
-	g := &grid{Caption: "Right, and as full attention, by question number, %", Head: []string{"policy"}}
+	g := &grid{Caption: "Right, and as full attention, by question number, %",
+		Head: []string{"policy"}}
 	parts := min(s.n, numberParts)
 	for i := range parts {
 		from, to := (i*s.n+parts-1)/parts, ((i+1)*s.n+parts-1)/parts
@@ -71,21 +74,24 @@ func (s *setup) numberFigure(looks styles) figureHTML {
 		var xys plotter.XYs
 		for i, v := range right {
 			if v == v { // total
-				xys = append(xys, plotter.XY{X: (float64(i) + 0.5) * float64(s.n) / float64(len(right)), Y: 100 * v})
+				xys = append(xys, plotter.XY{X: (float64(i) +
+					0.5) * float64(s.n) / float64(len(right)), Y: 100 * v})
 			}
 		}
 		look := looks[q.family]
 		if q.full() {
 			look = style(len(looks))
 		}
-		line, dots := &plotter.Line{XYs: xys, LineStyle: look.line()}, &plotter.Scatter{XYs: xys, GlyphStyle: look.glyph()}
+		line, dots := &plotter.Line{XYs: xys, LineStyle: look.line()},
+			&plotter.Scatter{XYs: xys, GlyphStyle: look.glyph()}
 		p.Add(line, dots)
 		legend = append(legend, entry{q.name, []plot.Thumbnailer{line, dots}})
 	}
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, float64(s.n), 0, 100
 	p.X.Tick.Marker, p.Y.Tick.Marker = plot.TickerFunc(evenTicks), plot.TickerFunc(evenTicks)
 	return figureHTML{
-		Caption: "Answers right over the number of the question, all sets together, in equal parts.",
-		SVG:     svg(p, legend, plotWidth, plotHeight, s.title()+": answers right by question number"),
+		Caption: "Answers right over the number of the question, all sets, in equal parts.",
+		SVG: svg(p, legend, plotWidth, plotHeight,
+			s.title()+": answers right by question number"),
 	}
 }

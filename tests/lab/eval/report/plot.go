@@ -56,7 +56,8 @@ type style int
 func (s style) colour() color.RGBA { return colours[int(s)%len(colours)] }
 
 func (s style) line() draw.LineStyle {
-	return draw.LineStyle{Color: s.colour(), Width: 1.6, Dashes: dashes[int(s)/len(colours)%len(dashes)]}
+	return draw.LineStyle{Color: s.colour(), Width: 1.6,
+		Dashes: dashes[int(s)/len(colours)%len(dashes)]}
 }
 
 func (s style) glyph() draw.GlyphStyle {
@@ -114,7 +115,8 @@ func logTicks(lo, hi float64) (ticks []plot.Tick) {
 		for _, m := range strings.Fields(labelled) {
 			mantissa, _ := strconv.ParseFloat(m, 64)
 			if v := math.Log10(mantissa) + e; v >= lo && v <= hi {
-				ticks = append(ticks, plot.Tick{Value: v, Label: strconv.FormatFloat(mantissa*math.Pow(10, e), 'g', 3, 64)})
+				ticks = append(ticks, plot.Tick{Value: v,
+					Label: strconv.FormatFloat(mantissa*math.Pow(10, e), 'g', 3, 64)})
 			}
 		}
 	}
@@ -180,7 +182,8 @@ var (
 func inline(doc, label string) template.HTML {
 	head := fmt.Sprintf(`<svg role="img" aria-label="%s"`, template.HTMLEscapeString(label))
 	doc = svgHead.ReplaceAllLiteralString(doc, head)
-	doc = strings.ReplaceAll(doc, "font-family:Liberation Sans;", "font-family:Liberation Sans,Arial,Helvetica,sans-serif;")
+	doc = strings.ReplaceAll(doc, "font-family:Liberation Sans;",
+		"font-family:Liberation Sans,Arial,Helvetica,sans-serif;")
 	style := plot.NewLegend().TextStyle
 	style.Font.Variant = "Sans"
 	doc = svgText.ReplaceAllStringFunc(doc, func(text string) string {
@@ -188,7 +191,8 @@ func inline(doc, label string) template.HTML {
 		size, _ := strconv.ParseFloat(m[2], 64)
 		style.Font.Size = vg.Length(size)
 		width := style.Width(html.UnescapeString(m[3])).Points()
-		return fmt.Sprintf(`<text textLength="%.1f" lengthAdjust="spacingAndGlyphs" %s>%s</text>`, width, m[1], m[3])
+		return fmt.Sprintf(`<text textLength="%.1f" lengthAdjust="spacingAndGlyphs" %s>%s</text>`,
+			width, m[1], m[3])
 	})
 	return template.HTML(doc)
 }

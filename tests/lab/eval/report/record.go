@@ -15,48 +15,60 @@ import (
 // Record is one line of results.jsonl: what one policy did on one text or task.
 // A figure that was not measured is NaN here and null in the file.
 type Record struct {
-	Test    string `json:"test"`    // decode (after a long prompt), generate (after a short one), free (after a long prompt, the model's own text), needle and passkey ("-sparse": the question is decoded sparsely too), ruler, questions, problems
-	Policy  string `json:"policy"`  // short name, unique within a test: "tokens w2 512"
-	Family  string `json:"family"`  // policies that differ only in budget, the points of one curve: "tokens w2"
+	// decode (after a long prompt), generate (after a short one), free (after a long prompt, the
+	// model's own text), needle and passkey ("-sparse": the question is decoded sparsely too),
+	// ruler, questions, problems
+	Test   string `json:"test"`
+	Policy string `json:"policy"` // short name, unique within a test: "tokens w2 512"
+	// policies that differ only in budget, the points of one curve: "tokens w2"
+	Family  string `json:"family"`
 	Options string `json:"options"` // what the library was given; "" is full attention
 	Model   string `json:"model"`
 	Text    string `json:"text"`
-	KV      string `json:"kv"`      // type of the KV cache
-	Ctx     int    `json:"ctx"`     // tokens of the prompt
-	Tokens  int    `json:"tokens"`  // decoded, over all streams
-	Streams int    `json:"streams"` // stretches of the text, each with its prompt, decoded as one batch
+	KV      string `json:"kv"`     // type of the KV cache
+	Ctx     int    `json:"ctx"`    // tokens of the prompt
+	Tokens  int    `json:"tokens"` // decoded, over all streams
+	// stretches of the text, each with its prompt, decoded as one batch
+	Streams int `json:"streams"`
 
-	KL       float64 `json:"kl"` // from full attention, nats per token; KLLo to KLHi is its 95 % interval
-	KLLo     float64 `json:"kl_lo"`
-	KLHi     float64 `json:"kl_hi"`
-	NLL      float64 `json:"nll"`      // of the given tokens, nats per token
-	Top1     float64 `json:"top1"`     // share of tokens with full attention's most likely token
-	KVShare  float64 `json:"kv_share"` // KV bytes read, summaries included, of those full attention reads
-	Mass     float64 `json:"mass"`     // share of the attention that the pages read hold; <= 0 is not measured
+	// from full attention, nats per token; KLLo to KLHi is its 95 % interval
+	KL   float64 `json:"kl"`
+	KLLo float64 `json:"kl_lo"`
+	KLHi float64 `json:"kl_hi"`
+	NLL  float64 `json:"nll"`  // of the given tokens, nats per token
+	Top1 float64 `json:"top1"` // share of tokens with full attention's most likely token
+	// KV bytes read, summaries included, of those full attention reads
+	KVShare float64 `json:"kv_share"`
+	// share of the attention that the pages read hold; <= 0 is not measured
+	Mass     float64 `json:"mass"`
 	Exposure float64 `json:"exposure"` // pages seen when leaving the window, per page selected
 	TokS     float64 `json:"tok_s"`    // tokens decoded per second, over all streams
 
-	SparseTokens    uint64 `json:"sparse_tokens"`    // with these two a figure proves that it
-	CorrectedTokens uint64 `json:"corrected_tokens"` // comes from sparse, and from corrected, attention
+	// With these two a figure proves that it comes from sparse, and from corrected, attention.
+	SparseTokens    uint64 `json:"sparse_tokens"`
+	CorrectedTokens uint64 `json:"corrected_tokens"`
 
 	// KLTokens is the KL of every token, streams one after another, each Tokens/Streams
 	// long; nil for tasks and full attention.
 	KLTokens []float32 `json:"kl_tokens,omitempty"`
 
-	Depth   float64 `json:"depth,omitempty"`  // of the needle in the prompt, 0 to 1
-	Sample  int     `json:"sample,omitempty"` // number of the prompt among those of the text or task
-	N       int     `json:"n,omitempty"`      // questions per prompt
-	Total   int     `json:"total,omitempty"`
-	Right   int     `json:"right,omitempty"`    // answers that are right
-	Same    int     `json:"same,omitempty"`     // answers that are those of full attention
-	RightAt string  `json:"right_at,omitempty"` // by question number, 1 or 0: right
-	SameAt  string  `json:"same_at,omitempty"`  // and as full attention
+	Depth float64 `json:"depth,omitempty"` // of the needle in the prompt, 0 to 1
+	// number of the prompt among those of the text or task
+	Sample  int    `json:"sample,omitempty"`
+	N       int    `json:"n,omitempty"` // questions per prompt
+	Total   int    `json:"total,omitempty"`    // answers that there are
+	Right   int    `json:"right,omitempty"`    // answers that are right
+	Same    int    `json:"same,omitempty"`     // answers that are those of full attention
+	RightAt string `json:"right_at,omitempty"` // by question number, 1 or 0: right
+	SameAt  string `json:"same_at,omitempty"`  // and as full attention
 
 	Answer string `json:"answer,omitempty"` // what was said, where that is short
 
-	// Of a text that goes on by itself:
-	Common   int     `json:"common,omitempty"`   // its first tokens that are those of the text under full attention
-	Repeated float64 `json:"repeated,omitempty"` // share of its tokens that end four which were there before
+	// Of a text that goes on by itself: its first tokens that are those of the text under full
+	// attention
+	Common int `json:"common,omitempty"`
+	// share of its tokens that end four which were there before
+	Repeated float64 `json:"repeated,omitempty"`
 
 	Error string `json:"error,omitempty"` // why this policy could not run
 }
@@ -81,22 +93,25 @@ func (r *Record) Full() bool { return r.Options == "" }
 // decodes says whether the test decodes a given text, so that there is a KL.
 func (r *Record) decodes() bool { return r.Test == "decode" || r.Test == "generate" }
 
-// Key tells what was to be measured: a record with the same key need not be measured
-// again. Of a text the decoded length counts, of a task it depends on the answer, and prompts may be tried in any batch.
+// Key tells what was to be measured: a record with the same key need not be measured again. Of a
+// text the decoded length counts, of a task it depends on the answer, and prompts may be tried in
+// any batch.
 func (r *Record) Key() string {
 	tokens, streams := r.Tokens, r.Streams
 	if !r.decodes() {
 		tokens, streams = 0, 0
 	}
 	return fmt.Sprintf("%q %q %q %q %q %q ctx=%d tokens=%d streams=%d depth=%g n=%d sample=%d",
-		r.Test, r.Policy, r.Options, r.Model, r.Text, r.KV, r.Ctx, tokens, streams, r.Depth, r.N, r.Sample)
+		r.Test, r.Policy, r.Options, r.Model, r.Text, r.KV, r.Ctx, tokens, streams, r.Depth, r.N,
+		r.Sample)
 }
 
 // figures are what may be unmeasured, by the key in the file.
 func (r *Record) figures() map[string]*float64 {
 	return map[string]*float64{
-		"kl": &r.KL, "kl_lo": &r.KLLo, "kl_hi": &r.KLHi, "nll": &r.NLL, "top1": &r.Top1, "kv_share": &r.KVShare,
-		"mass": &r.Mass, "exposure": &r.Exposure, "tok_s": &r.TokS,
+		"kl": &r.KL, "kl_lo": &r.KLLo, "kl_hi": &r.KLHi, "nll": &r.NLL, "top1": &r.Top1,
+		"kv_share": &r.KVShare,
+		"mass":     &r.Mass, "exposure": &r.Exposure, "tok_s": &r.TokS,
 	}
 }
 
@@ -187,6 +202,10 @@ func Read(path string) ([]Record, error) {
 	if err != nil {
 		return nil, err
 	}
+	return parse(path, data)
+}
+
+func parse(path string, data []byte) ([]Record, error) {
 	var records []Record
 	index := map[string]int{}
 	lines := strings.Split(string(data), "\n")

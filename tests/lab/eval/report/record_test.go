@@ -12,12 +12,14 @@ import (
 
 // Every figure's key is there, null where it was not measured, and comes back as NaN.
 func TestRecordJSON(t *testing.T) {
-	r := Record{Test: "decode", Policy: "ours w2 512", KL: 0.07, NLL: math.NaN(), KLTokens: []float32{0.1, 0.04}}
+	r := Record{Test: "decode", Policy: "ours w2 512", KL: 0.07, NLL: math.NaN(),
+		KLTokens: []float32{0.1, 0.04}}
 	data, err := json.Marshal(r)
 	require.NoError(t, err)
 	var fields map[string]any
 	require.NoError(t, json.Unmarshal(data, &fields))
-	for _, key := range []string{"policy", "model", "text", "ctx", "tokens", "kl", "kl_lo", "kl_hi", "nll", "top1", "kv_share", "mass", "exposure", "tok_s"} {
+	for _, key := range []string{"policy", "model", "text", "ctx", "tokens", "kl", "kl_lo", "kl_hi",
+		"nll", "top1", "kv_share", "mass", "exposure", "tok_s"} {
 		require.Contains(t, fields, key)
 	}
 	require.Nil(t, fields["mass"])
@@ -47,12 +49,15 @@ func TestTornLine(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, none)
 
-	first, second := Record{Test: "decode", Policy: "a", KLTokens: make([]float32, 40000)}, Record{Test: "decode", Policy: "b"}
+	first, second := Record{Test: "decode", Policy: "a", KLTokens: make([]float32, 40000)},
+		Record{Test: "decode", Policy: "b"}
 	require.NoError(t, Append(path, first))
 	whole, err := os.ReadFile(path)
 	require.NoError(t, err)
-	for _, torn := range []string{"{", `{"test":"decode","policy":"c"}`, string(whole[:len(whole)-1])} {
-		require.NoError(t, os.WriteFile(path, append(whole[:len(whole):len(whole)], torn...), 0o666))
+	for _, torn := range []string{"{", `{"test":"decode","policy":"c"}`,
+		string(whole[:len(whole)-1])} {
+		require.NoError(t, os.WriteFile(path, append(whole[:len(whole):len(whole)], torn...),
+			0o666))
 		got, err := Read(path)
 		require.NoError(t, err)
 		require.Len(t, got, 1)

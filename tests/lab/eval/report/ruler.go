@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// scored is how a policy did in one task of RULER: of each prompt, the share that it found of what was asked for,
-// and beside it that of full attention, NaN where there is none.
+// scored is how a policy did in one task of RULER: of each prompt, the share that it found of what
+// was asked for, and beside it that of full attention, NaN where there is none.
 type scored struct {
 	task      string
 	own, full []float64
@@ -45,7 +45,10 @@ func (s *setup) scores(p *policy) (all []scored) {
 
 // mean weighs the tasks the same.
 func meanScore(all []scored, of func(scored) []float64) float64 {
-	return average(all, func(t scored) float64 { return average(of(t), func(v float64) float64 { return v }) })
+	return average(all, func(t scored) float64 {
+		return average(of(t),
+			func(v float64) float64 { return v })
+	})
 }
 
 func ownScores(t scored) []float64  { return t.own }
@@ -64,7 +67,8 @@ func ofFull(all []scored) float64 {
 	}) / meanScore(all, fullScores)
 }
 
-// resampled is f with its 95 % interval, by a bootstrap over the prompts of each task; of single prompts there is none.
+// resampled is f with its 95 % interval, by a bootstrap over the prompts of each task; of single
+// prompts there is none.
 func resampled(all []scored, f func([]scored) float64) Estimate {
 	e := Estimate{f(all), math.NaN(), math.NaN()}
 	if !slices.ContainsFunc(all, func(t scored) bool { return len(t.own) > 1 }) {
@@ -113,7 +117,8 @@ func inPercent(e Estimate) string {
 }
 
 func (s *setup) ruler() *grid {
-	g := &grid{Caption: s.title(), Head: []string{"policy", "mean % [95 %]", "of full % [95 %]", "worst task, of full %", "KV read %", "tokens/s"}}
+	g := &grid{Caption: s.title(), Head: []string{"policy", "mean % [95 %]", "of full % [95 %]",
+		"worst task, of full %", "KV read %", "tokens/s"}}
 	tasks := slices.Clone(s.texts)
 	for _, t := range tasks {
 		g.Head = append(g.Head, t)
@@ -121,26 +126,31 @@ func (s *setup) ruler() *grid {
 	most := 0
 	for _, p := range s.policies {
 		all := s.scores(p)
-		row := []string{p.name, inPercent(resampled(all, func(a []scored) float64 { return meanScore(a, ownScores) })), "-", "-", percent(p.share, 1), figure(1000 / p.ms)}
+		row := []string{p.name, inPercent(resampled(all, meanOwnScore)), "-", "-",
+			percent(p.share, 1), figure(1000 / p.ms)}
 		if len(all) < len(tasks) {
 			row[0] = fmt.Sprintf("%s (%d of %d tasks)", p.name, len(all), len(tasks))
 		}
 		if !p.full() {
 			task, share := worst(all)
-			row[2], row[3] = inPercent(resampled(all, ofFull)), fmt.Sprintf("%s %s", task, percent(share, 0))
+			row[2], row[3] = inPercent(resampled(all, ofFull)),
+				fmt.Sprintf("%s %s", task, percent(share, 0))
 		}
 		for _, t := range tasks {
 			cell := "-"
 			if i := slices.IndexFunc(all, func(a scored) bool { return a.task == t }); i >= 0 {
 				most = max(most, len(all[i].own))
-				e := wilsonShare(average(all[i].own, func(v float64) float64 { return v }), len(all[i].own)).scaled(100)
+				e := wilsonShare(average(all[i].own, func(v float64) float64 { return v }),
+					len(all[i].own)).scaled(100)
 				cell = fmt.Sprintf("%.0f [%.0f, %.0f]", e.Value, e.Lo, e.Hi)
 			}
 			row = append(row, cell)
 		}
 		g.row(row...)
 	}
-	g.Notes = append(s.inactive(), fmt.Sprintf("Of up to %d prompts of each task. The intervals of tasks are those of so many answers that are right or wrong, those of means by a bootstrap.", most))
+	g.Notes = append(s.inactive(), fmt.Sprintf("Of up to %d prompts of each task. The intervals "+
+		"of tasks are those of so many answers that are right or wrong, those of means by a "+
+		"bootstrap.", most))
 	return g
 }
 
@@ -160,10 +170,14 @@ func rulerVerdicts(all []*setup) (out []Verdict) {
 			if math.IsNaN(e.Value) {
 				continue
 			}
-			v := Verdict{Question: "Does the default selection keep full attention's scores in RULER?", Setup: s.title(),
-				Goal: "97 % of full attention's mean, and no task below 90 %", Met: e.Value >= 0.97 && share >= 0.9 && p.sparse > 0}
-			v.Text = fmt.Sprintf("%s: mean %s %% of %s %%, which is %s %% of it; lowest is %s with %s %%", p.name, percent(meanScore(scores, ownScores), 1),
-				percent(meanScore(scores, fullScores), 1), inPercent(e), cmp.Or(task, "none"), percent(share, 0))
+			v := Verdict{Question: "Does the default selection keep full attention's scores in " +
+				"RULER?", Setup: s.title(),
+				Goal: "97 % of full attention's mean, and no task below 90 %",
+				Met:  e.Value >= 0.97 && share >= 0.9 && p.sparse > 0}
+			v.Text = fmt.Sprintf("%s: mean %s %% of %s %%, which is %s %% of it; lowest is %s "+
+				"with %s %%", p.name, percent(meanScore(scores, ownScores), 1),
+				percent(meanScore(scores, fullScores), 1), inPercent(e), cmp.Or(task, "none"),
+				percent(share, 0))
 			if p.sparse == 0 {
 				v.Text += "; it decoded nothing sparsely, so this proves nothing"
 			}

@@ -9,11 +9,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// rulerRecords are two tasks of unlike size, four prompts each: right says how many of the answers a policy has.
+// rulerRecords are two tasks of unlike size, four prompts each: right says how many of the answers
+// a policy has.
 func rulerRecords(policy, options string, right func(task string, sample int) int) (out []Record) {
 	for _, task := range []string{"niah_single_1", "niah_multivalue"} {
 		for sample := 1; sample <= 4; sample++ {
-			r := Record{Test: "ruler", Policy: policy, Family: policy, Options: options, Model: "m", Text: task, KV: "f16", Ctx: 4096, Sample: sample,
+			r := Record{Test: "ruler", Policy: policy, Family: policy, Options: options, Model: "m",
+				Text: task, KV: "f16", Ctx: 4096, Sample: sample,
 				Total: 1, SparseTokens: 9, KVShare: 0.1, TokS: 10}.Unmeasured()
 			r.KVShare, r.TokS = 0.1, 10
 			if task == "niah_multivalue" {
@@ -33,7 +35,8 @@ func allRight(task string, _ int) int {
 	return 1
 }
 
-// Tasks weigh the same, however many answers they have, and only prompts that full attention has as well are compared with it.
+// Tasks weigh the same, however many answers they have, and only prompts that full attention has as
+// well are compared with it.
 func TestRulerScores(t *testing.T) {
 	full := rulerRecords("full", "", allRight)
 	half := func(task string, sample int) int { return allRight(task, sample) * (sample % 2) }
@@ -74,7 +77,8 @@ func TestRulerScores(t *testing.T) {
 }
 
 func TestRulerVerdictNeedsProof(t *testing.T) {
-	records := append(rulerRecords("full", "", allRight), rulerRecords("tokens w1 512", "budget=512,window=1", allRight)...)
+	records := append(rulerRecords("full", "", allRight),
+		rulerRecords("tokens w1 512", "budget=512,window=1", allRight)...)
 	require.True(t, about(Verdicts(records), "RULER")[0].Met)
 	for i := range records {
 		records[i].SparseTokens = 0
@@ -86,9 +90,11 @@ func TestRulerVerdictNeedsProof(t *testing.T) {
 
 // A policy that was interrupted says so.
 func TestRulerUnfinished(t *testing.T) {
-	records := append(rulerRecords("full", "", allRight), rulerRecords("tokens w1 512", "budget=512,window=1", allRight)[:2]...)
+	records := append(rulerRecords("full", "", allRight),
+		rulerRecords("tokens w1 512", "budget=512,window=1", allRight)[:2]...)
 	require.Contains(t, table(t, records), "tokens w1 512 (1 of 2 tasks)")
-	single := append(rulerRecords("full", "", allRight)[:1], rulerRecords("tokens w1 512", "budget=512,window=1", allRight)[0])
+	single := append(rulerRecords("full", "", allRight)[:1],
+		rulerRecords("tokens w1 512", "budget=512,window=1", allRight)[0])
 	require.NotContains(t, table(t, single), "NaN")
 }
 
@@ -111,10 +117,13 @@ func TestRulerSetups(t *testing.T) {
 }
 
 func examRecords(n int) (out []Record) {
-	for _, p := range [][3]string{{"full", "", "1111100000"}, {"quest", "select=minmax,window=1", "1010101010"}} {
+	for _, p := range [][3]string{{"full", "", "1111100000"},
+		{"quest", "select=minmax,window=1", "1010101010"}} {
 		for sample := 1; sample <= 2; sample++ {
-			r := Record{Test: "questions", Policy: p[0], Family: p[0], Options: p[1], Model: "m", Text: "set", KV: "f16", Ctx: 900, Sample: sample, N: n,
-				Total: n, Right: 5, Same: 5, RightAt: p[2], SameAt: "1111011110", SparseTokens: 9}.Unmeasured()
+			r := Record{Test: "questions", Policy: p[0], Family: p[0], Options: p[1], Model: "m",
+				Text: "set", KV: "f16", Ctx: 900, Sample: sample, N: n,
+				Total: n, Right: 5, Same: 5, RightAt: p[2], SameAt: "1111011110",
+				SparseTokens: 9}.Unmeasured()
 			r.KVShare, r.TokS = 0.1, 10
 			out = append(out, r)
 		}
@@ -150,7 +159,8 @@ func TestFreeTable(t *testing.T) {
 	var records []Record
 	for _, p := range [][2]string{{"full", ""}, {"tokens w1 512", "budget=512,window=1"}} {
 		for sample := 1; sample <= 3; sample++ {
-			r := Record{Test: "free", Policy: p[0], Family: p[0], Options: p[1], Model: "m", Text: "book", Ctx: 8192, Tokens: 100 * sample, Sample: sample,
+			r := Record{Test: "free", Policy: p[0], Family: p[0], Options: p[1], Model: "m",
+				Text: "book", Ctx: 8192, Tokens: 100 * sample, Sample: sample,
 				Common: 10 * sample, Repeated: 0.25, SparseTokens: 9}.Unmeasured()
 			r.KL, r.NLL, r.Top1, r.KVShare = 0.01*float64(sample), 0.3, 0.9, 0.1
 			records = append(records, r)

@@ -29,9 +29,10 @@ type policy struct {
 	records            []Record // one per text
 	complete           bool     // has all texts of the setup
 
-	kl                          Estimate
-	share, mass, exposure       float64 // means over texts
-	top1, dNLL, ms              float64 // dNLL: nats above full attention; ms per token, all streams counted
+	kl                    Estimate
+	share, mass, exposure float64 // means over texts
+	// dNLL: nats above full attention; ms per token, all streams counted
+	top1, dNLL, ms              float64
 	quarters                    [4]float64
 	sparse, corrected           uint64
 	total, right, same, decoded int
@@ -105,7 +106,8 @@ func (s *setup) byLength() bool { return s.test == "ruler" || s.test == "free" }
 
 // retrieves says whether keys are retrieved from a long text.
 func (s *setup) retrieves() bool {
-	return strings.HasPrefix(s.test, "needle") || strings.HasPrefix(s.test, "passkey") || strings.HasPrefix(s.test, "pairs")
+	return strings.HasPrefix(s.test, "needle") || strings.HasPrefix(s.test, "passkey") ||
+		strings.HasPrefix(s.test, "pairs")
 }
 
 func (s *setup) full() *policy {
@@ -117,7 +119,8 @@ func (s *setup) full() *policy {
 	return nil
 }
 
-var testOrder = []string{"decode", "generate", "free", "ruler", "needle", "passkey", "pairs", "needle-sparse", "passkey-sparse", "pairs-sparse", "questions", "problems"}
+var testOrder = []string{"decode", "generate", "free", "ruler", "needle", "passkey", "pairs",
+	"needle-sparse", "passkey-sparse", "pairs-sparse", "questions", "problems"}
 
 // setups sorts the records into setups and policies.
 func setups(records []Record) []*setup {
@@ -167,10 +170,14 @@ func (s *setup) add(r Record) {
 	if !slices.Contains(s.texts, r.Text) {
 		s.texts = append(s.texts, r.Text)
 	}
-	i := slices.IndexFunc(s.policies, func(p *policy) bool { return p.name == r.Policy && p.text == r.Options })
+	i := slices.IndexFunc(s.policies, func(p *policy) bool {
+		return p.name == r.Policy &&
+			p.text == r.Options
+	})
 	if i < 0 {
 		i = len(s.policies)
-		s.policies = append(s.policies, &policy{name: r.Policy, family: r.Family, text: r.Options, opt: parseOptions(r.Options)})
+		s.policies = append(s.policies, &policy{name: r.Policy, family: r.Family, text: r.Options,
+			opt: parseOptions(r.Options)})
 	}
 	s.policies[i].records = append(s.policies[i].records, r)
 }
@@ -190,7 +197,8 @@ func (s *setup) summarize() {
 		if a.full() != b.full() {
 			return map[bool]int{true: -1, false: 1}[a.full()]
 		}
-		return cmp.Or(cmp.Compare(a.family, b.family), cmp.Compare(a.opt.number("budget"), b.opt.number("budget")),
+		return cmp.Or(cmp.Compare(a.family, b.family), cmp.Compare(a.opt.number("budget"),
+			b.opt.number("budget")),
 			cmp.Compare(a.share, b.share), cmp.Compare(a.name, b.name))
 	})
 }
@@ -223,7 +231,8 @@ func (p *policy) summarize(fullNLL map[string]float64) {
 		p.quarters[i] = mean(func(r Record) float64 { return Quarters(r.KLTokens, r.Streams)[i] })
 	}
 	for _, r := range p.records {
-		p.total, p.right, p.same, p.decoded = p.total+r.Total, p.right+r.Right, p.same+r.Same, p.decoded+r.Tokens
+		p.total, p.right, p.same, p.decoded = p.total+r.Total, p.right+r.Right, p.same+r.Same,
+			p.decoded+r.Tokens
 		p.sparse, p.corrected = p.sparse+r.SparseTokens, p.corrected+r.CorrectedTokens
 	}
 }

@@ -27,7 +27,10 @@ func (e Estimate) String() string {
 }
 
 // scaled is the estimate times a factor.
-func (e Estimate) scaled(by float64) Estimate { return Estimate{e.Value * by, e.Lo * by, e.Hi * by} }
+func (e Estimate) scaled(by float64) Estimate {
+	return Estimate{e.Value * by, e.Lo * by,
+		e.Hi * by}
+}
 
 // Interval is the mean of x and its 95 % interval by a block bootstrap: blocks of 16
 // tokens drawn within each stream, wrapping around its end. x holds streams of equal
@@ -86,7 +89,8 @@ func wilson(right, total int) Estimate {
 	return wilsonShare(float64(right)/float64(total), total)
 }
 
-// wilsonShare is the same of a share p of n answers. Where answers are partly right the interval is a little too wide.
+// wilsonShare is the same of a share p of n answers. Where answers are partly right the interval is
+// a little too wide.
 func wilsonShare(p float64, answers int) Estimate {
 	const z = 1.96
 	n := float64(answers)

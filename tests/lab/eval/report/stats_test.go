@@ -58,7 +58,8 @@ func TestIntervalIsFast(t *testing.T) {
 
 func recordsOf(policy string, factor float64) (out []Record) {
 	for _, text := range []string{"prose", "code"} {
-		r := Record{Test: "decode", Policy: policy, Options: "window=1", Text: text, Streams: 2, Tokens: 512}
+		r := Record{Test: "decode", Policy: policy, Options: "window=1", Text: text, Streams: 2,
+			Tokens: 512}
 		r.SetKL(synthKL(0.05*factor, text, policy, 2, 256))
 		out = append(out, r)
 	}
@@ -110,7 +111,8 @@ func TestWilson(t *testing.T) {
 }
 
 func TestFigure(t *testing.T) {
-	for v, text := range map[float64]string{0: "0", 0.07123: "0.0712", 0.09996: "0.100", 0.5: "0.500", 3.14159: "3.14", 31.4159: "31.4", 314.159: "314"} {
+	for v, text := range map[float64]string{0: "0", 0.07123: "0.0712", 0.09996: "0.100",
+		0.5: "0.500", 3.14159: "3.14", 31.4159: "31.4", 314.159: "314"} {
 		require.Equal(t, text, figure(v))
 	}
 	require.Equal(t, "0.0700 [0.0600, 0.1200]", Estimate{0.07, 0.06, 0.12}.String())

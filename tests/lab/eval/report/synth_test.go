@@ -20,7 +20,8 @@ var synthFamilies = []synthFamily{
 	{"ours w1", "select=tokens,window=1", power(0.074), 1, 1},
 	{"ours w2", "select=tokens,window=2", power(0.069), 1, 1.9},
 	{"ours w8c8", "select=tokens,window=8,period=8", power(0.0695), 1.01, 1.3},
-	{"ours w8c8 cb", "select=tokens,window=8,period=8,correct_budget=2048", power(0.053), 1.25, 1.35},
+	{"ours w8c8 cb", "select=tokens,window=8,period=8,correct_budget=2048", power(0.053), 1.25,
+		1.35},
 	{"ours w1 p8", "select=tokens,window=1,page=8", power(0.04), 1.1, 1.02},
 	{"ours w1 s16", "select=tokens,window=1,summary_bits=16", power(0.0738), 1.25, 1.05},
 	{"quest", "select=minmax,window=1", power(0.15), 1.05, 1},
@@ -70,9 +71,11 @@ var laboratory = sync.OnceValue(func() []Record {
 
 func synthDecode(test, kv, text string) []Record {
 	const streams, tokens = 2, 256
-	base := Record{Test: test, Model: "SmolLM2-135M", Text: text, KV: kv, Ctx: 4096, Tokens: streams * tokens, Streams: streams}
+	base := Record{Test: test, Model: "SmolLM2-135M", Text: text, KV: kv, Ctx: 4096,
+		Tokens: streams * tokens, Streams: streams}
 	full := base
-	full.Policy, full.Family, full.NLL, full.Top1, full.KVShare, full.Exposure, full.TokS = "full", "full", 2.3, 1, 1, 1, 31
+	full.Policy, full.Family, full.NLL, full.Top1, full.KVShare, full.Exposure, full.TokS = "full",
+		"full", 2.3, 1, 1, 1, 31
 	out := []Record{full}
 	for _, f := range synthFamilies {
 		for _, budget := range []int{128, 256, 512, 1024} {
@@ -106,13 +109,17 @@ func synthTasks() (out []Record) {
 		policy, family, options string
 		skill                   float64
 	}{
-		{"full", "full", "", 0.97}, {"ours w2 512", "ours w2", "select=tokens,window=2,budget=512", 0.95},
-		{"quest 512", "quest", "select=minmax,window=1,budget=512", 0.7}, {"quest+retro 512", "quest+retro", "select=minmax,window=2,budget=512", 0.8},
+		{"full", "full", "", 0.97}, {"ours w2 512", "ours w2", "select=tokens,window=2,budget=512",
+			0.95},
+		{"quest 512", "quest", "select=minmax,window=1,budget=512", 0.7},
+		{"quest+retro 512", "quest+retro", "select=minmax,window=2,budget=512", 0.8},
 		{"streaming", "streaming", "select=streaming,window=1", 0.15},
 	}
 	for _, p := range policies {
-		r := Record{Model: "SmolLM2-135M", KV: "f16", Policy: p.policy, Family: p.family, Options: p.options, Streams: 1,
-			Tokens: 40, KVShare: 0.12, Mass: 0, Exposure: 1.2, TokS: 70, SparseTokens: 40, CorrectedTokens: 40, Text: "log"}
+		r := Record{Model: "SmolLM2-135M", KV: "f16", Policy: p.policy, Family: p.family,
+			Options: p.options, Streams: 1,
+			Tokens: 40, KVShare: 0.12, Mass: 0, Exposure: 1.2, TokS: 70, SparseTokens: 40,
+			CorrectedTokens: 40, Text: "log"}
 		r.KL, r.NLL = math.NaN(), math.NaN()
 		for _, ctx := range []int{2048, 4096, 8192, 16384} {
 			for _, depth := range []float64{0.1, 0.3, 0.5, 0.7, 0.9} {
@@ -130,7 +137,8 @@ func synthTasks() (out []Record) {
 		}
 		for _, test := range []string{"questions", "problems"} {
 			q := r
-			q.Test, q.Ctx, q.Total, q.Right, q.Same = test, 6000, 40, int(p.skill*36), int(p.skill*40)
+			q.Test, q.Ctx, q.Total, q.Right, q.Same = test, 6000, 40, int(p.skill*36),
+				int(p.skill*40)
 			out = append(out, q)
 		}
 	}

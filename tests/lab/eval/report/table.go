@@ -57,10 +57,12 @@ func (s *setup) grids() []*grid {
 func (s *setup) decoded() *grid {
 	g := &grid{
 		Caption: s.title(),
-		Head:    []string{"policy", "KL [95 %]", "NLL - full", "top-1 %", "KV read %", "mass kept %", "exposure", "tokens/s"},
+		Head: []string{"policy", "KL [95 %]", "NLL - full", "top-1 %", "KV read %",
+			"mass kept %", "exposure", "tokens/s"},
 	}
 	for _, p := range s.policies {
-		row := []string{s.label(p), p.kl.String(), signed(p.dNLL), percent(p.top1, 1), percent(p.share, 1),
+		row := []string{s.label(p), p.kl.String(), signed(p.dNLL), percent(p.top1, 1),
+			percent(p.share, 1),
 			percent(p.mass, 1), figure(p.exposure), figure(1000 / p.ms)}
 		if p.full() {
 			row[1], row[2], row[3], row[5], row[6] = "-", "-", "-", "-", "-"
@@ -102,7 +104,8 @@ func (s *setup) inactive() (notes []string) {
 
 // parts is the KL of parts of what was decoded: quarters of the positions, and texts.
 func (s *setup) parts() *grid {
-	g := &grid{Caption: "KL by quarter of the decoded positions", Head: []string{"policy", "1st", "2nd", "3rd", "4th"}}
+	g := &grid{Caption: "KL by quarter of the decoded positions",
+		Head: []string{"policy", "1st", "2nd", "3rd", "4th"}}
 	if len(s.texts) > 1 {
 		g.Caption += ", and by text"
 		g.Head = append(g.Head, s.texts...)
@@ -116,7 +119,8 @@ func (s *setup) parts() *grid {
 			row = append(row, figure(q))
 		}
 		for _, text := range g.Head[5:] {
-			of := slices.DeleteFunc(slices.Clone(p.records), func(r Record) bool { return r.Text != text })
+			of := slices.DeleteFunc(slices.Clone(p.records),
+				func(r Record) bool { return r.Text != text })
 			row = append(row, figure(average(of, func(r Record) float64 { return r.KL })))
 		}
 		g.row(row...)
@@ -128,7 +132,8 @@ func (s *setup) parts() *grid {
 const maxColumns = 8
 
 func (s *setup) tasks() *grid {
-	g := &grid{Caption: s.title(), Head: []string{"policy", "right", "% [95 %]", "same as full %", "KV read %", "tokens/s"}}
+	g := &grid{Caption: s.title(), Head: []string{"policy", "right", "% [95 %]", "same as full %",
+		"KV read %", "tokens/s"}}
 	columns := s.columns()
 	for _, r := range columns {
 		g.Head = append(g.Head, s.column(r))
@@ -158,7 +163,8 @@ func (s *setup) tasks() *grid {
 	return g
 }
 
-// column names the part of a task that a record is of: a length of the text from which keys are retrieved, or a set of questions.
+// column names the part of a task that a record is of: a length of the text from which keys are
+// retrieved, or a set of questions.
 func (s *setup) column(r Record) string {
 	if s.retrieves() {
 		return fmt.Sprintf("at %d", r.Ctx)
@@ -170,7 +176,8 @@ func (s *setup) column(r Record) string {
 func (s *setup) columns() (columns []Record) {
 	for _, p := range s.policies {
 		for _, r := range p.records {
-			if !slices.ContainsFunc(columns, func(c Record) bool { return s.column(c) == s.column(r) }) {
+			if !slices.ContainsFunc(columns,
+				func(c Record) bool { return s.column(c) == s.column(r) }) {
 				columns = append(columns, r)
 			}
 		}
@@ -178,7 +185,10 @@ func (s *setup) columns() (columns []Record) {
 	if len(columns) < 2 || len(columns) > maxColumns {
 		return nil
 	}
-	slices.SortFunc(columns, func(a, b Record) int { return cmp.Or(cmp.Compare(a.Ctx, b.Ctx), cmp.Compare(a.Text, b.Text)) })
+	slices.SortFunc(columns, func(a, b Record) int {
+		return cmp.Or(cmp.Compare(a.Ctx, b.Ctx),
+			cmp.Compare(a.Text, b.Text))
+	})
 	return columns
 }
 
@@ -187,21 +197,27 @@ func (s *setup) equal() []*grid {
 	curves := s.curves()
 	var out []*grid
 	if shares := commonShares(curves); len(shares) > 0 {
-		out = append(out, equalGrid("KL at equal bytes read: columns are the share of KV bytes", curves, shares,
-			func(v float64) string { return fmt.Sprintf("%g %%", round2(100*v)) }, (*Curve).At, terms[0].points, byShare))
+		out = append(out, equalGrid("KL at equal bytes read: columns are the share of KV bytes",
+			curves, shares,
+			func(v float64) string { return fmt.Sprintf("%g %%", round2(100*v)) }, (*Curve).At,
+			terms[0].points, byShare))
 	}
 	if times := commonTimes(curves); len(times) > 0 {
 		out = append(out, equalGrid("KL at equal time per token", curves, times,
-			func(v float64) string { return fmt.Sprintf("%.4g ms", v) }, (*Curve).AtTime, terms[1].points, byTime))
+			func(v float64) string { return fmt.Sprintf("%.4g ms", v) }, (*Curve).AtTime,
+			terms[1].points, byTime))
 	}
 	return out
 }
 
-func equalGrid(caption string, curves []Curve, columns []float64, head func(float64) string, at func(*Curve, float64) (float64, bool), points func(*Curve) []Point, of func(Point) float64) *grid {
+func equalGrid(caption string, curves []Curve, columns []float64, head func(float64) string,
+	at func(*Curve, float64) (float64, bool), points func(*Curve) []Point,
+	of func(Point) float64) *grid {
 	g := &grid{
 		Caption: caption,
 		Head:    []string{"family"},
-		Notes: []string{"Marked: best of its column (the oracle, which cannot be had, aside). Between budgets by interpolation. " +
+		Notes: []string{"Marked: best of its column (the oracle, which cannot be had, aside). " +
+			"Between budgets by interpolation. " +
 			"≤: the largest budget measured takes less. -: the smallest takes more."},
 	}
 	for _, x := range columns {

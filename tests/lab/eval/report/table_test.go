@@ -17,7 +17,8 @@ func table(t *testing.T, records []Record) string {
 
 func requireFits(t *testing.T, text string) {
 	for line := range strings.Lines(text) {
-		require.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSuffix(line, "\n")), lineWidth, line)
+		require.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSuffix(line, "\n")), lineWidth,
+			line)
 	}
 }
 
@@ -28,7 +29,8 @@ func TestTable(t *testing.T) {
 	for _, r := range synth() {
 		require.Contains(t, text, r.Policy)
 	}
-	for _, part := range []string{"KL at equal bytes read", "KL at equal time per token", "and by text", "could not run", "91 of 100", "at 16384", "must be 1..16"} {
+	for _, part := range []string{"KL at equal bytes read", "KL at equal time per token",
+		"and by text", "could not run", "91 of 100", "at 16384", "must be 1..16"} {
 		require.Contains(t, text, part)
 	}
 	require.Empty(t, table(t, nil))
@@ -38,7 +40,8 @@ func TestTable(t *testing.T) {
 func TestTableOrder(t *testing.T) {
 	text := table(t, synthetic)
 	last := -1
-	for _, policy := range []string{"\nfull ", "\nours w1 128 ", "\nours w1 1024 ", "\nours w2 128 ", "\nquest 128 ", "\nstreaming "} {
+	for _, policy := range []string{"\nfull ", "\nours w1 128 ", "\nours w1 1024 ",
+		"\nours w2 128 ", "\nquest 128 ", "\nstreaming "} {
 		at := strings.Index(text, policy)
 		require.Greater(t, at, last, policy)
 		last = at

@@ -48,7 +48,8 @@ var comparisons = []comparison{
 		differ:    correction,
 		sameBytes: true,
 		ours: func(o optionSet) bool {
-			return o["window"] == "2" && o.number("correct_budget") == 0 && o["select"] != "streaming"
+			return o["window"] == "2" && o.number("correct_budget") == 0 &&
+				o["select"] != "streaming"
 		},
 		theirs: plainSelection,
 	},
@@ -93,16 +94,19 @@ func (c *comparison) verdicts(s *setup) (out []Verdict) {
 	}
 	for _, a := range s.policies {
 		for _, b := range s.policies {
-			if a.full() || b.full() || !c.ours(a.opt) || !c.theirs(b.opt) || a.opt.without(c.differ...) != b.opt.without(c.differ...) {
+			if a.full() || b.full() || !c.ours(a.opt) || !c.theirs(b.opt) ||
+				a.opt.without(c.differ...) != b.opt.without(c.differ...) {
 				continue
 			}
 			ratio, ok := Ratio(a.records, b.records)
 			if !ok {
 				continue
 			}
-			v := Verdict{Question: c.question, Setup: s.title(), Goal: c.goal, Met: ratio.Value <= c.limit, Ratio: ratio}
+			v := Verdict{Question: c.question, Setup: s.title(), Goal: c.goal,
+				Met: ratio.Value <= c.limit, Ratio: ratio}
 			v.Text = fmt.Sprintf("%s: KL %s against %s of %s, ratio %s; KV read %s %% against %s %%",
-				a.name, figure(a.kl.Value), figure(b.kl.Value), b.name, ratio, percent(a.share, 1), percent(b.share, 1))
+				a.name, figure(a.kl.Value), figure(b.kl.Value), b.name, ratio, percent(a.share, 1),
+				percent(b.share, 1))
 			v.Text += c.remark(a, b, ratio, &v.Met)
 			out = append(out, v)
 		}
@@ -142,7 +146,8 @@ func (c *comparison) remark(a, b *policy, ratio Estimate, met *bool) string {
 // needles: whether 512 tokens of budget find what full attention finds.
 func (s *setup) needles() (out []Verdict) {
 	full := s.full()
-	if (s.test != "needle" && s.test != "passkey") || full == nil { // the question is a prompt, as with llama.cpp
+	// the question is a prompt, as with llama.cpp
+	if (s.test != "needle" && s.test != "passkey") || full == nil {
 		return nil
 	}
 	for _, p := range s.policies {
@@ -160,8 +165,10 @@ func (s *setup) needles() (out []Verdict) {
 		if total == 0 {
 			continue
 		}
-		v := Verdict{Question: "Does a budget of 512 find the needle?", Setup: s.title(), Goal: "as many found as by full attention", Met: right >= fullRight}
-		v.Text = fmt.Sprintf("%s: %d of %d found, full attention %d", p.name, right, total, fullRight)
+		v := Verdict{Question: "Does a budget of 512 find the needle?", Setup: s.title(),
+			Goal: "as many found as by full attention", Met: right >= fullRight}
+		v.Text = fmt.Sprintf("%s: %d of %d found, full attention %d", p.name, right, total,
+			fullRight)
 		if !v.Met {
 			v.Text += fmt.Sprintf(": missed by %d", fullRight-right)
 		}
@@ -184,7 +191,8 @@ func paperVerdicts(all []*setup) (out []Verdict) {
 		}
 	}
 	if mean, n := meanRatio(out); n > 0 {
-		text := fmt.Sprintf("KL of Quest with correction over Quest's: %s, the geometric mean of %d pairs; %d of them clearly below 1.", figure(mean), n, lower)
+		text := fmt.Sprintf("KL of Quest with correction over Quest's: %s, the geometric mean of "+
+			"%d pairs; %d of them clearly below 1.", figure(mean), n, lower)
 		out = append([]Verdict{{Question: question, Text: text, Brief: true}}, out...)
 	}
 	return out
@@ -194,7 +202,8 @@ func (s *setup) paper() (out []Verdict) {
 	full := s.full()
 	for _, retro := range s.policies {
 		for _, quest := range s.policies {
-			if retro.family != "quest+retro" || quest.family != "quest" || retro.opt.without(correction...) != quest.opt.without(correction...) {
+			if retro.family != "quest+retro" || quest.family != "quest" ||
+				retro.opt.without(correction...) != quest.opt.without(correction...) {
 				continue
 			}
 			v := Verdict{Setup: s.title(), Brief: !s.decodes()}
@@ -236,14 +245,17 @@ func gap(test string, full, quest, retro *policy) string {
 	if math.IsNaN(f + q + r) {
 		return ""
 	}
-	text := fmt.Sprintf("%s: full attention %s %% right, %s %s %%, %s %s %%: ", test, percent(f, 1), quest.name, percent(q, 1), retro.name, percent(r, 1))
+	text := fmt.Sprintf("%s: full attention %s %% right, %s %s %%, %s %s %%: ", test, percent(f, 1),
+		quest.name, percent(q, 1), retro.name, percent(r, 1))
 	if f <= q {
 		return text + "there is no gap to close."
 	}
-	return text + fmt.Sprintf("%s %% of the gap closed (%d answers).", percent((r-q)/(f-q), 0), retro.total)
+	return text + fmt.Sprintf("%s %% of the gap closed (%d answers).", percent((r-q)/(f-q), 0),
+		retro.total)
 }
 
-// PrintVerdicts prints them for the terminal, grouped by question. Their points are in the page only.
+// PrintVerdicts prints them for the terminal, grouped by question. Their points are in the page
+// only.
 func PrintVerdicts(w io.Writer, verdicts []Verdict) error {
 	b := bufio.NewWriter(w)
 	for _, g := range groupVerdicts(verdicts) {

@@ -11,12 +11,14 @@ import (
 
 // about are the verdicts whose question has the word.
 func about(verdicts []Verdict, word string) []Verdict {
-	return slices.DeleteFunc(slices.Clone(verdicts), func(v Verdict) bool { return !strings.Contains(v.Question, word) })
+	return slices.DeleteFunc(slices.Clone(verdicts),
+		func(v Verdict) bool { return !strings.Contains(v.Question, word) })
 }
 
 func TestVerdictsOfGoals(t *testing.T) {
 	verdicts := Verdicts(synthetic)
-	for word, pairs := range map[string]int{"default selector": 8, "window=2": 8, "budget of its own": 4, "8-bit": 4} {
+	for word, pairs := range map[string]int{"default selector": 8, "window=2": 8,
+		"budget of its own": 4, "8-bit": 4} {
 		got := about(verdicts, word)
 		require.Len(t, got, pairs, word)
 		for _, v := range got {
@@ -98,13 +100,15 @@ func TestBudgetAgainstCorrection(t *testing.T) {
 		require.NotContains(t, v.Text, "oracle against")
 	}
 	points := got[2].Points
-	require.Regexp(t, `^At 8\.\d % of KV read \(ours w2 128\) .*: KL 0\.\d+ with correction against 0\.\d+ with a larger budget, ratio `, points[0])
+	require.Regexp(t,
+		`^At 8\.\d % of KV read \(ours w2 128\) .*: KL 0\.\d+ with correction against 0\.\d+ with a larger budget, ratio `, points[0])
 }
 
 func TestPaperVerdicts(t *testing.T) {
 	got := about(Verdicts(synth()), "paper")
 	require.Contains(t, got[0].Text, "geometric mean of 12 pairs")
-	require.Contains(t, got[len(got)-1].Text, "problems: full attention 85.0 % right, quest 512 62.5 %, quest+retro 512 70.0 %: 33 % of the gap closed")
+	require.Contains(t, got[len(got)-1].Text, "problems: full attention 85.0 % right, quest 512 "+
+		"62.5 %, quest+retro 512 70.0 %: 33 % of the gap closed")
 }
 
 func TestPrintVerdicts(t *testing.T) {

@@ -17,7 +17,8 @@ type grammar map[string][]string
 
 var chronicleGrammar = sync.OnceValue(func() grammar { return parseGrammar(chronicleText) })
 
-// parseGrammar reads "[rule]" lines, each followed by one alternative a line; leading spaces of an alternative count.
+// parseGrammar reads "[rule]" lines, each followed by one alternative a line; leading spaces of an
+// alternative count.
 func parseGrammar(text string) grammar {
 	g := grammar{}
 	rule := ""
@@ -69,7 +70,8 @@ func numberRange(rule string) (low, high int, ok bool) {
 	return low, high, err1 == nil && err2 == nil && low <= high
 }
 
-// chronicle yields the sentences of a town chronicle one by one, each with the space or line break before it.
+// chronicle yields the sentences of a town chronicle one by one, each with the space or line break
+// before it.
 type chronicle struct {
 	random *rand.Rand
 	seen   map[string]bool
@@ -104,7 +106,8 @@ func (c *chronicle) closing() string {
 	return " " + chronicleGrammar().expand(c.random, "closing")
 }
 
-// Text is a chronicle of at least size bytes, the same on every run, for those who need prose and have no file.
+// Text is a chronicle of at least size bytes, the same on every run, for those who need prose and
+// have no file.
 func Text(size int) string {
 	c := newChronicle(rand.New(rand.NewPCG(1, uint64(len(title)))))
 	var b strings.Builder

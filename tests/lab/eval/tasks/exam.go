@@ -8,9 +8,10 @@ import (
 	"strings"
 )
 
-// Exam is n items in one prompt, answered one after another, in the form of LongGenBench: examples, then the questions with running
-// numbers, then the answers "Answer_9:", "Answer_10:", ... A model of 135M parameters keeps the form but hardly follows the questions, so
-// with small models the agreement with full attention (Same) says more than Right.
+// Exam is n items in one prompt, answered one after another, in the form of LongGenBench: examples,
+// then the questions with running numbers, then the answers "Answer_9:", "Answer_10:", ... A model
+// of 135M parameters keeps the form but hardly follows the questions, so with small models the
+// agreement with full attention (Same) says more than Right.
 type Exam struct {
 	Name      string
 	Items     []Item
@@ -21,18 +22,22 @@ type Exam struct {
 	first int // the number of the first question: the examples come before it
 }
 
-// What an answer may take. A solution of GSM8K has about 100 tokens; beyond the limit a model has usually lost the thread.
+// What an answer may take. A solution of GSM8K has about 100 tokens; beyond the limit a model has
+// usually lost the thread.
 const (
 	solutionTokens = 160
 	choiceTokens   = 48
 )
 
-// NewExam writes the prompt: all questions of the examples, all their answers, then the questions of the items.
+// NewExam writes the prompt: all questions of the examples, all their answers, then the questions
+// of the items.
 func NewExam(name string, items, shots []Item) Exam {
 	e := Exam{Name: name, Items: items, first: len(shots) + 1}
 	var b strings.Builder
-	fmt.Fprintf(&b, "Solve the following questions in their order. Begin each answer with its number, as in \"Answer_%d:\", work step by step "+
-		"where needed, and end with \"The answer is\" and the result. Answer every question and repeat none of them.\n\n", e.first)
+	fmt.Fprintf(&b, "Solve the following questions in their order. Begin each answer with its "+
+		"number, as in \"Answer_%d:\", work step by step "+
+		"where needed, and end with \"The answer is\" and the result. Answer every question and "+
+		"repeat none of them.\n\n", e.first)
 	if len(shots) > 0 {
 		b.WriteString("Examples:\n\n")
 		for i, shot := range shots {
@@ -74,7 +79,8 @@ func choiceLines(choices []string) string {
 func (i Item) solution() string {
 	answer := "The answer is " + i.Answer + "."
 	if i.Choices != nil {
-		answer = fmt.Sprintf("The answer is (%s) %s.", i.Answer, strings.TrimSuffix(i.Choices[i.Answer[0]-'A'], "."))
+		answer = fmt.Sprintf("The answer is (%s) %s.", i.Answer,
+			strings.TrimSuffix(i.Choices[i.Answer[0]-'A'], "."))
 	}
 	if i.Steps != "" {
 		return i.Steps + "\n" + answer
@@ -82,7 +88,8 @@ func (i Item) solution() string {
 	return answer
 }
 
-// heading is a line such as "Answer_9:", also with Markdown around it. One of a question ends the answer before it.
+// heading is a line such as "Answer_9:", also with Markdown around it. One of a question ends the
+// answer before it.
 var heading = regexp.MustCompile(`(?mi)^[ \t*#]*(answer|question)[_ ](\d{1,6})\**:`)
 
 // part is the text under a heading.
@@ -93,7 +100,8 @@ type part struct {
 	closed   bool // another heading follows
 }
 
-// parts cuts the output at its headings. What stands before the first one belongs to the first answer, whose heading ends the prompt.
+// parts cuts the output at its headings. What stands before the first one belongs to the first
+// answer, whose heading ends the prompt.
 func (e Exam) parts(output string) []part {
 	list := []part{{number: e.first}}
 	start := 0
@@ -109,13 +117,15 @@ func (e Exam) parts(output string) []part {
 	return list
 }
 
-// Answers finds the answers to the questions in a generated text, by the numbers that the prompt asked for; "" where there is none. Numbers
-// are in their shortest form, letters are capitals. If a number occurs twice, the first answer counts.
+// Answers finds the answers to the questions in a generated text, by the numbers that the prompt
+// asked for; "" where there is none. Numbers are in their shortest form, letters are capitals. If a
+// number occurs twice, the first answer counts.
 func (e Exam) Answers(output string) []string {
 	answers := make([]string, len(e.Items))
 	parts := e.parts(output)
 	// If the model writes the first heading itself, what stands before it is a greeting.
-	if next := slices.IndexFunc(parts[1:], func(p part) bool { return !p.question }); next >= 0 && parts[1+next].number == e.first {
+	if next := slices.IndexFunc(parts[1:], func(p part) bool { return !p.question }); next >= 0 &&
+		parts[1+next].number == e.first {
 		parts = parts[1:]
 	}
 	for _, p := range parts {
@@ -137,8 +147,9 @@ func (e Exam) Right(answers []string) int {
 	return right
 }
 
-// Done reports whether the last question is answered, or the model has gone beyond it, so that generation may stop. The last answer is
-// complete when a line that states it has ended, or another heading follows.
+// Done reports whether the last question is answered, or the model has gone beyond it, so that
+// generation may stop. The last answer is complete when a line that states it has ended, or another
+// heading follows.
 func (e Exam) Done(output string) bool {
 	last := e.first + len(e.Items) - 1
 	for _, p := range e.parts(output) {
@@ -149,7 +160,8 @@ func (e Exam) Done(output string) bool {
 			continue
 		}
 		at := stated.FindStringIndex(p.text)
-		if p.closed && strings.TrimSpace(p.text) != "" || at != nil && strings.Contains(p.text[at[1]:], "\n") {
+		if p.closed && strings.TrimSpace(p.text) != "" || at != nil &&
+			strings.Contains(p.text[at[1]:], "\n") {
 			return true
 		}
 	}

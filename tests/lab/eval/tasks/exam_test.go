@@ -78,10 +78,13 @@ func TestFinalLetter(t *testing.T) {
 
 func TestExamPrompt(t *testing.T) {
 	shots := Arithmetic(1, 2)
-	items := append(Arithmetic(2, 2), Item{Question: "Which is blue?", Choices: []string{"Grass", "The sky."}, Answer: "B"})
+	items := append(Arithmetic(2, 2), Item{Question: "Which is blue?",
+		Choices: []string{"Grass", "The sky."}, Answer: "B"})
 	e := NewExam("mixed", items, shots)
-	order := []string{"Examples:", "Question_1:\n" + shots[0].Question, "Question_2:\n", "Answer_1:\n" + shots[0].Steps, "Answer_2:\n",
-		"The answer is " + shots[1].Answer + ".", "Following questions:", "Question_3:\n" + items[0].Question, "Question_4:\n",
+	order := []string{"Examples:", "Question_1:\n" + shots[0].Question, "Question_2:\n",
+		"Answer_1:\n" + shots[0].Steps, "Answer_2:\n",
+		"The answer is " + shots[1].Answer + ".", "Following questions:",
+		"Question_3:\n" + items[0].Question, "Question_4:\n",
 		"Question_5:\nWhich is blue?\n(A) Grass\n(B) The sky.\n"}
 	at := 0
 	for _, part := range order {
@@ -100,7 +103,8 @@ func TestExamPrompt(t *testing.T) {
 
 // What the examples show, the parser must read.
 func TestExamReadsItsOwnForm(t *testing.T) {
-	for name, items := range map[string][]Item{"arithmetic": Arithmetic(1, 34), "facts": Facts()[:34]} {
+	for name, items := range map[string][]Item{"arithmetic": Arithmetic(1, 34),
+		"facts": Facts()[:34]} {
 		e := NewExam(name, items[4:], items[:4])
 		var b strings.Builder
 		for i, item := range e.Items {
@@ -118,7 +122,8 @@ func TestExamReadsItsOwnForm(t *testing.T) {
 }
 
 func TestAnswers(t *testing.T) {
-	numbers := []Item{{Question: "a", Answer: "1"}, {Question: "b", Answer: "2"}, {Question: "c", Answer: "3"}}
+	numbers := []Item{{Question: "a", Answer: "1"}, {Question: "b", Answer: "2"},
+		{Question: "c", Answer: "3"}}
 	e := NewExam("x", numbers, []Item{{Question: "s", Answer: "0"}}) // questions 2, 3 and 4
 	tests := []struct {
 		name, output string
@@ -126,12 +131,17 @@ func TestAnswers(t *testing.T) {
 		done         bool
 	}{
 		{"nothing", "", []string{"", "", ""}, false},
-		{"in form", "1\n\nAnswer_3:\n2\n\nAnswer_4:\nThe answer is 3.\n", []string{"1", "2", "3"}, true},
-		{"the last line is not complete", "1\n\nAnswer_3:\n2\n\nAnswer_4:\nThe answer is 3", []string{"1", "2", "3"}, false},
-		{"first heading repeated", "Answer_2:\n1\nAnswer_3: 2\nAnswer_4: 3", []string{"1", "2", "3"}, false},
-		{"greeting", "Here are 3 answers.\n\n**Answer_2:**\n1\n### Answer 3:\n2", []string{"1", "2", ""}, false},
+		{"in form", "1\n\nAnswer_3:\n2\n\nAnswer_4:\nThe answer is 3.\n", []string{"1", "2", "3"},
+			true},
+		{"the last line is not complete", "1\n\nAnswer_3:\n2\n\nAnswer_4:\nThe answer is 3",
+			[]string{"1", "2", "3"}, false},
+		{"first heading repeated", "Answer_2:\n1\nAnswer_3: 2\nAnswer_4: 3",
+			[]string{"1", "2", "3"}, false},
+		{"greeting", "Here are 3 answers.\n\n**Answer_2:**\n1\n### Answer 3:\n2",
+			[]string{"1", "2", ""}, false},
 		{"one left out", "1\nAnswer_4:\n3\nAnswer_5:", []string{"1", "", "3"}, true},
-		{"own questions", "1\nQuestion_3:\n99\nAnswer_3:\n2\nQuestion_5:\nmore", []string{"1", "2", ""}, true},
+		{"own questions", "1\nQuestion_3:\n99\nAnswer_3:\n2\nQuestion_5:\nmore",
+			[]string{"1", "2", ""}, true},
 		{"an example again", "1\nAnswer_1:\n7\nAnswer_3:\n2", []string{"1", "2", ""}, false},
 		{"twice", "1\nAnswer_3:\n2\nAnswer_3:\n9", []string{"1", "2", ""}, false},
 		{"it starts over", "1\nAnswer_3:\n2\nAnswer_2:\n9", []string{"1", "2", ""}, false},
@@ -198,15 +208,18 @@ func TestFacts(t *testing.T) {
 func FuzzAnswers(f *testing.F) {
 	f.Add("1\n\nAnswer_3:\n2\n\nAnswer_4:\nThe answer is (B).\n")
 	f.Add(`**Answer 2:** \boxed{\text{A}} Question_99999: -$1,234.50 = {}}`)
-	items := []Item{{Question: "a", Answer: "1"}, {Question: "b", Answer: "B", Choices: []string{"x", "y"}}}
+	items := []Item{{Question: "a", Answer: "1"}, {Question: "b", Answer: "B",
+		Choices: []string{"x", "y"}}}
 	e := NewExam("x", items, items[:1])
-	problems := []Problem{{Answer: "12"}, {Answer: "B", Choices: []string{"x", "y"}}, {Answer: "x+1"}, {Answer: "C"}}
+	problems := []Problem{{Answer: "12"}, {Answer: "B", Choices: []string{"x", "y"}},
+		{Answer: "x+1"}, {Answer: "C"}}
 	f.Fuzz(func(t *testing.T, output string) {
 		answers := e.Answers(output)
 		if len(answers) != 2 || Same(answers, answers) > 2 || e.Right(answers) > 2 {
 			t.Fatal(answers)
 		}
-		if a := answers[0]; a != "" && shortest(strings.TrimPrefix(a, "-"), strings.HasPrefix(a, "-")) != a {
+		if a := answers[0]; a != "" && shortest(strings.TrimPrefix(a, "-"),
+			strings.HasPrefix(a, "-")) != a {
 			t.Fatalf("%q is not in its shortest form", a)
 		}
 		if a := answers[1]; a != "" && a != "A" && a != "B" {

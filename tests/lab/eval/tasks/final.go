@@ -11,7 +11,8 @@ var (
 
 	thousands = regexp.MustCompile(`^\d{1,3}(,\d{3})+(\.\d+)?$`)
 
-	// "The answer is 7", "Answer: 7", "the final answer is: 7"; markers such as "Answer_3:" do not match.
+	// "The answer is 7", "Answer: 7", "the final answer is: 7"; markers such as "Answer_3:" do not
+	// match.
 	stated = regexp.MustCompile(`(?i)\banswer(?:\s+is\b|\**\s*:)[:\s]*`)
 
 	capital = regexp.MustCompile(`\b[A-Z]\b`)
@@ -20,8 +21,9 @@ var (
 	opening = regexp.MustCompile(`^[\s*]*(?:\(([A-Za-z])\)|([A-Za-z])(?:[):*]|\.(?:[\s*]|$)|\s*$|\s*\n))`)
 )
 
-// final finds the answer in a generated text: the content of the last \boxed{}, else what follows the last "answer is", else the last
-// number, or for a question with choices its letter. A number comes back in its shortest form, a letter as a capital; "" means none.
+// final finds the answer in a generated text: the content of the last \boxed{}, else what follows
+// the last "answer is", else the last number, or for a question with choices its letter. A number
+// comes back in its shortest form, a letter as a capital; "" means none.
 func final(output string, choices int) string {
 	pick := func(s string) string { return letter(s, choices) }
 	if choices == 0 {
@@ -35,7 +37,8 @@ func final(output string, choices int) string {
 	}
 	if rest := afterStated(output); rest != "" {
 		// Of "The answer is 6 + 4 = 10." the result counts.
-		if at := strings.LastIndexByte(rest, '='); at >= 0 && choices == 0 && firstNumber(rest[at:]) != "" {
+		if at := strings.LastIndexByte(rest, '='); at >= 0 && choices == 0 &&
+			firstNumber(rest[at:]) != "" {
 			rest = rest[at:]
 		}
 		if found := pick(rest); found != "" {
@@ -80,7 +83,8 @@ func boxed(text string) (string, bool) {
 	return "", false
 }
 
-var decorations = strings.NewReplacer(`\text{`, " ", `\textbf{`, " ", `\mathrm{`, " ", `\mathbf{`, " ", `\$`, "", "$", "", `\,`, "", `\!`, "",
+var decorations = strings.NewReplacer(`\text{`, " ", `\textbf{`, " ", `\mathrm{`, " ", `\mathbf{`,
+	" ", `\$`, "", "$", "", `\,`, "", `\!`, "",
 	`{,}`, ",", `\%`, " %", `^{\circ}`, "", `^\circ`, "", `\ `, " ")
 
 // undecorate removes the TeX commands that do not change a value.
@@ -94,7 +98,8 @@ func undecorate(s string) string {
 	return strings.TrimSpace(plain)
 }
 
-// wholeNumber returns the number if the text is one, perhaps as the right side of an equation or before a unit.
+// wholeNumber returns the number if the text is one, perhaps as the right side of an equation or
+// before a unit.
 func wholeNumber(s string) string {
 	if at := strings.LastIndexByte(s, '='); at >= 0 {
 		s = s[at+1:]
@@ -102,7 +107,8 @@ func wholeNumber(s string) string {
 	value, unit, _ := strings.Cut(strings.TrimSpace(s), " ")
 	at := digits.FindStringIndex(value)
 	sign := strings.HasPrefix(value, "-")
-	if at == nil || at[1] != len(value) || at[0] > 1 || at[0] == 1 && !sign || strings.ContainsAny(unit, `0123456789\+-*/^`) {
+	if at == nil || at[1] != len(value) || at[0] > 1 || at[0] == 1 && !sign ||
+		strings.ContainsAny(unit, `0123456789\+-*/^`) {
 		return ""
 	}
 	return shortest(value[at[0]:], sign)
@@ -137,7 +143,8 @@ func isWord(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == ')'
 }
 
-// shortest writes a number without separators, leading zeros and trailing zeros of its fraction. Of a list such as "1,2" it takes the last.
+// shortest writes a number without separators, leading zeros and trailing zeros of its fraction. Of
+// a list such as "1,2" it takes the last.
 func shortest(s string, negative bool) string {
 	s = strings.TrimRight(s, ",")
 	if strings.Contains(s, ",") && !thousands.MatchString(s) {
@@ -159,7 +166,8 @@ func shortest(s string, negative bool) string {
 	return whole
 }
 
-// letter returns the letter that the text names: the one it opens with, else the last capital that stands alone.
+// letter returns the letter that the text names: the one it opens with, else the last capital that
+// stands alone.
 func letter(s string, choices int) string {
 	valid := func(l string) bool { return l != "" && int(l[0]-'A') < choices }
 	if m := opening.FindStringSubmatch(s); m != nil {

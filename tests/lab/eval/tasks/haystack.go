@@ -11,8 +11,9 @@ import (
 	"unicode"
 )
 
-// framesText holds sentences that lack their last word, the key. They differ in all their words: with one sentence for all keys and only
-// a name exchanged, a model of 135M parameters mixes the keys up even under full attention.
+// framesText holds sentences that lack their last word, the key. They differ in all their words:
+// with one sentence for all keys and only a name exchanged, a model of 135M parameters mixes the
+// keys up even under full attention.
 //
 //go:embed data/frames.txt
 var framesText string
@@ -23,11 +24,12 @@ var wordsText string
 // MaxNeedles is how many keys a text can hide: each has a sentence of its own.
 const MaxNeedles = 32
 
-// MinTokens is the shortest text that Passkey and Needles write, beside the about 30 tokens of each key.
+// MinTokens is the shortest text that Passkey and Needles write, beside the about 30 tokens of each
+// key.
 const MinTokens = 256
 
-// Haystack is a long text and questions about it. The text is processed densely once; each question is then decoded token by token under
-// a policy from the saved state.
+// Haystack is a long text and questions about it. The text is processed densely once; each question
+// is then decoded token by token under a policy from the saved state.
 type Haystack struct {
 	Name      string // passkey or needle
 	Text      string
@@ -43,18 +45,22 @@ type Question struct {
 	MaxTokens int     // enough for the key and a full stop
 }
 
-// keyTokens is generous: tokenizers of small vocabularies cut a rare word in capitals into four or five.
+// keyTokens is generous: tokenizers of small vocabularies cut a rare word in capitals into four or
+// five.
 const keyTokens = 16
 
-// Right reports whether the answer names the key. Only the first line that is not blank counts, and in it the first word of the key's
-// form, such as capitals-digit-digit: that word must be the key, in the same case. So a longer or cut word is wrong, and so is a list
-// that names the key second.
+// Right reports whether the answer names the key. Only the first line that is not blank counts, and
+// in it the first word of the key's form, such as capitals-digit-digit: that word must be the key,
+// in the same case. So a longer or cut word is wrong, and so is a list that names the key second.
 func (q Question) Right(answer string) bool {
 	if q.Whole {
 		return strings.HasPrefix(answer, q.Want)
 	}
 	line, _, _ := strings.Cut(strings.TrimSpace(answer), "\n")
-	for word := range strings.FieldsFuncSeq(line, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '-' }) {
+	for word := range strings.FieldsFuncSeq(line, func(r rune) bool {
+		return !unicode.IsLetter(r) &&
+			!unicode.IsDigit(r) && r != '-'
+	}) {
 		if word = strings.Trim(word, "-"); word != "" && form(word) == form(q.Want) {
 			return word == q.Want
 		}
@@ -87,11 +93,13 @@ func form(word string) string {
 	return string(b)
 }
 
-// Passkey hides one number of five digits in a text of at most tokens tokens and at least 97 % of them. It panics below MinTokens.
+// Passkey hides one number of five digits in a text of at most tokens tokens and at least 97 % of
+// them. It panics below MinTokens.
 func Passkey(seed int64, tokens int, depth float64, count func(string) int) Haystack {
 	random := newRandom(seed, "passkey")
 	key := fmt.Sprint(10000 + random.IntN(90000))
-	hidden := []needle{{depth: depth, sentence: " The secret pass key is " + key + ". Remember the pass key."}}
+	hidden := []needle{{depth: depth, sentence: " The secret pass key is " + key +
+		". Remember the pass key."}}
 	return Haystack{
 		Name: "passkey",
 		Text: hide(newChronicle(random), hidden, tokens, count),
@@ -102,8 +110,9 @@ func Passkey(seed int64, tokens int, depth float64, count func(string) int) Hays
 	}
 }
 
-// Needles hides one key at each depth, each in another sentence, in a text of at most tokens tokens and at least 97 % of them. It
-// panics if there are more than MaxNeedles or too few tokens for them.
+// Needles hides one key at each depth, each in another sentence, in a text of at most tokens tokens
+// and at least 97 % of them. It panics if there are more than MaxNeedles or too few tokens for
+// them.
 func Needles(seed int64, tokens int, depths []float64, count func(string) int) Haystack {
 	if len(depths) > MaxNeedles {
 		panic(fmt.Sprintf("tasks: %d needles, the most is %d", len(depths), MaxNeedles))
@@ -124,7 +133,8 @@ func Needles(seed int64, tokens int, depths []float64, count func(string) int) H
 	return h
 }
 
-// newRandom gives each kind of text numbers of its own, so that equal seeds do not give equal texts.
+// newRandom gives each kind of text numbers of its own, so that equal seeds do not give equal
+// texts.
 func newRandom(seed int64, kind string) *rand.Rand {
 	return rand.New(rand.NewPCG(uint64(seed), hash(kind)))
 }
@@ -152,12 +162,14 @@ const title = "The chronicle of the town of Alder Ford, kept by its clerks."
 // hide writes the longest chronicle that holds the needles and fits into the tokens.
 func hide(c *chronicle, needles []needle, tokens int, count func(string) int) string {
 	if tokens < MinTokens+30*len(needles) {
-		panic(fmt.Sprintf("tasks: %d tokens are too few for a text of %d keys", tokens, len(needles)))
+		panic(fmt.Sprintf("tasks: %d tokens are too few for a text of %d keys", tokens,
+			len(needles)))
 	}
 	needles = slices.Clone(needles)
 	slices.SortStableFunc(needles, func(a, b needle) int { return cmp.Compare(a.depth, b.depth) })
 	filler := enough(c, tokens, count)
-	// The last text that fits. A few of the texts may be longer than their successor, as the needles move; the best that was seen counts.
+	// The last text that fits. A few of the texts may be longer than their successor, as the
+	// needles move; the best that was seen counts.
 	best, bestTokens := 0, count(weave(nil, needles))
 	low, high := 0, len(filler)
 	for low < high {
@@ -174,7 +186,8 @@ func hide(c *chronicle, needles []needle, tokens int, count func(string) int) st
 	return pad(c, weave(filler[:best], needles), bestTokens, tokens, count)
 }
 
-// enough returns sentences that have more tokens than asked for. It counts them by blocks, which is a little too many, never too few.
+// enough returns sentences that have more tokens than asked for. It counts them by blocks, which is
+// a little too many, never too few.
 func enough(c *chronicle, tokens int, count func(string) int) []string {
 	var filler []string
 	for total := 0; total <= tokens+tokens/20; {
@@ -211,7 +224,8 @@ func weave(filler []string, needles []needle) string {
 	var b strings.Builder
 	b.WriteString(title)
 	due := func(next string) bool {
-		return len(needles) > 0 && needles[0].depth*float64(total) <= float64(b.Len()+len(needles[0].sentence))+float64(len(next))/2
+		return len(needles) > 0 &&
+			needles[0].depth*float64(total) <= float64(b.Len()+len(needles[0].sentence))+float64(len(next))/2
 	}
 	for _, s := range filler {
 		for due(s) {

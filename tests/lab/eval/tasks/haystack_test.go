@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pieces counts tokens about as a real tokenizer does: words of up to five letters, and each other character.
+// pieces counts tokens about as a real tokenizer does: words of up to five letters, and each other
+// character.
 func pieces(text string) int {
 	n, run := 1, 0
 	for _, r := range text {
@@ -54,7 +55,8 @@ func checkHaystack(t *testing.T, h Haystack, tokens int) {
 	}
 	for _, q := range h.Questions {
 		require.Equal(t, 1, strings.Count(h.Text, q.Want), q.Want)
-		require.InDelta(t, q.Depth, float64(strings.Index(h.Text, q.Want))/float64(len(h.Text)), near)
+		require.InDelta(t, q.Depth, float64(strings.Index(h.Text, q.Want))/float64(len(h.Text)),
+			near)
 		require.False(t, keys[q.Want], "two keys are %s", q.Want)
 		require.NotContains(t, q.Text, q.Want)
 		// The text says literally what the answer begins with, and nowhere else.
@@ -65,7 +67,8 @@ func checkHaystack(t *testing.T, h Haystack, tokens int) {
 	}
 }
 
-// The filler must not hold what looks like a key: neither capitals nor long numbers, even when it is much longer than needed.
+// The filler must not hold what looks like a key: neither capitals nor long numbers, even when it
+// is much longer than needed.
 func TestFillerHoldsNoKey(t *testing.T) {
 	c := newChronicle(newRandom(1, "test"))
 	key := regexp.MustCompile(`[A-Z]{2}|\d{4}|[{}]|  | [.,]`)
@@ -94,8 +97,10 @@ func TestFillerIsVaried(t *testing.T) {
 
 func TestHaystackIsDeterministic(t *testing.T) {
 	assert.Equal(t, Needles(3, 2000, nineDepths, pieces), Needles(3, 2000, nineDepths, pieces))
-	assert.NotEqual(t, Needles(3, 2000, nineDepths, pieces).Text, Needles(4, 2000, nineDepths, pieces).Text)
-	assert.NotEqual(t, Passkey(3, 2000, 0.5, pieces).Questions, Passkey(4, 2000, 0.5, pieces).Questions)
+	assert.NotEqual(t, Needles(3, 2000, nineDepths, pieces).Text,
+		Needles(4, 2000, nineDepths, pieces).Text)
+	assert.NotEqual(t, Passkey(3, 2000, 0.5, pieces).Questions,
+		Passkey(4, 2000, 0.5, pieces).Questions)
 }
 
 // A real tokenizer takes a while on a long text.
@@ -105,7 +110,8 @@ func TestCountIsCalledRarely(t *testing.T) {
 	assert.Less(t, calls, 40)
 }
 
-// The order of the questions is that of the depths asked for, whatever it is, and a depth may occur twice.
+// The order of the questions is that of the depths asked for, whatever it is, and a depth may occur
+// twice.
 func TestNeedlesInAnyOrder(t *testing.T) {
 	h := Needles(1, 4000, []float64{0.9, 0.1, 0.5, 0.5}, pieces)
 	checkHaystack(t, h, 4000)
@@ -164,7 +170,8 @@ func TestQuestionRight(t *testing.T) {
 		{"48213", "4821", false},
 	}
 	for _, test := range tests {
-		assert.Equal(t, test.right, Question{Want: test.want}.Right(test.answer), "%s in %q", test.want, test.answer)
+		assert.Equal(t, test.right, Question{Want: test.want}.Right(test.answer), "%s in %q",
+			test.want, test.answer)
 	}
 }
 

@@ -110,7 +110,8 @@ func (r record) numberItem(item Item, answer string) (Item, error) {
 	return item, nil
 }
 
-// choices reads the three forms of choices: texts, {"label": [], "text": []}, and [{"label", "text"}]. Labels are nil where there are none.
+// choices reads the three forms of choices: texts, {"label": [], "text": []}, and [{"label",
+// "text"}]. Labels are nil where there are none.
 func (r record) choices(value json.RawMessage) (texts, labels []string, err error) {
 	var flat struct{ Label, Text []string }
 	var pairs []struct{ Label, Text string }
@@ -143,7 +144,8 @@ func (r record) choices(value json.RawMessage) (texts, labels []string, err erro
 	return texts, labels, nil
 }
 
-// choiceItem finds the answer among the labels, else as a letter, else as a number from 0, else as the text of a choice.
+// choiceItem finds the answer among the labels, else as a letter, else as a number from 0, else as
+// the text of a choice.
 func (r record) choiceItem(item Item, texts, labels []string, answer string) (Item, error) {
 	item.Choices = texts
 	at := slices.Index(labels, answer)

@@ -31,20 +31,27 @@ func TestReadItems(t *testing.T) {
 		want                []Item
 	}{
 		{"GSM8K", "a.jsonl", `{"question":"How many?","answer":"She sold 48/2 = <<48/2=24>>24.\nSo it is 1234.\n#### 1,234"}` + "\n\n", []Item{gsm}},
-		{"bare number", "a.jsonl", `{"question":"Q","answer":7}` + "\r\n" + `{"Question":"R","Answer":"-0.50"}`,
+		{"bare number", "a.jsonl", `{"question":"Q","answer":7}` + "\r\n" +
+			`{"Question":"R","Answer":"-0.50"}`,
 			[]Item{{Question: "Q", Answer: "7"}, {Question: "R", Answer: "-0.5"}}},
-		{"number, choices null", "a.json", `[{"question":"Q","answer":"7","choices":null}]`, []Item{{Question: "Q", Answer: "7"}}},
+		{"number, choices null", "a.json", `[{"question":"Q","answer":"7","choices":null}]`,
+			[]Item{{Question: "Q", Answer: "7"}}},
 		{"CSQA", "a.jsonl", csqa, []Item{three}},
 		{"CSQA flat", "a.jsonl", csqaFlat, []Item{three}},
 		{"CSQA array", "a.json", " [" + csqa + ",\n" + csqaFlat + "]", []Item{three, three}},
-		{"labels are numbers", "a.jsonl", strings.NewReplacer(`"A"`, `"1"`, `"B"`, `"2"`, `"C"`, `"3"`).Replace(csqaFlat), []Item{three}},
+		{"labels are numbers", "a.jsonl", strings.NewReplacer(`"A"`, `"1"`, `"B"`, `"2"`, `"C"`,
+			`"3"`).Replace(csqaFlat), []Item{three}},
 		{"MMLU index", "a.json", `[{"question":"Sum?","choices":["1","2","3","4"],"answer":3,"subject":"x"}]`, []Item{four}},
-		{"MMLU numbers", "a.json", `[{"question":"Sum?","choices":[1,2,3,4],"answer":3}]`, []Item{four}},
-		{"MMLU letter", "a.jsonl", `{"question":"Sum?","choices":["1","2","3","4"],"answer":"d"}`, []Item{four}},
+		{"MMLU numbers", "a.json", `[{"question":"Sum?","choices":[1,2,3,4],"answer":3}]`,
+			[]Item{four}},
+		{"MMLU letter", "a.jsonl", `{"question":"Sum?","choices":["1","2","3","4"],"answer":"d"}`,
+			[]Item{four}},
 		{"MMLU text", "a.jsonl", `{"question":"How is it?","choices":["bad","good","fine"],"answer":"fine"}`, []Item{three}},
 		{"MMLU CSV", "a.csv", "Sum?,1,2,3,4,D\n\"Say \"\"x\"\",\nplease\",a,b,c,d,A\n",
-			[]Item{four, {Question: "Say \"x\",\nplease", Choices: []string{"a", "b", "c", "d"}, Answer: "A"}}},
-		{"MMLU CSV with a heading", "a.csv", "question,choice0,choice1,choice2,choice3,answer\nSum?,1,2,3,4,3\n", []Item{four}},
+			[]Item{four, {Question: "Say \"x\",\nplease", Choices: []string{"a", "b", "c", "d"},
+				Answer: "A"}}},
+		{"MMLU CSV with a heading", "a.csv",
+			"question,choice0,choice1,choice2,choice3,answer\nSum?,1,2,3,4,3\n", []Item{four}},
 		{"the same in letters", "a.csv", "Question,A,B,C,D,Answer\nSum?,1,2,3,4,D\n", []Item{four}},
 		{"byte order mark", "a.csv", "\xef\xbb\xbfSum?,1,2,3,4,D\n", []Item{four}},
 	}
@@ -70,10 +77,12 @@ func TestReadItemsErrors(t *testing.T) {
 		{"a.jsonl", `{"question":"Q","choices":"ab","answer":0}`, "choices are neither"},
 		{"a.jsonl", `{"question":"Q","choices":["a",""],"answer":0}`, "choice 2 has no text"},
 		{"a.jsonl", `{"question":"Q","choices":["a",{}],"answer":0}`, "choice 2 has no text"},
-		{"a.jsonl", `{"question":"Q","choices":["a","b"],"answer":2}`, `answer "2" names none of the 2 choices`},
+		{"a.jsonl", `{"question":"Q","choices":["a","b"],"answer":2}`,
+			`answer "2" names none of the 2 choices`},
 		{"a.jsonl", `{"question":"Q","choices":["a","b"],"answer":-1}`, `answer "-1" names none`},
 		{"a.jsonl", `{"question":"Q","choices":["a","b"],"answer":"*"}`, `answer "*" names none`},
-		{"a.jsonl", strings.ReplaceAll(csqaFlat, `"answerKey":"C"`, `"answerKey":"F"`), `answer "F" names none of the 3 choices`},
+		{"a.jsonl", strings.ReplaceAll(csqaFlat, `"answerKey":"C"`, `"answerKey":"F"`),
+			`answer "F" names none of the 3 choices`},
 		{"a.jsonl", strings.ReplaceAll(csqaFlat, `"A",`, ""), "2 labels of 3 choices"},
 		{"a.json", "[\n" + good + ",\n{\"question\":\"Q\"}]", "a.json:4: no answer"},
 		{"a.json", "[" + good, "a.json"},
@@ -95,7 +104,8 @@ func TestReadItemsFolder(t *testing.T) {
 	folder := t.TempDir()
 	_, err := ReadItems(folder)
 	assert.ErrorContains(t, err, "holds no .json, .jsonl or .csv file")
-	for name, content := range map[string]string{"b.jsonl": `{"question":"Q","answer":"7"}`, "a.CSV": "Sum?,1,2,3,4,D", "notes.txt": "x"} {
+	for name, content := range map[string]string{"b.jsonl": `{"question":"Q","answer":"7"}`,
+		"a.CSV": "Sum?,1,2,3,4,D", "notes.txt": "x"} {
 		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(content), 0o644))
 	}
 	items, err := ReadItems(folder)
@@ -117,8 +127,10 @@ func TestReadItemsBounds(t *testing.T) {
 }
 
 func FuzzReadItems(f *testing.F) {
-	for _, content := range []string{csqa, csqaFlat, "[" + csqa + "]", `{"question":"Q","answer":"a <<1=1>> #### -1,000.50"}`, "Q,a,b,c,d,A\n",
-		"Question,Correct Answer,Incorrect Answer 1\nQ,a,b\n", `{"problem":"P","solution":"so \\boxed{\\frac{1}{2}}"}`} {
+	for _, content := range []string{csqa, csqaFlat, "[" + csqa + "]",
+		`{"question":"Q","answer":"a <<1=1>> #### -1,000.50"}`, "Q,a,b,c,d,A\n",
+		"Question,Correct Answer,Incorrect Answer 1\nQ,a,b\n",
+		`{"problem":"P","solution":"so \\boxed{\\frac{1}{2}}"}`} {
 		f.Add("a.jsonl", content)
 		f.Add("a.csv", content)
 	}
@@ -129,7 +141,8 @@ func FuzzReadItems(f *testing.F) {
 		}
 		items, _ := itemsOf(records)
 		for _, item := range items {
-			if item.Question == "" || item.Answer == "" || item.Choices != nil && int(item.Answer[0]-'A') >= len(item.Choices) {
+			if item.Question == "" || item.Answer == "" || item.Choices != nil &&
+				int(item.Answer[0]-'A') >= len(item.Choices) {
 				t.Fatalf("%#v", item)
 			}
 		}

@@ -7,12 +7,14 @@ import (
 	"strings"
 )
 
-// pairsTokens is enough for a UUID, which tokenizers cut into about as many tokens as it has digits.
+// pairsTokens is enough for a UUID, which tokenizers cut into about as many tokens as it has
+// digits.
 const pairsTokens = 64
 
-// ReadPairs reads cases of key-value retrieval (Liu et al., "Lost in the middle", arXiv 2307.03172): lines of JSON with
-// ordered_kv_records, key and value. Each becomes a text of all pairs, with the one that is asked for at another place
-// from case to case, and one question. An answer is right if it is the value to the last character.
+// ReadPairs reads cases of key-value retrieval (Liu et al., "Lost in the middle", arXiv
+// 2307.03172): lines of JSON with ordered_kv_records, key and value. Each becomes a text of all
+// pairs, with the one that is asked for at another place from case to case, and one question. An
+// answer is right if it is the value to the last character.
 func ReadPairs(path string, cases int) ([]Haystack, error) {
 	records, err := readRecords(path)
 	if err != nil {
@@ -37,9 +39,11 @@ func ReadPairs(path string, cases int) ([]Haystack, error) {
 		}
 		all = append(all, Haystack{
 			Name: "pairs",
-			Text: "Extract the value corresponding to the specified key in the JSON object below.\n\nJSON data:\n{" + strings.Join(lines, ",\n ") + "}\n\n",
+			Text: "Extract the value corresponding to the specified key in the JSON object " +
+				"below.\n\nJSON data:\n{" + strings.Join(lines, ",\n ") + "}\n\n",
 			Questions: []Question{{
-				Text: fmt.Sprintf("Key: %q\nCorresponding value: \"", key), Want: value + `"`, Whole: true,
+				Text: fmt.Sprintf("Key: %q\nCorresponding value: \"", key), Want: value + `"`,
+				Whole: true,
 				Depth: float64(at) / float64(len(pairs)), MaxTokens: pairsTokens,
 			}},
 		})

@@ -17,7 +17,8 @@ type Problem struct {
 // request follows a bare question. A "prompt" is taken as complete.
 const request = "\n\nThink step by step, then give the final answer as \\boxed{...}."
 
-// ReadProblems reads the problems of a file or of a folder's .json, .jsonl and .csv files with a heading. The keys, in any case, are
+// ReadProblems reads the problems of a file or of a folder's .json, .jsonl and .csv files with a
+// heading. The keys, in any case, are
 //   - "prompt", taken as it is, or "problem" or "question", which get the choices and the request for \boxed{};
 //   - "answer", or "solution", whose \boxed{} or last stated answer counts;
 //   - optional "choices", as in ReadItems, and "id";
@@ -78,9 +79,11 @@ func (p *Problem) complete(question string) {
 // answer reads the choices and the answer.
 func (r record) answer(p *Problem) error {
 	answer := r.text("answer", "answerkey")
-	for _, key := range []string{"tests", "test", "test_cases", "public_test_cases", "private_test_cases", "input_output"} {
+	for _, key := range []string{"tests", "test", "test_cases", "public_test_cases",
+		"private_test_cases", "input_output"} {
 		if r.fields[key] != nil && answer == "" {
-			return r.fail("the problem has %s and no answer: code is never executed here, so it cannot be scored", key)
+			return r.fail("the problem has %s and no answer: code is never executed here, so it "+
+				"cannot be scored", key)
 		}
 	}
 	if choices := r.fields["choices"]; choices != nil {
@@ -104,7 +107,8 @@ func (r record) answer(p *Problem) error {
 	return nil
 }
 
-// resultOf returns what a worked solution arrives at. A short one without any statement is the answer itself.
+// resultOf returns what a worked solution arrives at. A short one without any statement is the
+// answer itself.
 func resultOf(solution string) string {
 	if content, ok := boxed(solution); ok {
 		return content
@@ -130,7 +134,8 @@ func canonical(answer string) string {
 	return answer
 }
 
-// gpqa shuffles the choices by the id, or the question if there is none, so that a problem looks alike in every set and run.
+// gpqa shuffles the choices by the id, or the question if there is none, so that a problem looks
+// alike in every set and run.
 func (r record) gpqa(p Problem, question string) (Problem, error) {
 	correct := r.text("correct answer")
 	if question == "" {
@@ -166,13 +171,15 @@ func (r record) gpqa(p Problem, question string) (Problem, error) {
 	return p, nil
 }
 
-// Right reports whether the output arrives at the answer: in its last \boxed{}, else after its last "answer is", else with its last number or
-// letter. Numbers are compared as numbers (1,234 = 1234.0, 073 = 73), letters without case, other texts without case and outer spaces.
+// Right reports whether the output arrives at the answer: in its last \boxed{}, else after its last
+// "answer is", else with its last number or letter. Numbers are compared as numbers (1,234 =
+// 1234.0, 073 = 73), letters without case, other texts without case and outer spaces.
 func (p Problem) Right(output string) bool {
 	return p.Answer != "" && p.Found(output) == strings.ToLower(p.Answer)
 }
 
-// Found is what Right compares: the answer of the output in lower case, "" if there is none. Two runs agree if they found the same.
+// Found is what Right compares: the answer of the output in lower case, "" if there is none. Two
+// runs agree if they found the same.
 func (p Problem) Found(output string) string {
 	choices := len(p.Choices)
 	if choices == 0 && len(p.Answer) == 1 && p.Answer[0] >= 'A' && p.Answer[0] <= 'Z' {

@@ -15,15 +15,21 @@ func TestReadProblems(t *testing.T) {
 		name, line string
 		want       Problem
 	}{
-		{"prompt", `{"id":"p1","prompt":"Say 7.","answer":7}`, Problem{ID: "p1", Prompt: "Say 7.", Answer: "7"}},
+		{"prompt", `{"id":"p1","prompt":"Say 7.","answer":7}`,
+			Problem{ID: "p1", Prompt: "Say 7.", Answer: "7"}},
 		{"AIME", `{"ID":"2024-I-1","Problem":"Find n.","Solution":"long \\boxed{9}","Answer":"073"}`,
 			Problem{ID: "2024-I-1", Prompt: "Find n." + request, Answer: "73"}},
-		{"boxed solution", `{"problem":"Find n.","solution":"First 3.\nThen \\boxed{204}."}`, Problem{ID: "1", Prompt: "Find n." + request, Answer: "204"}},
-		{"stated solution", `{"problem":"Find n.","solution":"First 3.\nThe answer is 204."}`, Problem{ID: "1", Prompt: "Find n." + request, Answer: "204"}},
-		{"short solution", `{"problem":"Find n.","solution":"x+1"}`, Problem{ID: "1", Prompt: "Find n." + request, Answer: "x+1"}},
+		{"boxed solution", `{"problem":"Find n.","solution":"First 3.\nThen \\boxed{204}."}`,
+			Problem{ID: "1", Prompt: "Find n." + request, Answer: "204"}},
+		{"stated solution", `{"problem":"Find n.","solution":"First 3.\nThe answer is 204."}`,
+			Problem{ID: "1", Prompt: "Find n." + request, Answer: "204"}},
+		{"short solution", `{"problem":"Find n.","solution":"x+1"}`,
+			Problem{ID: "1", Prompt: "Find n." + request, Answer: "x+1"}},
 		{"choices", `{"question":"Which?","choices":["red","blue"],"answer":1}`,
-			Problem{ID: "1", Prompt: "Which?\n\n(A) red\n(B) blue" + request, Answer: "B", Choices: choices}},
-		{"prompt with choices", `{"prompt":"Which, (A) red or (B) blue?","choices":["red","blue"],"answer":"b"}`,
+			Problem{ID: "1", Prompt: "Which?\n\n(A) red\n(B) blue" + request, Answer: "B",
+				Choices: choices}},
+		{"prompt with choices",
+			`{"prompt":"Which, (A) red or (B) blue?","choices":["red","blue"],"answer":"b"}`,
 			Problem{ID: "1", Prompt: "Which, (A) red or (B) blue?", Answer: "B", Choices: choices}},
 		{"tests and an answer", `{"prompt":"What does it print?","tests":["x"],"answer":"[1, 2]"}`,
 			Problem{ID: "1", Prompt: "What does it print?", Answer: "[1, 2]"}},
@@ -45,8 +51,10 @@ func TestReadProblemsGPQA(t *testing.T) {
 	sorted := slices.Sorted(slices.Values(p.Choices))
 	assert.Equal(t, []string{"right", "w1", "w2", "w3"}, sorted)
 
-	heading := "Record ID,Question,Correct Answer,Incorrect Answer 1,Incorrect Answer 2,Incorrect Answer 3\n"
-	again, err := ReadProblems(write(t, "a.csv", heading+"rec0,Other?,right,w1,w2,w3\nrec1,Which?,right,w1,w2,w3\n"))
+	heading := "Record ID,Question,Correct Answer,Incorrect Answer 1,Incorrect Answer " +
+		"2,Incorrect Answer 3\n"
+	again, err := ReadProblems(write(t, "a.csv",
+		heading+"rec0,Other?,right,w1,w2,w3\nrec1,Which?,right,w1,w2,w3\n"))
 	require.NoError(t, err)
 	assert.Equal(t, p, again[1], "the order depends on the id alone")
 
@@ -72,8 +80,10 @@ func TestReadProblemsErrors(t *testing.T) {
 		{"a.jsonl", `{"answer":"7"}`, "a.jsonl:1: no prompt, problem or question"},
 		{"a.jsonl", `{"prompt":"P"}`, "no answer, and no solution"},
 		{"a.jsonl", `{"prompt":"P","solution":"line\nline"}`, "no answer, and no solution"},
-		{"a.jsonl", `{"prompt":"P","tests":["assert x"],"solution":"def f(): pass"}`, "has tests and no answer: code is never executed here"},
-		{"a.jsonl", `{"question_content":"P","public_test_cases":"[]"}`, "public_test_cases and no answer"},
+		{"a.jsonl", `{"prompt":"P","tests":["assert x"],"solution":"def f(): pass"}`,
+			"has tests and no answer: code is never executed here"},
+		{"a.jsonl", `{"question_content":"P","public_test_cases":"[]"}`,
+			"public_test_cases and no answer"},
 		{"a.jsonl", `{"prompt":"P","choices":["a","b"]}`, "no answer"},
 		{"a.jsonl", `{"prompt":"P","choices":["a","b"],"answer":"C"}`, `answer "C" names none`},
 		{"a.jsonl", `{"Question":"P","Correct Answer":"a"}`, `no "Incorrect Answer 1"`},
@@ -111,6 +121,7 @@ func TestProblemRight(t *testing.T) {
 		{Problem{}, "", false},
 	}
 	for _, test := range tests {
-		assert.Equal(t, test.right, test.problem.Right(test.output), "%v %q", test.problem, test.output)
+		assert.Equal(t, test.right, test.problem.Right(test.output), "%v %q", test.problem,
+			test.output)
 	}
 }

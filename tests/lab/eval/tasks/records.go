@@ -22,7 +22,8 @@ const (
 	maxRecords = 200_000
 )
 
-// record is a JSON object, or a line of a CSV file, with the place where it stands. Keys are in lower case, as the sets differ only in that.
+// record is a JSON object, or a line of a CSV file, with the place where it stands. Keys are in
+// lower case, as the sets differ only in that.
 type record struct {
 	file   string
 	line   int
@@ -35,8 +36,8 @@ func (r record) fail(format string, values ...any) error {
 	return fmt.Errorf("%s:%d: %s", r.file, r.line, fmt.Sprintf(format, values...))
 }
 
-// readRecords reads a file, or all .json, .jsonl and .csv files of a folder in the order of their names. A CSV file has a heading if one of
-// its cells is "question" in any case.
+// readRecords reads a file, or all .json, .jsonl and .csv files of a folder in the order of their
+// names. A CSV file has a heading if one of its cells is "question" in any case.
 func readRecords(path string) ([]record, error) {
 	files := []string{path}
 	info, err := os.Stat(path)
@@ -71,7 +72,8 @@ func setFiles(folder string) ([]string, error) {
 	}
 	var files []string
 	for _, entry := range entries {
-		if slices.Contains([]string{".json", ".jsonl", ".csv"}, strings.ToLower(filepath.Ext(entry.Name()))) && !entry.IsDir() {
+		if slices.Contains([]string{".json", ".jsonl", ".csv"},
+			strings.ToLower(filepath.Ext(entry.Name()))) && !entry.IsDir() {
 			files = append(files, filepath.Join(folder, entry.Name()))
 		}
 	}
@@ -102,7 +104,8 @@ func readFile(path string) ([]record, error) {
 	return parseFile(path, data)
 }
 
-// parseFile chooses the format: CSV by the name, a JSON array by its bracket, else one JSON object a line.
+// parseFile chooses the format: CSV by the name, a JSON array by its bracket, else one JSON object
+// a line.
 func parseFile(path string, data []byte) ([]record, error) {
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	switch {
@@ -178,7 +181,8 @@ func parseArray(path string, data []byte) ([]record, error) {
 		records = append(records, r)
 	}
 	if _, err := decoder.Token(); err != nil {
-		return nil, fmt.Errorf("%s:%d: the array does not end: %w", path, place.at(decoder.InputOffset()), err)
+		return nil, fmt.Errorf("%s:%d: the array does not end: %w", path,
+			place.at(decoder.InputOffset()), err)
 	}
 	return records, nil
 }
@@ -212,21 +216,24 @@ func parseCSV(path string, data []byte) ([]record, error) {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 		line, _ := reader.FieldPos(0)
-		if line == 1 && slices.ContainsFunc(cells, func(c string) bool { return strings.EqualFold(strings.TrimSpace(c), "question") }) {
+		if line == 1 && slices.ContainsFunc(cells,
+			func(c string) bool { return strings.EqualFold(strings.TrimSpace(c), "question") }) {
 			heading = cells
 			continue
 		}
 		if len(records) == maxRecords {
 			return nil, fmt.Errorf("%s:%d: more than %d items", path, line, maxRecords)
 		}
-		records = append(records, record{file: path, line: line, cells: cells, fields: named(heading, cells)})
+		records = append(records, record{file: path, line: line, cells: cells,
+			fields: named(heading, cells)})
 	}
 }
 
 // choiceColumn is the name of a column with one choice: choice0, option_a, A.
 var choiceColumn = regexp.MustCompile(`^(?:choice|option)?[ _]?(?:[a-z]|[0-9]+)$`)
 
-// named gives the cells of a CSV line the names of the heading, and joins columns with a choice each; nil without one.
+// named gives the cells of a CSV line the names of the heading, and joins columns with a choice
+// each; nil without one.
 func named(heading, cells []string) map[string]json.RawMessage {
 	if heading == nil {
 		return nil

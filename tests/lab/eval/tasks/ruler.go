@@ -8,8 +8,9 @@ import (
 	"sync"
 )
 
-// RulerTask is one of the 13 tasks of RULER (Hsieh et al., arXiv 2404.06654), written anew. Two things differ: the prose around the
-// keys is a generated chronicle or the user's text, and the documents of qa_1 and qa_2 are generated biographies, not SQuAD and HotpotQA.
+// RulerTask is one of the 13 tasks of RULER (Hsieh et al., arXiv 2404.06654), written anew. Two
+// things differ: the prose around the keys is a generated chronicle or the user's text, and the
+// documents of qa_1 and qa_2 are generated biographies, not SQuAD and HotpotQA.
 type RulerTask struct {
 	Name  string
 	max   int // tokens of the answer
@@ -44,7 +45,8 @@ type Trial struct {
 	MaxTokens int
 }
 
-// Right counts what the answer names, in any case and wherever it stands, which is RULER's string match.
+// Right counts what the answer names, in any case and wherever it stands, which is RULER's string
+// match.
 func (t Trial) Right(answer string) (right int) {
 	answer = strings.ToLower(answer)
 	for _, want := range t.Want {
@@ -104,9 +106,10 @@ type writer struct {
 	long  int // tokens that are asked for
 }
 
-// Trials returns n trials from number first on, of at most tokens tokens with their answers, and of nearly as many. count is of
-// what the model gets for a trial.
-func (t RulerTask) Trials(seed int64, first, n, tokens int, p Prose, count func(Trial) int) ([]Trial, error) {
+// Trials returns n trials from number first on, of at most tokens tokens with their answers, and of
+// nearly as many. count is of what the model gets for a trial.
+func (t RulerTask) Trials(seed int64, first, n, tokens int, p Prose,
+	count func(Trial) int) ([]Trial, error) {
 	at := func(number, size int) Trial {
 		r := rand.New(rand.NewPCG(uint64(seed), hash(fmt.Sprint(t.Name, number, tokens))))
 		trial := t.write(&writer{Rand: r, prose: p, size: size, long: tokens})

@@ -33,7 +33,8 @@ type needles struct {
 }
 
 // again is what nothing is to be found in.
-const again = "The rain falls on the roof. The road goes over the hill. The clock strikes the hour. Nothing else happens here."
+const again = "The rain falls on the roof. The road goes over the hill. The clock strikes the " +
+	"hour. Nothing else happens here."
 
 func (n needles) write(w *writer) Trial {
 	n.keys, n.values, n.asked = max(1, n.keys), max(1, n.values), max(1, n.asked)
@@ -82,7 +83,8 @@ func (n needles) newValue(w *writer) string {
 // uuid is a random one of version 4.
 func (w *writer) uuid() string {
 	h := w.letters(30, "0123456789abcdef")
-	return h[:8] + "-" + h[8:12] + "-4" + h[12:15] + "-" + w.letters(1, "89ab") + h[15:18] + "-" + h[18:30]
+	return h[:8] + "-" + h[8:12] + "-4" + h[12:15] + "-" + w.letters(1, "89ab") + h[15:18] + "-" +
+		h[18:30]
 }
 
 func needleLine(things, key, value string) string {
@@ -118,7 +120,8 @@ func (n needles) trial(things, text string, asked, want []string) Trial {
 		reply = "The special magic " + thing + " for " + list + " mentioned in the text is"
 	}
 	return Trial{
-		Prompt: fmt.Sprintf("%s hidden in the following text. Memorize it, as I will ask for the %s afterwards.\n%s\n%s for %s mentioned in the text?",
+		Prompt: fmt.Sprintf("%s hidden in the following text. Memorize it, as I will ask for the "+
+			"%s afterwards.\n%s\n%s for %s mentioned in the text?",
 			begin, things, text, are, list),
 		Reply: reply, Want: want,
 	}
@@ -133,7 +136,8 @@ const capitals = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 func writeChain(w *writer) Trial {
 	shortPrompt, shortReply, shortWant := w.chain(3, 8)
 	prompt, reply, want := w.chain(5, w.size)
-	return Trial{Prompt: shortPrompt + "\n" + shortReply + " " + strings.Join(shortWant, " ") + "\n\n" + prompt, Reply: reply, Want: want}
+	return Trial{Prompt: shortPrompt + "\n" + shortReply + " " + strings.Join(shortWant, " ") +
+		"\n\n" + prompt, Reply: reply, Want: want}
 }
 
 func (w *writer) chain(letters, size int) (prompt, reply string, names []string) {
@@ -148,8 +152,11 @@ func (w *writer) chain(letters, size int) (prompt, reply string, names []string)
 		lines = append(lines, fmt.Sprintf("VAR %s = VAR %s", names[i+1], names[i]))
 	}
 	text := strings.Join(w.insert(slices.Repeat([]string{again}, size), lines), "\n")
-	prompt = fmt.Sprintf("Memorize and follow the chain of variable assignments hidden in the following text.\n\n%s\n"+
-		"Question: Find all variables that are assigned the value %d in the text above.", text, value)
-	reply = fmt.Sprintf("Answer: According to the chain of variable assignments in the text above, %d variables are assigned the value %d, they are:", hops+1, value)
+	prompt = fmt.Sprintf("Memorize and follow the chain of variable assignments hidden in the "+
+		"following text.\n\n%s\n"+
+		"Question: Find all variables that are assigned the value %d in the text above.", text,
+		value)
+	reply = fmt.Sprintf("Answer: According to the chain of variable assignments in the text "+
+		"above, %d variables are assigned the value %d, they are:", hops+1, value)
 	return prompt, reply, names
 }

@@ -11,7 +11,8 @@ import (
 
 func pieceCount(t Trial) int { return pieces(t.Prompt + " " + t.Reply) }
 
-// Each trial is as long as was asked for, holds what it asks for, and is the same again whatever was made before it.
+// Each trial is as long as was asked for, holds what it asks for, and is the same again whatever
+// was made before it.
 func TestRuler(t *testing.T) {
 	require.Len(t, RulerTasks(), 13)
 	for _, task := range RulerTasks() {
@@ -28,7 +29,8 @@ func TestRuler(t *testing.T) {
 					require.NotContains(t, trial.Reply, want, task.Name)
 				}
 				require.Zero(t, trial.Right("nothing"))
-				require.Equal(t, len(trial.Want), trial.Right(strings.ToUpper(strings.Join(trial.Want, ", "))))
+				require.Equal(t, len(trial.Want),
+					trial.Right(strings.ToUpper(strings.Join(trial.Want, ", "))))
 				require.False(t, trial.Done(strings.Join(trial.Want[1:], " ")), task.Name)
 			}
 			require.NotEqual(t, trials[0].Prompt, trials[1].Prompt, task.Name)
@@ -82,7 +84,8 @@ func readChain(trial Trial) (names []string) {
 	value := afterLast(trial.Reply, "value ")[6:11]
 	for line := range strings.SplitSeq(afterLast(trial.Prompt, "Memorize"), "\n") {
 		var name, of string
-		if n, _ := fmt.Sscanf(strings.Replace(line, "= VAR", "=", 1), "VAR %s = %s", &name, &of); n == 2 && (of == value || slices.Contains(names, of)) {
+		if n, _ := fmt.Sscanf(strings.Replace(line, "= VAR", "=", 1), "VAR %s = %s", &name,
+			&of); n == 2 && (of == value || slices.Contains(names, of)) {
 			names = append(names, name)
 		}
 	}
@@ -120,7 +123,8 @@ func readDocuments(trial Trial) []string {
 		return text
 	}
 	name := between(question+"|", " of ", " ")
-	for _, cut := range [][2]string{{"teacher of ", " born"}, {"teacher of ", " play"}, {"trade of ", "?"}, {"was ", " born"}, {"did ", " play"}} {
+	for _, cut := range [][2]string{{"teacher of ", " born"}, {"teacher of ", " play"},
+		{"trade of ", "?"}, {"was ", " born"}, {"did ", " play"}} {
 		if strings.Contains(question, cut[0]) && strings.Contains(question, cut[1]) {
 			name = between(question, cut[0], cut[1])
 			break

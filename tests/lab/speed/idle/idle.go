@@ -1,4 +1,5 @@
-// Package idle waits between measurements. It owns how a process is seen to rest, and must not know what is measured.
+// Package idle waits between measurements. It owns how a process is seen to rest, and must not know
+// what is measured.
 package idle
 
 import (
@@ -7,8 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Wait returns once this process has stopped using processor time: an OpenMP library lets its threads spin for a
-// while, some for a fifth of a second, before they sleep, and something else is about to be measured.
+// Wait returns once this process has stopped using processor time: an OpenMP library lets its
+// threads spin for a while, some for a fifth of a second, before they sleep, and something else is
+// about to be measured.
 func Wait() {
 	const nap = 2 * time.Millisecond
 	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); {

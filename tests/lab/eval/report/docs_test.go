@@ -1,0 +1,73 @@
+package report
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const docsFolder = "../../../../docs"
+
+// copyDocs copies what the command reads.
+func copyDocs(t *testing.T) string {
+	dir := t.TempDir()
+	require.NoError(
+		t,
+		os.CopyFS(filepath.Join(dir, "results"), os.DirFS(filepath.Join(docsFolder, "results"))),
+	)
+	page, err := os.ReadFile(filepath.Join(docsFolder, docsPage))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, docsPage), page, 0o644))
+	return dir
+}
+
+// What the documentation shows is what its lines say.
+func TestDocsAreOfTheirResults(t *testing.T) {
+	dir := copyDocs(t)
+	require.NoError(t, DocsCommand{dir}.Run())
+	for _, name := range []string{docsPage, modelsPlot, questionsPlot} {
+		made, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(t, err)
+		kept, err := os.ReadFile(filepath.Join(docsFolder, name))
+		require.NoError(t, err)
+		require.True(
+			t,
+			string(made) == string(kept),
+			"docs/%s is not of docs/results: go run ./build docs",
+			name,
+		)
+	}
+}
+
+// Another figure in the lines is another figure on the page, and a table without lines is an error.
+func TestDocsTables(t *testing.T) {
+	r := Record{
+		Test:    "questions",
+		Policy:  "full",
+		Model:   "m",
+		Text:    "a",
+		KV:      "f16",
+		N:       2,
+		Total:   2,
+		Right:   1,
+		KVShare: 1,
+	}
+	page := "before\n<!-- results of questions, m, KV f16, 2 questions per prompt -->\nold\n<!-- " +
+		"end -->\nafter\n"
+	first, err := fillTables(page, setups([]Record{r}))
+	require.NoError(t, err)
+	require.Contains(t, first, "| full | 1 of 2 |")
+	require.NotContains(t, first, "old")
+	r.Right = 2
+	second, err := fillTables(first, setups([]Record{r}))
+	require.NoError(t, err)
+	require.Contains(t, second, "before\n<!--")
+	require.Contains(t, second, "| full | 2 of 2 |")
+	require.Contains(t, second, "<!-- end -->\nafter\n")
+
+	r.N = 3
+	_, err = fillTables(first, setups([]Record{r}))
+	require.ErrorContains(t, err, "no results of questions, m, KV f16, 2 questions per prompt")
+}
