@@ -55,7 +55,7 @@ type Record struct {
 	Depth float64 `json:"depth,omitempty"` // of the needle in the prompt, 0 to 1
 	// number of the prompt among those of the text or task
 	Sample  int    `json:"sample,omitempty"`
-	N       int    `json:"n,omitempty"` // questions per prompt
+	N       int    `json:"n,omitempty"`        // questions per prompt
 	Total   int    `json:"total,omitempty"`    // answers that there are
 	Right   int    `json:"right,omitempty"`    // answers that are right
 	Same    int    `json:"same,omitempty"`     // answers that are those of full attention
