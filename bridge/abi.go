@@ -1,5 +1,3 @@
-//go:build linux || darwin
-
 package bridge
 
 import (
@@ -193,15 +191,18 @@ func (a *api) retroSymbols() []symbol {
 	}
 }
 
-// bind resolves all symbols in a library and its dependencies, or none.
-func bind(handle uintptr, symbols []symbol) error {
+// bind resolves all symbols in some libraries, or none.
+func bind(handles []uintptr, symbols []symbol) error {
 	addresses := make([]uintptr, len(symbols))
 	for i, s := range symbols {
-		address, err := purego.Dlsym(handle, s.name)
-		if err != nil {
+		for _, handle := range handles {
+			if address, err := dlsym(handle, s.name); err == nil {
+				addresses[i] = address
+			}
+		}
+		if addresses[i] == 0 {
 			return fmt.Errorf("function %s is missing", s.name)
 		}
-		addresses[i] = address
 	}
 	for i, s := range symbols {
 		purego.RegisterFunc(s.fn, addresses[i])

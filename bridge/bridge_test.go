@@ -1,5 +1,3 @@
-//go:build linux || darwin
-
 package bridge
 
 import (
@@ -182,7 +180,7 @@ func TestLoadRejects(t *testing.T) {
 	assert.ErrorIs(t, err, os.ErrNotExist)
 	_, err = Load(Paths{Dir: dir, Retro: filepath.Join(dir, "none.so")})
 	assert.ErrorIs(t, err, os.ErrNotExist)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, libName("llama")), []byte("no library"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, llamaNames[0]), []byte("no library"), 0o600))
 	_, err = Load(Paths{Dir: dir})
 	require.Error(t, err)
 	assert.Empty(t, process.dir, "a failed Load must not bind the process to its folder")

@@ -1,24 +1,20 @@
-//go:build linux || darwin
-
 package bridge
 
 import (
-	"debug/elf"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
-
-	"github.com/ebitengine/purego"
 )
 
 // Paths says where the shared libraries are.
 type Paths struct {
 	Dir   string // folder that holds libllama and the libggml libraries
-	Retro string // libretroattn; "" = libretroattn.so.1 (or .dylib) in Dir, if it is there
+	Retro string // libretroattn; "" = libretroattn.so.1 (.dylib, .dll) in Dir, if it is there
 }
 
 // Library is the llama.cpp of this process. It is never unloaded and has no Close.
@@ -83,10 +79,11 @@ func (l *Library) Version() string { return l.version() }
 
 // open loads the libraries, binds the functions and starts the backends.
 func (l *Library) open() error {
-	llama, err := l.openWithNeeded(libName("llama"), map[string]bool{})
-	if err != nil {
+	opened := map[string]uintptr{}
+	if err := l.openWithNeeded(l.libllama(), opened); err != nil {
 		return err
 	}
+	llama := slices.Collect(maps.Values(opened))
 	if err := bind(llama, l.llamaSymbols()); err != nil {
 		return fmt.Errorf("%w, in %s: %w", ErrLayout, l.dir, err)
 	}
@@ -112,56 +109,46 @@ func (l *Library) open() error {
 	return nil
 }
 
+// libllama is the name of the file in the folder, the likeliest where there is none.
+func (l *Library) libllama() string {
+	for _, name := range llamaNames {
+		if _, err := os.Stat(filepath.Join(l.dir, name)); err == nil {
+			return name
+		}
+	}
+	return llamaNames[0]
+}
+
 // openWithNeeded opens a library of the folder after those that it needs and that are in the folder too. The loader
 // matches libraries that are already open by their names, so this wins over a RUNPATH that points to the place where
 // the libraries were built.
-func (l *Library) openWithNeeded(name string, opened map[string]bool) (uintptr, error) {
+func (l *Library) openWithNeeded(name string, opened map[string]uintptr) error {
 	path, err := realPath(filepath.Join(l.dir, name))
 	if err != nil {
-		return 0, fmt.Errorf("bridge: %w", err)
+		return fmt.Errorf("bridge: %w", err)
 	}
 	needed, err := neededLibraries(path)
 	if err != nil {
-		return 0, fmt.Errorf("bridge: %s: %w", path, err)
+		return fmt.Errorf("bridge: %s: %w", path, err)
 	}
 	for _, dependency := range needed {
-		if opened[dependency] {
+		if opened[dependency] != 0 {
 			continue
 		}
 		if _, err := os.Stat(filepath.Join(l.dir, dependency)); err != nil {
 			continue // a system library
 		}
-		if _, err := l.openWithNeeded(dependency, opened); err != nil {
-			return 0, err
+		if err := l.openWithNeeded(dependency, opened); err != nil {
+			return err
 		}
 	}
-	handle, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
+	handle, err := dlopen(path)
 	if err != nil {
-		return 0, fmt.Errorf("bridge: %w", err)
+		return fmt.Errorf("bridge: %s: %w", path, err)
 	}
-	opened[name] = true
+	opened[name] = handle
 	process.dir = l.dir
-	return handle, nil
-}
-
-// neededLibraries lists the libraries that an ELF library links to; on other systems their loader finds them.
-func neededLibraries(path string) ([]string, error) {
-	if runtime.GOOS == "darwin" {
-		return nil, nil
-	}
-	file, err := elf.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	return file.ImportedLibraries()
-}
-
-func libName(name string) string {
-	if runtime.GOOS == "darwin" {
-		return "lib" + name + ".dylib"
-	}
-	return "lib" + name + ".so"
+	return nil
 }
 
 // findRetro resolves the path of libretroattn. Without one given, a missing file is no error.
@@ -173,11 +160,7 @@ func findRetro(dir, given string) (string, error) {
 		}
 		return path, nil
 	}
-	name := "libretroattn.so.1"
-	if runtime.GOOS == "darwin" {
-		name = "libretroattn.dylib"
-	}
-	path, err := realPath(filepath.Join(dir, name))
+	path, err := realPath(filepath.Join(dir, retroName))
 	if errors.Is(err, os.ErrNotExist) {
 		return "", nil
 	}

@@ -1,5 +1,3 @@
-//go:build linux || darwin
-
 package bridge
 
 import (
@@ -52,8 +50,9 @@ func (l *Library) SetLog(min LogLevel, fn func(level LogLevel, text string)) {
 }
 
 func (g *logger) callback() uintptr {
-	return purego.NewCallback(func(level int32, text *byte, _ uintptr) {
+	return purego.NewCallback(func(level int32, text *byte, _ uintptr) uintptr {
 		g.receive(LogLevel(level), text)
+		return 0 // callbacks must return something on Windows
 	})
 }
 

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"debug/elf"
 	"syscall"
 	"unsafe"
 )
@@ -9,6 +10,20 @@ import (
 const haveThreadID = true
 
 func threadID() int { return syscall.Gettid() }
+
+const retroName = "libretroattn.so.1"
+
+var llamaNames = []string{"libllama.so"}
+
+// neededLibraries lists the libraries that a library links to.
+func neededLibraries(path string) ([]string, error) {
+	file, err := elf.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return file.ImportedLibraries()
+}
 
 // sigaction holds a struct sigaction of the kernel, whose fields differ between architectures; it is only stored and
 // put back. The largest is 32 bytes.

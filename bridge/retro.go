@@ -1,5 +1,3 @@
-//go:build linux || darwin
-
 package bridge
 
 import (
@@ -7,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"unsafe"
-
-	"github.com/ebitengine/purego"
 
 	"retroattn/retro/options"
 )
@@ -32,15 +28,15 @@ func (l *Library) loadRetro() error {
 	case !l.patched:
 		return fmt.Errorf("%w: the libllama in %s lacks the retroattn patch, or has an older one: %w", ErrRetroAbsent, l.dir, l.patchErr)
 	case l.retroPath == "":
-		return fmt.Errorf("%w: no libretroattn.so.1 in %s and Paths.Retro not given", ErrRetroAbsent, l.dir)
+		return fmt.Errorf("%w: no %s in %s and Paths.Retro not given", ErrRetroAbsent, retroName, l.dir)
 	}
 	l.retroOnce.Do(func() {
 		l.retroErr = keepSIGURG(func() error {
-			handle, err := purego.Dlopen(l.retroPath, purego.RTLD_NOW|purego.RTLD_LOCAL)
+			handle, err := dlopen(l.retroPath)
 			if err != nil {
 				return fmt.Errorf("%w: %w", ErrRetroAbsent, err)
 			}
-			if err := bind(handle, l.retroSymbols()); err != nil {
+			if err := bind([]uintptr{handle}, l.retroSymbols()); err != nil {
 				return fmt.Errorf("%w: %s is another version than this package knows: %w", ErrRetroAbsent, l.retroPath, err)
 			}
 			l.retroVersion() // returns when the library's runtime has installed its handlers

@@ -7,15 +7,16 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/gofrs/flock"
 )
 
 // cache holds what is slow to make again. Deleting it costs time, never correctness.
 type cache struct {
 	ctx  context.Context
 	dir  string
-	lock *os.File
+	lock *flock.Flock
 	say  func(format string, args ...any)
 }
 
@@ -46,11 +47,7 @@ func openCache(ctx context.Context, root string, say func(string, ...any)) (*cac
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("no cache folder: %w; name another in RETRO_CACHE_DIR", err)
 	}
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("no cache folder: %w; name another in RETRO_CACHE_DIR", err)
-	}
-	return &cache{ctx: ctx, dir: dir, lock: lock, say: say}, nil
+	return &cache{ctx: ctx, dir: dir, lock: flock.New(filepath.Join(dir, "lock")), say: say}, nil
 }
 
 func inside(dir, root string) bool {
@@ -65,13 +62,13 @@ func (c *cache) path(elements ...string) string {
 // ensure makes a product unless it is ready. Readers of the cache share its lock until the program ends, so that
 // nothing is replaced under a running demo or test; making something takes the lock alone.
 func (c *cache) ensure(p product) error {
-	if err := c.acquire(syscall.LOCK_SH); err != nil {
+	if err := c.acquire(c.lock.TryRLock); err != nil {
 		return err
 	}
 	if c.ready(p) {
 		return nil
 	}
-	if err := c.acquire(syscall.LOCK_EX); err != nil {
+	if err := c.acquire(c.lock.TryLock); err != nil {
 		return err
 	}
 	if !c.ready(p) {
@@ -79,7 +76,7 @@ func (c *cache) ensure(p product) error {
 			return err
 		}
 	}
-	return c.acquire(syscall.LOCK_SH)
+	return c.acquire(c.lock.TryRLock)
 }
 
 func (c *cache) remake(p product) error {
@@ -118,14 +115,12 @@ func (c *cache) ready(p product) bool {
 
 // acquire changes the lock of this process. The old one is given up first: two runs that both held it shared and
 // both wanted it alone would wait for each other.
-func (c *cache) acquire(how int) error {
-	fd := int(c.lock.Fd())
-	if err := syscall.Flock(fd, syscall.LOCK_UN); err != nil {
+func (c *cache) acquire(try func() (bool, error)) error {
+	if err := c.lock.Unlock(); err != nil {
 		return err
 	}
 	for waited := false; ; {
-		err := syscall.Flock(fd, how|syscall.LOCK_NB)
-		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+		if held, err := try(); held || err != nil {
 			return err
 		}
 		if !waited {
@@ -133,7 +128,7 @@ func (c *cache) acquire(how int) error {
 			waited = true
 		}
 		select {
-		case <-c.ctx.Done(): // a blocking flock would not notice
+		case <-c.ctx.Done():
 			return c.ctx.Err()
 		case <-time.After(200 * time.Millisecond):
 		}

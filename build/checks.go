@@ -152,11 +152,17 @@ func (cmd testCmd) arm64() []group {
 	return groups
 }
 
-// vet also compiles what macOS runs, but for the library, which needs a C compiler for it.
+// vet also compiles what Windows and macOS run, but for the library where it has no C compiler for them.
 func vet(a *app, t *tally) error {
+	most := []string{"./kernels/...", "./retro/...", "./bridge/...", "./build/...", "./tests/..."}
 	darwin := []string{"GOOS=darwin", "GOARCH=arm64", "CGO_ENABLED=0"}
-	return errors.Join(a.vet(".", nil, "./..."), a.vet(labFolder, nil, "./..."), a.vet(labFolder, darwin, "./..."),
-		a.vet(".", darwin, "./kernels/...", "./retro/...", "./bridge/...", "./build/...", "./tests/..."))
+	windows := []string{"GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0"}
+	err := errors.Join(a.vet(".", nil, "./..."), a.vet(labFolder, nil, "./..."), a.vet(labFolder, darwin, "./..."),
+		a.vet(".", darwin, most...), a.vet(".", windows, most...))
+	if needCompiler("mingw", mingwCC) != nil {
+		return err
+	}
+	return errors.Join(err, a.vet(".", append(windows, "CGO_ENABLED=1", "CC="+mingwCC), "./capi"))
 }
 
 func (a *app) vet(folder string, env []string, packages ...string) error {

@@ -7,6 +7,9 @@ import (
 	"runtime"
 )
 
+// mingwCC makes code for Windows; std::thread of its C++ needs the threads of POSIX.
+const mingwCC = "x86_64-w64-mingw32-gcc-posix"
+
 type libCmd struct{}
 
 func (libCmd) Run(a *app) error {

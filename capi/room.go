@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"syscall"
+	"runtime"
 
 	"retroattn/retro/failure"
 )
@@ -14,10 +14,14 @@ const (
 
 // room finds out whether a limit leaves so many addresses, since Go ends the process where they run out.
 func room(bytes uint64) error {
-	probe, err := syscall.Mmap(-1, 0, int(bytes+spareBytes), syscall.PROT_NONE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
-	if err != nil {
-		return fmt.Errorf("%d MiB of addresses are %w here (%v): raise the limit of ulimit -v, or choose fewer threads, a smaller window or a smaller context",
-			(bytes+spareBytes)>>20, failure.Unsupported, err)
+	err := reserve(bytes + spareBytes)
+	if err == nil {
+		return nil
 	}
-	return syscall.Munmap(probe)
+	limit := "raise the limit of ulimit -v"
+	if runtime.GOOS == "windows" {
+		limit = "enlarge the paging file"
+	}
+	return fmt.Errorf("%d MiB of addresses are %w here (%v): %s, or choose fewer threads, a smaller window or a smaller context",
+		(bytes+spareBytes)>>20, failure.Unsupported, err, limit)
 }

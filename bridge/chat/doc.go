@@ -1,5 +1,3 @@
-//go:build linux || darwin
-
 // Command chat talks with a model: a line in, a reply out, and what the sparse attention did. Ctrl-C ends a reply, and
 // at the prompt the program.
 //

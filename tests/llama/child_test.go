@@ -173,7 +173,7 @@ func (j job) try(t *testing.T, env ...string) (*bytes.Buffer, string, error) {
 // playFaults plays the script once for each call of the library, which fails, and names the function on standard error.
 // A text, which takes longer, is generated only for the first call, the second, the fourth, ...
 func (j job) playFaults(model *bridge.Model, out io.Writer) error {
-	handle, err := purego.Dlopen(j.Retro, purego.RTLD_NOW|purego.RTLD_LOCAL)
+	handle, err := dlopen(j.Retro)
 	if err != nil {
 		return err
 	}
