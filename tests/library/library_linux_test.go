@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -20,9 +19,6 @@ import (
 // Where the library cannot be mapped, the loader's error is all there is, and an engine that does not fit is an error. Where
 // its runtime cannot be started, between that and 2 GiB of addresses, or memory runs out later, Go ends the process.
 func TestFewAddresses(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("reads /proc/self/statm")
-	}
 	exe := filepath.Join(t.TempDir(), "memory")
 	harness.Run(t, harness.Compiler(t), "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers", "-I../../capi", "-o", exe, "../testdata/memory.c", "-ldl")
 	require.Equal(t, "ok\n", harness.Run(t, exe, harness.Library(t)))
@@ -35,9 +31,6 @@ func TestThreadCountChanges(t *testing.T) {
 // A child of fork has none of the threads of Go's runtime. What it may do works, what it may not is an error at once, and the
 // parent decodes on.
 func TestForkAfterLoad(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("forks are watched on Linux only")
-	}
 	require.Equal(t, "ok\n", harness.Run(t, compileC(t, harness.Compiler(t), harness.Library(t), "fork")))
 }
 
@@ -56,9 +49,6 @@ var imports = strings.Fields(`
 // The library exports the functions of its header and nothing else, imports only what is listed,
 // and asks for no memory that is writable and executable, nor for a stack that is.
 func TestLibraryFile(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("reads ELF files")
-	}
 	file, err := elf.Open(harness.Setting(t, "RETRO_LIB"))
 	require.NoError(t, err)
 	defer file.Close()
@@ -113,9 +103,6 @@ func TestLibraryFile(t *testing.T) {
 // /sys/kernel/mm/transparent_hugepage/hpage_pmd_size and the processors that the control group allows (/proc/self/cgroup,
 // mountinfo, cpu.max or cpu.cfs_*), and libc the bounds of the main thread's stack (/proc/self/maps) at the first call.
 func TestConfined(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("seccomp is of Linux")
-	}
 	cc, lib := harness.Compiler(t), harness.Library(t)
 	exe := filepath.Join(t.TempDir(), "confined")
 	harness.Run(t, cc, "-std=c11", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers", "-I../../capi", "-o", exe, "../testdata/confined.c", "-ldl", "-lpthread")
