@@ -44,6 +44,10 @@ func TestSignalHandlers(t *testing.T) {
 	require.Equal(t, "ok\n", harness.Run(t, compileC(t, harness.Compiler(t), harness.Library(t), "signals")))
 }
 
+func TestThreadCountChanges(t *testing.T) {
+	require.Equal(t, "ok\n", harness.Run(t, compileC(t, harness.Compiler(t), harness.Library(t), "nth")))
+}
+
 // compileC links a program of testdata with the library.
 func compileC(t *testing.T, cc, lib, name string, flags ...string) string {
 	exe := filepath.Join(t.TempDir(), name)

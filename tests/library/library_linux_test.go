@@ -24,10 +24,6 @@ func TestFewAddresses(t *testing.T) {
 	require.Equal(t, "ok\n", harness.Run(t, exe, harness.Library(t)))
 }
 
-func TestThreadCountChanges(t *testing.T) {
-	require.Equal(t, "ok\n", harness.Run(t, compileC(t, harness.Compiler(t), harness.Library(t), "nth")))
-}
-
 // A child of fork has none of the threads of Go's runtime. What it may do works, what it may not is an error at once, and the
 // parent decodes on.
 func TestForkAfterLoad(t *testing.T) {
