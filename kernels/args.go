@@ -106,3 +106,43 @@ type scan4Args struct {
 	tiles        *byte
 	n            int
 }
+
+// codesArgs are those of scoreCodes: up to codeRows rows, d rounded up to whole lanes. The page after the next ahead ones is asked for.
+type codesArgs struct {
+	dst           *float32
+	ldDst         int
+	q             *float32
+	rows, d, bits int
+	tiles, codes  *byte
+	pages         *int32
+
+	n, codeBytes, ahead int
+}
+
+// decodeArgs are those of decodeCodes, which writes the levels of a page's codes times its spreads, 4 channels of 16 tokens after the other.
+// Here and below d is rounded up to whole lanes.
+type decodeArgs struct {
+	z            *byte
+	bits         int
+	codes, lanes *byte
+	d            int
+}
+
+// meansArgs are those of meansOfCodes, which multiplies rows of q with a page's means, as integers.
+type meansArgs struct {
+	dst            *int32
+	q              *float32
+	rowBytes, rows int
+	lanes          *byte
+	d              int
+}
+
+// productArgs are those of multiplyCodes, which multiplies the int8 of rows with what decodeCodes made, and finishes the estimates.
+type productArgs struct {
+	dst               *float32
+	ldDst             int
+	z                 *byte
+	q                 unsafe.Pointer
+	rowBytes, rows, d int
+	factor, base      *float32
+}

@@ -5,6 +5,9 @@
 package kernels
 
 //go:noescape
+func scoreCodesAVX2(a *codesArgs)
+
+//go:noescape
 func scaleAVX2(a *elemArgs)
 
 //go:noescape
@@ -53,6 +56,9 @@ func sumSqAVX2(a *statsArgs)
 func minMaxAVX2(a *statsArgs)
 
 //go:noescape
+func scoreCodesAVX512(a *codesArgs)
+
+//go:noescape
 func aboveAVX512(a *aboveArgs) int
 
 //go:noescape
@@ -94,6 +100,10 @@ func axpbyASM(a *elemArgs) {
 	axpbyAVX2(a)
 }
 
+func decodeCodesASM(a *decodeArgs) {
+	panic(missing)
+}
+
 func encodeASM(a *encodeArgs) {
 	encodeAVX2(a)
 }
@@ -106,6 +116,10 @@ func maxIntoASM(a *elemArgs) {
 	maxIntoAVX2(a)
 }
 
+func meansOfCodesASM(a *meansArgs) {
+	panic(missing)
+}
+
 func minMaxASM(a *statsArgs) {
 	minMaxAVX2(a)
 }
@@ -116,6 +130,10 @@ func mulASM(a *mulArgs) {
 		return
 	}
 	mulAVX2(a)
+}
+
+func multiplyCodesASM(a *productArgs) {
+	panic(missing)
 }
 
 func quantise14ASM(a *quantiseArgs) int32 {
@@ -144,6 +162,14 @@ func scan4ASM(a *scan4Args) {
 		return
 	}
 	scan4AVX2(a)
+}
+
+func scoreCodesASM(a *codesArgs) {
+	if level == isaAVX512 {
+		scoreCodesAVX512(a)
+		return
+	}
+	scoreCodesAVX2(a)
 }
 
 func sumSqASM(a *statsArgs) {

@@ -5,6 +5,15 @@
 package kernels
 
 //go:noescape
+func decodeCodesNEON(a *decodeArgs)
+
+//go:noescape
+func meansOfCodesNEON(a *meansArgs)
+
+//go:noescape
+func multiplyCodesNEON(a *productArgs)
+
+//go:noescape
 func scaleNEON(a *elemArgs)
 
 //go:noescape
@@ -50,6 +59,9 @@ func quantise8NEON(a *quantiseArgs) int32
 func quantise14NEON(a *quantiseArgs) int32
 
 //go:noescape
+func multiplyCodesDotProd(a *productArgs)
+
+//go:noescape
 func scan4DotProd(a *scan4Args)
 
 //go:noescape
@@ -67,6 +79,10 @@ func axpbyASM(a *elemArgs) {
 	axpbyNEON(a)
 }
 
+func decodeCodesASM(a *decodeArgs) {
+	decodeCodesNEON(a)
+}
+
 func encodeASM(a *encodeArgs) {
 	panic(missing)
 }
@@ -79,12 +95,24 @@ func maxIntoASM(a *elemArgs) {
 	maxIntoNEON(a)
 }
 
+func meansOfCodesASM(a *meansArgs) {
+	meansOfCodesNEON(a)
+}
+
 func minMaxASM(a *statsArgs) {
 	minMaxNEON(a)
 }
 
 func mulASM(a *mulArgs) {
 	mulNEON(a)
+}
+
+func multiplyCodesASM(a *productArgs) {
+	if level == isaDotProd {
+		multiplyCodesDotProd(a)
+		return
+	}
+	multiplyCodesNEON(a)
 }
 
 func quantise14ASM(a *quantiseArgs) int32 {
@@ -113,6 +141,10 @@ func scan4ASM(a *scan4Args) {
 		return
 	}
 	scan4NEON(a)
+}
+
+func scoreCodesASM(a *codesArgs) {
+	panic(missing)
 }
 
 func sumSqASM(a *statsArgs) {

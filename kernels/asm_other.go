@@ -16,6 +16,10 @@ func axpbyASM(a *elemArgs) {
 	panic(missing)
 }
 
+func decodeCodesASM(a *decodeArgs) {
+	panic(missing)
+}
+
 func encodeASM(a *encodeArgs) {
 	panic(missing)
 }
@@ -28,11 +32,19 @@ func maxIntoASM(a *elemArgs) {
 	panic(missing)
 }
 
+func meansOfCodesASM(a *meansArgs) {
+	panic(missing)
+}
+
 func minMaxASM(a *statsArgs) {
 	panic(missing)
 }
 
 func mulASM(a *mulArgs) {
+	panic(missing)
+}
+
+func multiplyCodesASM(a *productArgs) {
 	panic(missing)
 }
 
@@ -53,6 +65,10 @@ func scanASM(a *scanArgs) {
 }
 
 func scan4ASM(a *scan4Args) {
+	panic(missing)
+}
+
+func scoreCodesASM(a *codesArgs) {
 	panic(missing)
 }
 

@@ -24,10 +24,6 @@ func softmaxRow(x []float32, oldMax float32) (newMax, sum float32) {
 
 func softCap(x []float32, c float32) { softCapGeneric(x, c) }
 
-func scoreCodes(dst []float32, ldDst int, q []float32, rows, d, bits int, tiles, codes []byte, pages []int32) {
-	scoreCodesGeneric(dst, ldDst, q, rows, d, bits, tiles, codes, pages)
-}
-
 func softmaxRows(x []float32, lo, hi []int32, max, sum []float32) {
 	softmaxRowsGeneric(x, lo, hi, max, sum)
 }
