@@ -30,10 +30,10 @@ type Command struct {
 func (Command) Help() string {
 	return `Kernels: dot and acc over K or V; attend, which is dot, softmax and acc in blocks of 256 tokens;
 rows, which is the same for many rows, by tiles that are converted once for all; scan over 8-bit
-page summaries, scan4 over means and spreads in 4 bits, and scan16, which is dot over F16 ones;
-codes, the estimates of all tokens of pages by residual codes of 1 (r1) and 2 bits; topk of
-65536 scores; dense, the engine with exact attention in the shape of SmolLM2 (8192 tokens, 9
-heads on 3, size 64).
+page summaries (of F16 ones it is dot), and scan4 over means and spreads in 4 bits; codes, the
+estimates of all tokens of pages by residual codes of 1 (r1) and 2 bits; topk of 65536 scores;
+dense, the engine with exact attention in the shape of SmolLM2 (8192 tokens, 9 heads on 3, size
+64).
 
 Run by default, in about 9 minutes on two cores:
 
@@ -43,7 +43,7 @@ Run by default, in about 9 minutes on two cores:
   dot, acc    memory  every type, head size and rows with the first number of threads, else 3 rows
               L2      every type, head size and rows with the first number of threads
               L3      f16 and q8_0, head sizes 64 and 128, 3 rows
-  scan(4, 16) memory and L2, every head size, 1, 3 and 8 rows
+  scan(4)     memory and L2, every head size, 1, 3 and 8 rows
   codes       memory and L2, every head size, 1 and 2 bits, 1, 3, 6, 8 and 24 rows
   topk        the best 16 and 256, against sorting a copy
   dense       f16, q8_0 and q4_0, every number of threads
@@ -201,7 +201,7 @@ func (b *bench) measure(c benchCase) (benchResult, error) {
 		return b.attend(c)
 	case "dot", "acc":
 		return b.stream(c)
-	case "scan", "scan4", "scan16", "codes":
+	case "scan", "scan4", "codes":
 		return b.scan(c)
 	case "topk":
 		return b.topk(c)

@@ -120,7 +120,7 @@ func benchPlan(threads []int) []benchCase {
 		for _, rows := range scanRows {
 			c := benchCase{typ: kernels.F16, dim: d, rows: rows, threads: first}
 			for _, set := range []string{setMemory, setL2} {
-				plan = append(plan, c.as("scan", set), c.as("scan4", set), c.as("scan16", set))
+				plan = append(plan, c.as("scan", set), c.as("scan4", set))
 			}
 		}
 		for _, bits := range []string{"r1", "r2"} {

@@ -3,18 +3,14 @@ package bench
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"github.com/klauspost/cpuid/v2"
-
 	"retroattn/kernels"
 	"retroattn/kernels/peak"
+	"retroattn/tests/lab/machine"
 )
 
 // bench measures; whatever it needs is allocated before the clock runs.
@@ -40,7 +36,7 @@ func newBench(ctx context.Context, threads []int, runs int, quick bool) *bench {
 	b := &bench{ctx: ctx, threads: threads, runs: runs, slice: 25 * time.Millisecond, tokens: 4096,
 		quick: quick,
 		team:  map[int]*team{}, fma: map[int]float64{}}
-	b.l2, b.l3 = cacheSizes("/sys/devices/system/cpu/cpu0/cache")
+	b.l2, b.l3 = machine.Caches()
 	if quick {
 		b.slice, b.tokens, b.l2, b.l3, b.runs = time.Millisecond, 256, 16<<10, 64<<10, min(runs, 2)
 	}
@@ -68,80 +64,45 @@ func (b *bench) setBytes(set string, threads int) int {
 	return 4 * b.l3
 }
 
-// cacheSizes returns the bytes of L2 and L3 that one core can use: what Linux says, or else the
-// processor.
-func cacheSizes(dir string) (l2, l3 int) {
-	entries, _ := filepath.Glob(filepath.Join(dir, "index*"))
-	for _, e := range entries {
-		size := parseSize(readWord(e, "size"))
-		switch level := readWord(e, "level"); {
-		case readWord(e, "type") == "Instruction":
-		case level == "2":
-			l2 = size
-		case level == "3":
-			l3 = size
-		}
-	}
-	if l2 <= 0 {
-		l2 = cpuid.CPU.Cache.L2
-	}
-	if l3 <= 0 {
-		l3 = cpuid.CPU.Cache.L3
-	}
-	if l2 <= 0 {
-		l2 = mib
-	}
-	return l2, max(l3, 8*l2) // without an L3, sizes that are safe to call memory
-}
-
-func readWord(elements ...string) string {
-	text, _ := os.ReadFile(filepath.Join(elements...))
-	return strings.TrimSpace(string(text))
-}
-
-// parseSize reads sizes such as 1024K; 0 is what it cannot read.
-func parseSize(text string) int {
-	unit := 1
-	for i, suffix := range []string{"K", "M", "G"} {
-		if number, ok := strings.CutSuffix(text, suffix); ok {
-			text, unit = number, 1024<<(10*i)
-		}
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		return 0
-	}
-	return n * unit
-}
-
-func processorName() string {
-	if name := strings.TrimSpace(cpuid.CPU.BrandName); name != "" {
-		return name
-	}
-	return "unnamed " + runtime.GOARCH + " processor"
-}
-
 // peaks measures what the processor can do, and describes it in a line.
 func (b *bench) peaks() (string, error) {
-	text := fmt.Sprintf("%s, %s; reads GB/s from memory, L3, L2 / GFLOP/s:", processorName(),
+	text := fmt.Sprintf("%s, %s; reads GB/s from memory, L3, L2 / GFLOP/s:", machine.Processor(),
 		kernels.ISA())
 	for _, n := range b.threads {
 		var read []string
 		for _, name := range []string{setMemory, setL3, setL2} {
-			set, err := b.blank(b.setBytes(name, n))
+			rate, err := b.readRate(name, n)
 			if err != nil {
 				return "", err
 			}
-			c := b.reader(set, b.team[n])
-			if err := b.interleave(set.units(), c); err != nil {
-				return "", err
-			}
-			read = append(read, number(float64(set.unitBytes())/slices.Min(c.times)/1e9))
+			read = append(read, number(rate/1e9))
 		}
 		text += fmt.Sprintf(" %s %s / %s,", threadCount(n), strings.Join(read, " "),
 			number(b.measureFMA(b.team[n])/1e9))
 	}
 	return strings.TrimSuffix(text, ","), nil
+}
+
+// readRate is how many bytes a second so many threads read of a working set: the most of all runs.
+func (b *bench) readRate(name string, threads int) (float64, error) {
+	set, err := b.blank(b.setBytes(name, threads))
+	if err != nil {
+		return 0, err
+	}
+	c := b.reader(set, b.team[threads])
+	if err := b.interleave(set.units(), c); err != nil {
+		return 0, err
+	}
+	return float64(set.unitBytes()) / slices.Min(c.times), nil
+}
+
+// ReadBandwidth is how many bytes a second so many threads read from memory.
+func ReadBandwidth(ctx context.Context, threads int, quick bool) (float64, error) {
+	runtime.LockOSThread() // the caller is a member of the team
+	defer runtime.UnlockOSThread()
+	b := newBench(ctx, []int{threads}, 8, quick)
+	defer b.close()
+	return b.readRate(setMemory, threads)
 }
 
 // measureFMA updates the floating-point operations per second of all members of the team together:

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"retroattn/kernels"
-	"retroattn/tests/lab/speed/idle"
+	"retroattn/tests/lab/machine"
 )
 
 // variant is one of the things that are measured in turns over the same units of data.
@@ -31,7 +31,7 @@ func (b *bench) interleave(units int, variants ...*variant) error {
 		took := time.Since(begun)
 		at = (at + c.n) % units
 		if c.spins {
-			idle.Wait()
+			machine.Idle()
 		}
 		return took
 	}

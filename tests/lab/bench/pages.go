@@ -1,23 +1,19 @@
 package bench
 
 import (
-	"unsafe"
-
 	"retroattn/kernels"
 )
 
 // scanPages is the number of pages whose summaries lie together: those of 8192 tokens.
 const scanPages = 512
 
-// scan measures the scoring of page summaries: of 8 or 16 bits, of means and spreads in 4 bits, or
-// of the tokens in pages by their residual codes.
+// scan measures the scoring of page summaries: of 8 bits, of means and spreads in 4 bits, or of the
+// tokens in pages by their residual codes.
 func (b *bench) scan(c benchCase) (benchResult, error) {
 	d, rows, t := c.dim, c.rows, b.team[c.threads]
-	size, fill, score := summaries16(c)
+	size, fill, score := summaries8(c)
 	products := 1.0 // by which a row is multiplied, of each page
 	switch c.packed {
-	case "u8":
-		size, fill, score = summaries8(c)
 	case "u4":
 		size, fill, score = summaries4(c)
 		products = 2
@@ -63,18 +59,6 @@ func outputs(c benchCase) int {
 
 // The functions below return the size of a plane of scanPages pages, what fills one, and what
 // scores its pages.
-
-func summaries16(c benchCase) (size int, fill func(p []byte), score func(out []float32, p []byte)) {
-	d, pages := c.dim, cellList(scanPages)
-	x, q := normals(scanPages*d, 2), normals(c.rows*d, 3)
-	return 2 * len(x), func(p []byte) {
-			kernels.ToF16(unsafe.Slice((*uint16)(unsafe.Pointer(&p[0])), len(x)), x)
-		}, func(out []float32, p []byte) {
-			cache := kernels.Cache{Type: kernels.F16, Dim: d, Base: unsafe.Pointer(&p[0]),
-				Stride: uintptr(2 * d)}
-			kernels.Dot(out, scanPages, q, c.rows, &cache, pages)
-		}
-}
 
 func summaries8(c benchCase) (size int, fill func(p []byte), score func(out []float32, p []byte)) {
 	d, tile := c.dim, kernels.TileBytes(c.dim)

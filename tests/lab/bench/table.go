@@ -27,8 +27,8 @@ func place(r benchResult) (title string, keys, line []string, panel string) {
 	switch r.Name {
 	case "dot", "acc":
 		return fmt.Sprintf("dot and acc, %s, %s", r.Set, threadCount(r.Threads)), keys, line, r.Name
-	case "scan", "scan4", "scan16":
-		return fmt.Sprintf("scan of 8, 4 and 16 bits, %s, %s", r.Set, threadCount(r.Threads)),
+	case "scan", "scan4":
+		return fmt.Sprintf("scan of 8 and 4 bits, %s, %s", r.Set, threadCount(r.Threads)),
 			keys[1:], line[1:], r.Name
 	case "codes":
 		return "codes, " + threadCount(r.Threads), keys, line, r.Set

@@ -11,11 +11,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/klauspost/cpuid/v2"
-
 	"retroattn/bridge"
 	"retroattn/tests/divergence"
 	"retroattn/tests/lab/eval/report"
+	"retroattn/tests/lab/machine"
 )
 
 // Command is the command line. What `go run ./build eval` prepares is in the environment.
@@ -130,7 +129,7 @@ func (o *Command) run(ctx context.Context, out io.Writer) error {
 	}
 	return errors.Join(err, o.write(out, s.records, report.Meta{
 		When: today(),
-		Machine: fmt.Sprintf("%s, %d processors, %s", strings.TrimSpace(cpuid.CPU.BrandName),
+		Machine: fmt.Sprintf("%s, %d processors, %s", machine.Processor(),
 			runtime.NumCPU(), runtime.GOARCH),
 		Command: "go run ./build " + strings.Join(os.Args[1:], " "),
 		Notes: []string{"Model: " + model.Description(),

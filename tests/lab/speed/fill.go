@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"retroattn/bridge"
-	"retroattn/tests/lab/speed/idle"
+	"retroattn/tests/lab/machine"
 )
 
 // A filled cache is made in two steps. The text is processed once, up to some thousand tokens,
@@ -31,7 +31,7 @@ type Process struct {
 
 // Process replies with the time it took in nanoseconds. What was in the context before is gone.
 func (w *Worker) Process(p Process, ns *int64) error {
-	defer idle.Wait()
+	defer machine.Idle()
 	c, err := w.slot(p.Slot)
 	if err != nil {
 		return err
@@ -85,7 +85,7 @@ func (w *Worker) Base(b Base, made *Based) error {
 		made.Bytes = len(state)
 		return release()
 	}
-	defer idle.Wait()
+	defer machine.Idle()
 	defer debug.FreeOSMemory()
 	c, err := w.context(Open{Type: b.Type, Seqs: 1, Depth: b.Tokens, Threads: b.Threads}, true)
 	if err != nil {
@@ -115,7 +115,7 @@ type Make struct {
 
 // Make writes the state of the sequence to the shared file.
 func (w *Worker) Make(m Make, bytes *int) error {
-	defer idle.Wait()
+	defer machine.Idle()
 	defer debug.FreeOSMemory()
 	base, release, err := openState(m.Base.Path, m.Base.Key)
 	if err != nil {
@@ -211,7 +211,7 @@ func writeShared(file *os.File, parts ...[]byte) error {
 
 // Load sets every sequence of a context to the state in the shared file; each has its own copy.
 func (w *Worker) Load(slot string, _ *bool) error {
-	defer idle.Wait()
+	defer machine.Idle()
 	c, err := w.slot(slot)
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"retroattn/bridge"
+	"retroattn/tests/lab/machine"
 )
 
 // losslessName begins the names of policies whose tokens are drafted with sparse attention and
@@ -45,7 +46,7 @@ func (w *Worker) lossless(c *bridge.Context, r Run, ran *Ran) error {
 		return err
 	}
 	ran.NS, ran.FirstNS, ran.RSS, ran.Drafts = int64(time.Since(begun)), int64(got.PromptTime),
-		resident(), got.Drafts
+		machine.Resident(), got.Drafts
 	if ran.Steps = len(got.Tokens) - learning; ran.Steps < minSteps {
 		return fmt.Errorf("the model ended its text after %d tokens: name another one with --text",
 			len(got.Tokens))

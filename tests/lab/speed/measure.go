@@ -19,7 +19,7 @@ type variant struct {
 }
 
 // all measures cell after cell; what it has is kept even when it cannot go on.
-func (b *bench) all(cells []cell) error {
+func (b *runner) all(cells []cell) error {
 	total, done := 0.0, 0.0
 	for _, c := range cells {
 		total += b.cost(c)
@@ -55,7 +55,7 @@ func (b *bench) all(cells []cell) error {
 }
 
 // cost is roughly how many seconds a cell takes, with a small model on two cores.
-func (b *bench) cost(c cell) float64 {
+func (b *runner) cost(c cell) float64 {
 	tokens := float64(c.seqs * max(1, c.depth))
 	total := 2 + 4e-5*tokens
 	for _, p := range c.policies {
@@ -74,7 +74,7 @@ func (b *bench) cost(c cell) float64 {
 }
 
 // measure lets the policies of a cell take turns, in an order that rotates.
-func (b *bench) measure(c cell) ([]Result, error) {
+func (b *runner) measure(c cell) ([]Result, error) {
 	variants, err := b.prepare(c)
 	if err != nil {
 		return nil, err
@@ -99,7 +99,7 @@ func (b *bench) measure(c cell) ([]Result, error) {
 }
 
 // prepare fills the contexts, and lets plans be made while they are empty.
-func (b *bench) prepare(c cell) ([]*variant, error) {
+func (b *runner) prepare(c cell) ([]*variant, error) {
 	if c.depth > 0 {
 		if err := b.make(c); err != nil {
 			return nil, err
@@ -141,7 +141,7 @@ const planTries = 4
 
 // resolve parses a policy's options. Where they leave something to a plan, it is made here, so that
 // all runs use the same.
-func (b *bench) resolve(t *variant) (err error) {
+func (b *runner) resolve(t *variant) (err error) {
 	if t.parsed, err = opt.Parse(t.options); err != nil || !t.parsed.Planned() {
 		return err
 	}
@@ -170,7 +170,7 @@ func (b *bench) resolve(t *variant) (err error) {
 }
 
 // turn is one run of a policy.
-func (b *bench) turn(c cell, t *variant) error {
+func (b *runner) turn(c cell, t *variant) error {
 	r := Run{Slot: ramSlot, Depth: max(1, c.depth), Period: 1, Seconds: b.o.Seconds}
 	worker := b.stock
 	switch {
@@ -199,7 +199,7 @@ func (b *bench) turn(c cell, t *variant) error {
 }
 
 // pass is the time of a dense pass in nanoseconds, measured when it is first wanted.
-func (b *bench) pass(kv string, seqs, rows int) (float64, error) {
+func (b *runner) pass(kv string, seqs, rows int) (float64, error) {
 	key := [2]int{seqs, rows}
 	if ns, ok := b.passes[key]; ok {
 		return ns, nil

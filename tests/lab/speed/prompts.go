@@ -8,7 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"retroattn/tests/lab/speed/idle"
+	"retroattn/tests/lab/machine"
 )
 
 // promptOptions leave nothing to a plan: exact tokens are the same with any.
@@ -31,7 +31,7 @@ type Passed struct {
 
 // Pass computes the batch and takes it out again.
 func (w *Worker) Pass(p Pass, done *Passed) error {
-	defer idle.Wait()
+	defer machine.Idle()
 	c, err := w.slot(p.Slot)
 	if err != nil {
 		return err
@@ -100,7 +100,7 @@ func promptCells(o *Command) (all []PromptResult) {
 }
 
 // runPrompts measures prompts and the verification of drafts, stock and ours in turns.
-func (b *bench) runPrompts() error {
+func (b *runner) runPrompts() error {
 	b.introduce()
 	results := promptCells(b.o)
 	var cells []cell
@@ -128,7 +128,7 @@ func (b *bench) runPrompts() error {
 }
 
 // prompt measures one line.
-func (b *bench) prompt(c cell, r *PromptResult) error {
+func (b *runner) prompt(c cell, r *PromptResult) error {
 	if err := b.make(c); err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ type Result struct {
 	Error string `json:"error,omitempty"`
 }
 
-func (b *bench) blank(c cell, p policy) Result {
+func (b *runner) blank(c cell, p policy) Result {
 	u := unknown
 	return Result{Test: "decode", KV: c.kv, Seqs: c.seqs, Depth: c.depth, Policy: p.name,
 		Options: p.options, Runs: b.o.Runs,
@@ -81,7 +81,7 @@ func (b *bench) blank(c cell, p policy) Result {
 }
 
 // evaluate says what the runs of a cell mean.
-func (b *bench) evaluate(c cell, variants []*variant) ([]Result, error) {
+func (b *runner) evaluate(c cell, variants []*variant) ([]Result, error) {
 	var results []Result
 	for _, t := range variants {
 		r := b.blank(c, t.policy)
@@ -143,7 +143,7 @@ func proof(c cell, t *variant, r *Result) error {
 }
 
 // figures fills in what the runs took.
-func (b *bench) figures(c cell, t *variant, r *Result) error {
+func (b *runner) figures(c cell, t *variant, r *Result) error {
 	var rates, steps, attends, firsts []float64
 	for _, run := range t.runs {
 		rates = append(rates, float64(run.Steps*c.seqs)/(float64(run.NS)/1e9))
@@ -189,7 +189,7 @@ func (b *bench) figures(c cell, t *variant, r *Result) error {
 
 // dense is the time of a stock pass of as many rows as a step of the policy takes, on average over
 // its period.
-func (b *bench) dense(c cell, t *variant, rewrites bool) (figure, error) {
+func (b *runner) dense(c cell, t *variant, rewrites bool) (figure, error) {
 	if t.lossless() {
 		return unknown, nil
 	}
@@ -226,8 +226,8 @@ type Setup struct {
 	Quick     bool    `json:"quick"`
 }
 
-func (b *bench) setup() Setup {
-	return Setup{"setup", machine(), b.stock.about.Model, b.stock.about.Version, b.ours.about.Retro,
+func (b *runner) setup() Setup {
+	return Setup{"setup", describe(), b.stock.about.Model, b.stock.about.Version, b.ours.about.Retro,
 		b.o.Stock == b.o.Lib,
 		b.threads, b.o.GPULayers, b.bandwidth / 1e9, b.o.Fill, b.o.Quick}
 }

@@ -82,7 +82,7 @@ func ran(steps int, s *retro.Stats) Ran {
 // Figures of runs: medians, shares, and what is left of a step; a policy that left nothing out
 // where it must is refused.
 func TestEvaluate(t *testing.T) {
-	b := &bench{o: &Command{Runs: 2}, bandwidth: 1e9, perToken: map[string]float64{"f16": 100},
+	b := &runner{o: &Command{Runs: 2}, bandwidth: 1e9, perToken: map[string]float64{"f16": 100},
 		passes: map[[2]int]float64{{2, 1}: 2e6, {2, 2}: 4e6}}
 	c := cell{kv: "f16", seqs: 2, depth: 4096}
 	ours := func(name, options string, sparse uint64, rewritten uint64) *variant {
@@ -132,7 +132,7 @@ func TestEvaluate(t *testing.T) {
 
 func TestFitting(t *testing.T) {
 	var out bytes.Buffer
-	b := &bench{o: &Command{Cache: t.TempDir()}, out: &out,
+	b := &runner{o: &Command{Cache: t.TempDir()}, out: &out,
 		perToken: map[string]float64{"f16": 23040, "huge": 1e12}}
 	fit := b.fitting([]cell{{"f16", 1, 0, nil}, {"huge", 1, 131072, nil}})
 	require.Len(t, fit, 1)

@@ -75,7 +75,7 @@ func (o *Command) run(ctx context.Context, out io.Writer) error {
 		}
 		text = string(data)
 	}
-	b, err := newBench(ctx, o, text, out)
+	b, err := newRunner(ctx, o, text, out)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // table shows the results of a type and number of sequences.
-func (b *bench) table(c cell) {
+func (b *runner) table(c cell) {
 	b.say("\nKV cache %s, %s, %s. Times are ms of a step, which decodes a token of each sequence.",
 		c.kv, count(c.seqs, "sequence"), count(b.threads, "thread"))
 	var text strings.Builder

@@ -16,7 +16,7 @@ import (
 
 	"retroattn/bridge"
 	"retroattn/retro"
-	"retroattn/tests/lab/speed/idle"
+	"retroattn/tests/lab/machine"
 )
 
 // A process holds one llama.cpp, so this program starts itself twice as a worker, and asks the two
@@ -168,7 +168,7 @@ type Policy struct {
 // Policy switches the library. The reply is the line of its plan, if one was asked for: the context
 // must be empty then.
 func (w *Worker) Policy(p Policy, plan *string) error {
-	defer idle.Wait()
+	defer machine.Idle()
 	c, err := w.slot(p.Slot)
 	if err != nil {
 		return err
@@ -208,7 +208,7 @@ const minSteps, maxSteps = 4, 128
 
 // Run decodes the text's next tokens, one of each sequence at a time, and takes them out again.
 func (w *Worker) Run(r Run, ran *Ran) error {
-	defer idle.Wait()
+	defer machine.Idle()
 	c, err := w.slot(r.Slot)
 	if err != nil {
 		return err
@@ -246,7 +246,7 @@ func (w *Worker) Run(r Run, ran *Ran) error {
 	if err != nil {
 		return err
 	}
-	ran.FirstNS, ran.NS, ran.RSS = int64(first), int64(took), resident()
+	ran.FirstNS, ran.NS, ran.RSS = int64(first), int64(took), machine.Resident()
 	if on {
 		after, _, err := stats(c)
 		if err != nil {
@@ -318,7 +318,7 @@ const denseTime = 400 * time.Millisecond
 // Dense replies with the median time of a pass in nanoseconds. Each row is a sequence of its own,
 // of one token.
 func (w *Worker) Dense(d Dense, ns *int64) error {
-	defer idle.Wait()
+	defer machine.Idle()
 	rows := d.Seqs * d.Rows
 	c, err := w.context(Open{Type: d.Type, Seqs: rows, Threads: d.Threads}, true)
 	if err != nil {

@@ -1,6 +1,4 @@
-// Package idle waits between measurements. It owns how a process is seen to rest, and must not know
-// what is measured.
-package idle
+package machine
 
 import (
 	"time"
@@ -8,10 +6,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Wait returns once this process has stopped using processor time: an OpenMP library lets its
+// Idle returns once this process has stopped using processor time: an OpenMP library lets its
 // threads spin for a while, some for a fifth of a second, before they sleep, and something else is
 // about to be measured.
-func Wait() {
+func Idle() {
 	const nap = 2 * time.Millisecond
 	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); {
 		before := processTime()

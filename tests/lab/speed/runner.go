@@ -11,13 +11,16 @@ import (
 	"runtime"
 	"slices"
 	"time"
+
+	"retroattn/tests/lab/bench"
+	"retroattn/tests/lab/machine"
 )
 
 // The workers' contexts. Stock may have two.
 const ramSlot, gpuSlot = "ram", "gpu"
 
-// bench is a whole run.
-type bench struct {
+// runner is a whole run.
+type runner struct {
 	ctx  context.Context
 	o    *Command
 	out  io.Writer
@@ -38,8 +41,8 @@ type bench struct {
 	prefill *Prefill
 }
 
-func newBench(ctx context.Context, o *Command, text string, out io.Writer) (*bench, error) {
-	b := &bench{ctx: ctx, o: o, out: out, text: text, bases: map[string]Base{},
+func newRunner(ctx context.Context, o *Command, text string, out io.Writer) (*runner, error) {
+	b := &runner{ctx: ctx, o: o, out: out, text: text, bases: map[string]Base{},
 		perToken: map[string]float64{}, passes: map[[2]int]float64{}}
 	err := b.start()
 	if err != nil {
@@ -48,7 +51,7 @@ func newBench(ctx context.Context, o *Command, text string, out io.Writer) (*ben
 	return b, err
 }
 
-func (b *bench) start() (err error) {
+func (b *runner) start() (err error) {
 	switch {
 	case b.o.JSON == "-":
 		b.out, b.json = os.Stderr, json.NewEncoder(os.Stdout)
@@ -82,7 +85,7 @@ func (b *bench) start() (err error) {
 	return nil
 }
 
-func (b *bench) close() {
+func (b *runner) close() {
 	b.stock.close()
 	b.ours.close()
 	for _, f := range []*os.File{b.shared, b.file} {
@@ -92,13 +95,13 @@ func (b *bench) close() {
 	}
 }
 
-func (b *bench) say(format string, args ...any) { fmt.Fprintf(b.out, format+"\n", args...) }
+func (b *runner) say(format string, args ...any) { fmt.Fprintf(b.out, format+"\n", args...) }
 
 // note is for those who wait.
-func (b *bench) note(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+func (b *runner) note(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
 
 // record writes a JSON line.
-func (b *bench) record(line any) error {
+func (b *runner) record(line any) error {
 	if b.json == nil {
 		return nil
 	}
@@ -109,7 +112,7 @@ func (b *bench) record(line any) error {
 }
 
 // run measures the cells, and says what came out.
-func (b *bench) run(cells []cell) error {
+func (b *runner) run(cells []cell) error {
 	begun := time.Now()
 	b.introduce()
 	if err := b.fillBases(cells); err != nil {
@@ -122,7 +125,11 @@ func (b *bench) run(cells []cell) error {
 	if err := b.chooseThreads(cells[0].kv); err != nil {
 		return err
 	}
-	b.bandwidth = readBandwidth(b.threads, b.o.Quick)
+	var err error
+	b.bandwidth, err = bench.ReadBandwidth(b.ctx, b.threads, b.o.Quick)
+	if err != nil {
+		return err
+	}
 	b.say("Read bandwidth of %s: %.1f GB/s", count(b.threads, "thread"), b.bandwidth/1e9)
 	if err := b.record(b.setup()); err != nil {
 		return err
@@ -130,7 +137,7 @@ func (b *bench) run(cells []cell) error {
 	if err := b.measurePrefill(cells[0].kv); err != nil {
 		return err
 	}
-	err := b.all(cells)
+	err = b.all(cells)
 	goals := judge(b.results, b.prefill)
 	b.say("\nGoals (F16 and 1 sequence unless said; ratios are of medians):")
 	writeGoals(b.out, goals)
@@ -156,8 +163,8 @@ func failures(results []Result) (n int) {
 	return n
 }
 
-func (b *bench) introduce() {
-	b.say("%s\n%s; llama.cpp %s; libretroattn %s", machine(), b.stock.about.Model,
+func (b *runner) introduce() {
+	b.say("%s\n%s; llama.cpp %s; libretroattn %s", describe(), b.stock.about.Model,
 		b.stock.about.Version, b.ours.about.Retro)
 	if b.o.Stock == b.o.Lib {
 		b.say("Stock is the patched build with the feature off: --stock names one without the " +
@@ -169,7 +176,7 @@ func (b *bench) introduce() {
 }
 
 // fillBases makes sure that the text is processed once for each type.
-func (b *bench) fillBases(cells []cell) error {
+func (b *runner) fillBases(cells []cell) error {
 	deepest := 1
 	for _, c := range cells {
 		deepest = max(deepest, c.depth)
@@ -193,8 +200,8 @@ func (b *bench) fillBases(cells []cell) error {
 }
 
 // fitting leaves out what would not fit in memory.
-func (b *bench) fitting(cells []cell) (fit []cell) {
-	memory := freeMemory()
+func (b *runner) fitting(cells []cell) (fit []cell) {
+	memory := machine.FreeMemory()
 	for _, c := range cells {
 		need := memoryFor(c, b.perToken[c.kv])
 		if memory == 0 || need <= memory {
@@ -219,7 +226,7 @@ func memoryFor(c cell, perToken float64) uint64 {
 }
 
 // chooseThreads tries stock at next to no depth and at that of a base.
-func (b *bench) chooseThreads(kv string) error {
+func (b *runner) chooseThreads(kv string) error {
 	if b.threads = b.o.Threads; b.threads > 0 {
 		return nil
 	}
@@ -249,7 +256,7 @@ func (b *bench) chooseThreads(kv string) error {
 
 // tryThreads is the speed of stock at next to no depth and at that of the cell: the better of two
 // runs, since other load only slows down, and with all threads the most.
-func (b *bench) tryThreads(c cell, threads int) (rates [2]float64, err error) {
+func (b *runner) tryThreads(c cell, threads int) (rates [2]float64, err error) {
 	if err := b.open(b.stock, ramSlot, c, threads); err != nil {
 		return rates, err
 	}
@@ -270,7 +277,7 @@ func (b *bench) tryThreads(c cell, threads int) (rates [2]float64, err error) {
 }
 
 // make lets the shared file hold a sequence of a cell.
-func (b *bench) make(c cell) error {
+func (b *runner) make(c cell) error {
 	m := Make{Base: b.bases[c.kv], Depth: c.depth, Streams: c.seqs}
 	if b.made == m {
 		return nil
@@ -284,19 +291,19 @@ func (b *bench) make(c cell) error {
 }
 
 // forget takes what make made out of memory.
-func (b *bench) forget() error {
+func (b *runner) forget() error {
 	b.made = Make{}
 	return b.shared.Truncate(0)
 }
 
 // open makes a worker's context for a cell.
-func (b *bench) open(r *remote, slot string, c cell, threads int) error {
+func (b *runner) open(r *remote, slot string, c cell, threads int) error {
 	return r.call("Open", Open{Slot: slot, Type: c.kv, Seqs: c.seqs, Threads: threads,
 		Depth: max(1, c.depth), GPUKV: slot == gpuSlot}, new(int))
 }
 
 // fill puts what make made into a context's sequences, or only the token that begins a text.
-func (b *bench) fill(r *remote, slot string, depth int) error {
+func (b *runner) fill(r *remote, slot string, depth int) error {
 	if depth == 0 {
 		return r.call("Process", Process{Slot: slot, Tokens: 1}, new(int64))
 	}
@@ -314,7 +321,7 @@ type Prefill struct {
 }
 
 // measurePrefill processes a prompt from empty in turns, with the feature on in one of them.
-func (b *bench) measurePrefill(kv string) error {
+func (b *runner) measurePrefill(kv string) error {
 	p := &Prefill{Test: "prefill", KV: kv, Tokens: b.o.Prefill}
 	if p.Tokens == 0 {
 		return nil
