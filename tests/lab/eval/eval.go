@@ -48,7 +48,7 @@ type Command struct {
 	FreeTokens   int               `default:"1000" help:"Tokens it generates after each."`
 	Batch        int               `default:"8" help:"Prompts of exams, problems, RULER and free texts that are decoded as one batch."`
 	Threads      int               `default:"0" help:"Threads; 0 is one per processor."`
-	GPULayers    int               `default:"0" placeholder:"N" help:"Layers to place on a GPU, -1 for all. The KV cache stays in host memory, with full attention as well."`
+	GPULayers    int               `default:"0" placeholder:"N" help:"Layers to place on a GPU, --gpu-layers=-1 for all. The KV cache stays in host memory, with full attention as well."`
 	Keep         string            `type:"path" placeholder:"DIR" help:"Folder where what a prompt left in the KV cache is kept for the next run: as large as the cache."`
 	Quick        bool              `help:"Small sizes, to see whether everything runs: the figures mean little."`
 
