@@ -16,7 +16,7 @@ type experiment interface {
 	// blanks are the records that each policy yields, without what it yields.
 	blanks() []report.Record
 	policies() []policy
-	// cost is how long preparing and trying a policy take, in any unit that is the same for all
+	// cost is how long preparing and measuring a policy take, in any unit that is the same for all
 	// experiments.
 	cost() (prepare, measure float64)
 	// prepare returns the records of full attention.
@@ -43,10 +43,10 @@ func (s *runner) add(r report.Record) {
 			func(old report.Record) bool { return old.Key() == r.Key() })
 	}
 	s.records = append(s.records, r)
-	s.done[r.Key()] = r.Error == "" // what failed is tried again
+	s.done[r.Key()] = r.Error == "" // what failed is measured again
 }
 
-// missing are the policies of a experiment that lack a record.
+// missing are the policies of an experiment that lack a record.
 func (s *runner) missing(l experiment) (ps []policy) {
 	parts := l.blanks()
 	for _, p := range l.policies() {

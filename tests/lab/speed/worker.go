@@ -44,9 +44,7 @@ type Worker struct {
 type WorkerCommand struct{}
 
 // Run answers until the parent closes the pipe.
-func (WorkerCommand) Run() error { return serve(os.Stdin, os.Stdout) }
-
-func serve(in io.Reader, out io.WriteCloser) error {
+func (WorkerCommand) Run() error {
 	signal.Ignore(os.Interrupt, syscall.SIGTERM) // the parent decides
 	runtime.LockOSThread()                       // OpenMP keeps threads for each thread that calls
 	// a collection would take a processor: it is done before a run
@@ -57,7 +55,7 @@ func serve(in io.Reader, out io.WriteCloser) error {
 	if err := server.Register(w); err != nil {
 		return err
 	}
-	codec := jsonrpc.NewServerCodec(pipe{in, out})
+	codec := jsonrpc.NewServerCodec(pipe{os.Stdin, os.Stdout})
 	for {
 		if err := server.ServeRequest(codec); errors.Is(err, io.EOF) ||
 			errors.Is(err, io.ErrUnexpectedEOF) {

@@ -25,16 +25,8 @@ type Curve struct {
 	bytime []Point
 }
 
-// Curves returns the families of records of one test, model, KV type and prompt length;
-// without full attention, and without policies that lack a text others have.
-func Curves(records []Record) []Curve {
-	var all []Curve
-	for _, s := range setups(records) {
-		all = append(all, s.curves()...)
-	}
-	return all
-}
-
+// curves are the families of a setup, without full attention, and without policies that lack a text
+// others have.
 func (s *setup) curves() []Curve {
 	var all []Curve
 	for _, p := range s.policies {

@@ -11,7 +11,7 @@ import (
 var synthetic = synthDecode("decode", "f16", "prose")
 
 func curveOf(t *testing.T, family string) *Curve {
-	curves := Curves(synthetic)
+	curves := curvesOf(synthetic)
 	for i := range curves {
 		if curves[i].Family == family {
 			return &curves[i]
@@ -19,6 +19,13 @@ func curveOf(t *testing.T, family string) *Curve {
 	}
 	require.Fail(t, "no curve", family)
 	return nil
+}
+
+func curvesOf(records []Record) (all []Curve) {
+	for _, s := range setups(records) {
+		all = append(all, s.curves()...)
+	}
+	return all
 }
 
 // Between points the curve is a power law; at a point it is the point; beyond, nothing.
@@ -51,7 +58,7 @@ func TestCurves(t *testing.T) {
 	kl, ok := c.AtTime(mid.MS)
 	require.True(t, ok)
 	require.InDelta(t, mid.KL.Value, kl, 1e-9)
-	for _, c := range Curves(synthetic) {
+	for _, c := range curvesOf(synthetic) {
 		require.NotContains(t, []string{"full", "broken"}, c.Family)
 	}
 }
@@ -59,8 +66,8 @@ func TestCurves(t *testing.T) {
 // A policy that lacks a text is not compared with the mean over more texts.
 func TestCurvesLeaveOutTheIncomplete(t *testing.T) {
 	records := append(synthDecode("decode", "f16", "code"), synthetic...)
-	n := len(Curves(records))
-	require.Len(t, Curves(records[:len(records)-2]), n-1) // streaming on prose, and the broken one
+	n := len(curvesOf(records))
+	require.Len(t, curvesOf(records[:len(records)-2]), n-1) // streaming on prose, and the broken one
 }
 
 // A point beyond the end of a curve is compared only where one has both advantages.
@@ -80,7 +87,7 @@ func TestAgainstBeyondTheEnds(t *testing.T) {
 }
 
 func TestColumns(t *testing.T) {
-	curves := Curves(synthetic)
+	curves := curvesOf(synthetic)
 	require.Subset(t, commonShares(curves), []float64{0.12, 0.16, 0.24})
 	require.NotContains(t, commonShares(curves), 0.02)
 	times := commonTimes(curves)
