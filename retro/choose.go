@@ -45,6 +45,7 @@ func (s *selection) choose() {
 	s.claim.chunks = int32(all)
 	s.claim.left.Store(int32(all))
 	it.owner.Store(int32(s.a.Layer) + 1)
+	e.jobs[s.a.Layer].unfilled.Add(-1)
 }
 
 // taken is the owner of an item that is being filled.

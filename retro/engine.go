@@ -264,7 +264,9 @@ func (e *Engine) MaxWindow() int { return e.opt.Window - 1 }
 // job is the shared state of one layer within a step. There is one per layer so
 // that nobody has to reset it while others may already be in it.
 type job struct {
-	claims []claim // per item
+	claims   []claim      // per item
+	unfilled atomic.Int32 // items whose tokens are not chosen yet
+	_        [64]byte     // of the next layer's, which is not looked at
 }
 
 // claim is who does what of an item.

@@ -7,6 +7,9 @@ import (
 	"retroattn/retro/options"
 )
 
+// looks is how often a thread looks for work that others open, some ten microseconds: one of them may have lost its processor.
+var looks = 256
+
 // groupChunks is how many chunks, of a group summary's worth each, one thread takes at once.
 const groupChunks = 4
 
@@ -16,31 +19,36 @@ const groupChunks = 4
 //
 // Scoring falls into levels, and a level of an item into parts that any thread may take. Who
 // finishes the last part of a level chooses from its scores, and opens the next level or, after the
-// last, fills the item. Nobody waits: a thread takes what is there and leaves.
+// last, fills the item. Who finds nothing to take looks again for a moment: the host's barrier would keep it in any case,
+// and what others are about to open is as much work as what they do now.
 func (e *Engine) Select(a *Attn, ith, nth int) error {
 	if err := e.checkAttn(a, ith, nth); err != nil {
 		return err
 	}
-	start := time.Now()
-	w, l, claims := &e.workers[ith], &e.layers[a.Layer], e.jobs[a.Layer].claims
-	n := len(e.step.seqs) * l.KVHeads
-	for k := range 2 * n { // the second time, to help with what has been opened since
-		i := (k + ith*n/nth) % n
-		q := &e.step.seqs[i/l.KVHeads]
-		if q.exact.n > 0 {
-			continue
-		}
-		s := selection{e: e, w: w, l: l, a: a, i: i, it: &e.items[i], q: q, h: i % l.KVHeads, cut: &q.cuts[a.Layer], claim: &claims[i]}
-		for level := range levels {
-			s.work(level)
-		}
-	}
-	e.spent(w, ith, start)
+	w, l, job := &e.workers[ith], &e.layers[a.Layer], &e.jobs[a.Layer]
 	for k := range e.step.seqs {
 		if q := &e.step.seqs[k]; q.exact.n > 0 {
 			e.buildExact(w, l, q, a.Layer)
 		}
 	}
+	start := time.Now()
+	n := len(e.step.seqs) * l.KVHeads
+	for look := 0; look < looks && job.unfilled.Load() > 0; look++ {
+		for k := range n {
+			i := (k + ith*n/nth) % n
+			q := &e.step.seqs[i/l.KVHeads]
+			if q.exact.n > 0 {
+				continue
+			}
+			s := selection{e: e, w: w, l: l, a: a, i: i, it: &e.items[i], q: q, h: i % l.KVHeads, cut: &q.cuts[a.Layer], claim: &job.claims[i]}
+			for level := range levels {
+				if s.work(level) {
+					look = 0
+				}
+			}
+		}
+	}
+	e.spent(w, ith, start)
 	return nil
 }
 
@@ -67,15 +75,16 @@ const (
 	levels
 )
 
-// work takes parts of a level until there are none left.
-func (s *selection) work(i int) {
+// work takes parts of a level until there are none left, and tells whether there were any.
+func (s *selection) work(i int) (some bool) {
 	l := &s.claim.levels[i]
 	parts := l.parts.Load() // 0 until the level before is done
 	for l.next.Load() < parts {
 		part := l.next.Add(1) - 1
 		if part >= parts {
-			return
+			break
 		}
+		some = true
 		switch {
 		case s.cut.exact || s.cut.pages == 0:
 		case i == weighLevel:
@@ -93,6 +102,7 @@ func (s *selection) work(i int) {
 			s.done(i)
 		}
 	}
+	return some
 }
 
 // done follows a level.

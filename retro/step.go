@@ -76,9 +76,14 @@ func (e *Engine) StepBegin(rows []Row, threads int) error {
 	e.prepareExact()
 	for i := range e.layers {
 		heads := e.layers[i].KVHeads
+		e.jobs[i].unfilled.Store(0)
 		for k := range e.step.seqs {
+			q := &e.step.seqs[k]
+			if q.exact.n == 0 {
+				e.jobs[i].unfilled.Add(int32(heads))
+			}
 			for h := range heads {
-				e.jobs[i].claims[k*heads+h].reset(e.step.seqs[k].cuts[i].parts)
+				e.jobs[i].claims[k*heads+h].reset(q.cuts[i].parts)
 			}
 		}
 	}

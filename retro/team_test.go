@@ -1,0 +1,48 @@
+package retro
+
+import (
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A thread that comes when all parts are taken helps with those that another opens after it.
+func TestLateWorkIsShared(t *testing.T) {
+	defer func(n int) { looks = n }(looks)
+	looks = 1 << 40 // as long as it takes
+	opt := testOptions()
+	opt.Window, opt.Budget, opt.Candidates = 1, 64, 8
+	h := newHost(t, plainShape, opt, 2, 5)
+	h.prefill(0, 800)
+	rows := h.lone([]int32{0})
+	require.NoError(t, h.e.StepBegin(rows, 2))
+	job, l := &h.e.jobs[0], &h.e.layers[0]
+	q, out := make([]float32, l.Heads*l.DK), make([]float32, l.Heads*l.DV)
+	a := h.attn(0, 1, q, out)
+
+	held := make([]selection, l.KVHeads) // the first level of all items, one part each
+	for i := range held {
+		s := selection{e: h.e, w: &h.e.workers[0], l: l, a: &a, i: i, it: &h.e.items[i], q: &h.e.step.seqs[0], h: i, cut: &h.e.step.seqs[0].cuts[0], claim: &job.claims[i]}
+		require.EqualValues(t, 1, s.claim.levels[scanLevel].parts.Load())
+		s.claim.levels[scanLevel].next.Add(1)
+		held[i] = s
+	}
+	var done atomic.Bool
+	errs := make(chan error)
+	go func() {
+		err := h.e.Select(&a, 1, 2)
+		done.Store(true)
+		errs <- err
+	}()
+	for i := range held {
+		require.False(t, done.Load(), "it left before the last item was filled")
+		held[i].scoreChunk(0)
+		held[i].claim.levels[scanLevel].left.Add(-1)
+		held[i].done(scanLevel) // opens the codes, which are the other's
+	}
+	require.NoError(t, <-errs)
+	require.Zero(t, job.unfilled.Load())
+	require.NotZero(t, h.e.workers[1].stats.SelectedTokens)
+	require.Zero(t, h.e.workers[0].stats.SelectedTokens)
+}
