@@ -37,8 +37,8 @@ func limit(name string, got figure, by string, want float64, atMost bool, format
 	return g
 }
 
-// judge compares with the goals: of our policies, the best one counts.
-func judge(results []Result, prefill *Prefill) (goals []Goal) {
+// checkGoals compares results with the goals: of our policies, the best one counts.
+func checkGoals(results []Result, prefill *Prefill) (goals []Goal) {
 	for _, g := range []struct {
 		seqs, depth int
 		want        float64

@@ -34,7 +34,7 @@ func TestGoals(t *testing.T) {
 	failed.Error = "not sparse"
 	other := line("w1", 1, 8192, 99, 1, 0.9)
 	other.KV = "q8_0"
-	goals := judge(append(results, failed, other), &Prefill{Ratio: 0.975})
+	goals := checkGoals(append(results, failed, other), &Prefill{Ratio: 0.975})
 	verdicts := map[string]Goal{}
 	for _, g := range goals {
 		verdicts[g.Name] = g
@@ -58,7 +58,7 @@ func TestGoals(t *testing.T) {
 	var text bytes.Buffer
 	writeGoals(&text, goals)
 	require.Equal(t, 10, strings.Count(text.String(), "\n"))
-	for _, g := range judge(nil, nil) {
+	for _, g := range checkGoals(nil, nil) {
 		require.Equal(t, "not measured", g.Verdict, g.Name)
 	}
 }

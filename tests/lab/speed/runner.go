@@ -138,7 +138,7 @@ func (b *runner) run(cells []cell) error {
 		return err
 	}
 	err = b.all(cells)
-	goals := judge(b.results, b.prefill)
+	goals := checkGoals(b.results, b.prefill)
 	b.say("\nGoals (F16 and 1 sequence unless said; ratios are of medians):")
 	writeGoals(b.out, goals)
 	for _, g := range goals {
