@@ -9,10 +9,10 @@ import (
 )
 
 // attend measures attention over the whole set, a layer at a time, beside ggml's.
-func (b *bench) attend(c benchCase) (benchResult, error) {
+func (b *bench) attend(c workload) (result, error) {
 	kv, err := b.kvFor(c)
 	if err != nil {
-		return benchResult{}, err
+		return result{}, err
 	}
 	group, window := groupWindow(c.rows)
 	j := newAttention(kv, b.team[c.threads], group, window)
@@ -26,17 +26,17 @@ func (b *bench) attend(c benchCase) (benchResult, error) {
 
 // besideGGML interleaves ours, ggml's attention with the queries q, and a plain read. ours leaves
 // its result in out.
-func (b *bench) besideGGML(c benchCase, kv *kvSet, q, out []float32, group, window int, ours,
-	read *variant, flops float64) (benchResult, error) {
+func (b *bench) besideGGML(c workload, kv *kvSet, q, out []float32, group, window int, ours,
+	read *variant, flops float64) (result, error) {
 	if b.ggml == nil {
 		if err := b.interleave(kv.units(), ours, read); err != nil {
-			return benchResult{}, err
+			return result{}, err
 		}
 		return b.result(c, &kv.planeSet, ours, read, flops), nil
 	}
 	f, err := b.ggml.flash(kv, group, window, c.threads, q)
 	if err != nil {
-		return benchResult{}, err
+		return result{}, err
 	}
 	defer f.free()
 	ours.run(0, 1)
@@ -44,10 +44,10 @@ func (b *bench) besideGGML(c benchCase, kv *kvSet, q, out []float32, group, wind
 	deviation := nmse(out, f.out)
 	theirs := &variant{run: f.run, spins: c.threads > 1}
 	if err := b.interleave(kv.units(), ours, theirs, read); err != nil {
-		return benchResult{}, err
+		return result{}, err
 	}
 	if f.err != nil {
-		return benchResult{}, f.err
+		return result{}, f.err
 	}
 	r := b.result(c, &kv.planeSet, ours, read, flops)
 	r.compare(&kv.planeSet, ours, theirs, deviation)

@@ -102,11 +102,11 @@ func (cmd *Command) run(ctx context.Context, out io.Writer) error {
 	return errors.Join(cmd.measure(ctx, cases, out, lines), lines.Close())
 }
 
-func (cmd *Command) measure(ctx context.Context, cases []benchCase, out,
+func (cmd *Command) measure(ctx context.Context, cases []workload, out,
 	lines io.Writer) (err error) {
 	b := newBench(ctx, cmd.Threads, cmd.Runs, cmd.Quick)
 	defer b.close()
-	if !cmd.NoGGML && slices.ContainsFunc(cases, benchCase.hasGGML) {
+	if !cmd.NoGGML && slices.ContainsFunc(cases, workload.hasGGML) {
 		if b.ggml, err = loadGGML(cmd.Stock); err != nil {
 			return fmt.Errorf("%w; --no-ggml measures without it", err)
 		}
@@ -126,7 +126,7 @@ func (cmd *Command) measure(ctx context.Context, cases []benchCase, out,
 }
 
 // cases is the plan, cut down to what was asked for and can be run here.
-func (cmd *Command) cases() []benchCase {
+func (cmd *Command) cases() []workload {
 	var threads []int
 	for _, n := range cmd.Threads {
 		if slices.Contains(threads, n) {
@@ -140,12 +140,12 @@ func (cmd *Command) cases() []benchCase {
 		threads = append(threads, n)
 	}
 	cmd.Threads = threads
-	cases := benchPlan(threads)
+	cases := workloads(threads)
 	if cmd.Filter == nil {
 		return cases
 	}
 	return slices.DeleteFunc(cases,
-		func(c benchCase) bool { return !cmd.Filter.MatchString(c.String()) })
+		func(c workload) bool { return !cmd.Filter.MatchString(c.String()) })
 }
 
 // createLines opens the file for JSON lines, before anything takes time.
@@ -167,13 +167,13 @@ func (nopCloser) Close() error { return nil }
 const sayEvery = 10 * time.Second
 
 // all measures the cases one after the other; what it has is returned even when it cannot go on.
-func (b *bench) all(cases []benchCase, lines io.Writer) ([]benchResult, error) {
+func (b *bench) all(cases []workload, lines io.Writer) ([]result, error) {
 	total := 0.0
 	for _, c := range cases {
 		total += c.weight()
 	}
 	encoder := json.NewEncoder(lines)
-	var results []benchResult
+	var results []result
 	begun, said, done := time.Now(), time.Now(), 0.0
 	for i, c := range cases {
 		r, err := b.measure(c)
@@ -195,7 +195,7 @@ func (b *bench) all(cases []benchCase, lines io.Writer) ([]benchResult, error) {
 	return results, nil
 }
 
-func (b *bench) measure(c benchCase) (benchResult, error) {
+func (b *bench) measure(c workload) (result, error) {
 	switch c.kernel {
 	case "attend", "rows":
 		return b.attend(c)

@@ -22,13 +22,13 @@ import (
 
 func TestBenchPlan(t *testing.T) {
 	names := map[string]bool{}
-	for _, c := range benchPlan([]int{1, 2}) {
+	for _, c := range workloads([]int{1, 2}) {
 		require.False(t, names[c.String()], "twice: %s", c)
 		names[c.String()] = true
 	}
 	for _, typ := range kernels.Types {
-		for _, d := range benchDims {
-			for _, rows := range benchRows {
+		for _, d := range headDims {
+			for _, rows := range fewRows {
 				for n := 1; n <= 2; n++ {
 					assert.Contains(t, names, fmt.Sprintf("attend/memory/%s/d%d/rows%d/threads%d",
 						typ, d, rows, n))
@@ -48,8 +48,8 @@ func TestBenchPlan(t *testing.T) {
 		"topk/L3/f32/k16/threads1", "dense/memory/f16/d64/rows3/threads2"} {
 		assert.Contains(t, names, name)
 	}
-	assert.Empty(t, benchPlan(nil))
-	for _, rows := range append(benchRows, manyRows...) {
+	assert.Empty(t, workloads(nil))
+	for _, rows := range append(fewRows, manyRows...) {
 		group, window := groupWindow(rows)
 		assert.Equal(t, rows, group*window)
 	}
@@ -86,7 +86,7 @@ func quickBench(t *testing.T, threads ...int) *bench {
 func TestSets(t *testing.T) {
 	b := quickBench(t, 1)
 	for _, typ := range kernels.Types {
-		kv, err := b.kvFor(benchCase{typ: typ, dim: 64, set: setMemory, threads: 1})
+		kv, err := b.kvFor(workload{typ: typ, dim: 64, set: setMemory, threads: 1})
 		require.NoError(t, err)
 		assert.GreaterOrEqual(t, kv.bytes(), 4*b.l3)
 		assert.Len(t, kv.planes[0], kv.tokens*kv.heads*typ.RowBytes(64))
@@ -272,7 +272,7 @@ func TestBenchKernels(t *testing.T) {
 
 func TestBenchTables(t *testing.T) {
 	x := func(v float64) *float64 { return &v }
-	results := []benchResult{
+	results := []result{
 		{Name: "topk", Type: "f32", Rows: 1, K: 16, Set: setL3, Threads: 1, GBps: 12.34, GBpsMin: 5,
 			GBpsMax: 100, BWShare: 0.5, RatioToSort: x(151.2)},
 		{Name: "attend", Type: "f16", HeadDim: 64, Rows: 3, Set: setMemory, Threads: 1, GBps: 1,
@@ -311,11 +311,11 @@ func TestMeasurementArithmetic(t *testing.T) {
 	}
 	same, other := &variant{times: []float64{1}}, &variant{times: []float64{3}}
 	set := &planeSet{planes: [][]byte{make([]byte, 10)}, perUnit: 1}
-	var r benchResult
+	var r result
 	r.compare(set, same, other, 1e-9)
 	require.NotNil(t, r.RatioToGGML)
 	assert.Equal(t, 3.0, *r.RatioToGGML)
-	r = benchResult{}
+	r = result{}
 	r.compare(set, same, other, 0.1)
 	assert.Nil(t, r.RatioToGGML, "another result")
 	r.compare(set, same, other, math.NaN())

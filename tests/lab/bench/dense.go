@@ -19,7 +19,7 @@ const (
 
 // dense measures the engine with a budget that is larger than the context: whole steps over as many
 // layers as make the set exceed the caches.
-func (b *bench) dense(c benchCase) (benchResult, error) {
+func (b *bench) dense(c workload) (result, error) {
 	tokens := denseTokens
 	if b.quick {
 		tokens = b.tokens
@@ -28,12 +28,12 @@ func (b *bench) dense(c benchCase) (benchResult, error) {
 	b.kv = nil
 	kv, err := b.makeKV(c.typ, denseDim, denseHeads, tokens, size, size) // a step is a unit
 	if err != nil {
-		return benchResult{}, err
+		return result{}, err
 	}
 	t := b.team[c.threads]
 	s, err := newSteps(kv, t)
 	if err != nil {
-		return benchResult{}, err
+		return result{}, err
 	}
 	ours := &variant{run: func(_, n int) { s.run(n) }}
 	flops := float64(4*kv.dim*denseGroup*kv.heads*kv.tokens) * float64(kv.perUnit/2)

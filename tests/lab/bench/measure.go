@@ -58,9 +58,9 @@ func (b *bench) interleave(units int, variants ...*variant) error {
 	return nil
 }
 
-// benchResult is a JSON line. GB/s count each byte of K and V once. Shares and ratios compare best
+// result is a JSON line. GB/s count each byte of K and V once. Shares and ratios compare best
 // runs, other numbers are medians; pointers are nil where there is nothing to compare with.
-type benchResult struct {
+type result struct {
 	Name        string   `json:"name"`
 	ISA         string   `json:"isa"`
 	Type        string   `json:"type"`
@@ -87,8 +87,8 @@ type benchResult struct {
 }
 
 // result describes how ours did beside a plain read of the same bytes.
-func (b *bench) result(c benchCase, set *planeSet, ours, read *variant, flops float64) benchResult {
-	r := benchResult{Name: c.kernel, ISA: kernels.ISA(), Type: c.typeName(), HeadDim: c.dim,
+func (b *bench) result(c workload, set *planeSet, ours, read *variant, flops float64) result {
+	r := result{Name: c.kernel, ISA: kernels.ISA(), Type: c.typeName(), HeadDim: c.dim,
 		Rows: c.rows, Set: c.set,
 		SetBytes: set.bytes(), Threads: c.threads, Runs: b.runs}
 	r.GBps, r.GBpsMin, r.GBpsMax = rates(ours.times, set.unitBytes())
@@ -105,7 +105,7 @@ func (b *bench) result(c benchCase, set *planeSet, ours, read *variant, flops fl
 const worstNMSE = 1e-3
 
 // compare adds how ggml did, with the ratio only if both computed the same.
-func (r *benchResult) compare(set *planeSet, ours, other *variant, nmse float64) {
+func (r *result) compare(set *planeSet, ours, other *variant, nmse float64) {
 	mid, low, high := rates(other.times, set.unitBytes())
 	r.GGMLGBps, r.GGMLGBpsMin, r.GGMLGBpsMax = &mid, &low, &high
 	if r.NMSE = jsonNumber(nmse); nmse < worstNMSE {

@@ -117,7 +117,7 @@ func (b *bench) makeKV(t kernels.Type, dim, heads, tokens, size, target int) (*k
 const headCount = 4
 
 // kvFor is the K and V of a case, over which the case's set is a view.
-func (b *bench) kvFor(c benchCase) (*kvSet, error) {
+func (b *bench) kvFor(c workload) (*kvSet, error) {
 	if b.kv == nil || b.kv.typ != c.typ || b.kv.dim != c.dim {
 		b.kv = nil
 		size := b.setBytes(setMemory, 1)

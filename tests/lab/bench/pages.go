@@ -9,7 +9,7 @@ const scanPages = 512
 
 // scan measures the scoring of page summaries: of 8 bits, of means and spreads in 4 bits, or of the
 // tokens in pages by their residual codes.
-func (b *bench) scan(c benchCase) (benchResult, error) {
+func (b *bench) scan(c workload) (result, error) {
 	d, rows, t := c.dim, c.rows, b.team[c.threads]
 	size, fill, score := summaries8(c)
 	products := 1.0 // by which a row is multiplied, of each page
@@ -23,7 +23,7 @@ func (b *bench) scan(c benchCase) (benchResult, error) {
 	}
 	set, err := b.planesFor(size, b.setBytes(c.set, c.threads), fill)
 	if err != nil {
-		return benchResult{}, err
+		return result{}, err
 	}
 	out := make([][]float32, t.n)
 	for i := range out {
@@ -41,13 +41,13 @@ func (b *bench) scan(c benchCase) (benchResult, error) {
 	}}
 	read := b.reader(set, t)
 	if err := b.interleave(set.units(), ours, read); err != nil {
-		return benchResult{}, err
+		return result{}, err
 	}
 	return b.result(c, set, ours, read, products*float64(2*d*rows*scanPages*set.perUnit)), nil
 }
 
 // outputs is how many scores a case has.
-func outputs(c benchCase) int {
+func outputs(c workload) int {
 	switch c.packed {
 	case "u4":
 		return 2 * c.rows * scanPages
@@ -60,7 +60,7 @@ func outputs(c benchCase) int {
 // The functions below return the size of a plane of scanPages pages, what fills one, and what
 // scores its pages.
 
-func summaries8(c benchCase) (size int, fill func(p []byte), score func(out []float32, p []byte)) {
+func summaries8(c workload) (size int, fill func(p []byte), score func(out []float32, p []byte)) {
 	d, tile := c.dim, kernels.TileBytes(c.dim)
 	x, q := normals(scanPages*d, 2), make([]float32, c.rows*kernels.ScanLen(d))
 	kernels.ScanQueries(q, normals(c.rows*d, 3), c.rows, d)
@@ -74,7 +74,7 @@ func summaries8(c benchCase) (size int, fill func(p []byte), score func(out []fl
 		}
 }
 
-func summaries4(c benchCase) (size int, fill func(p []byte), score func(out []float32, p []byte)) {
+func summaries4(c workload) (size int, fill func(p []byte), score func(out []float32, p []byte)) {
 	d := c.dim
 	q := make([]float32, c.rows*kernels.ScanLen4(d))
 	kernels.ScanQueries4(q, normals(c.rows*d, 3), c.rows, d)
@@ -97,7 +97,7 @@ func packPages(p []byte, d int) {
 }
 
 // residuals are the summaries and then the codes of every page.
-func residuals(c benchCase) (size int, fill func(p []byte), score func(out []float32, p []byte)) {
+func residuals(c workload) (size int, fill func(p []byte), score func(out []float32, p []byte)) {
 	d, bits, pages := c.dim, int(c.packed[1]-'0'), cellList(scanPages)
 	tiles := scanPages / kernels.TilePages * kernels.TileBytes4(d)
 	q := make([]float32, c.rows*kernels.CodeQueryLen(d))

@@ -43,10 +43,10 @@ type worker struct {
 }
 
 // stream measures dot or acc over each head of each plane in blocks of tokens.
-func (b *bench) stream(c benchCase) (benchResult, error) {
+func (b *bench) stream(c workload) (result, error) {
 	kv, err := b.kvFor(c)
 	if err != nil {
-		return benchResult{}, err
+		return result{}, err
 	}
 	t, d := b.team[c.threads], c.dim
 	block := b.streamBlock(c, kv.tokens)
@@ -67,14 +67,14 @@ func (b *bench) stream(c benchCase) (benchResult, error) {
 	}}
 	read := b.reader(&kv.planeSet, t)
 	if err := b.interleave(kv.units(), ours, read); err != nil {
-		return benchResult{}, err
+		return result{}, err
 	}
 	tokens := float64(kv.perUnit * kv.heads * kv.tokens)
 	return b.result(c, &kv.planeSet, ours, read, 2*tokens*float64(d*c.rows)), nil
 }
 
 // streamBlock returns the function that does one block of one head.
-func (b *bench) streamBlock(c benchCase, tokens int) func(ith int, cache *kernels.Cache,
+func (b *bench) streamBlock(c workload, tokens int) func(ith int, cache *kernels.Cache,
 	block int) {
 	rows, d := c.rows, c.dim
 	cells := cellList(tokens)
@@ -117,12 +117,12 @@ func blockOf(cells []int32, block int) []int32 {
 const topScores = 1 << 16
 
 // topk measures the choice of the best scores against sorting a copy.
-func (b *bench) topk(c benchCase) (benchResult, error) {
+func (b *bench) topk(c workload) (result, error) {
 	const arrays = 16 // so that branches cannot be learnt
 	seed := uint64(4)
 	set, err := b.planesFor(4*topScores, arrays*4*topScores, func([]byte) {})
 	if err != nil {
-		return benchResult{}, err
+		return result{}, err
 	}
 	set.perUnit = 1
 	for _, p := range set.planes {
@@ -146,7 +146,7 @@ func (b *bench) topk(c benchCase) (benchResult, error) {
 	}}
 	read := b.reader(set, t)
 	if err := b.interleave(set.units(), ours, sort, read); err != nil {
-		return benchResult{}, err
+		return result{}, err
 	}
 	r := b.result(c, set, ours, read, 0)
 	r.K, r.Rows, r.RatioToSort = c.rows, 1, jsonNumber(best(sort)/best(ours))

@@ -15,13 +15,13 @@ type benchTable struct {
 	keys    []string // titles of the columns that name a line
 	panels  []string
 	lines   [][]string // names, in order
-	results map[string]benchResult
+	results map[string]result
 	last    string // what the last column of a panel compares with: ggml, sort or nothing
 }
 
 // place says where a result is shown. What is compared by eye stands side by side: numbers of
 // threads, or kernels.
-func place(r benchResult) (title string, keys, line []string, panel string) {
+func place(r result) (title string, keys, line []string, panel string) {
 	keys, line = []string{"type", "dim", "rows"}, []string{r.Type, strconv.Itoa(r.HeadDim),
 		strconv.Itoa(r.Rows)}
 	switch r.Name {
@@ -42,7 +42,7 @@ func place(r benchResult) (title string, keys, line []string, panel string) {
 // panelsAcross is how many panels fit a terminal.
 const panelsAcross = 2
 
-func arrange(results []benchResult) []*benchTable {
+func arrange(results []result) []*benchTable {
 	var tables []*benchTable
 	find := func(title string) *benchTable {
 		for _, t := range tables {
@@ -50,7 +50,7 @@ func arrange(results []benchResult) []*benchTable {
 				return t
 			}
 		}
-		tables = append(tables, &benchTable{title: title, results: map[string]benchResult{}})
+		tables = append(tables, &benchTable{title: title, results: map[string]result{}})
 		return tables[len(tables)-1]
 	}
 	for _, r := range results {
@@ -95,7 +95,7 @@ GB/s of K and V: median, min and max of the runs. read: share of a plain read of
 multiply-add peak. xggml, xsort: times as fast as ggml's flash attention, as sorting. These compare best runs.
 `
 
-func writeTables(out io.Writer, results []benchResult) {
+func writeTables(out io.Writer, results []result) {
 	if len(results) == 0 {
 		return
 	}
@@ -144,7 +144,7 @@ func (t *benchTable) write(out io.Writer, panels []string) {
 	}
 }
 
-func (r *benchResult) cells(last string) []string {
+func (r *result) cells(last string) []string {
 	cells := []string{number(r.GBps), number(r.GBpsMin), number(r.GBpsMax), share(&r.BWShare),
 		optional(r.GFlops), share(r.FlopShare)}
 	switch {
