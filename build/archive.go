@@ -2,6 +2,7 @@ package main
 
 import (
 	"archive/tar"
+	"archive/zip"
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
@@ -52,17 +53,42 @@ func sorted(members []member) []member {
 	return slices.SortedFunc(slices.Values(members), func(a, b member) int { return strings.Compare(a.name, b.name) })
 }
 
-// writeArchive makes FOLDER.tar.gz in dir, and FOLDER.tar.gz.sha256. The bytes depend on the arguments only.
-func writeArchive(dir, folder string, members []member, when time.Time) (string, error) {
+// writeTarGz makes FOLDER.tar.gz in dir, and its .sha256. The bytes depend on the arguments only.
+func writeTarGz(dir, folder string, members []member, when time.Time) (string, error) {
 	var packed bytes.Buffer
 	z, _ := gzip.NewWriterLevel(&packed, gzip.BestCompression)
 	if err := errors.Join(writeTar(z, folder, members, when), z.Close()); err != nil {
 		return "", err
 	}
-	name := folder + ".tar.gz"
-	sum := fmt.Sprintf("%x  %s\n", sha256.Sum256(packed.Bytes()), name)
+	return writeArchive(dir, folder+".tar.gz", packed.Bytes())
+}
+
+// writeZip makes FOLDER.zip in the same way.
+func writeZip(dir, folder string, members []member, when time.Time) (string, error) {
+	var packed bytes.Buffer
+	archive := zip.NewWriter(&packed)
+	for _, e := range sorted(members) {
+		if e.link != "" {
+			return "", fmt.Errorf("%s is a link, which Windows does not unpack: put the file in its place", e.name)
+		}
+		w, err := archive.CreateHeader(&zip.FileHeader{Name: folder + "/" + e.name, Method: zip.Deflate, Modified: when.UTC()})
+		if err == nil {
+			_, err = w.Write(e.content)
+		}
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", e.name, err)
+		}
+	}
+	if err := archive.Close(); err != nil {
+		return "", err
+	}
+	return writeArchive(dir, folder+".zip", packed.Bytes())
+}
+
+func writeArchive(dir, name string, packed []byte) (string, error) {
+	sum := fmt.Sprintf("%x  %s\n", sha256.Sum256(packed), name)
 	file := filepath.Join(dir, name)
-	if err := writeFrom(&packed, file, 0o644); err != nil {
+	if err := writeFrom(bytes.NewReader(packed), file, 0o644); err != nil {
 		return "", err
 	}
 	return file, writeFrom(strings.NewReader(sum), file+".sha256", 0o644)

@@ -2,12 +2,12 @@ package main
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	"os"
 	"path"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -18,12 +18,13 @@ type distCmd struct {
 	Native      bool   `help:"Take the build for this machine's processor instead of one for every processor of its kind: made in seconds after 'all'."`
 	LibraryOnly bool   `help:"Without llama.cpp's programs and patches: for other engines."`
 	Arch        string `placeholder:"ARCH" help:"With --library-only: amd64 or arm64, by a cross compiler."`
+	OS          string `name:"os" placeholder:"OS" help:"windows: a zip for Windows on amd64, by a cross compiler."`
 }
 
 func (distCmd) Help() string {
 	return `The archive unpacks to one folder, which can lie anywhere:
 
-  bin/ lib/ include/   llama.cpp's programs and libraries, libretroattn and its header
+  bin/ lib/ include/   llama.cpp's programs and libraries, libretroattn and its header; on Windows all DLLs are in bin/
   lib/pkgconfig, lib/cmake   for pkg-config --cflags --libs retroattn and find_package(retroattn)
   patches/             the patch series, and apply.sh, which applies it to a llama.cpp checkout
   example/             a C program that uses the library without llama.cpp
@@ -37,17 +38,25 @@ func (cmd *distCmd) Validate() error {
 	switch {
 	case cmd.Native && cmd.LibraryOnly:
 		return fmt.Errorf("--native and --library-only: the library is the same for all processors, leave --native out")
+	case cmd.OS != "" && cmd.OS != "windows":
+		return fmt.Errorf("--os %s: must be windows, or leave it out for this system", cmd.OS)
+	case cmd.OS != "" && cmd.Native:
+		return errors.New("--os windows and --native: there is one build for Windows, leave --native out")
 	case cmd.Arch != "" && !cmd.LibraryOnly:
-		return fmt.Errorf("--arch %s: only the library can be built for another machine, add --library-only", cmd.Arch)
+		return fmt.Errorf("--arch %s: only the library can be built for another processor, add --library-only", cmd.Arch)
 	}
-	if cmd.Arch != "" && crossCompilers[cmd.Arch] == "" {
-		return fmt.Errorf("--arch %s: must be amd64 or arm64", cmd.Arch)
+	if g := cmd.target(); g != here && crossCompilers[g] == "" {
+		return fmt.Errorf("--arch %s: must be amd64 or arm64, on Windows amd64", cmd.Arch)
 	}
 	return nil
 }
 
-// crossCompilers are Debian's names.
-var crossCompilers = map[string]string{"amd64": "x86_64-linux-gnu-gcc", "arm64": "aarch64-linux-gnu-gcc"}
+func (cmd *distCmd) target() target {
+	if cmd.OS == "windows" {
+		return target{cmd.OS, firstOf(cmd.Arch, windows.arch)}
+	}
+	return target{here.system, firstOf(cmd.Arch, here.arch)}
+}
 
 func (cmd *distCmd) Run(a *app) error {
 	when, err := a.commitTime()
@@ -58,12 +67,12 @@ func (cmd *distCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	arch := firstOf(cmd.Arch, runtime.GOARCH)
-	members, err := a.libraryMembers(version, arch)
+	g := cmd.target()
+	members, err := a.libraryMembers(version, g)
 	if err != nil {
 		return err
 	}
-	folder := fmt.Sprintf("retroattn-%s-%s-%s", version, runtime.GOOS, arch)
+	folder := fmt.Sprintf("retroattn-%s-%s-%s", version, g.system, g.arch)
 	switch {
 	case cmd.LibraryOnly:
 		folder = "lib" + folder
@@ -71,13 +80,17 @@ func (cmd *distCmd) Run(a *app) error {
 		folder += "-native"
 	}
 	if !cmd.LibraryOnly {
-		more, err := a.llamaMembers(cmd.Native)
+		more, err := a.llamaMembers(g, cmd.Native)
 		if err != nil {
 			return err
 		}
 		members = append(members, more...)
 	}
-	file, err := writeArchive(cmd.Out, folder, append(members, checksums(members)), when)
+	pack := writeTarGz
+	if g == windows {
+		pack = writeZip
+	}
+	file, err := pack(cmd.Out, folder, append(members, checksums(members)), when)
 	if err != nil {
 		return err
 	}
@@ -125,39 +138,51 @@ func (a *app) version() (string, error) {
 var installFiles embed.FS
 
 // template is a file of build/install with its names in @ filled in.
-func (a *app) template(name, to, version string) member {
+func (a *app) template(name, to, version, system string) member {
 	text, err := installFiles.ReadFile("install/" + name)
 	if err != nil {
 		panic(err) // it is compiled in
 	}
-	library, _ := libraryNames(runtime.GOOS)
+	library, _ := libraryNames(system)
 	soname := library
-	if runtime.GOOS == "darwin" {
+	if system == "darwin" {
 		soname = "@rpath/" + library
 	}
 	number := strings.Split(version, ".")
-	fill := strings.NewReplacer("@VERSION@", version, "@MAJOR@", number[0], "@MINOR@", number[1], "@LIBRARY@", library, "@SONAME@", soname,
+	fill := strings.NewReplacer("@VERSION@", version, "@MAJOR@", number[0], "@MINOR@", number[1], "@LIBRARY@", path.Join(libraryFolder(system), library), "@SONAME@", soname,
 		"@LLAMA@", a.pins.Llama.Version)
 	return member{name: path.Join(to, name), content: []byte(fill.Replace(string(text))), program: strings.HasSuffix(name, ".sh")}
 }
 
+// libraryFolder is where libraries are: Windows looks for them beside the program.
+func libraryFolder(system string) string {
+	if system == "windows" {
+		return "bin"
+	}
+	return "lib"
+}
+
 // libraryMembers are what a program that calls libretroattn needs.
-func (a *app) libraryMembers(version, arch string) ([]member, error) {
+func (a *app) libraryMembers(version string, g target) ([]member, error) {
 	temp, err := os.MkdirTemp("", "retroattn-dist-")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(temp)
-	name, links := libraryNames(runtime.GOOS)
-	if err := a.buildLibrary(filepath.Join(temp, name), arch); err != nil {
+	name, links := libraryNames(g.system)
+	if err := a.buildLibrary(filepath.Join(temp, name), g); err != nil {
 		return nil, err
 	}
+	folder := libraryFolder(g.system)
 	files := map[string]string{
-		"lib/" + name:         filepath.Join(temp, name),
-		"include/retroattn.h": filepath.Join(a.root, "capi", "retroattn.h"),
-		"example/decode.c":    filepath.Join(a.root, "capi", "example", "decode.c"),
+		path.Join(folder, name): filepath.Join(temp, name),
+		"include/retroattn.h":   filepath.Join(a.root, "capi", "retroattn.h"),
+		"example/decode.c":      filepath.Join(a.root, "capi", "example", "decode.c"),
 	}
 	for _, folder := range []string{"docs", "docs/results"} {
+		if g == windows {
+			files["lib/"+importLibrary] = filepath.Join(temp, importLibrary)
+		}
 		texts, err := filepath.Glob(filepath.Join(a.root, folder, "*.*"))
 		if err != nil {
 			return nil, err
@@ -169,15 +194,16 @@ func (a *app) libraryMembers(version, arch string) ([]member, error) {
 	for _, text := range []string{"README.md", "CHANGELOG.md", "LICENSE"} {
 		files[text] = filepath.Join(a.root, text)
 	}
-	if err := a.goLicences(files, arch); err != nil {
+	if err := a.goLicences(files, g); err != nil {
 		return nil, err
 	}
 	members, err := fileMembers(files)
 	for _, link := range links {
 		members = append(members, member{name: "lib/" + link, link: name})
 	}
-	return append(members, a.template("retroattn.pc", "lib/pkgconfig", version), a.template("retroattn-config.cmake", "lib/cmake/retroattn", version),
-		a.template("retroattn-config-version.cmake", "lib/cmake/retroattn", version)), err
+	return append(members, a.template("retroattn.pc", "lib/pkgconfig", version, g.system),
+		a.template("retroattn-config.cmake", "lib/cmake/retroattn", version, g.system),
+		a.template("retroattn-config-version.cmake", "lib/cmake/retroattn", version, g.system)), err
 }
 
 func fileMembers(files map[string]string) ([]member, error) {
@@ -187,7 +213,7 @@ func fileMembers(files map[string]string) ([]member, error) {
 		if err != nil {
 			return nil, err
 		}
-		e.program = e.program && strings.HasPrefix(name, "bin/")
+		e.program = e.program && strings.HasPrefix(name, "bin/") && !strings.HasSuffix(name, ".dll")
 		members = append(members, e)
 	}
 	return members, nil

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -35,22 +36,15 @@ func (a *app) portable(t toolchain) (native, error) {
 }
 
 // llamaMembers are llama.cpp's programs and libraries, their licences, and the patches.
-func (a *app) llamaMembers(forThisMachine bool) ([]member, error) {
-	t, err := a.toolchain()
-	if err != nil {
-		return nil, err
-	}
-	build := a.portable
-	if forThisMachine {
-		build = a.patched
-	}
-	n, err := build(t)
+func (a *app) llamaMembers(g target, forThisMachine bool) ([]member, error) {
+	n, err := a.llamaFor(g, forThisMachine)
 	if err != nil {
 		return nil, err
 	}
 	files := map[string]string{}
 	for _, program := range distPrograms {
-		files["bin/"+program] = n.bin(program)
+		file := n.program(program)
+		files["bin/"+filepath.Base(file)] = file
 	}
 	modules, err := sharedLibraries(files, n)
 	if err != nil {
@@ -66,12 +60,33 @@ func (a *app) llamaMembers(forThisMachine bool) ([]member, error) {
 	if err := llamaLicences(files, n.source); err != nil {
 		return nil, err
 	}
+	if g == windows {
+		mingwLicences(files)
+	}
 	members, err := fileMembers(files)
 	// ggml looks for its modules beside the program.
 	for _, module := range modules {
 		members = append(members, member{name: "bin/" + module, link: "../lib/" + module})
 	}
-	return append(members, a.template("apply.sh", "patches", "0.0.0")), err
+	return append(members, a.template("apply.sh", "patches", "0.0.0", g.system)), err
+}
+
+func (a *app) llamaFor(g target, forThisMachine bool) (native, error) {
+	if g == windows {
+		t, err := a.windowsTools()
+		if err != nil {
+			return native{}, err
+		}
+		return a.windowsPatched(t)
+	}
+	t, err := a.toolchain()
+	if err != nil {
+		return native{}, err
+	}
+	if forThisMachine {
+		return a.patched(t)
+	}
+	return a.portable(t)
 }
 
 // sharedLibraries adds the libraries of a build to lib/, except for ours, and returns the names of ggml's modules.
@@ -82,13 +97,13 @@ func sharedLibraries(files map[string]string, n native) (modules []string, err e
 	}
 	for _, f := range list {
 		name := f.Name()
-		if !strings.HasPrefix(name, "lib") || strings.HasPrefix(name, "libretroattn") || !strings.Contains(name, ".so") && !strings.HasSuffix(name, ".dylib") {
+		if !isLibrary(name) || strings.HasPrefix(name, "libretroattn") {
 			continue
 		}
 		if program, ok := strings.CutSuffix(name[len("lib"):], "-impl.so"); ok && !slices.Contains(distPrograms, program) {
 			continue // the body of a program that stays here
 		}
-		files["lib/"+name] = n.bin(name)
+		files[path.Join(libraryFolder(n.system), name)] = n.bin(name)
 		if strings.HasPrefix(name, "libggml-cpu-") {
 			modules = append(modules, name)
 		}
@@ -97,4 +112,8 @@ func sharedLibraries(files map[string]string, n native) (modules []string, err e
 		return nil, fmt.Errorf("%s holds no libraries: delete %s and build again", n.bin(), n.dir)
 	}
 	return modules, nil
+}
+
+func isLibrary(name string) bool {
+	return strings.HasSuffix(name, ".dll") || strings.HasPrefix(name, "lib") && (strings.Contains(name, ".so") || strings.HasSuffix(name, ".dylib"))
 }

@@ -14,29 +14,31 @@ import (
 func TestArchiveDependsOnItsContentOnly(t *testing.T) {
 	members := []member{
 		{name: "lib/liba.so.1", content: []byte("library")},
-		{name: "lib/liba.so", link: "liba.so.1"},
 		{name: "bin/a", content: []byte("program"), program: true},
 	}
-	members = append(members, checksums(members))
+	sums := checksums(members)
+	assert.Regexp(t, `^[0-9a-f]{64}  bin/a\n[0-9a-f]{64}  lib/liba.so.1\n$`, string(sums.content), "sorted, without links")
+	members = append(members, sums)
 	when := time.Unix(1700000000, 0)
-	first, err := writeArchive(t.TempDir(), "a-1.0", members, when)
+	linked := append(members, member{name: "lib/liba.so", link: "liba.so.1"})
+	archiveDependsOnItsContentOnly(t, writeTarGz, linked, when)
+	archiveDependsOnItsContentOnly(t, writeZip, members, when)
+	_, err := writeZip(t.TempDir(), "a-1.0", linked, when)
+	assert.ErrorContains(t, err, "lib/liba.so")
+}
+
+func archiveDependsOnItsContentOnly(t *testing.T, write func(string, string, []member, time.Time) (string, error), members []member, when time.Time) {
+	first, err := write(t.TempDir(), "a-1.0", members, when)
 	require.NoError(t, err)
+	members = slices.Clone(members)
 	slices.Reverse(members)
-	second, err := writeArchive(t.TempDir(), "a-1.0", members, when.UTC())
+	second, err := write(t.TempDir(), "a-1.0", members, when.In(time.FixedZone("", 3600)))
 	require.NoError(t, err)
 	assert.Equal(t, read(t, first), read(t, second))
 	assert.Equal(t, read(t, first+".sha256"), read(t, second+".sha256"))
-	third, err := writeArchive(t.TempDir(), "a-1.0", members, when.Add(time.Second))
+	third, err := write(t.TempDir(), "a-1.0", members, when.Add(2*time.Second))
 	require.NoError(t, err)
 	assert.NotEqual(t, read(t, first), read(t, third))
-
-	var sums string
-	for _, m := range members {
-		if m.name == "SHA256SUMS" {
-			sums = string(m.content)
-		}
-	}
-	assert.Regexp(t, `^[0-9a-f]{64}  bin/a\n[0-9a-f]{64}  lib/liba.so.1\n$`, sums, "sorted, without links")
 }
 
 func TestLinksStayLinks(t *testing.T) {
@@ -54,7 +56,7 @@ func TestVersionIsInOnePlace(t *testing.T) {
 	version, err := a.version()
 	require.NoError(t, err)
 	assert.Equal(t, "1.20.3", version)
-	filled := a.template("retroattn-config-version.cmake", "lib/cmake", version)
+	filled := a.template("retroattn-config-version.cmake", "lib/cmake", version, "linux")
 	assert.Equal(t, "lib/cmake/retroattn-config-version.cmake", filled.name)
 	assert.Contains(t, string(filled.content), `PACKAGE_VERSION "1.20.3"`)
 	assert.Contains(t, string(filled.content), `PACKAGE_FIND_VERSION_MINOR EQUAL "20"`)
@@ -83,10 +85,14 @@ func TestDistRefuses(t *testing.T) {
 		"leave --native out":     {Native: true, LibraryOnly: true},
 		"add --library-only":     {Arch: "arm64"},
 		"must be amd64 or arm64": {Arch: "mips", LibraryOnly: true},
+		"on Windows amd64":       {OS: "windows", Arch: "arm64", LibraryOnly: true},
+		"must be windows":        {OS: "plan9"},
+		"one build for Windows":  {OS: "windows", Native: true},
 	} {
 		assert.ErrorContains(t, cmd.Validate(), want)
 	}
 	require.NoError(t, (&distCmd{Arch: "arm64", LibraryOnly: true}).Validate())
+	require.NoError(t, (&distCmd{OS: "windows"}).Validate())
 }
 
 func TestLicencesMustBeThere(t *testing.T) {

@@ -7,8 +7,15 @@ import (
 	"runtime"
 )
 
-// mingwCC makes code for Windows; std::thread of its C++ needs the threads of POSIX.
-const mingwCC = "x86_64-w64-mingw32-gcc-posix"
+// target is a system and a processor, as Go calls them.
+type target struct{ system, arch string }
+
+var here = target{runtime.GOOS, runtime.GOARCH}
+
+// crossCompilers are Debian's names.
+var crossCompilers = map[target]string{
+	{"linux", "amd64"}: "x86_64-linux-gnu-gcc", {"linux", "arm64"}: "aarch64-linux-gnu-gcc", {"windows", "amd64"}: mingwCC,
+}
 
 type libCmd struct{}
 
@@ -58,9 +65,9 @@ func (a *app) library(t toolchain) (string, error) {
 		return "", err
 	}
 	defer os.RemoveAll(temp)
-	name, links := libraryNames(runtime.GOOS)
+	name, links := libraryNames(t.system)
 	built := filepath.Join(temp, name)
-	if err := a.buildLibrary(built, runtime.GOARCH); err != nil {
+	if err := a.buildLibrary(built, t.target); err != nil {
 		return "", err
 	}
 	hash, err := fileSHA256(built)
@@ -74,22 +81,30 @@ func (a *app) library(t toolchain) (string, error) {
 	})
 }
 
-// buildLibrary builds libretroattn for a processor; the bytes depend on the source and the compilers only.
-func (a *app) buildLibrary(to, arch string) error {
+// buildLibrary builds libretroattn for a target; the bytes depend on the source and the compilers only.
+func (a *app) buildLibrary(to string, g target) error {
 	build := command(a.ctx, a.root, "go", "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false",
-		"-ldflags", linkFlags(runtime.GOOS, a.root), "-o", to, "./capi")
-	build.Env = append(os.Environ(), "CGO_ENABLED=1", "GOARCH="+arch)
-	if arch != runtime.GOARCH {
-		cc := crossCompilers[arch]
-		if err := needCompiler("cross", cc); err != nil {
+		"-ldflags", linkFlags(g.system, a.root, to), "-o", to, "./capi")
+	build.Env = append(os.Environ(), "CGO_ENABLED=1", "GOOS="+g.system, "GOARCH="+g.arch)
+	if g != here {
+		cc := crossCompilers[g]
+		if err := needCompiler(crossTool(g), cc); err != nil {
 			return err
 		}
 		build.Env = append(build.Env, "CC="+cc)
 	}
 	if text, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("building libretroattn for %s failed: %w\n%s", arch, err, text)
+		return fmt.Errorf("building libretroattn for %s %s failed: %w\n%s", g.system, g.arch, err, text)
 	}
 	return nil
+}
+
+// crossTool is what remedies calls the compilers for a target.
+func crossTool(g target) string {
+	if g.system == "windows" {
+		return "mingw"
+	}
+	return "cross"
 }
 
 func install(built, file string, links []string) error {
@@ -109,19 +124,28 @@ func install(built, file string, links []string) error {
 }
 
 func libraryNames(system string) (name string, links []string) {
-	if system == "darwin" {
+	switch system {
+	case "darwin":
 		return "libretroattn.dylib", nil
+	case "windows":
+		return "libretroattn.dll", nil
 	}
 	return "libretroattn.so.1", []string{"libretroattn.so"}
 }
 
+// importLibrary is what programs for Windows link with in the place of a DLL.
+const importLibrary = "libretroattn.dll.a"
+
 // linkFlags leaves no symbols but ours in the library, and no trace of the folder it was built in; what the loader
-// fills in is read-only afterwards.
-func linkFlags(system, root string) string {
+// fills in is read-only afterwards. On Windows Go itself exports nothing else, and no table is writable.
+func linkFlags(system, root, to string) string {
 	// The inner quotes let the checkout lie in a folder with spaces.
-	external := "-Wl,-install_name,@rpath/libretroattn.dylib" // not tried: no such machine at hand
-	if system != "darwin" {
-		external = "'-Wl,--version-script=" + filepath.Join(root, "capi", "retroattn.map") + "' -Wl,-soname,libretroattn.so.1 -Wl,-z,relro,-z,now,-z,noexecstack"
+	external := "'-Wl,--version-script=" + filepath.Join(root, "capi", "retroattn.map") + "' -Wl,-soname,libretroattn.so.1 -Wl,-z,relro,-z,now,-z,noexecstack"
+	switch system {
+	case "darwin":
+		external = "-Wl,-install_name,@rpath/libretroattn.dylib"
+	case "windows":
+		external = "'-Wl,--out-implib," + filepath.Join(filepath.Dir(to), importLibrary) + "'"
 	}
 	return `-s -w -buildid= -extldflags "` + external + `"`
 }

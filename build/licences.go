@@ -33,7 +33,7 @@ func licencesIn(files map[string]string, dir, name string) error {
 }
 
 // goLicences adds those of Go itself and of the modules that are linked into the library.
-func (a *app) goLicences(files map[string]string, arch string) error {
+func (a *app) goLicences(files map[string]string, g target) error {
 	goroot, err := output(command(a.ctx, a.root, "go", "env", "GOROOT"))
 	if err != nil {
 		return err
@@ -42,7 +42,7 @@ func (a *app) goLicences(files map[string]string, arch string) error {
 		return err
 	}
 	list := command(a.ctx, a.root, "go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}} {{.Dir}}{{end}}{{end}}", "./capi")
-	list.Env = append(os.Environ(), "GOARCH="+arch, "CGO_ENABLED=1")
+	list.Env = append(os.Environ(), "GOOS="+g.system, "GOARCH="+g.arch, "CGO_ENABLED=1")
 	text, err := output(list)
 	if err != nil {
 		return err
@@ -77,4 +77,11 @@ func llamaLicences(files map[string]string, source string) error {
 		}
 	}
 	return nil
+}
+
+// mingwLicences adds those of gcc's libraries and of mingw-w64, which Debian has beside them.
+func mingwLicences(files map[string]string) {
+	for _, name := range []string{"gcc-mingw-w64-base", "mingw-w64-common"} {
+		files[path.Join("licenses", name, "copyright")] = filepath.Join("/usr/share/doc", name, "copyright")
+	}
 }

@@ -35,6 +35,7 @@ const libraryTarget = "llama" // libllama, which is no program
 
 // toolchain is what two builds must share to be the same.
 type toolchain struct {
+	target
 	flags []string // for cmake, generator included
 	key   string   // hash of everything that goes into a build but the source
 }
@@ -42,31 +43,42 @@ type toolchain struct {
 // toolchain checks the tools before anything is fetched.
 func (a *app) toolchain() (toolchain, error) {
 	cc, cxx := firstOf(os.Getenv("CC"), "cc"), firstOf(os.Getenv("CXX"), "c++")
-	missing := errors.Join(need("git"), need("cmake"), needCompiler("cc", cc), needCompiler("c++", cxx))
-	flags := cmakeFlags
-	if _, err := exec.LookPath("ninja"); err == nil {
-		flags = append([]string{"-G", "Ninja"}, flags...)
-	} else {
-		missing = errors.Join(missing, need("make"))
+	if err := errors.Join(needBuildTools(), needCompiler("cc", cc), needCompiler("c++", cxx)); err != nil {
+		return toolchain{}, err
 	}
-	if missing != nil {
-		return toolchain{}, missing
-	}
+	var flags []string
 	cpu := processor(a)
 	if strings.Contains(cpu, "amx_int8") {
-		flags = slices.Concat(flags, compilerFlags(noAMX))
+		flags = compilerFlags(noAMX)
+	}
+	return a.toolchainOf(here, flags, []string{cc, cxx}, cpu) // for which llama.cpp is compiled
+}
+
+func needBuildTools() error {
+	err := errors.Join(need("git"), need("cmake"))
+	if _, missing := exec.LookPath("ninja"); missing != nil {
+		err = errors.Join(err, need("make"))
+	}
+	return err
+}
+
+// toolchainOf adds what all toolchains have; its key depends on made, too.
+func (a *app) toolchainOf(g target, flags, compilers []string, made string) (toolchain, error) {
+	flags = slices.Concat(cmakeFlags, flags)
+	if _, err := exec.LookPath("ninja"); err == nil {
+		flags = append([]string{"-G", "Ninja"}, flags...)
 	}
 	hash := sha256.New()
-	fmt.Fprintln(hash, a.pins.Llama.Tree, flags, runtime.GOOS, runtime.GOARCH, cc, cxx, os.Getenv("CFLAGS"), os.Getenv("CXXFLAGS"))
-	for _, compiler := range []string{cc, cxx} {
+	fmt.Fprintln(hash, a.pins.Llama.Tree, flags, g, compilers, os.Getenv("CFLAGS"), os.Getenv("CXXFLAGS"))
+	for _, compiler := range compilers {
 		version, err := output(compilerCommand(a, compiler))
 		if err != nil {
 			return toolchain{}, fmt.Errorf("%s --version: %w", compiler, err)
 		}
 		fmt.Fprintln(hash, version)
 	}
-	fmt.Fprintln(hash, cpu) // for which llama.cpp is compiled
-	return toolchain{flags: flags, key: fmt.Sprintf("%x", hash.Sum(nil))[:12]}, nil
+	fmt.Fprintln(hash, made)
+	return toolchain{target: g, flags: flags, key: fmt.Sprintf("%x", hash.Sum(nil))[:12]}, nil
 }
 
 // compilerFlags are the user's and more.
@@ -110,8 +122,17 @@ func processor(a *app) string {
 
 // native is a built llama.cpp.
 type native struct {
+	target
 	source string // the tree it is built from
 	dir    string // the build folder
+}
+
+// program is the file of a program.
+func (n native) program(name string) string {
+	if n.system == "windows" {
+		name += ".exe"
+	}
+	return n.bin(name)
 }
 
 func (n native) bin(elements ...string) string {
@@ -142,7 +163,7 @@ func (a *app) native(t toolchain, v variant) (native, error) {
 	if err != nil {
 		return native{}, err
 	}
-	n := native{pristine, a.cache.path("builds", t.key, v.name)}
+	n := native{t.target, pristine, a.cache.path("builds", t.key, v.name)}
 	refresh, made := func() error { return nil }, ""
 	if v.patched {
 		s, err := loadSeries(a.root)
@@ -178,9 +199,11 @@ func (a *app) refresh(s series, pristine, source string) error {
 // programs are the files that targets become.
 func programs(n native, targets []string) []string {
 	var files []string
-	for _, target := range targets {
-		if target != libraryTarget {
-			files = append(files, n.bin(target))
+	for _, name := range targets {
+		if name == libraryTarget {
+			files = append(files, n.bin("libllama"+map[string]string{"windows": ".dll", "darwin": ".dylib", "linux": ".so"}[n.system]))
+		} else {
+			files = append(files, n.program(name))
 		}
 	}
 	return files

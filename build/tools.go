@@ -21,6 +21,7 @@ var remedies = map[string]string{
 	"cc":      "install a C compiler (Debian: apt-get install gcc, macOS: xcode-select --install), or name one in CC",
 	"cross":   "install a cross compiler (Debian: apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross)",
 	"mingw":   "install mingw-w64 (Debian: apt-get install g++-mingw-w64-x86-64-posix)",
+	"wine":    "install Wine (Debian: apt-get install wine wine64)",
 	"make":    "install ninja or make (Debian: apt-get install ninja-build, macOS: brew install ninja)",
 	"npm":     "install npm (Debian: apt-get install npm, macOS: brew install node)",
 	"python3": "install Python with pip (Debian: apt-get install python3-pip, macOS: brew install python)",
