@@ -11,8 +11,8 @@ import (
 // Fixture is a small model with random weights of an architecture that llama.cpp knows.
 type Fixture struct{ Arch, Kind string }
 
-// Fixtures are the models that testdata/archs.cpp can be asked for, and the program.
-func Fixtures(t *testing.T) (program string, all []Fixture) {
+// Compiled is a program of testdata in C++, built with the headers of the pinned llama.cpp and linked to the patched one.
+func Compiled(t *testing.T, name string) string {
 	cxx, ok := os.LookupEnv("CXX")
 	if !ok {
 		cxx = "c++"
@@ -21,12 +21,18 @@ func Fixtures(t *testing.T) (program string, all []Fixture) {
 		t.Skip("needs a C++ compiler")
 	}
 	source, libs := Setting(t, "RETRO_SOURCE"), Setting(t, "RETRO_PATCHED_DIR")
-	program = filepath.Join(t.TempDir(), "archs")
-	args := []string{"-std=c++17", "../testdata/archs.cpp", "-o", program, "-L" + libs, "-Wl,-rpath," + libs, "-lllama-common", "-lllama", "-lggml", "-lggml-base"}
+	program := filepath.Join(t.TempDir(), name)
+	args := []string{"-std=c++17", "../testdata/" + name + ".cpp", "-o", program}
 	for _, dir := range []string{"tests", "common", "include", "ggml/include", "src", "vendor"} {
 		args = append(args, "-I"+filepath.Join(source, dir))
 	}
-	Run(t, cxx, args...)
+	Run(t, cxx, append(args, "-L"+libs, "-Wl,-rpath,"+libs, "-lllama-common", "-lllama", "-lggml", "-lggml-base")...)
+	return program
+}
+
+// Fixtures are the models that testdata/archs.cpp can be asked for, and the program.
+func Fixtures(t *testing.T) (program string, all []Fixture) {
+	program = Compiled(t, "archs")
 	for line := range strings.Lines(Run(t, program)) {
 		arch, kind, _ := strings.Cut(strings.TrimSpace(line), " ")
 		all = append(all, Fixture{arch, kind})
@@ -34,9 +40,9 @@ func Fixtures(t *testing.T) (program string, all []Fixture) {
 	return program, all
 }
 
-// Make writes the model.
-func (f Fixture) Make(t *testing.T, program string) (path string) {
+// Make writes the model, with what the program can add to it.
+func (f Fixture) Make(t *testing.T, program string, with ...string) (path string) {
 	path = filepath.Join(t.TempDir(), "model.gguf")
-	Run(t, program, f.Arch, f.Kind, path)
+	Run(t, program, append([]string{f.Arch, f.Kind, path}, with...)...)
 	return path
 }

@@ -16,7 +16,7 @@ func TestOnePassPerStep(t *testing.T) {
 	for _, a := range caches {
 		m, text := random(t, a)
 		for _, unified := range []bool{true, false} {
-			t.Run(fmt.Sprintf("%s/unified %v", a.name, unified), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s/unified %v", a.Name, unified), func(t *testing.T) {
 				testOnePass(t, m, text, unified)
 			})
 		}

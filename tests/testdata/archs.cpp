@@ -5,6 +5,7 @@
 //                                  indexer that tells others of the architecture what to attend to
 //   archs NAME heads FILE          one with 256 heads of queries for one of keys
 //   ... words                      with a vocabulary
+//   ... mtp                        with a last layer that drafts
 //
 // It is compiled with upstream's file, which has the fixtures, and changes what they say before a model is made: more
 // layers, norms around one, so that attention is neither flat nor without weight, and what is missing for some.
@@ -14,6 +15,8 @@
 #undef main
 
 #include "../src/llama-model.h"
+
+#include <set>
 
 struct data_params {
     tensor_data_params base;
@@ -140,14 +143,39 @@ static void add_words(gguf_context * ctx) {
     gguf_set_val_u32 (ctx, "tokenizer.ggml.eos_token_id", 2);
 }
 
-static int make(const llm_arch arch, const std::string & kind, const char * path, const bool words) {
+// the last layer drafts: from a token and what the layers before it made of the one before
+static ggml_context_ptr add_mtp(gguf_context * file, const llama_model * model) {
+    const int64_t n_embd = model->hparams.n_embd;
+
+    const std::string block = "blk." + std::to_string(model->hparams.n_layer() - 1) + ".nextn.";
+
+    ggml_context_ptr ctx(ggml_init({ ggml_tensor_overhead()*8 + 4*ggml_row_size(GGML_TYPE_F32, n_embd*(2*n_embd + 4)), nullptr, false }));
+
+    const auto add = [&](const char * name, int64_t ne0, int64_t ne1) {
+        ggml_tensor * t = ggml_new_tensor_2d(ctx.get(), GGML_TYPE_F32, ne0, ne1);
+        ggml_format_name(t, "%s%s.weight", block.c_str(), name);
+        for (int64_t i = 0; i < ggml_nelements(t); ++i) {
+            ((float *) t->data)[i] = ne1 == 1 ? 1.0f : ((i*7919)%199 - 99)/1000.0f;
+        }
+        gguf_add_tensor(file, t);
+    };
+    add("eh_proj", 2*n_embd, n_embd);
+    for (const char * name : { "enorm", "hnorm", "shared_head_norm" }) {
+        add(name, n_embd, 1);
+    }
+    gguf_set_val_u32(file, (llm_arch_name(model->arch) + std::string(".nextn_predict_layers")).c_str(), 1);
+
+    return ctx;
+}
+
+static int make(const llm_arch arch, const std::string & kind, const char * path, const std::set<std::string> & with) {
     gguf_context_ptr metadata = get_gguf_ctx(arch, kind == "moe" || kind == "full");
     if (kind == "heads") {
         add_heads(metadata.get(), llm_arch_name(arch));
     } else {
         amend(metadata.get(), arch);
     }
-    if (words) {
+    if (with.count("words")) {
         add_words(metadata.get());
     }
     if (kind == "full") {
@@ -171,6 +199,10 @@ static int make(const llm_arch arch, const std::string & kind, const char * path
             gguf_add_tensor(file.get(), tensor);
         }
     }
+    ggml_context_ptr extra;
+    if (with.count("mtp")) {
+        extra = add_mtp(file.get(), model.get());
+    }
     return gguf_write_to_file(file.get(), path, false) ? 0 : 1;
 }
 
@@ -182,7 +214,7 @@ int main(int argc, char ** argv) {
     }, nullptr);
 
     if (argc >= 4) {
-        return make(llm_arch_from_string(argv[1]), argv[2], argv[3], argc > 4);
+        return make(llm_arch_from_string(argv[1]), argv[2], argv[3], { argv + 4, argv + argc });
     }
     for (const llm_arch & arch : llm_arch_all()) {
         if (arch == LLM_ARCH_UNKNOWN) {
