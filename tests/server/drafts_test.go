@@ -1,8 +1,11 @@
 package server
 
 import (
+	"strings"
+	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"retroattn/tests/harness"
@@ -51,4 +54,52 @@ func TestServerDrafts(t *testing.T) {
 		require.Zero(t, sparse.Timings.DraftAccepted)
 		require.Less(t, sparse.Timings.Tokens, 4, "the last ones have no draft")
 	})
+}
+
+// A model drafts by its own last layer (MTP), from what is computed for every token. With everything read the answers of slots that
+// decode at the same time are stock's; with little read the tokens that come without drafts are sparse.
+func TestServerMTP(t *testing.T) {
+	program, _ := harness.Fixtures(t)
+	together := func(url string, deck []*harness.Request) []harness.Completion {
+		answers := make([]harness.Completion, len(deck))
+		var all sync.WaitGroup
+		for i, q := range deck {
+			all.Go(func() {
+				ask := map[string]any{"prompt": q.Prompt, "n_predict": q.Predict, "temperature": 0, "cache_prompt": false, "ignore_eos": true}
+				assert.NoError(t, harness.Post(url+"/completion", ask, &answers[i]))
+			})
+		}
+		all.Wait()
+		return answers
+	}
+	for _, f := range []harness.Fixture{{Arch: "hy_v3", Kind: "moe"}, {Arch: "step35", Kind: "moe"}, {Arch: "qwen35", Kind: "dense"}} {
+		t.Run(f.Arch, func(t *testing.T) {
+			// Drafts of little worth: most are refused, and where none is likely enough there is none.
+			args := []string{"-m", f.Make(t, program, "words", "mtp"), "--spec-type", "draft-mtp", "--spec-draft-n-max", "3", "--spec-draft-p-min", "0.15"}
+			deck := wordsDeck(6, 32)
+			stock := harness.StartServerOf(t, harness.Setting(t, "RETRO_STOCK_DIR"), 1, args...)
+			want := together(stock.URL, deck)
+			require.NoError(t, stock.Kill())
+
+			for _, options := range []string{"budget=100000,min_ctx=0", "budget=32,local=16,min_ctx=0"} {
+				exact := strings.HasPrefix(options, "budget=100000")
+				server := harness.StartServer(t, 3, append(args, "--retro-attn", "--retro-opts", options)...)
+				drafted, decoded := 0, 0
+				for i, r := range together(server.URL, deck) {
+					drafted, decoded = drafted+r.Timings.Drafted, decoded+r.Timings.Tokens
+					require.Zero(t, r.Timings.Corrections)
+					if exact {
+						require.Equal(t, want[i].Content, r.Content)
+						require.Zero(t, r.Timings.Sparse)
+					} else {
+						require.Equal(t, r.Timings.Tokens, r.Timings.Sparse)
+					}
+				}
+				t.Logf("%d drafts, %d tokens without", drafted, decoded)
+				require.NotZero(t, drafted)
+				require.NotZero(t, decoded)
+				require.NoError(t, server.Kill())
+			}
+		})
+	}
 }

@@ -2,7 +2,6 @@ package server
 
 import (
 	"math/rand/v2"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -16,18 +15,8 @@ import (
 func TestServerOfHybrids(t *testing.T) {
 	f := harness.Fixture{Arch: "qwen35", Kind: "dense"}
 	program, _ := harness.Fixtures(t)
-	model := filepath.Join(t.TempDir(), "words.gguf")
-	harness.Run(t, program, f.Arch, f.Kind, model, "words")
-	args := []string{"-m", model}
-	r := rand.New(rand.NewPCG(9, 10))
-	var deck []*harness.Request
-	for range 6 {
-		q := &harness.Request{Predict: 16}
-		for range 100 + r.IntN(100) {
-			q.Prompt = append(q.Prompt, 3+r.IntN(125))
-		}
-		deck = append(deck, q)
-	}
+	args := []string{"-m", f.Make(t, program, "words")}
+	deck := wordsDeck(6, 16)
 	stock := harness.StartServerOf(t, harness.Setting(t, "RETRO_STOCK_DIR"), 1, args...)
 	answerAlone(t, stock.URL, deck)
 	for _, q := range deck {
@@ -52,4 +41,17 @@ func TestServerOfHybrids(t *testing.T) {
 		}
 		require.NoError(t, server.Kill())
 	}
+}
+
+// wordsDeck are n questions to a model with random weights and the vocabulary of testdata/archs.cpp, with answers of so many tokens.
+func wordsDeck(n, predict int) (deck []*harness.Request) {
+	r := rand.New(rand.NewPCG(9, 10))
+	for range n {
+		q := &harness.Request{Predict: predict}
+		for range 100 + r.IntN(100) {
+			q.Prompt = append(q.Prompt, 3+r.IntN(125))
+		}
+		deck = append(deck, q)
+	}
+	return deck
 }
