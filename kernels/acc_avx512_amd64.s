@@ -1,10 +1,12 @@
 //go:build !noasm
 
 #include "textflag.h"
+#include "go_asm.h"
 
 #define CELLS cells+64(FP)
 #define COUNT n+72(FP)
 #define AHEAD ahead+88(FP)
+#define NEXT next+104(FP)
 #define BASE v+48(FP)
 #define STRIDE stride+56(FP)
 #define SIZE size+80(FP)
@@ -70,8 +72,8 @@
 	PREFETCHT1 128(AX)(BX*4) \
 	PREFETCHT1 192(AX)(BX*4)
 
-// func accF32AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int)
-TEXT ·accF32AVX512(SB), NOSPLIT, $576-104
+// func accF32AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int, next *aheadArgs)
+TEXT ·accF32AVX512(SB), NOSPLIT, $576-112
 #include "acc_avx512_amd64.h"
 
 #undef LOAD
@@ -85,8 +87,8 @@ TEXT ·accF32AVX512(SB), NOSPLIT, $576-104
 	PREFETCHT1 (AX)(BX*2)   \
 	PREFETCHT1 64(AX)(BX*2)
 
-// func accF16AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int)
-TEXT ·accF16AVX512(SB), NOSPLIT, $576-104
+// func accF16AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int, next *aheadArgs)
+TEXT ·accF16AVX512(SB), NOSPLIT, $576-112
 #include "acc_avx512_amd64.h"
 
 #undef LOAD
@@ -99,6 +101,6 @@ TEXT ·accF16AVX512(SB), NOSPLIT, $576-104
 	VPMOVZXWD.Z (AX)(BX*2), K1, Z16 \
 	VPSLLD      $16, Z16, Z16
 
-// func accBF16AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int)
-TEXT ·accBF16AVX512(SB), NOSPLIT, $576-104
+// func accBF16AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int, next *aheadArgs)
+TEXT ·accBF16AVX512(SB), NOSPLIT, $576-112
 #include "acc_avx512_amd64.h"

@@ -1,11 +1,13 @@
 //go:build !noasm
 
 #include "textflag.h"
+#include "go_asm.h"
 #include "quant_avx512_amd64.h"
 
 #define CELLS cells+64(FP)
 #define COUNT n+72(FP)
 #define AHEAD ahead+88(FP)
+#define NEXT next+96(FP)
 #define BASE v+48(FP)
 #define STRIDE stride+56(FP)
 #define SIZE size+80(FP)
@@ -24,8 +26,8 @@
 	VPMOVSXBD 2(R10)(AX*1), Z4  \
 	VPMOVSXBD 18(R10)(AX*1), Z5
 
-// func accQ8AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
-TEXT ·accQ8AVX512(SB), NOSPLIT, $640-96
+// func accQ8AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int, next *aheadArgs)
+TEXT ·accQ8AVX512(SB), NOSPLIT, $640-104
 #include "accq_avx512_amd64.h"
 
 #undef BLOCK
@@ -47,6 +49,6 @@ TEXT ·accQ8AVX512(SB), NOSPLIT, $640-96
 	VPSUBD    Z29, Z4, Z4      \
 	VPSUBD    Z29, Z5, Z5
 
-// func accQ4AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
-TEXT ·accQ4AVX512(SB), NOSPLIT, $640-96
+// func accQ4AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int, next *aheadArgs)
+TEXT ·accQ4AVX512(SB), NOSPLIT, $640-104
 #include "accq_avx512_amd64.h"

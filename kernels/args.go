@@ -146,3 +146,26 @@ type productArgs struct {
 	rowBytes, rows, d int
 	factor, base      *float32
 }
+
+// blockArgs are those of dot, whose rows are of queries and whose out are logits, and of acc, whose rows are of weights and whose out are
+// sums of values: of n cells, each of a row of size bytes, d numbers. With each 16 of them they ask for as many rows of another list, of
+// which size bytes are wanted, and the byte at end where that is not 0.
+type blockArgs struct {
+	out     *float32
+	ldOut   int
+	in      *float32
+	ldIn    int
+	rows, d int
+
+	base    unsafe.Pointer
+	stride  uintptr
+	cells   *int32
+	n, size int
+
+	askBase   unsafe.Pointer
+	askStride uintptr
+	askCells  *int32
+	askN, end int
+
+	scales, biases int // offsets in bytes in a query for quantised keys
+}

@@ -5,6 +5,36 @@
 package kernels
 
 //go:noescape
+func dotF32AVX2(a *blockArgs)
+
+//go:noescape
+func dotF16AVX2(a *blockArgs)
+
+//go:noescape
+func dotBF16AVX2(a *blockArgs)
+
+//go:noescape
+func dotQ8AVX2(a *blockArgs)
+
+//go:noescape
+func dotQ4AVX2(a *blockArgs)
+
+//go:noescape
+func accF32AVX2(a *blockArgs)
+
+//go:noescape
+func accF16AVX2(a *blockArgs)
+
+//go:noescape
+func accBF16AVX2(a *blockArgs)
+
+//go:noescape
+func accQ8AVX2(a *blockArgs)
+
+//go:noescape
+func accQ4AVX2(a *blockArgs)
+
+//go:noescape
 func scoreCodesAVX2(a *codesArgs)
 
 //go:noescape
@@ -96,12 +126,52 @@ func absMaxASM(a *rowArgs) float32 {
 	return absMaxAVX2(a)
 }
 
+func accBF16ASM(a *blockArgs) {
+	accBF16AVX2(a)
+}
+
+func accF16ASM(a *blockArgs) {
+	accF16AVX2(a)
+}
+
+func accF32ASM(a *blockArgs) {
+	accF32AVX2(a)
+}
+
+func accQ4ASM(a *blockArgs) {
+	accQ4AVX2(a)
+}
+
+func accQ8ASM(a *blockArgs) {
+	accQ8AVX2(a)
+}
+
 func axpbyASM(a *elemArgs) {
 	axpbyAVX2(a)
 }
 
 func decodeCodesASM(a *decodeArgs) {
 	panic(missing)
+}
+
+func dotBF16ASM(a *blockArgs) {
+	dotBF16AVX2(a)
+}
+
+func dotF16ASM(a *blockArgs) {
+	dotF16AVX2(a)
+}
+
+func dotF32ASM(a *blockArgs) {
+	dotF32AVX2(a)
+}
+
+func dotQ4ASM(a *blockArgs) {
+	dotQ4AVX2(a)
+}
+
+func dotQ8ASM(a *blockArgs) {
+	dotQ8AVX2(a)
 }
 
 func encodeASM(a *encodeArgs) {

@@ -75,12 +75,52 @@ func absMaxASM(a *rowArgs) float32 {
 	return absMaxNEON(a)
 }
 
+func accBF16ASM(a *blockArgs) {
+	panic(missing)
+}
+
+func accF16ASM(a *blockArgs) {
+	panic(missing)
+}
+
+func accF32ASM(a *blockArgs) {
+	panic(missing)
+}
+
+func accQ4ASM(a *blockArgs) {
+	panic(missing)
+}
+
+func accQ8ASM(a *blockArgs) {
+	panic(missing)
+}
+
 func axpbyASM(a *elemArgs) {
 	axpbyNEON(a)
 }
 
 func decodeCodesASM(a *decodeArgs) {
 	decodeCodesNEON(a)
+}
+
+func dotBF16ASM(a *blockArgs) {
+	panic(missing)
+}
+
+func dotF16ASM(a *blockArgs) {
+	panic(missing)
+}
+
+func dotF32ASM(a *blockArgs) {
+	panic(missing)
+}
+
+func dotQ4ASM(a *blockArgs) {
+	panic(missing)
+}
+
+func dotQ8ASM(a *blockArgs) {
+	panic(missing)
 }
 
 func encodeASM(a *encodeArgs) {

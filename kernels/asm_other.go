@@ -12,11 +12,51 @@ func absMaxASM(a *rowArgs) float32 {
 	panic(missing)
 }
 
+func accBF16ASM(a *blockArgs) {
+	panic(missing)
+}
+
+func accF16ASM(a *blockArgs) {
+	panic(missing)
+}
+
+func accF32ASM(a *blockArgs) {
+	panic(missing)
+}
+
+func accQ4ASM(a *blockArgs) {
+	panic(missing)
+}
+
+func accQ8ASM(a *blockArgs) {
+	panic(missing)
+}
+
 func axpbyASM(a *elemArgs) {
 	panic(missing)
 }
 
 func decodeCodesASM(a *decodeArgs) {
+	panic(missing)
+}
+
+func dotBF16ASM(a *blockArgs) {
+	panic(missing)
+}
+
+func dotF16ASM(a *blockArgs) {
+	panic(missing)
+}
+
+func dotF32ASM(a *blockArgs) {
+	panic(missing)
+}
+
+func dotQ4ASM(a *blockArgs) {
+	panic(missing)
+}
+
+func dotQ8ASM(a *blockArgs) {
 	panic(missing)
 }
 

@@ -5,75 +5,77 @@ package kernels
 import "unsafe"
 
 //go:noescape
-func dotF32AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int)
+func dotF32AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int, next *aheadArgs)
 
 //go:noescape
-func dotF16AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int)
+func dotF16AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int, next *aheadArgs)
 
 //go:noescape
-func dotBF16AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int)
+func dotBF16AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int, next *aheadArgs)
 
 //go:noescape
-func dotQ8AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
+func dotQ8AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int, next *aheadArgs)
 
 //go:noescape
-func dotQ4AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
+func dotQ4AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int, next *aheadArgs)
 
-func dotAVX512(dst []float32, ldDst int, q []float32, rows int, k *Cache, cells []int32) {
+func dotAVX512(dst []float32, ldDst int, q []float32, rows int, k *Cache, cells []int32, next Ahead) {
 	to, from, first, n, d := &dst[0], &q[0], &cells[0], len(cells), k.Dim
 	size := k.Type.RowBytes(d)
 	ahead, end := aheadTiles(size), lastLine(k, size)
+	then := next.args()
 	switch k.Type {
 	case F32:
-		dotF32AVX512(to, ldDst, from, rows, d, k.Base, k.Stride, first, n, size, ahead, end)
+		dotF32AVX512(to, ldDst, from, rows, d, k.Base, k.Stride, first, n, size, ahead, end, &then)
 	case F16:
-		dotF16AVX512(to, ldDst, from, rows, d, k.Base, k.Stride, first, n, size, ahead, end)
+		dotF16AVX512(to, ldDst, from, rows, d, k.Base, k.Stride, first, n, size, ahead, end, &then)
 	case BF16:
-		dotBF16AVX512(to, ldDst, from, rows, d, k.Base, k.Stride, first, n, size, ahead, end)
+		dotBF16AVX512(to, ldDst, from, rows, d, k.Base, k.Stride, first, n, size, ahead, end, &then)
 	case Q8_0:
-		dotQ8AVX512(to, ldDst, from, rows, d, k.Base, k.Stride, first, n, size, ahead)
+		dotQ8AVX512(to, ldDst, from, rows, d, k.Base, k.Stride, first, n, size, ahead, &then)
 	case Q4_0:
-		dotQ4AVX512(to, ldDst, from, rows, d, k.Base, k.Stride, first, n, size, ahead)
+		dotQ4AVX512(to, ldDst, from, rows, d, k.Base, k.Stride, first, n, size, ahead, &then)
 	}
 }
 
 //go:noescape
-func accF32AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int)
+func accF32AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int, next *aheadArgs)
 
 //go:noescape
-func accF16AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int)
+func accF16AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int, next *aheadArgs)
 
 //go:noescape
-func accBF16AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int)
+func accBF16AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int, next *aheadArgs)
 
 //go:noescape
-func accQ8AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
+func accQ8AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int, next *aheadArgs)
 
 //go:noescape
-func accQ4AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
+func accQ4AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int, next *aheadArgs)
 
-func accAVX512(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache, cells []int32) {
+func accAVX512(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache, cells []int32, next Ahead) {
 	to, from, first, n, d := &acc[0], &p[0], &cells[0], len(cells), v.Dim
 	size := v.Type.RowBytes(d)
 	ahead, end := aheadTiles(size), lastLine(v, size)
+	then := next.args()
 	switch v.Type {
 	case F32:
-		accF32AVX512(to, ldAcc, from, ldP, rows, d, v.Base, v.Stride, first, n, size, ahead, end)
+		accF32AVX512(to, ldAcc, from, ldP, rows, d, v.Base, v.Stride, first, n, size, ahead, end, &then)
 	case F16:
-		accF16AVX512(to, ldAcc, from, ldP, rows, d, v.Base, v.Stride, first, n, size, ahead, end)
+		accF16AVX512(to, ldAcc, from, ldP, rows, d, v.Base, v.Stride, first, n, size, ahead, end, &then)
 	case BF16:
-		accBF16AVX512(to, ldAcc, from, ldP, rows, d, v.Base, v.Stride, first, n, size, ahead, end)
+		accBF16AVX512(to, ldAcc, from, ldP, rows, d, v.Base, v.Stride, first, n, size, ahead, end, &then)
 	case Q8_0:
-		accQ8AVX512(to, ldAcc, from, ldP, rows, d, v.Base, v.Stride, first, n, size, ahead)
+		accQ8AVX512(to, ldAcc, from, ldP, rows, d, v.Base, v.Stride, first, n, size, ahead, &then)
 	case Q4_0:
-		accQ4AVX512(to, ldAcc, from, ldP, rows, d, v.Base, v.Stride, first, n, size, ahead)
+		accQ4AVX512(to, ldAcc, from, ldP, rows, d, v.Base, v.Stride, first, n, size, ahead, &then)
 	}
 }
 
 // aheadTiles is how many tiles of 16 rows lie between the one in work and that asked for
-// from memory: up to 3, as the ring of pointers has 4. About 12 kB are then on
-// their way.
-func aheadTiles(size int) int { return max(1, min(3, 768/size)) }
+// from memory: up to 3, as the ring of pointers has 4. About 8 kB are then on
+// their way, a fourth of the smallest L1 cache.
+func aheadTiles(size int) int { return max(1, min(3, 512/size)) }
 
 // lastLine is the offset of the last byte of a row, or 0 where its cache line is asked
 // for anyhow: with those at multiples of 64 bytes or with the next row. To ask
@@ -83,6 +85,23 @@ func lastLine(c *Cache, size int) int {
 		return 0
 	}
 	return size - 1
+}
+
+// aheadArgs are an Ahead for assembly.
+type aheadArgs struct {
+	base   unsafe.Pointer
+	stride uintptr
+	cells  *int32
+	n      int
+	asked  bool
+}
+
+func (next *Ahead) args() (a aheadArgs) {
+	a.asked = next.Asked
+	if a.n = len(next.Cells); a.n > 0 {
+		a.base, a.stride, a.cells = next.Cache.Base, next.Cache.Stride, &next.Cells[0]
+	}
+	return a
 }
 
 // softmaxRowsZMM is softmaxRowsYMM.

@@ -16,7 +16,7 @@ func available() []isa {
 	return []isa{isaGeneric, isaNEON}
 }
 
-func dot(dst []float32, ldDst int, q []float32, rows int, k *Cache, cells []int32) {
+func dot(dst []float32, ldDst int, q []float32, rows int, k *Cache, cells []int32, _ Ahead) {
 	if level == isaGeneric {
 		dotGeneric(dst, ldDst, q, rows, k, cells)
 		return
@@ -24,7 +24,7 @@ func dot(dst []float32, ldDst int, q []float32, rows int, k *Cache, cells []int3
 	dotNEON(&dst[0], ldDst, &q[0], rows, k, cells)
 }
 
-func accumulate(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache, cells []int32) {
+func accumulate(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache, cells []int32, _ Ahead) {
 	if level == isaGeneric {
 		accGeneric(acc, ldAcc, p, ldP, rows, v, cells)
 		return

@@ -6,11 +6,11 @@ import "unsafe"
 
 func available() []isa { return []isa{isaGeneric} }
 
-func dot(dst []float32, ldDst int, q []float32, rows int, k *Cache, cells []int32) {
+func dot(dst []float32, ldDst int, q []float32, rows int, k *Cache, cells []int32, _ Ahead) {
 	dotGeneric(dst, ldDst, q, rows, k, cells)
 }
 
-func accumulate(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache, cells []int32) {
+func accumulate(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache, cells []int32, _ Ahead) {
 	accGeneric(acc, ldAcc, p, ldP, rows, v, cells)
 }
 

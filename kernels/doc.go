@@ -19,6 +19,7 @@
 // Callers gather up to a few hundred cells and go over them once for all query rows:
 //
 //	Queries     once per step: rows for the type of K
+//	Ahead       what the next call reads, for which the memory is asked during this one
 //	Dot         logits [rows][cells]; SoftCap where the model has one
 //	SoftmaxRow  per row: weights in place, new maximum, sum
 //	Scale       per row, when the maximum rose
@@ -122,10 +123,13 @@
 // # Memory
 //
 // Rows that lie apart, as one head's do in the cache of several, are beyond the
-// hardware's prefetcher. Dot and Acc therefore ask for rows about 48 tokens ahead in
-// the list (PREFETCHT1: the L1 has too few miss buffers for that distance), all
-// lines of a row, and as often for each row, because a loop over the lines that a row
-// really touches mispredicts. Before a list, Prefetch of its first 16 cells helps.
+// hardware's prefetcher. Dot and Acc therefore ask for rows 16 to 48 tokens ahead in
+// the list, about 8 kB, all lines of a row: avx2 into the L1 cache, avx512 into the L2.
+// At the end of a list they would ask for nothing, and the next call would wait
+// for its first rows; so callers say with an Ahead what comes next, mostly the values of the same cells.
+//
+// Measured on Zen 5 with avx2, F16 rows of 256 bytes, 3 rows: into the L1 instead of the L2 +30 %, what comes next +12 %. There, 4 kB
+// pages limit rows of 128 bytes: large ones would bring a fifth more.
 // Q8_0 rows of 64 channels are 68 bytes: alone they fetch nearly two lines each. Callers
 // that go over all heads of a stretch of cells, one after the other, find the rest of
 // the lines in the cache.

@@ -1,10 +1,12 @@
 //go:build !noasm
 
 #include "textflag.h"
+#include "go_asm.h"
 
 #define CELLS cells+56(FP)
 #define COUNT n+64(FP)
 #define AHEAD ahead+80(FP)
+#define NEXT next+96(FP)
 #define BASE k+40(FP)
 #define STRIDE stride+48(FP)
 #define SIZE size+72(FP)
@@ -204,8 +206,8 @@
 	PREFETCHT1 128(R15)(AX*4) \
 	PREFETCHT1 192(R15)(AX*4)
 
-// func dotF32AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int)
-TEXT ·dotF32AVX512(SB), NOSPLIT, $576-96
+// func dotF32AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int, next *aheadArgs)
+TEXT ·dotF32AVX512(SB), NOSPLIT, $576-104
 #include "dot_avx512_amd64.h"
 
 #undef LOAD
@@ -221,8 +223,8 @@ TEXT ·dotF32AVX512(SB), NOSPLIT, $576-96
 	ASK(off, HERE(R15))      \
 	PREFETCHT1 64(R15)(AX*2)
 
-// func dotF16AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int)
-TEXT ·dotF16AVX512(SB), NOSPLIT, $576-96
+// func dotF16AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int, next *aheadArgs)
+TEXT ·dotF16AVX512(SB), NOSPLIT, $576-104
 #include "dot_avx512_amd64.h"
 
 #undef LOAD
@@ -230,6 +232,6 @@ TEXT ·dotF16AVX512(SB), NOSPLIT, $576-96
 	VPMOVZXWD p, z      \
 	VPSLLD    $16, z, z
 
-// func dotBF16AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int)
-TEXT ·dotBF16AVX512(SB), NOSPLIT, $576-96
+// func dotBF16AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int, next *aheadArgs)
+TEXT ·dotBF16AVX512(SB), NOSPLIT, $576-104
 #include "dot_avx512_amd64.h"

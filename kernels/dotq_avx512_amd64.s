@@ -1,11 +1,13 @@
 //go:build !noasm
 
 #include "textflag.h"
+#include "go_asm.h"
 #include "quant_avx512_amd64.h"
 
 #define CELLS cells+56(FP)
 #define COUNT n+64(FP)
 #define AHEAD ahead+80(FP)
+#define NEXT next+88(FP)
 #define BASE k+40(FP)
 #define STRIDE stride+48(FP)
 #define SIZE size+72(FP)
@@ -59,8 +61,8 @@
 	JOIN8(Z10, Z14, Z2, Z6)                         \
 	JOIN8(Z11, Z15, Z3, Z7)
 
-// func dotQ8AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
-TEXT ·dotQ8AVX512(SB), NOSPLIT, $568-88
+// func dotQ8AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int, next *aheadArgs)
+TEXT ·dotQ8AVX512(SB), NOSPLIT, $568-96
 #include "dotq_avx512_amd64.h"
 
 #undef BLOCK
@@ -103,6 +105,6 @@ TEXT ·dotQ8AVX512(SB), NOSPLIT, $568-88
 	SPLIT4(Z10, Z2, Z6)                           \
 	SPLIT4(Z11, Z3, Z7)
 
-// func dotQ4AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int)
-TEXT ·dotQ4AVX512(SB), NOSPLIT, $568-88
+// func dotQ4AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int, next *aheadArgs)
+TEXT ·dotQ4AVX512(SB), NOSPLIT, $568-96
 #include "dotq_avx512_amd64.h"

@@ -8,12 +8,21 @@ const maxDim = 1<<31 - 1
 // ISA names the kernels in use: "avx512", "avx2", "dotprod", "neon" or "generic".
 func ISA() string { return isaName(level) }
 
+// Ahead is what goes on in memory around a call of Dot or Acc. Both ask for their rows some way ahead, so that a call begins with
+// waiting for the first ones, and at its end asks for nothing any more. In a row of calls, each asks for the first rows of the next one:
+// of Cells in Cache, where there are any. Asked says that those of this call have been asked for in this way.
+type Ahead struct {
+	Asked bool
+	Cache *Cache
+	Cells []int32
+}
+
 // Dot computes the logits dst[r*ldDst+j] = q_r . K[cells[j]] for r < rows. q holds
 // rows made by Queries for the type of k. Logits of a token do not depend on what
 // other tokens are in cells.
 //
 // It panics if k is not valid or a slice is too short.
-func Dot(dst []float32, ldDst int, q []float32, rows int, k *Cache, cells []int32) {
+func (next Ahead) Dot(dst []float32, ldDst int, q []float32, rows int, k *Cache, cells []int32) {
 	checkCache(k, rows, len(cells))
 	if rows == 0 || len(cells) == 0 {
 		return
@@ -22,7 +31,12 @@ func Dot(dst []float32, ldDst int, q []float32, rows int, k *Cache, cells []int3
 	if uint64(rows)*uint64(QueryLen(k.Type, k.Dim)) > uint64(len(q)) {
 		panicShort("q")
 	}
-	dot(dst, ldDst, q, rows, k, cells)
+	dot(dst, ldDst, q, rows, k, cells, next)
+}
+
+// Dot is that of an Ahead without anything.
+func Dot(dst []float32, ldDst int, q []float32, rows int, k *Cache, cells []int32) {
+	Ahead{}.Dot(dst, ldDst, q, rows, k, cells)
 }
 
 // Acc computes acc[r*ldAcc+i] += sum_j p[r*ldP+j]*V[cells[j]][i] for r < rows and
@@ -30,14 +44,19 @@ func Dot(dst []float32, ldDst int, q []float32, rows int, k *Cache, cells []int3
 // such tokens out.
 //
 // It panics if v is not valid or a slice is too short.
-func Acc(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache, cells []int32) {
+func (next Ahead) Acc(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache, cells []int32) {
 	checkCache(v, rows, len(cells))
 	if rows == 0 || len(cells) == 0 {
 		return
 	}
 	checkMatrix(len(acc), rows, ldAcc, v.Dim, "acc")
 	checkMatrix(len(p), rows, ldP, len(cells), "p")
-	accumulate(acc, ldAcc, p, ldP, rows, v, cells)
+	accumulate(acc, ldAcc, p, ldP, rows, v, cells, next)
+}
+
+// Acc is that of an Ahead without anything.
+func Acc(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache, cells []int32) {
+	Ahead{}.Acc(acc, ldAcc, p, ldP, rows, v, cells)
 }
 
 // Load converts the rows of cells to float32, exactly: dst[j*c.Dim+i].
@@ -53,7 +72,7 @@ func Load(dst []float32, c *Cache, cells []int32) {
 }
 
 // Prefetch asks for the rows of cells to be brought into the L2 cache, and does not
-// wait. Dot and Acc prefetch by themselves within one call. It never faults.
+// wait. Dot and Acc prefetch by themselves. It never faults.
 func Prefetch(c *Cache, cells []int32) {
 	if size := c.Type.RowBytes(c.Dim); size > 0 && len(cells) > 0 {
 		prefetch(c.Base, c.Stride, size, cells)

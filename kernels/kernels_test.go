@@ -90,6 +90,12 @@ func TestNoAllocation(t *testing.T) {
 		list["Queries "+typ.String()] = func() { Queries(typ, q, x, rows, d) }
 		list["Dot "+typ.String()] = func() { c := cache(); Dot(dst, n, q, rows, &c, cells) }
 		list["Acc "+typ.String()] = func() { c := cache(); Acc(acc, d, w, n, rows, &c, cells) }
+		list["Ahead "+typ.String()] = func() {
+			c := cache()
+			next := Ahead{true, &c, cells}
+			next.Dot(dst, n, q, rows, &c, cells)
+			next.Acc(acc, d, w, n, rows, &c, cells)
+		}
 		list["Load "+typ.String()] = func() { c := cache(); Load(x, &c, cells) }
 		list["Prefetch "+typ.String()] = func() { c := cache(); Prefetch(&c, cells) }
 	}

@@ -94,34 +94,6 @@
 	VMULPS    Y5, Y3, Y3 \
 	STOREOUT
 
-// LINES prefetches a line of all rows, then the next one, and in the end the one at
-// last unless that is 0. Other orders and a higher pace make the memory slower.
-#define LINES(PREFETCH) \
-	MOVQ base+0(FP), BX     \
-	MOVQ stride+8(FP), R12  \
-	MOVQ size+16(FP), R11   \
-	MOVQ cells+24(FP), SI   \
-	MOVQ n+32(FP), CX       \
-	XORL R10, R10           \
-line:                       \
-	XORL DX, DX             \
-row:                        \
-	MOVLQSX  (SI)(DX*4), AX \
-	IMULQ    R12, AX        \
-	ADDQ     BX, AX         \
-	PREFETCH (AX)(R10*1)    \
-	INCQ     DX             \
-	CMPQ     DX, CX         \
-	JLT      row            \
-	ADDQ     $64, R10       \
-	CMPQ     R10, R11       \
-	JLT      line           \
-	MOVQ     last+40(FP), R10 \
-	MOVQ     $0, last+40(FP)  \
-	TESTQ    R10, R10       \
-	JNE      line           \
-	RET
-
 // func loadF32YMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
 TEXT ·loadF32YMM(SB), NOSPLIT, $0-56
 	ROWS(MANYF32, FEWF32)
@@ -170,11 +142,3 @@ line:
 	DECQ       CX
 	JNE        fetch
 	RET
-
-// func linesT1(base unsafe.Pointer, stride uintptr, size int, cells *int32, n, last int)
-TEXT ·linesT1(SB), NOSPLIT, $0-48
-	LINES(PREFETCHT1)
-
-// func linesT0(base unsafe.Pointer, stride uintptr, size int, cells *int32, n, last int)
-TEXT ·linesT0(SB), NOSPLIT, $0-48
-	LINES(PREFETCHT0)

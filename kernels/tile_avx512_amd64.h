@@ -5,7 +5,7 @@
 // The including function jumps to fill before each tile but the first, and has to ask
 // for the rows of the tile filled last. The code here fills one, or at the start as many as
 // are wanted ahead and one more; it asks for all but the last itself. It uses AX, BX,
-// SI and R12 to R15. CELLS, COUNT, AHEAD, BASE, STRIDE and SIZE are arguments.
+// SI and R12 to R15. CELLS, COUNT, AHEAD, NEXT, BASE, STRIDE and SIZE are arguments.
 //
 // The frame begins with the ring, then: its next cell, tokens left to fill, offset of the tile
 // filled last, tiles to fill at once.
@@ -22,7 +22,9 @@
 fill:
 	MOVQ    520(SP), R14
 	TESTQ   R14, R14
-	JEQ     filled
+	JEQ     then
+
+fillTile:
 	MOVQ    512(SP), SI
 	MOVQ    528(SP), R15
 	ADDQ    $128, R15
@@ -58,6 +60,9 @@ repeat:
 repeated:
 	DECQ 536(SP)
 	JLT  filled
+	MOVQ NEXT, AX
+	CMPB aheadArgs_asked(AX), $0
+	JNE  fill
 	XORL BX, BX
 
 first:
@@ -75,5 +80,22 @@ firstLine:
 	CMPQ       BX, R14
 	JNE        first
 	JMP        fill
+
+	// Rows of the next list are only asked for.
+then:
+	MOVQ  NEXT, AX
+	MOVQ  aheadArgs_n(AX), R14
+	TESTQ R14, R14
+	JEQ   filled
+	MOVQ  R14, 520(SP)
+	MOVQ  aheadArgs_cells(AX), BX
+	MOVQ  BX, 512(SP)
+	MOVQ  aheadArgs_base(AX), BX
+	MOVQ  BX, BASE
+	MOVQ  aheadArgs_stride(AX), BX
+	MOVQ  BX, STRIDE
+	MOVQ  $0, aheadArgs_n(AX)
+	MOVB  $0, aheadArgs_asked(AX)
+	JMP   fillTile
 
 filled:

@@ -173,30 +173,27 @@ func (w *worker) add(c *chunkState, a, b, r0, r1 int) {
 	w.cols += copy(w.cells[w.cols:], c.s.cell[a:b])
 }
 
-// lead is how many rows of K or V are fetched before a kernel that then fetches
-// for itself.
-const lead = 16
-
 // flush attends to the gathered block: logits of all rows, one softmax update
 // each, then the values.
 func (w *worker) flush(c *chunkState) {
 	if w.cols == 0 {
 		return
 	}
-	kernels.Prefetch(&c.k, w.cells[:min(lead, w.cols)])
 	l, g := c.l, c.l.group
 	covered := w.mask(c)
-	for i := range w.runs {
-		t := &w.runs[i]
+	for i, t := range w.runs {
+		next := kernels.Ahead{Asked: i > 0, Cache: &c.k, Cells: w.runCells(i + 1)}
+		if i+1 == len(w.runs) {
+			next.Cache, next.Cells = &c.v, w.runCells(0)
+		}
 		x := w.logits[t.r0*g*blockCols+t.col:]
-		kernels.Dot(x, blockCols, c.q[t.r0*g*kernels.QueryLen(l.TypeK, l.DK):], (t.r1-t.r0)*g, &c.k, w.cells[t.col:t.col+t.n])
+		next.Dot(x, blockCols, c.q[t.r0*g*kernels.QueryLen(l.TypeK, l.DK):], (t.r1-t.r0)*g, &c.k, w.runCells(i))
 		if l.SoftCap > 0 {
 			for row := range (t.r1 - t.r0) * g {
 				kernels.SoftCap(x[row*blockCols:][:t.n], l.SoftCap)
 			}
 		}
 	}
-	kernels.Prefetch(&c.v, w.cells[:min(lead, w.cols)])
 	for r := range c.rows {
 		if covered[r] == 0 {
 			continue
@@ -212,11 +209,19 @@ func (w *worker) flush(c *chunkState) {
 			c.d[row] += sum
 		}
 	}
-	for i := range w.runs {
-		t := &w.runs[i]
-		kernels.Acc(c.acc[t.r0*g*l.DV:], l.DV, w.logits[t.r0*g*blockCols+t.col:], blockCols, (t.r1-t.r0)*g, &c.v, w.cells[t.col:t.col+t.n])
+	for i, t := range w.runs {
+		next := kernels.Ahead{Asked: true, Cache: &c.v, Cells: w.runCells(i + 1)}
+		next.Acc(c.acc[t.r0*g*l.DV:], l.DV, w.logits[t.r0*g*blockCols+t.col:], blockCols, (t.r1-t.r0)*g, &c.v, w.runCells(i))
 	}
 	w.runs, w.cols = w.runs[:0], 0
+}
+
+// runCells are the cells of a run, of which there may be fewer.
+func (w *worker) runCells(i int) []int32 {
+	if i >= len(w.runs) {
+		return nil
+	}
+	return w.cells[w.runs[i].col:][:w.runs[i].n]
 }
 
 // mask counts the tokens of the block that each virtual row reads, and sets the

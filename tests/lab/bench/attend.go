@@ -174,7 +174,7 @@ func (w *attentionWorker) blocks(rows int, k, v *kernels.Cache, all []int32, m, 
 	d := k.Dim
 	kernels.Queries(k.Type, w.ready, w.q, rows, d)
 	for cells := range slices.Chunk(all, blockCols) {
-		kernels.Dot(w.logits, blockCols, w.ready, rows, k, cells)
+		kernels.Ahead{Cache: v, Cells: cells}.Dot(w.logits, blockCols, w.ready, rows, k, cells)
 		for r := range rows {
 			top, sum := kernels.SoftmaxRow(w.logits[r*blockCols:][:len(cells)], m[r])
 			if top != m[r] && l[r] != 0 {
@@ -184,7 +184,7 @@ func (w *attentionWorker) blocks(rows int, k, v *kernels.Cache, all []int32, m, 
 			}
 			m[r], l[r] = top, l[r]+sum
 		}
-		kernels.Acc(acc, d, w.logits, blockCols, rows, v, cells)
+		kernels.Ahead{Asked: true}.Acc(acc, d, w.logits, blockCols, rows, v, cells)
 	}
 }
 
