@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"retroattn/bridge"
+	"retroattn/retro/options"
 	"retroattn/tests/divergence"
 	"retroattn/tests/lab/eval/report"
 	"retroattn/tests/lab/machine"
@@ -24,37 +25,40 @@ type Command struct {
 	Model  string `env:"RETRO_MODEL" required:"" placeholder:"FILE" help:"GGUF model."`
 	Source string `env:"RETRO_SOURCE" placeholder:"DIR" help:"llama.cpp source, whose documents and code are the texts without --text."`
 
-	Text         []string          `placeholder:"FILE" help:"Texts to decode; repeat it for several."`
-	Tests        []string          `placeholder:"TEST,..." help:"What to do: decode,cache,generate,retrieval,pairs,questions,problems, which is the default without --paper, and ruler,free."`
-	Ctx          int               `default:"4096" help:"Tokens of the prompt that texts are decoded after, or go on from."`
-	Tokens       int               `default:"256" help:"Tokens decoded after it, in each stream."`
-	Streams      int               `default:"2" help:"Stretches of a text, decoded as one batch."`
-	Budget       []int             `default:"128,256,512,1024" help:"Budgets of the matrix in tokens, rising."`
-	Cache        []string          `default:"q8_0,q4_0" help:"Other types of the KV cache."`
-	Haystack     []int             `default:"2048,4096,7680" help:"Tokens of the texts in which keys are retrieved."`
-	Policy       map[string]string `placeholder:"NAME=OPTIONS" mapsep:"none" help:"A policy of your own beside the matrix, such as mine=budget=300,window=4; repeat it for several."`
-	Only         bool              `help:"Measure nothing but the policies named with --policy."`
-	Pairs        string            `placeholder:"FILE" help:"Cases of key-value retrieval as JSONL, each with ordered_kv_records, key and value."`
-	Cases        int               `default:"24" help:"How many of them."`
-	Items        map[string]string `placeholder:"NAME=PATH" help:"Question sets in place of ours: GSM8K, MMLU or CommonsenseQA as JSON, JSONL or CSV."`
-	Exam         []int             `placeholder:"N,..." help:"Questions in one prompt: 15; with --paper 15,30."`
-	Exams        int               `default:"1" help:"Prompts of each question set."`
-	Problems     string            `placeholder:"FILE" help:"Problems with answers, such as AIME or GPQA, as JSONL; one answer each."`
-	AnswerTokens int               `default:"1024" help:"Tokens that may be generated for a problem."`
-	Paper        bool              `help:"Also the set-up of the RetroAttention paper: full attention, Quest, Quest with correction, StreamingLLM, and our selection with the same budget, in exams of 15 and 30 questions."`
-	Ruler        []int             `default:"4096,8192,16384,32768" help:"Tokens of RULER's prompts."`
-	Samples      int               `default:"4" help:"Prompts of each of RULER's tasks and lengths."`
-	Prompts      int               `default:"20" help:"Prompts that the model goes on from by itself."`
-	FreeTokens   int               `default:"1000" help:"Tokens it generates after each."`
-	Batch        int               `default:"8" help:"Prompts of exams, problems, RULER and free texts that are decoded as one batch."`
-	Threads      int               `default:"0" help:"Threads; 0 is one per processor."`
-	GPULayers    int               `default:"0" placeholder:"N" help:"Layers to place on a GPU, --gpu-layers=-1 for all. The KV cache stays in host memory, with full attention as well."`
-	Keep         string            `type:"path" placeholder:"DIR" help:"Folder where what a prompt left in the KV cache is kept for the next run: as large as the cache."`
-	Quick        bool              `help:"Small sizes, to see whether everything runs: the figures mean little."`
+	Text         []string `placeholder:"FILE" help:"Texts to decode; repeat it for several."`
+	Tests        []string `placeholder:"TEST,..." help:"What to do: decode,cache,generate,retrieval,pairs,questions,problems, which is the default without --paper, and ruler,free."`
+	Ctx          int      `default:"4096" help:"Tokens of the prompt that texts are decoded after, or go on from."`
+	Tokens       int      `default:"256" help:"Tokens decoded after it, in each stream."`
+	Streams      int      `default:"2" help:"Stretches of a text, decoded as one batch."`
+	Budget       []int    `default:"128,256,512,1024" help:"Budgets of the matrix in tokens, rising."`
+	Cache        []string `default:"q8_0,q4_0" help:"Other types of the KV cache."`
+	Haystack     []int    `default:"2048,4096,7680" help:"Tokens of the texts in which keys are retrieved."`
+	Policy       []string `placeholder:"NAME=OPTIONS" sep:"none" help:"A policy of your own beside the matrix, such as mine=budget=300,window=4; repeat it for several."`
+	Only         bool     `help:"Measure nothing but the policies named with --policy."`
+	Pairs        string   `placeholder:"FILE" help:"Cases of key-value retrieval as JSONL, each with ordered_kv_records, key and value."`
+	Cases        int      `default:"24" help:"How many of them."`
+	Items        []string `placeholder:"NAME=PATH" sep:"none" help:"Question sets in place of ours: GSM8K, MMLU or CommonsenseQA as JSON, JSONL or CSV."`
+	Exam         []int    `placeholder:"N,..." help:"Questions in one prompt: 15; with --paper 15,30."`
+	Exams        int      `default:"1" help:"Prompts of each question set."`
+	Problems     string   `placeholder:"FILE" help:"Problems with answers, such as AIME or GPQA, as JSONL; one answer each."`
+	AnswerTokens int      `default:"1024" help:"Tokens that may be generated for a problem."`
+	Paper        bool     `help:"Also the set-up of the RetroAttention paper: full attention, Quest, Quest with correction, StreamingLLM, and our selection with the same budget, in exams of 15 and 30 questions."`
+	Ruler        []int    `default:"4096,8192,16384,32768" help:"Tokens of RULER's prompts."`
+	Samples      int      `default:"4" help:"Prompts of each of RULER's tasks and lengths."`
+	Prompts      int      `default:"20" help:"Prompts that the model goes on from by itself."`
+	FreeTokens   int      `default:"1000" help:"Tokens it generates after each."`
+	Batch        int      `default:"8" help:"Prompts of exams, problems, RULER and free texts that are decoded as one batch."`
+	Threads      int      `default:"0" help:"Threads; 0 is one per processor."`
+	GPULayers    int      `default:"0" placeholder:"N" help:"Layers to place on a GPU, --gpu-layers=-1 for all. The KV cache stays in host memory, with full attention as well."`
+	Keep         string   `type:"path" placeholder:"DIR" help:"Folder where what a prompt left in the KV cache is kept for the next run: as large as the cache."`
+	Quick        bool     `help:"Small sizes, to see whether everything runs: the figures mean little."`
 
 	Out    string `default:"eval-results" type:"path" placeholder:"DIR" help:"Folder for results.jsonl, report.html and its plots. What is there is not measured again."`
 	Report bool   `help:"Measure nothing; make the report of the results that are there, such as those of several machines in one file."`
 	Fresh  bool   `help:"Measure everything anew, for example after a change to the library."`
+
+	ownPolicies []policy // of Policy
+	sets        []named  // of Items
 }
 
 // lab is what all experiments share.
@@ -233,5 +237,41 @@ func (o *Command) check() error {
 	for _, n := range o.Exam {
 		errs = append(errs, bad("exam", n, 1, 200))
 	}
+	errs = append(errs, o.checkNamed())
 	return errors.Join(errs...)
+}
+
+// named is NAME=VALUE of the command line.
+type named struct{ name, value string }
+
+// checkNamed reads the user's policies and question sets: a name that occurs twice would hide
+// another, and options that the library refuses are better known before hours of measurement.
+func (o *Command) checkNamed() error {
+	policies, err := readNamed("policy", o.Policy)
+	sets, err2 := readNamed("items", o.Items)
+	o.sets, o.ownPolicies = sets, nil
+	for _, p := range policies {
+		if _, bad := options.Parse(p.value); bad != nil {
+			err = errors.Join(err, fmt.Errorf("--policy %s=%s: %w", p.name, p.value, bad))
+		}
+		o.ownPolicies = append(o.ownPolicies, policy{p.name, p.name, p.value})
+	}
+	return errors.Join(err, err2)
+}
+
+func readNamed(flag string, words []string) (all []named, err error) {
+	seen := map[string]bool{}
+	for _, word := range words {
+		name, value, ok := strings.Cut(word, "=")
+		switch {
+		case !ok || name == "" || value == "":
+			return nil, fmt.Errorf("--%s %s: write NAME=VALUE", flag, word)
+		case seen[name]:
+			return nil, fmt.Errorf("--%s %s: there are two of that name, and a name ends at "+
+				"the first =", flag, word)
+		}
+		seen[name] = true
+		all = append(all, named{name, value})
+	}
+	return all, nil
 }

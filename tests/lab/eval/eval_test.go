@@ -88,3 +88,28 @@ func TestLineFill(t *testing.T) {
 	require.InDelta(t, 0.5, r.NLL, 1e-9)
 	require.InDelta(t, 0.75, r.Top1, 1e-9)
 }
+
+// Policies and sets of the user keep their order; what would hide another, or the library would
+// refuse, is refused before anything is measured.
+func TestNamedByTheUser(t *testing.T) {
+	check := func(policies, items []string) (*Command, error) {
+		o := &Command{Policy: policies, Items: items}
+		return o, o.checkNamed()
+	}
+	o, err := check([]string{"z=budget=300,window=4", "a=select=pages"}, []string{"mmlu=some/path=1"})
+	require.NoError(t, err)
+	require.Equal(t, []policy{{"z", "z", "budget=300,window=4"}, {"a", "a", "select=pages"}},
+		o.ownPolicies)
+	require.Equal(t, []named{{"mmlu", "some/path=1"}}, o.sets)
+
+	_, err = check([]string{"b256-window=1=budget=256,window=1"}, nil)
+	require.ErrorContains(t, err, "--policy b256-window=1=budget=256,window=1: ")
+	_, err = check([]string{"x=budget=1", "y=budget=2", "x=budget=3"}, nil)
+	require.ErrorContains(t, err, "--policy x=budget=3: there are two of that name")
+	_, err = check(nil, []string{"gsm8k=a", "gsm8k=b"})
+	require.ErrorContains(t, err, "--items gsm8k=b: there are two of that name")
+	for _, word := range []string{"alone", "=budget=1", "empty="} {
+		_, err = check([]string{word}, nil)
+		require.ErrorContains(t, err, "--policy "+word+": write NAME=VALUE")
+	}
+}

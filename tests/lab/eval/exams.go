@@ -24,19 +24,19 @@ func (o *Command) batches(n int) (out [][2]int) {
 
 // questionSets are the user's, shuffled, since a set may be sorted by subject; or ours.
 func (o *Command) questionSets() (map[string][]tasks.Item, error) {
-	if len(o.Items) == 0 {
+	if len(o.sets) == 0 {
 		return map[string][]tasks.Item{"arithmetic": tasks.Arithmetic(seed, 64),
 			"facts": tasks.Facts()}, nil
 	}
 	sets := map[string][]tasks.Item{}
-	for name, path := range o.Items {
-		items, err := tasks.ReadItems(path)
+	for _, set := range o.sets {
+		items, err := tasks.ReadItems(set.value)
 		if err != nil {
 			return nil, err
 		}
 		r := rand.New(rand.NewPCG(seed, 0))
 		r.Shuffle(len(items), func(i, j int) { items[i], items[j] = items[j], items[i] })
-		sets[name] = items
+		sets[set.name] = items
 	}
 	return sets, nil
 }

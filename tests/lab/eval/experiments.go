@@ -1,7 +1,6 @@
 package eval
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -49,7 +48,7 @@ func (o *Command) needsTexts() bool {
 
 func (o *Command) test(l *lab, test string, texts []text) (all []experiment, err error) {
 	middle := o.Budget[len(o.Budget)/3]
-	own := o.own()
+	own := o.ownPolicies
 	with := func(ps []policy) []policy {
 		if o.Only {
 			return own
@@ -90,9 +89,9 @@ func (o *Command) test(l *lab, test string, texts []text) (all []experiment, err
 func (o *Command) paper(l *lab, texts []text) ([]experiment, error) {
 	of := func(context int) []policy {
 		if o.Only {
-			return o.own()
+			return o.ownPolicies
 		}
-		return slices.Concat(paper(context), o.own())
+		return slices.Concat(paper(context), o.ownPolicies)
 	}
 	// A question with its answer has about 150 tokens; while they are answered, the context is a
 	// little shorter.
@@ -147,15 +146,6 @@ func (o *Command) pairs(l *lab, ps []policy) (all []experiment, err error) {
 		all = append(all, s)
 	}
 	return all, err
-}
-
-// own are the user's policies.
-func (o *Command) own() (ps []policy) {
-	for name, options := range o.Policy {
-		ps = append(ps, policy{name, name, options})
-	}
-	slices.SortFunc(ps, func(a, b policy) int { return cmp.Compare(a.name, b.name) })
-	return ps
 }
 
 // options are those of a policy, with what holds for all: they are sparse from the first token on,
