@@ -8,5 +8,3 @@ func unreadable(t *testing.T) []byte {
 	t.Skip("needs Linux")
 	return nil
 }
-
-func hugePages([]byte) {}

@@ -16,7 +16,8 @@ type sequence struct {
 	// c*chunkPages.., of all layers and KV heads.
 	blocks, groups [][]byte
 	// codes[b] holds the codes of the tokens of pages b*codePages..
-	codes [][]byte
+	codes  [][]byte
+	memory slab // of all of them
 	// summed[layer head] is the number of leading pages whose summary is built.
 	summed []int32
 
@@ -176,14 +177,14 @@ func (e *Engine) reserve(s *sequence, v view) {
 func (e *Engine) roomForSummaries(s *sequence, pages int) {
 	for len(s.blocks)*blockPages < pages {
 		if len(s.groups)*chunkPages < pages {
-			s.groups = append(s.groups, make([]byte, e.sumGroups))
+			s.groups = append(s.groups, s.memory.take(e.sumGroups))
 			e.stats.SummaryBytes += uint64(e.sumGroups)
 		}
-		s.blocks = append(s.blocks, make([]byte, e.sumBlock))
+		s.blocks = append(s.blocks, s.memory.take(e.sumBlock))
 		e.stats.SummaryBytes += uint64(e.sumBlock)
 	}
 	for e.codeBlock > 0 && len(s.codes)*codePages < pages {
-		s.codes = append(s.codes, make([]byte, e.codeBlock))
+		s.codes = append(s.codes, s.memory.take(e.codeBlock))
 		e.stats.SummaryBytes += uint64(e.codeBlock)
 	}
 }

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package retro
+
+func adviseHuge([]byte) {}
