@@ -22,22 +22,22 @@ func Sqrt(n int) float64 { return math.Sqrt(float64(n)) }
 // Architecture is a kind of model and what is special about its attention.
 type Architecture struct {
 	Name                                                string
-	Bias, QkNorm, Moe, Gemma, SoftCap, Swa, Sinks, Gaps bool
+	Bias, QkNorm, MoE, Gemma, SoftCap, SWA, Sinks, Gaps bool
 	Latent                                              bool // of K and V the cache holds one head of latents, see latent_test.go
-	Mrope                                               bool // positions of several dimensions, which cannot be shifted
+	MRoPE                                               bool // positions of several dimensions, which cannot be shifted
 	Words                                               bool // it has a vocabulary, which programs need
 }
 
 // FullLayers is how many layers attend to everything.
 func (a Architecture) FullLayers() int {
-	if a.Swa || a.Gaps {
+	if a.SWA || a.Gaps {
 		return smallLayers / 2
 	}
 	return smallLayers
 }
 
-// KvBytes is what the cache has of a token in a layer.
-func (a Architecture) KvBytes() int {
+// KVBytes is what the cache has of a token in a layer.
+func (a Architecture) KVBytes() int {
 	if a.Latent {
 		return (latentDim + latentRope) * 2
 	}
@@ -107,15 +107,15 @@ func SmallModel(t *testing.T, a Architecture) string {
 		g.Set("attention.head_count", g.head)
 		g.Set("attention.head_count_kv", g.kv)
 	}
-	if a.Moe {
+	if a.MoE {
 		g.Set("expert_count", g.experts)
 		g.Set("expert_used_count", g.experts) // which of them a token takes would jump with a rounding error
 		g.Set("expert_feed_forward_length", g.ff)
 	}
-	if a.Mrope {
+	if a.MRoPE {
 		g.Set("rope.dimension_sections", []int32{4, 6, 6, 0})
 	}
-	if a.Swa {
+	if a.SWA {
 		g.Set("attention.sliding_window", smallSWA)
 		g.Set("attention.sliding_window_pattern", 2)
 	}
@@ -186,7 +186,7 @@ func (g *Maker) block(layer int, a Architecture) {
 	if a.Gemma {
 		norm("post_ffw_norm", 1, g.embd)
 	}
-	if !a.Moe {
+	if !a.MoE {
 		linear("ffn_gate", 1, false, g.embd, g.ff)
 		linear("ffn_up", 1, false, g.embd, g.ff)
 		linear("ffn_down", 1, false, g.ff, g.embd)

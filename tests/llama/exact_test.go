@@ -51,14 +51,14 @@ func exactScript(r *rand.Rand, text []bridge.Token) (s script, count int) {
 // stock's. What follows them is sparse.
 func TestExactIsStock(t *testing.T) {
 	for _, a := range caches {
-		m, text := random(t, a)
+		m, _, text := random(t, a)
 		for _, unified := range []bool{true, false} {
 			for _, ubatch := range []int{5, 64, 512} {
 				t.Run(fmt.Sprintf("%s/unified %v/ubatch %d", a.Name, unified, ubatch), func(t *testing.T) {
 					s, count := exactScript(rand.New(rand.NewPCG(5, 6)), text)
 					p := contextParams(4, unified)
 					p.Ctx, p.UBatch, p.Threads, p.SmallSWA = 768*4, ubatch, 2, true
-					if a.Swa {
+					if a.SWA {
 						p.SmallSWA = false // drafts are taken back
 					}
 					off, err := s.play(newContext(t, m, p))
@@ -105,7 +105,7 @@ func TestExactIsStockF16(t *testing.T) {
 // A prompt that is aborted leaves the sequence as it was, and is exact when it comes again.
 func TestExactAborted(t *testing.T) {
 	for _, a := range caches {
-		m, text := random(t, a)
+		m, _, text := random(t, a)
 		p := contextParams(1, true)
 		p.UBatch, p.Threads = 32, 1
 		w := newWriter(text)

@@ -29,19 +29,22 @@ var cases = []scriptCase{
 	{"mixed batches, streams", 4, false, mixedSequences},
 }
 
+// few are the cases that differ most, for large models; small ones have all.
+var few = []scriptCase{cases[0], cases[4], cases[5]}
+
 // job is the case in a process of its own.
-func (c scriptCase) job(t *testing.T, dirEnv, modelEnv string, s script) job {
-	return job{Dir: harness.Setting(t, dirEnv), Model: harness.Setting(t, modelEnv), Seqs: c.seqs, Unified: c.unified, Script: s}
+func (c scriptCase) job(t *testing.T, dirEnv, model string, s script) job {
+	return job{Dir: harness.Setting(t, dirEnv), Model: model, Seqs: c.seqs, Unified: c.unified, Script: s}
 }
 
 var stockRuns = map[string][][]float32{}
 
 // stock is what stock llama.cpp computes in the case. Several tests compare with
 // it, and it runs once for each model.
-func (c scriptCase) stock(t *testing.T, modelEnv string, s script) [][]float32 {
-	key := modelEnv + " " + c.name
+func (c scriptCase) stock(t *testing.T, model string, s script) [][]float32 {
+	key := model + " " + c.name
 	if stockRuns[key] == nil {
-		stockRuns[key] = c.job(t, "RETRO_STOCK_DIR", modelEnv, s).start(t)
+		stockRuns[key] = c.job(t, "RETRO_STOCK_DIR", model, s).start(t)
 	}
 	return stockRuns[key]
 }
@@ -50,10 +53,18 @@ func (c scriptCase) stock(t *testing.T, modelEnv string, s script) [][]float32 {
 // also when it was on before, and when it was asked for in a way that fails.
 func TestOffIsStock(t *testing.T) {
 	m := model(t, "RETRO_MODEL")
+	testOffIsStock(t, m, harness.Setting(t, "RETRO_MODEL"), prose(t, m, 2000), few)
+	t.Run("small", func(t *testing.T) {
+		m, path, text := random(t, architectures[0])
+		testOffIsStock(t, m, path, text, cases)
+	})
+}
+
+func testOffIsStock(t *testing.T, m *bridge.Model, path string, text []bridge.Token, cases []scriptCase) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			s := c.script(prose(t, m, 2000))
-			stock := c.stock(t, "RETRO_MODEL", s)
+			s := c.script(text)
+			stock := c.stock(t, path, s)
 
 			ctx := newContext(t, m, contextParams(c.seqs, c.unified))
 			off, err := s.play(ctx)
@@ -74,7 +85,7 @@ func TestOffIsStock(t *testing.T) {
 			if c.seqs > 1 && c.name != "mixed batches, unified" { // the same failure, whatever is decoded then
 				return
 			}
-			j := c.job(t, "RETRO_PATCHED_DIR", "RETRO_MODEL", s)
+			j := c.job(t, "RETRO_PATCHED_DIR", path, s)
 			require.True(t, same(stock, j.start(t, "LLAMA_RETRO_ATTN=budget=0")), "bad option in the environment")
 			require.True(t, same(stock, j.start(t, "LLAMA_RETRO_ATTN=", "LLAMA_RETRO_LIB=/nonexistent.so")), "missing library")
 			require.False(t, same(stock, j.start(t, "LLAMA_RETRO_ATTN="+settled("budget=64,min_ctx=0"))), "the environment variable did nothing")
@@ -87,13 +98,14 @@ func TestOffIsStock(t *testing.T) {
 func TestBudgetCoversContext(t *testing.T) {
 	for _, f := range []struct {
 		env   string
+		cases []scriptCase
 		bound float64
-	}{{"RETRO_MODEL_F16", 1e-4}, {"RETRO_MODEL", 5e-3}} {
+	}{{"RETRO_MODEL_F16", few, 1e-4}, {"RETRO_MODEL", few[2:], 5e-3}} {
 		m := model(t, f.env)
-		for _, c := range cases {
+		for _, c := range f.cases {
 			t.Run(f.env+"/"+c.name, func(t *testing.T) {
 				s := c.script(prose(t, m, 2000))
-				stock := c.stock(t, f.env, s)
+				stock := c.stock(t, harness.Setting(t, f.env), s)
 				got, st := playRetro(t, m, contextParams(c.seqs, c.unified), "budget=100000,min_ctx=0", s)
 				e, worst := nmse(t, stock, got)
 				t.Logf("NMSE %.2g, worst token %.2g", e, worst)
@@ -110,10 +122,13 @@ func TestBudgetCoversContext(t *testing.T) {
 // attention is exact.
 func TestWindowInPlace(t *testing.T) {
 	m := model(t, "RETRO_MODEL_F16")
-	for _, c := range cases {
+	for _, c := range few {
 		s := c.script(prose(t, m, 2000))
 		var want [][]float32
 		for _, w := range []int{1, 2, 8} {
+			if w == 2 && c.seqs > 1 {
+				continue // as 8, in shorter windows
+			}
 			t.Run(fmt.Sprintf("%s/window %d", c.name, w), func(t *testing.T) {
 				rows, st := playRetro(t, m, contextParams(c.seqs, c.unified), fmt.Sprintf("budget=100000,min_ctx=0,always=1,window=%d", w), s)
 				if w == 1 {
@@ -167,7 +182,7 @@ func TestSparseInCompany(t *testing.T) {
 // When the library fails in the middle, the host goes on with stock attention
 // and the caller's tokens are not lost.
 func TestLibraryFailsMidway(t *testing.T) {
-	m := model(t, "RETRO_MODEL")
+	_, path, text := random(t, architectures[0])
 	cc := harness.Compiler(t)
 	stub := filepath.Join(t.TempDir(), "libretroattn.so.1")
 	harness.Run(t, cc, "-shared", "-fPIC", "-I../../capi", "-o", stub, "../testdata/stub.c")
@@ -175,9 +190,9 @@ func TestLibraryFailsMidway(t *testing.T) {
 		if c.name != "one sequence" && c.name != "mixed batches, streams" { // TestEveryCallFails has the others
 			continue
 		}
-		s := c.script(prose(t, m, 2000))
-		stock := c.stock(t, "RETRO_MODEL", s)
-		j := c.job(t, "RETRO_PATCHED_DIR", "RETRO_MODEL", s)
+		s := c.script(text)
+		stock := c.stock(t, path, s)
+		j := c.job(t, "RETRO_PATCHED_DIR", path, s)
 		for _, where := range []string{"open", "plan", "step_begin", "select", "attend", "step_end"} {
 			t.Run(c.name+"/"+where, func(t *testing.T) {
 				mark := filepath.Join(t.TempDir(), "mark")

@@ -93,7 +93,7 @@ func TestLossless(t *testing.T) {
 	small := contextParams(1, false)
 	small.Batch, small.UBatch = 32, 8
 	compared, drafts, accepted := 0, 0, 0
-	for i := range 20 {
+	for i := range 10 {
 		prompt := text[300*i:][:200+5*i]
 		want, gaps := exactText(t, full, prompt, 40)
 		p := contextParams(1, false)
@@ -111,8 +111,8 @@ func TestLossless(t *testing.T) {
 		drafts, accepted = drafts+got.Drafts.Tokens, accepted+got.Drafts.Accepted
 		require.NoError(t, c.Close())
 	}
-	t.Logf("%d of 800 tokens compared; %d of %d drafts accepted", compared, accepted, drafts)
-	require.Greater(t, compared, 700)
+	t.Logf("%d of 400 tokens compared; %d of %d drafts accepted", compared, accepted, drafts)
+	require.Greater(t, compared, 350)
 	require.Greater(t, accepted, drafts/4)
 	require.Less(t, accepted, drafts)
 }

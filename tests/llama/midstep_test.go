@@ -16,7 +16,7 @@ func TestFailureInsideStep(t *testing.T) {
 	const prompts = 3 // each of them a step
 	lib := harness.Faulty(t)
 	for _, a := range caches {
-		_, text := random(t, a)
+		_, path, text := random(t, a)
 		for _, unified := range []bool{true, false} {
 			for _, window := range []int{8, 16} {
 				w := newWriter(text)
@@ -24,13 +24,17 @@ func TestFailureInsideStep(t *testing.T) {
 					w.prefill(s, 200+60*s)
 				}
 				w.decode(window+6, 0, 1, 2)
-				j := job{Dir: harness.Setting(t, "RETRO_PATCHED_DIR"), Model: harness.SmallModel(t, a), Seqs: 3, Unified: unified, Script: w.script}
+				j := job{Dir: harness.Setting(t, "RETRO_PATCHED_DIR"), Model: path, Seqs: 3, Unified: unified, Script: w.script}
 				stock := j.start(t)
 				for _, where := range []string{"select", "attend", "step_begin", "step_end"} {
 					for _, layer := range []int{0, a.FullLayers() - 1} {
+						inLayer := where == "select" || where == "attend"
+						if !inLayer && layer > 0 {
+							continue
+						}
 						t.Run(fmt.Sprintf("%s/unified %v/window %d/%s %d", a.Name, unified, window, where, layer), func(t *testing.T) {
 							call := prompts + window // of one for each step, the one whose window is full
-							if where == "select" || where == "attend" {
+							if inLayer {
 								call = ((prompts+window-1)*a.FullLayers()+layer)*contextParams(1, false).Threads + 1
 							}
 							mark := filepath.Join(t.TempDir(), "mark")

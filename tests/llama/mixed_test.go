@@ -79,7 +79,7 @@ func TestMixedBatchesAreSparse(t *testing.T) {
 func TestManySequences(t *testing.T) {
 	const n, steps = 64, 20
 	for _, a := range caches[:2] { // the third would take long, and its cells are found as the first's
-		m, text := random(t, a)
+		m, _, text := random(t, a)
 		var seqs []int
 		w := newWriter(text)
 		for s := range n {
@@ -103,7 +103,7 @@ func TestManySequences(t *testing.T) {
 					for i := range steps {
 						rewritten += n * min(i, window-1)
 					}
-					if a.Swa && unified && window > 1 { // the sliding window's cache lacks the room for all
+					if a.SWA && unified && window > 1 { // the sliding window's cache lacks the room for all
 						require.NotZero(t, st.RewrittenTokens)
 						rewritten = int(st.RewrittenTokens)
 					}
@@ -119,7 +119,7 @@ func TestManySequences(t *testing.T) {
 
 // A caller may fill the batch that it asked for: the past rows are not the caller's.
 func TestFullBatch(t *testing.T) {
-	m, text := random(t, architectures[0])
+	m, _, text := random(t, architectures[0])
 	w := newWriter(text)
 	w.prefill(0, 120)
 	w.prefill(1, 100)

@@ -97,20 +97,21 @@ func playRetro(t *testing.T, m *bridge.Model, p bridge.ContextParams, options st
 	return rows, st
 }
 
-// random is a small model of random weights and a text for it.
-func random(t *testing.T, a harness.Architecture) (*bridge.Model, []bridge.Token) {
+// random is a small model of random weights, its file, and a text for it.
+func random(t *testing.T, a harness.Architecture) (m *bridge.Model, path string, text []bridge.Token) {
 	t.Helper()
 	lib, err := bridge.Load(bridge.Paths{Dir: harness.Setting(t, "RETRO_PATCHED_DIR"), Retro: harness.Setting(t, "RETRO_LIB")})
 	require.NoError(t, err)
-	m, err := lib.LoadModel(harness.SmallModel(t, a), bridge.ModelParams{})
+	path = harness.SmallModel(t, a)
+	m, err = lib.LoadModel(path, bridge.ModelParams{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, m.Close()) })
 	r := rand.New(rand.NewPCG(3, 4))
-	text := make([]bridge.Token, 2000)
+	text = make([]bridge.Token, 2000)
 	for i := range text {
 		text[i] = bridge.Token(r.IntN(harness.SmallVocab))
 	}
-	return m, text
+	return m, path, text
 }
 
 // onContext is a new context; without options the feature is off.

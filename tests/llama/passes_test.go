@@ -14,7 +14,7 @@ import (
 // through the model per step, in any order and with gaps between them; and each as it would be alone.
 func TestOnePassPerStep(t *testing.T) {
 	for _, a := range caches {
-		m, text := random(t, a)
+		m, _, text := random(t, a)
 		for _, unified := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s/unified %v", a.Name, unified), func(t *testing.T) {
 				testOnePass(t, m, text, unified)

@@ -13,7 +13,7 @@ import (
 
 // A prompt's tokens are dense however they are batched, and what is decoded after them is sparse.
 func TestPromptsAreDense(t *testing.T) {
-	m, text := random(t, architectures[0])
+	m, _, text := random(t, architectures[0])
 	p := contextParams(4, true)
 	p.Threads = 1
 	part := func(w *writer, n int) { w.prefill(0, n); w.flagged(false) } // of a prompt
@@ -85,7 +85,7 @@ func TestPromptsAreDense(t *testing.T) {
 
 // What was loaded goes on sparsely, unless its last token is computed again; and so does a token that was given up.
 func TestPromptOfState(t *testing.T) {
-	m, text := random(t, architectures[0])
+	m, _, text := random(t, architectures[0])
 	p := contextParams(1, true)
 	p.Threads = 1
 	w := newWriter(text)
@@ -165,7 +165,7 @@ func TestSameAnswerAgain(t *testing.T) {
 // After a prompt a window begins anew: in the second answer to the second question of a conversation, past tokens are embedded
 // again at the same places as in the first.
 func TestWindowAfterPrompt(t *testing.T) {
-	m, text := random(t, architectures[0])
+	m, _, text := random(t, architectures[0])
 	p := contextParams(1, true)
 	p.Threads = 1
 	ctx := newContext(t, m, p)

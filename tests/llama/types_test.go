@@ -38,12 +38,12 @@ func TestCacheTypes(t *testing.T) {
 			require.Zero(t, st.SparseTokens)
 			require.Equal(t, st.KVBytesFull, st.KVBytesRead)
 
-			got, st = playRetro(t, m, p, "budget=256,min_ctx=0", sparse)
+			got, st = playRetro(t, m, p, "budget=128,min_ctx=0", sparse)
 			d := kl(stock(sparse), got)
 			t.Logf("sparse: KL %.4f, %.1f %% of KV read", d, 100*float64(st.KVBytesRead+st.ScanBytes)/float64(st.KVBytesFull))
 			require.Less(t, d, 0.1)
-			require.EqualValues(t, 32, st.SparseTokens)
-			require.EqualValues(t, 31, st.CorrectedTokens)
+			require.EqualValues(t, 24, st.SparseTokens)
+			require.EqualValues(t, 23, st.CorrectedTokens)
 			require.Less(t, st.KVBytesRead, st.KVBytesFull/2)
 		})
 	}
@@ -51,9 +51,9 @@ func TestCacheTypes(t *testing.T) {
 
 func typeScripts(text []bridge.Token) (exact, sparse script) {
 	a, b := newWriter(text), newWriter(text)
-	a.prefill(0, 600)
+	a.prefill(0, 300)
 	a.decode(24, 0)
-	b.prefill(0, 1500)
-	b.decode(32, 0)
+	b.prefill(0, 700)
+	b.decode(24, 0)
 	return a.script, b.script
 }

@@ -61,7 +61,7 @@ func playPicture(t *testing.T, exe, dir, model string, env ...string) (parts [5]
 func TestPictures(t *testing.T) {
 	exe := pictureProgram(t)
 	t.Run("qwen2vl", func(t *testing.T) {
-		testPictures(t, exe, harness.SmallModel(t, harness.Architecture{Name: "qwen2vl", Bias: true, Mrope: true}),
+		testPictures(t, exe, harness.SmallModel(t, harness.Architecture{Name: "qwen2vl", Bias: true, MRoPE: true}),
 			"budget=100000,min_ctx=0,always=1,window=4,period=2", "budget=16,local=16,min_ctx=0,window=4,period=4")
 	})
 	t.Run("qwen35", func(t *testing.T) { // a loaded state holds no copy of recurrent state, so there is no window

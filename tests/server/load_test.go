@@ -43,12 +43,7 @@ func TestSoak(t *testing.T) {
 	if os.Getenv("RETRO_LONG") != "" {
 		load /= 2 // TestSoakOfLanguage has the rest
 	}
-	small := []string{"-m", harness.SmallModel(t, harness.Architecture{Name: "llama", Words: true})}
-	r := rand.New(rand.NewPCG(8, 9))
-	tokens := make([]int, 4000)
-	for i := range tokens {
-		tokens[i] = 3 + r.IntN(harness.SmallVocab-3)
-	}
+	small, tokens, r := []string{"-m", wordModel(t)}, randomPrompt(4000), rand.New(rand.NewPCG(8, 9))
 	start := func(t *testing.T, args ...[]string) harness.Server {
 		return harness.StartServer(t, loadSlots, soakArgs(append(args, small)...)...)
 	}
@@ -69,15 +64,18 @@ func TestSoak(t *testing.T) {
 	answerAlone(t, stock.URL, deck)
 	require.NoError(t, stock.Kill())
 	lib := harness.Faulty(t)
-	for _, c := range kinds {
+	for k, c := range kinds {
 		for i, f := range faultCalls {
+			if k > 0 && f.name != "seq_truncate" && f.name != "step_begin" {
+				continue // a call fails alike in any cache; a full one ends requests beside
+			}
 			t.Run("failures/"+c.name+"/"+f.name, func(t *testing.T) {
 				mark := filepath.Join(t.TempDir(), "mark")
 				t.Setenv("FAULT_IN", "retro_"+f.name)
 				t.Setenv("FAULT_AT", fmt.Sprint(f.at+r.IntN(f.at)))
 				t.Setenv("FAULT_MARK", mark)
 				server := start(t, c.args, []string{"--retro-lib", lib, "--retro-opts", exactOptions})
-				s, n := newSoakTally(loadBounds), time.Duration(len(kinds)*len(faultCalls))
+				s, n := newSoakTally(loadBounds), time.Duration(len(faultCalls)+2)
 				s.soak(server.URL, deck, uint64(i), load*2/3/n)
 				for try := 0; try < 20 && !exists(mark); try++ { // a busy machine takes few steps
 					s.soak(server.URL, deck, uint64(i), time.Second)

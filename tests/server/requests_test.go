@@ -3,6 +3,7 @@ package server
 import (
 	"bufio"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"regexp"
@@ -55,6 +56,20 @@ func counting(t *testing.T, url string, lines, predict int) *harness.Request {
 		fmt.Fprintf(&b, "Step %d: turn the valve to the left and write down the number %d.\n", i+1, i+1)
 	}
 	return &harness.Request{Prompt: harness.Tokenize(t, url, b.String()), Predict: predict}
+}
+
+// wordModel is a small model that programs can run.
+func wordModel(t *testing.T) string {
+	return harness.SmallModel(t, harness.Architecture{Name: "llama", Words: true})
+}
+
+// randomPrompt is for such a model.
+func randomPrompt(n int) (prompt []int) {
+	r := rand.New(rand.NewPCG(8, 9))
+	for range n {
+		prompt = append(prompt, 3+r.IntN(harness.SmallVocab-3))
+	}
+	return prompt
 }
 
 // requireAlike fails if answers differ by more than rounding, or by more than so much in the mean.

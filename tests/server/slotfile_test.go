@@ -102,15 +102,15 @@ func slotHeads(t *testing.T, data []byte) (heads []int, end int) {
 // A slot's file that is cut anywhere, or whose heads are damaged, is refused with an error or restored without the
 // library's part; the server allocates no more than before and answers on. Without the feature, too.
 func TestSlotFileDamaged(t *testing.T) {
+	model, prompt := wordModel(t), randomPrompt(75)
 	for name, args := range map[string][]string{"on": {"--retro-attn", "--retro-budget", "16", "--retro-window", "2", "--retro-period", "1", "--retro-min-ctx", "16", "--retro-opts", "local=16"}, "off": nil} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			s := harness.StartServer(t, 1, append([]string{"--slot-save-path", dir, "--cache-ram", "0"}, args...)...)
+			s := harness.StartServer(t, 1, append([]string{"-m", model, "--slot-save-path", dir, "--cache-ram", "0"}, args...)...)
 			slot := func(action, name string) error {
 				_, err := harness.SlotFile(s.URL, 0, action, name)
 				return err
 			}
-			prompt := harness.LongPrompt(t)[:300]
 			ask := func() (string, error) {
 				var c harness.Completion
 				err := harness.Post(s.URL+"/completion", map[string]any{"prompt": prompt, "n_predict": 4, "temperature": 0, "id_slot": 0, "ignore_eos": true}, &c)
@@ -174,16 +174,17 @@ func TestSlotFileDamaged(t *testing.T) {
 // A slot's file that is refused leaves nothing behind, not even what padding would bring into a sum: the next request
 // computes what the first one did.
 func TestSlotFileRefusedLeavesNothing(t *testing.T) {
+	model, prompt := wordModel(t), randomPrompt(1200)
 	for name, args := range map[string][]string{"on": {"--retro-attn", "--retro-budget", "16", "--retro-min-ctx", "16", "--retro-window", "2", "--retro-period", "1"}, "off": nil} {
 		t.Run(name, func(t *testing.T) {
-			dir, prompt := t.TempDir(), harness.LongPrompt(t)
-			s := harness.StartServer(t, 1, append([]string{"--slot-save-path", dir, "--cache-ram", "0"}, args...)...)
-			ask := func(prompt string) string {
+			dir := t.TempDir()
+			s := harness.StartServer(t, 1, append([]string{"-m", model, "--slot-save-path", dir, "--cache-ram", "0"}, args...)...)
+			ask := func(prompt []int) string {
 				var c harness.Completion
 				require.NoError(t, harness.Post(s.URL+"/completion", map[string]any{"prompt": prompt, "n_predict": 8, "temperature": 0, "id_slot": 0, "ignore_eos": true}, &c))
 				return c.Content
 			}
-			want := ask(prompt[:300])
+			want := ask(prompt[:75])
 			ask(prompt)
 			_, err := harness.SlotFile(s.URL, 0, "save", "good")
 			require.NoError(t, err)
@@ -201,7 +202,7 @@ func TestSlotFileRefusedLeavesNothing(t *testing.T) {
 				require.NoError(t, os.WriteFile(filepath.Join(dir, "bad"), nans[:cut], 0o644))
 				_, err = harness.SlotFile(s.URL, 0, "restore", "bad")
 				require.ErrorContains(t, err, "status 400")
-				require.Equal(t, want, ask(prompt[:300]), "cut after %d of %d", cut, end)
+				require.Equal(t, want, ask(prompt[:75]), "cut after %d of %d", cut, end)
 				_, err = harness.SlotFile(s.URL, 0, "restore", "good")
 				require.NoError(t, err)
 			}

@@ -37,10 +37,7 @@ func soakTime(t *testing.T) time.Duration {
 		require.NoError(t, err, "RETRO_SOAK must be a duration such as 30m")
 		return load
 	}
-	if testing.Short() {
-		return 20 * time.Second
-	}
-	return 2 * time.Minute
+	return 40 * time.Second
 }
 
 // cacheKind is a kind of KV cache: the slots' own, or one that all share, and that is full again and again.

@@ -100,7 +100,7 @@ func pictureAsked(t *testing.T) (deck []*harness.Request) {
 // alone, and with little read all tokens of all answers are sparse.
 func TestServerSeesPictures(t *testing.T) {
 	t.Setenv("LLAMA_MEDIA_MARKER", "<__media__>")
-	args := []string{"-m", harness.SmallModel(t, harness.Architecture{Name: "qwen2vl", Bias: true, Mrope: true, Words: true}), "--mmproj", visionModel(t)}
+	args := []string{"-m", harness.SmallModel(t, harness.Architecture{Name: "qwen2vl", Bias: true, MRoPE: true, Words: true}), "--mmproj", visionModel(t)}
 	deck := pictureAsked(t)
 	stock := harness.StartServerOf(t, harness.Setting(t, "RETRO_STOCK_DIR"), 1, args...)
 	answerAlone(t, stock.URL, deck)
