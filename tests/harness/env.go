@@ -20,6 +20,14 @@ func Setting(t *testing.T, name string) string {
 	return v
 }
 
+// Slow skips a test that takes long, if it was asked for the others.
+func Slow(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("takes long: run it without --short")
+	}
+}
+
 // LongPrompt is about 1500 tokens of prose.
 func LongPrompt(t *testing.T) string {
 	data, err := os.ReadFile(filepath.Join(Setting(t, "RETRO_SOURCE"), "docs/build.md"))

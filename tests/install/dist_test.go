@@ -138,6 +138,7 @@ func requireDecodes(t *testing.T, out string) {
 
 // The archive for arm64 holds a library that works there, on an emulated processor.
 func TestDistArm64(t *testing.T) {
+	harness.Slow(t)
 	cc, qemu := harness.Arm64Tools(t)
 	prefix := unpack(t, dist(t, "../..", "--library-only", "--arch", "arm64"))
 	exe := filepath.Join(t.TempDir(), "decode")
@@ -153,6 +154,7 @@ func portable() bool { return os.Getenv("RETRO_LONG") != "" }
 
 // An archive works wherever it is unpacked: llama.cpp's programs by themselves, and its libraries in a Go host.
 func TestDistPrograms(t *testing.T) {
+	harness.Slow(t)
 	harness.Setting(t, "RETRO_PATCHED_DIR") // is built
 	for _, kind := range []string{"native", "portable"} {
 		t.Run(kind, func(t *testing.T) {
@@ -223,6 +225,7 @@ func requireNoAMX(t *testing.T, prefix string) {
 
 // The patches of an archive go onto a llama.cpp checkout by one command, which has the CMake option then.
 func TestDistPatches(t *testing.T) {
+	harness.Slow(t)
 	source := harness.Setting(t, "RETRO_SOURCE")
 	patched := filepath.Join(harness.Setting(t, "RETRO_PATCHED_DIR"), "../../../source")
 	prefix := unpack(t, dist(t, "../..", "--native"))

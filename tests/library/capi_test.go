@@ -78,6 +78,7 @@ func sanitized(exe string, args ...string) *exec.Cmd {
 // The same on an emulated arm64, with and without the dot product instructions,
 // against a library that was built for it here.
 func TestCABIArm64(t *testing.T) {
+	harness.Slow(t)
 	cc, qemu := harness.Arm64Tools(t)
 	lib := filepath.Join(t.TempDir(), "libretroattn.so.1")
 	build := exec.Command("go", "build", "-buildmode=c-shared", "-o", lib, "../../capi")

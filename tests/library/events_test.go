@@ -21,9 +21,12 @@ import (
 )
 
 // Streams of bytes, played as calls by testdata/events.c: those kept in testdata/events, then random ones for
-// RETRO_FUZZ_TIME (10s). One that fails is added to them, and so stays a test.
+// RETRO_FUZZ_TIME (10s, or 1s). One that fails is added to them, and so stays a test.
 func TestEventStreams(t *testing.T) {
 	limit := 10 * time.Second
+	if testing.Short() {
+		limit = time.Second
+	}
 	if text := os.Getenv("RETRO_FUZZ_TIME"); text != "" {
 		var err error
 		limit, err = time.ParseDuration(text)

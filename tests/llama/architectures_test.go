@@ -29,6 +29,7 @@ var noModel = map[string]string{
 // feature the bits of stock; with everything read what stock computes; and sparse attention that is sparse, from a
 // saved state on. What docs/models.md says of each is true.
 func TestEveryArchitecture(t *testing.T) {
+	harness.Slow(t)
 	page, err := os.ReadFile("../../docs/models.md")
 	require.NoError(t, err)
 	program, all := harness.Fixtures(t)

@@ -31,6 +31,7 @@ var caches = []harness.Architecture{{Name: "llama"}, {Name: "gemma3", Gemma: tru
 // the other layers are the library's; the micro-batches are so small that the window's cache evicts, unless it has the
 // size of the other.
 func TestAttentionKinds(t *testing.T) {
+	harness.Slow(t)
 	for _, a := range architectures {
 		t.Run(a.Name, func(t *testing.T) {
 			m, _, text := random(t, a)

@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"retroattn/bridge"
+
+	"retroattn/tests/harness"
 )
 
 // exactScript has prompts in parts, together, beside steps, with what was there before, and drafts of 2 to 64 tokens, some of
@@ -50,6 +52,7 @@ func exactScript(r *rand.Rand, text []bridge.Token) (s script, count int) {
 // The library computes prompts and drafts exactly, whatever they come with and however they are cut, and its logits are
 // stock's. What follows them is sparse.
 func TestExactIsStock(t *testing.T) {
+	harness.Slow(t)
 	for _, a := range caches {
 		m, _, text := random(t, a)
 		for _, unified := range []bool{true, false} {
@@ -82,6 +85,7 @@ func TestExactIsStock(t *testing.T) {
 
 // The same with weights that people use.
 func TestExactIsStockF16(t *testing.T) {
+	harness.Slow(t)
 	m := model(t, "RETRO_MODEL_F16")
 	w := newWriter(prose(t, m, 2000))
 	w.prefill(0, 600)

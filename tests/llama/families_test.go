@@ -48,6 +48,7 @@ func familyScript() *writer {
 // Of each family: several sequences, one copied and some decoded while a prompt arrives, are what stock computes if
 // everything is read, and sparse if not; a saved state goes on as if nothing had been; and slots of the server do.
 func TestFamilies(t *testing.T) {
+	harness.Slow(t)
 	program, _ := harness.Fixtures(t)
 	for name, f := range families {
 		t.Run(name, func(t *testing.T) {

@@ -53,10 +53,14 @@ func randomScript(r *rand.Rand, text []bridge.Token, seqs, ops int) script {
 // Whatever call of the library fails, and when, the host's answers are stock's: with everything in the budget they are
 // so before, too. The tokens of several layers, streams and sequences are in the middle of their windows then.
 func TestEveryCallFails(t *testing.T) {
+	harness.Slow(t)
 	dir, lib := harness.Setting(t, "RETRO_PATCHED_DIR"), harness.Faulty(t)
 	for _, a := range caches {
 		path := harness.SmallModel(t, a)
 		for _, unified := range []bool{true, false} {
+			if a.Latent && unified || a.SWA && !unified {
+				continue // both kinds are tested, and both with the plain cache
+			}
 			t.Run(fmt.Sprintf("%s/unified %v", a.Name, unified), func(t *testing.T) {
 				r := rand.New(rand.NewPCG(3, 4))
 				text := make([]bridge.Token, 600)

@@ -52,8 +52,9 @@ func (c scriptCase) stock(t *testing.T, model string, s script) [][]float32 {
 // With the feature off the patched build computes the bits of the stock one;
 // also when it was on before, and when it was asked for in a way that fails.
 func TestOffIsStock(t *testing.T) {
-	m := model(t, "RETRO_MODEL")
-	testOffIsStock(t, m, harness.Setting(t, "RETRO_MODEL"), prose(t, m, 2000), few)
+	if m := model(t, "RETRO_MODEL"); !testing.Short() {
+		testOffIsStock(t, m, harness.Setting(t, "RETRO_MODEL"), prose(t, m, 2000), few)
+	}
 	t.Run("small", func(t *testing.T) {
 		m, path, text := random(t, architectures[0])
 		testOffIsStock(t, m, path, text, cases)
@@ -96,6 +97,7 @@ func testOffIsStock(t *testing.T, m *bridge.Model, path string, text []bridge.To
 // A budget that covers the context is dense attention, within rounding, and the
 // statistics say that nothing was left out.
 func TestBudgetCoversContext(t *testing.T) {
+	harness.Slow(t)
 	for _, f := range []struct {
 		env   string
 		cases []scriptCase
@@ -121,6 +123,7 @@ func TestBudgetCoversContext(t *testing.T) {
 // Embedding the window again into its own cells changes nothing as long as
 // attention is exact.
 func TestWindowInPlace(t *testing.T) {
+	harness.Slow(t)
 	m := model(t, "RETRO_MODEL_F16")
 	for _, c := range few {
 		s := c.script(prose(t, m, 2000))
@@ -148,6 +151,7 @@ func TestWindowInPlace(t *testing.T) {
 // Sparse sequences in company decode as they do alone, within the rounding of
 // the dense layers, whose products depend on the number of rows.
 func TestSparseInCompany(t *testing.T) {
+	harness.Slow(t)
 	m := model(t, "RETRO_MODEL_F16")
 	text := prose(t, m, 2000)
 	const options = "budget=128,min_ctx=0,window=2"
@@ -182,6 +186,7 @@ func TestSparseInCompany(t *testing.T) {
 // When the library fails in the middle, the host goes on with stock attention
 // and the caller's tokens are not lost.
 func TestLibraryFailsMidway(t *testing.T) {
+	harness.Slow(t)
 	_, path, text := random(t, architectures[0])
 	cc := harness.Compiler(t)
 	stub := filepath.Join(t.TempDir(), "libretroattn.so.1")
@@ -242,6 +247,7 @@ func TestEnableRefuses(t *testing.T) {
 // A step given up in the middle loses its new token and nothing else: what is decoded
 // afterwards, also the same token again, is what a fresh context computes.
 func TestAbort(t *testing.T) {
+	harness.Slow(t)
 	m := model(t, "RETRO_MODEL_F16")
 	for _, options := range []string{"budget=100000,min_ctx=0,always=1,window=4", "budget=64,min_ctx=0,window=4"} {
 		t.Run(options, func(t *testing.T) {

@@ -87,6 +87,7 @@ func requireHeld(t *testing.T, c *bridge.Context, got bridge.Generation) {
 // What is drafted sparsely and verified is the text of full attention, although drafts are refused; of drafts of any length,
 // also of those that a micro-batch does not hold, and across pages.
 func TestLossless(t *testing.T) {
+	harness.Slow(t)
 	m := model(t, "RETRO_MODEL_F16")
 	text := prose(t, m, 6000)
 	full := newContext(t, m, contextParams(1, false))
@@ -155,6 +156,7 @@ func TestLosslessLeavesNothing(t *testing.T) {
 // Sampled tokens have the distribution of full attention: given what came before, their log-probabilities under it are
 // what they should be in the mean. Tokens of the drafts' own distribution are found out by that.
 func TestLosslessSampling(t *testing.T) {
+	harness.Slow(t)
 	m := model(t, "RETRO_MODEL_F16")
 	text := prose(t, m, 900)
 	full := newContext(t, m, contextParams(1, false))
@@ -208,6 +210,7 @@ func surprise(logits []float32, token bridge.Token) (deviation, variance float64
 // Where the window of a model slides, cells that a rolled-back position needs stay, also if the cache holds little more
 // than the window.
 func TestLosslessSlidingWindow(t *testing.T) {
+	harness.Slow(t)
 	m := model(t, "RETRO_MODEL_SWA")
 	text := prose(t, m, 2000)
 	p := contextParams(1, false)
@@ -224,6 +227,7 @@ func TestLosslessSlidingWindow(t *testing.T) {
 
 // An abort, in a draft or in its verification, loses nothing: the sequence holds what was accepted, and goes on from there.
 func TestLosslessAborted(t *testing.T) {
+	harness.Slow(t)
 	m := model(t, "RETRO_MODEL_F16")
 	prompt := prose(t, m, 250)
 	full := newContext(t, m, contextParams(1, false))
@@ -288,6 +292,7 @@ func TestLosslessRefuses(t *testing.T) {
 
 // Whatever call of the library fails, in a draft or in its verification, the text is that of full attention.
 func TestLosslessFaults(t *testing.T) {
+	harness.Slow(t)
 	lib := harness.Faulty(t)
 	for _, c := range []struct {
 		env       string

@@ -7,12 +7,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"retroattn/bridge"
+
+	"retroattn/tests/harness"
 )
 
 // Tokens that are alone in their sequence decode sparsely although prompts of other sequences are in the same batches, and
 // in the same pass through the model; and as they do in batches of their own, but for the rounding of products of many rows,
 // which stock llama.cpp shows as well.
 func TestMixedBatchesAreSparse(t *testing.T) {
+	harness.Slow(t)
 	for i := range 3 {
 		env, unified := []string{"RETRO_MODEL_F16", "RETRO_MODEL_SWA", "RETRO_MODEL_SWA"}[i], i == 1
 		t.Run(fmt.Sprintf("%s/unified %v", env, unified), func(t *testing.T) {
@@ -77,6 +80,7 @@ func TestMixedBatchesAreSparse(t *testing.T) {
 // As many sequences as the server has slots at most, in one batch: more rows than a micro-batch holds, in both kinds of
 // cache, and with a window's cache of its own.
 func TestManySequences(t *testing.T) {
+	harness.Slow(t)
 	const n, steps = 64, 20
 	for _, a := range caches[:2] { // the third would take long, and its cells are found as the first's
 		m, _, text := random(t, a)

@@ -6,11 +6,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"retroattn/bridge"
+
+	"retroattn/tests/harness"
 )
 
 // Every way to choose pages and to correct, on the real model and text: each does
 // what it is for, by the counters, and stays close to full attention.
 func TestModes(t *testing.T) {
+	harness.Slow(t)
 	m := model(t, "RETRO_MODEL_F16")
 	const prompt, steps = 2048, 128
 	k := newComparison(t, m, source(t, m, prompt+steps+1, "docs/build.md", "README.md"), prompt)
@@ -86,6 +89,7 @@ func TestSupplementsAddUp(t *testing.T) {
 // Invariant 3 on a real model: without a window, nothing that concerns correction has an effect.
 // Invariant 4: a period of 1 is the plain window.
 func TestNoWindowNoCorrection(t *testing.T) {
+	harness.Slow(t)
 	m := model(t, "RETRO_MODEL_F16")
 	s := oneSequence(prose(t, m, 2000))
 	play := func(options string) [][]float32 {

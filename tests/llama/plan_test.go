@@ -13,6 +13,7 @@ import (
 // decodes as one that was given the same options. In a context that holds tokens
 // nothing is measured.
 func TestPlanLeavesContext(t *testing.T) {
+	harness.Slow(t)
 	m := model(t, "RETRO_MODEL")
 	p := contextParams(1, false)
 	p.Ctx = 4096

@@ -138,6 +138,7 @@ func TestPromptOfState(t *testing.T) {
 
 // An answer to the same question, whose prompt is cached but for its last token, is the same answer.
 func TestSameAnswerAgain(t *testing.T) {
+	harness.Slow(t)
 	m, text := model(t, "RETRO_MODEL"), harness.LongPrompt(t)
 	for i, question := range []string{"In short, how is it built?", "Which options matter most?", "Write a haiku on it."} {
 		prompt := fmt.Sprintf("%s\n\nQuestion: %s\nAnswer:", text, question)

@@ -8,6 +8,8 @@ import (
 
 	"retroattn/bridge"
 	"retroattn/tests/divergence"
+
+	"retroattn/tests/harness"
 )
 
 // newComparison is a model after a prompt of the text, to decode the rest of it under policies, and under full attention before them.
@@ -36,6 +38,7 @@ func policy(t *testing.T, k *divergence.Comparison, options string) (float64, br
 // is judged on its F16 copy, over all texts: the kernels that the host has for
 // 4-bit weights move the KL of a single text by as much as one correction does.
 func TestSparseQuality(t *testing.T) {
+	harness.Slow(t)
 	texts := map[string][]string{
 		"prose": {"docs/build.md", "README.md"},
 		"code":  {"src/llama-kv-cache.cpp"},

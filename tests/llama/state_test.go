@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"retroattn/bridge"
+
+	"retroattn/tests/harness"
 )
 
 // halfway decodes two sequences so far that both are in the middle of
@@ -40,6 +42,7 @@ func seqStates(t *testing.T, ctx *bridge.Context) (data [2][]byte) {
 // as if nothing had been. Whole contexts by file, sequences by buffer and into
 // other ids.
 func TestStateContinues(t *testing.T) {
+	harness.Slow(t)
 	for _, env := range []string{"RETRO_MODEL", "RETRO_MODEL_F16"} {
 		m := model(t, env)
 		for _, unified := range []bool{true, false} {
@@ -136,6 +139,7 @@ func section(t *testing.T, ctx *bridge.Context) (with, without [2][]byte) {
 // States go between contexts with the feature on, off, and with other options;
 // what does not fit is left, and then all is as after loading a stock state.
 func TestStateElsewhere(t *testing.T) {
+	harness.Slow(t)
 	m := model(t, "RETRO_MODEL")
 	for _, unified := range []bool{true, false} {
 		t.Run(fmt.Sprintf("unified %v", unified), func(t *testing.T) {
@@ -228,6 +232,7 @@ func TestStateDamaged(t *testing.T) {
 // A copied sequence has the summaries of the other, and decodes what it would
 // decode had it built them.
 func TestCopiedSequence(t *testing.T) {
+	harness.Slow(t)
 	m := model(t, "RETRO_MODEL_F16")
 	for _, unified := range []bool{true, false} {
 		for _, end := range []int{-1, 300} {

@@ -6,12 +6,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"retroattn/bridge"
+
+	"retroattn/tests/harness"
 )
 
 // Every type that the kernels read, also mixed, and rotated as llama.cpp rotates
 // quantised keys and values: exact attention is stock's with the same cache, and
 // sparse attention stays close to it.
 func TestCacheTypes(t *testing.T) {
+	harness.Slow(t)
 	m := model(t, "RETRO_MODEL_F16")
 	text := prose(t, m, 2000)
 	for _, c := range []struct {

@@ -59,6 +59,7 @@ func playPicture(t *testing.T, exe, dir, model string, env ...string) (parts [5]
 // Tokens of pictures share a position. They are dense, the text behind them is sparse and corrected, also right behind them;
 // with everything read it is stock's. A copy and a loaded state go on with the same bits.
 func TestPictures(t *testing.T) {
+	harness.Slow(t)
 	exe := pictureProgram(t)
 	t.Run("qwen2vl", func(t *testing.T) {
 		testPictures(t, exe, harness.SmallModel(t, harness.Architecture{Name: "qwen2vl", Bias: true, MRoPE: true}),

@@ -15,6 +15,7 @@ import (
 // and all, the text is that of stock llama.cpp, although tokens that the library knows are refused and taken back; so it is
 // with any budget where every token comes of a draft.
 func TestServerDrafts(t *testing.T) {
+	harness.Slow(t)
 	var prompt []int
 	ask := func(url string) (c harness.Completion) {
 		if prompt == nil {

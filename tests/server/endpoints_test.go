@@ -96,6 +96,7 @@ var fim = []string{"--override-kv", "tokenizer.ggml.fim_pre_token_id=int:4,token
 // Every way to ask for text decodes sparsely, obeys a grammar and a schema, tells probabilities and comes in pieces, and its
 // answer has all that it has without the feature.
 func TestServerTextEndpoints(t *testing.T) {
+	harness.Slow(t)
 	text := harness.LongPrompt(t)[:900] // about 300 tokens
 	chat := []map[string]any{{"role": "user", "content": text + "\nWhat is this about?"}}
 	schema := map[string]any{"type": "object", "required": []string{"topic", "pages"}, "properties": map[string]any{
@@ -181,6 +182,7 @@ func TestServerTextEndpoints(t *testing.T) {
 // A request that hangs up in the middle leaves nothing behind, and what another takes over from the cache of the prompt
 // before makes the same answers again on another server, and those of full attention with everything in the budget.
 func TestServerTakesOver(t *testing.T) {
+	harness.Slow(t)
 	series := func(url string) (all []harness.Reply) {
 		q := counting(t, url, 15, 16)
 		all = append(all, q.Must(t, url))

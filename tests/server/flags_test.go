@@ -60,6 +60,7 @@ func TestFlagsHaveEnvironmentVariables(t *testing.T) {
 
 // Whoever switches it off has it off, whatever else asks for it; of two flags the later one counts.
 func TestNoRetroAttn(t *testing.T) {
+	harness.Slow(t)
 	sparse := []string{"--retro-budget", "16", "--retro-min-ctx", "16"}
 	for _, c := range []struct {
 		env  string
@@ -100,6 +101,7 @@ func TestNoRetroAttn(t *testing.T) {
 
 // In the router, what a section says of a model wins over what is said of all.
 func TestRouterSection(t *testing.T) {
+	harness.Slow(t)
 	preset := filepath.Join(t.TempDir(), "models.ini")
 	section := func(name, more string) string {
 		return fmt.Sprintf("[%s]\nmodel = %s\n%s\n", name, harness.Setting(t, "RETRO_MODEL"), more)
@@ -118,6 +120,7 @@ func TestRouterSection(t *testing.T) {
 
 // llama-cli says once what was planned, and after each turn what was done in it.
 func TestFiguresOfATurn(t *testing.T) {
+	harness.Slow(t)
 	prompt := filepath.Join(t.TempDir(), "prompt.txt")
 	require.NoError(t, os.WriteFile(prompt, []byte(harness.LongPrompt(t)), 0o644))
 	cmd := exec.Command(filepath.Join(harness.Setting(t, "RETRO_PATCHED_DIR"), "llama-cli"), "-m", harness.Setting(t, "RETRO_MODEL"), "-t", "2", "-c", "4096", "-f", prompt,

@@ -13,6 +13,7 @@ import (
 // The slots of a server answer at the same time: with everything read as stock answers each question
 // alone, and with little read by sparse tokens only.
 func TestServerOfHybrids(t *testing.T) {
+	harness.Slow(t)
 	f := harness.Fixture{Arch: "qwen35", Kind: "dense"}
 	program, _ := harness.Fixtures(t)
 	args := []string{"-m", f.Make(t, program, "words")}

@@ -38,6 +38,7 @@ var faultCalls = []struct {
 // refused is, nothing hangs, and memory does not grow. Then the same while the library fails, in every way once, where
 // each answer must be that of stock llama.cpp to the request alone.
 func TestSoak(t *testing.T) {
+	harness.Slow(t)
 	quiet(t)
 	load := soakTime(t)
 	if os.Getenv("RETRO_LONG") != "" {

@@ -36,6 +36,7 @@ func adapter(t *testing.T) string {
 // With an adapter the answer is stock llama.cpp's with it, not the model's own; a request may go without it, and it can be
 // switched off and on while the server runs. Sparse attention stays sparse.
 func TestServerAdapter(t *testing.T) {
+	harness.Slow(t)
 	path := adapter(t)
 	off := harness.StartServer(t, 1, "-fa", "on", "--lora", path)
 	q := counting(t, off.URL, 15, 24)

@@ -19,6 +19,7 @@ var losslessly = []string{"--spec-type", "draft-retro", "--spec-draft-n-min", "6
 // The server's slots draft together, each with its own sampler, and say what became of it. The texts are those of stock
 // llama.cpp, greedy ones and such as are sampled with a seed.
 func TestServerLossless(t *testing.T) {
+	harness.Slow(t)
 	const slots = 3
 	ask := func(server harness.Server, slot int, more map[string]any) (c harness.Completion) {
 		body := map[string]any{"prompt": counting(t, server.URL, 12+slot, 0).Prompt, "n_predict": 60, "temperature": 0, "id_slot": slot, "cache_prompt": false,
@@ -79,6 +80,7 @@ func TestServerLossless(t *testing.T) {
 
 // llama-cli does the same, and --no-retro-attn is refused beside it.
 func TestLosslessPrograms(t *testing.T) {
+	harness.Slow(t)
 	t.Setenv("RETRO_MODEL", harness.Setting(t, "RETRO_MODEL_F16")) // what a quantised one says depends on the rounding of its activations
 	prompt := filepath.Join(t.TempDir(), "prompt.txt")
 	require.NoError(t, os.WriteFile(prompt, []byte(harness.LongPrompt(t)), 0o644))

@@ -94,6 +94,7 @@ func parted(a, b string) (string, string) {
 // Without the feature the patched llama-server answers as the stock one does, byte for byte, header and body, and saves
 // the same slot.
 func TestServerOffIsStock(t *testing.T) {
+	harness.Slow(t)
 	text := fmt.Sprintf("%q", harness.LongPrompt(t)[:500]) // about 170 tokens
 	chat := `"messages":[{"role":"system","content":"You are brief."},{"role":"user","content":"What is the capital of France?"}],"max_tokens":12,"seed":7`
 	completion := `"prompt":` + text + `,"n_predict":12,"seed":7`

@@ -16,6 +16,7 @@ import (
 // What cannot be sparse keeps its cache where it is without the feature, and it is said why: a server of embeddings, and the
 // context of a draft model beside a target whose cache is in host memory.
 func TestCachesStayInPlace(t *testing.T) {
+	harness.Slow(t)
 	remote, host := regexp.MustCompile(`RPC0\S* KV buffer size`), regexp.MustCompile(`CPU\S* KV buffer size`)
 	for _, c := range []struct {
 		name, said   string
@@ -43,9 +44,7 @@ func TestCachesStayInPlace(t *testing.T) {
 // Tokens that are sampled in the graph are sparse like others, and so are those of slots beside them. With everything in the
 // budget, window and all, they are those of stock llama.cpp.
 func TestServerBackendSampling(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts three servers")
-	}
+	harness.Slow(t)
 	ask := func(q *harness.Request, url string, slot int, backend bool) (c harness.Completion) {
 		assert.NoError(t, harness.Post(url+"/completion", map[string]any{"prompt": q.Prompt, "n_predict": q.Predict, "temperature": 0.5, "seed": 7,
 			"top_k": 5, "samplers": []string{"top_k", "temperature"}, "cache_prompt": false, "ignore_eos": true, "return_tokens": true,
@@ -82,6 +81,7 @@ func TestServerBackendSampling(t *testing.T) {
 
 // Keys in BF16 cannot be rotated, which ends stock llama.cpp: a text that outgrows its context stops there, and it is said why.
 func TestServerShiftOfBF16(t *testing.T) {
+	harness.Slow(t)
 	file := filepath.Join(t.TempDir(), "log")
 	s := harness.StartServer(t, 1, append([]string{"-c", "256", "--context-shift", "-ctk", "bf16", "-ctv", "bf16", "--log-file", file}, sparsely...)...)
 	q := counting(t, s.URL, 8, 120)

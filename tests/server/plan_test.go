@@ -37,6 +37,7 @@ func measured(t *testing.T, cache string, args ...string) (choice, rest string) 
 
 // Without options the programs measure once, say what they chose and why, and keep it.
 func TestPlanIsKept(t *testing.T) {
+	harness.Slow(t)
 	cache := t.TempDir()
 	first, rest := measured(t, cache, "--retro-attn")
 	t.Log(first, rest)
@@ -93,6 +94,7 @@ func TestPlanWarns(t *testing.T) {
 
 // A plan file is made once and then used as it is, or refused.
 func TestPlanFile(t *testing.T) {
+	harness.Slow(t)
 	cache, file := t.TempDir(), filepath.Join(t.TempDir(), "plan.json")
 	first, rest := measured(t, cache, "--retro-plan", file)
 	require.Contains(t, rest, "written to "+file)

@@ -130,6 +130,7 @@ func TestServer(t *testing.T) {
 // A slot that was saved goes on as if it had not been, after a restore into
 // another slot, into another server, and out of the server's prompt cache.
 func TestServerSlots(t *testing.T) {
+	harness.Slow(t)
 	prompt, dir := harness.LongPrompt(t), t.TempDir()
 	url := harness.Serve(t, 2, "--slot-save-path", dir, "-kvu")
 	var tokens struct{ Tokens []int }

@@ -30,6 +30,7 @@ func startRPC(t *testing.T) string {
 
 // The layers lie on two remote workers, the KV cache and sparse attention here: the answer is that of a local run.
 func TestRemoteWorkers(t *testing.T) {
+	harness.Slow(t)
 	prompt := filepath.Join(t.TempDir(), "prompt.txt")
 	require.NoError(t, os.WriteFile(prompt, []byte(harness.LongPrompt(t)), 0o644))
 	answer := func(args ...string) string {

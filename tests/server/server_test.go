@@ -49,6 +49,7 @@ func TestServerFigures(t *testing.T) {
 
 // A slot's file that a killed server was about to replace is as good as before.
 func TestServerKilledWhileSaving(t *testing.T) {
+	harness.Slow(t)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "slot")
 	s := harness.StartServer(t, 1, "--slot-save-path", dir)

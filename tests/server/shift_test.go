@@ -11,6 +11,7 @@ import (
 // A text that outgrows the context goes on: half of it is dropped, again and again. What is left is attended to exactly
 // with everything in the budget, window and all, and sparsely with little.
 func TestServerContextShift(t *testing.T) {
+	harness.Slow(t)
 	args := []string{"-c", "384", "--context-shift"}
 	off := harness.StartServer(t, 1, append(args, "-fa", "on")...)
 	q := counting(t, off.URL, 15, 300) // it shifts twice

@@ -17,6 +17,7 @@ import (
 
 // Servers are killed at random moments around saving a slot; another one restores the file and goes on as the first did.
 func TestSlotFileSurvives(t *testing.T) {
+	harness.Slow(t)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "slot")
 	args := []string{"--slot-save-path", dir, "--retro-attn", "--retro-budget", "128", "--retro-window", "2", "--retro-period", "1", "--retro-min-ctx", "256"}
@@ -102,6 +103,7 @@ func slotHeads(t *testing.T, data []byte) (heads []int, end int) {
 // A slot's file that is cut anywhere, or whose heads are damaged, is refused with an error or restored without the
 // library's part; the server allocates no more than before and answers on. Without the feature, too.
 func TestSlotFileDamaged(t *testing.T) {
+	harness.Slow(t)
 	model, prompt := wordModel(t), randomPrompt(75)
 	for name, args := range map[string][]string{"on": {"--retro-attn", "--retro-budget", "16", "--retro-window", "2", "--retro-period", "1", "--retro-min-ctx", "16", "--retro-opts", "local=16"}, "off": nil} {
 		t.Run(name, func(t *testing.T) {
@@ -174,6 +176,7 @@ func TestSlotFileDamaged(t *testing.T) {
 // A slot's file that is refused leaves nothing behind, not even what padding would bring into a sum: the next request
 // computes what the first one did.
 func TestSlotFileRefusedLeavesNothing(t *testing.T) {
+	harness.Slow(t)
 	model, prompt := wordModel(t), randomPrompt(1200)
 	for name, args := range map[string][]string{"on": {"--retro-attn", "--retro-budget", "16", "--retro-min-ctx", "16", "--retro-window", "2", "--retro-period", "1"}, "off": nil} {
 		t.Run(name, func(t *testing.T) {
