@@ -78,8 +78,8 @@ func keep(rng *rand.Rand, work int) bool {
 	switch {
 	case raceEnabled:
 		budget = 250
-	case runtime.GOARCH != "amd64": // perhaps emulated
-		budget = 8_000
+	case testing.Short() && runtime.GOARCH != "amd64": // perhaps emulated
+		budget = 1_000
 	case testing.Short():
 		budget = 2_500
 	}

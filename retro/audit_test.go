@@ -111,7 +111,7 @@ func checkAudit(h *host) func(layer int, rows []Row, out []float32) {
 }
 
 func TestAuditMeasuresWhatIsKept(t *testing.T) {
-	for trial := range 24 {
+	for trial := range trials(24) {
 		rng := rand.New(rand.NewPCG(uint64(trial), 31))
 		opt := testOptions()
 		opt.Select = options.Selector(trial % (int(options.Oracle) + 1))

@@ -14,11 +14,7 @@ import (
 // Exact rows attend to everything before them, whatever they come with, and what is sparse after them is as after a
 // prompt that the host computed.
 func TestExactRows(t *testing.T) {
-	trials := 48
-	if testing.Short() {
-		trials = 12
-	}
-	for trial := range trials {
+	for trial := range trials(48) {
 		rng := rand.New(rand.NewPCG(uint64(trial), 21))
 		opt := testOptions()
 		opt.Window = []int{1, 2, 8}[trial%3]
