@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/sha256"
+	_ "embed"
 	"errors"
 	"fmt"
 	"io"
@@ -32,6 +33,9 @@ var (
 )
 
 const libraryTarget = "llama" // libllama, which is no program
+
+//go:embed cmake/unity.cmake
+var unity string
 
 // toolchain is what two builds must share to be the same.
 type toolchain struct {
@@ -176,7 +180,7 @@ func (a *app) native(t toolchain, v variant) (native, error) {
 	flags := v.flags(n)
 	t.flags = slices.Concat(t.flags, flags)
 	return n, a.cache.ensure(product{
-		name: v.name, made: made + strings.Join(slices.Concat(flags, v.targets), " "), files: programs(n, v.targets),
+		name: v.name, made: made + strings.Join(slices.Concat(flags, v.targets), " ") + "\n" + unity, files: programs(n, v.targets),
 		make: func() error {
 			if err := refresh(); err != nil {
 				return err
@@ -216,7 +220,11 @@ func (a *app) compile(t toolchain, n native, text string, targets []string) erro
 	}
 	defer log.Close()
 	begun := time.Now()
-	configure := append([]string{"-S", n.source, "-B", n.dir}, t.flags...)
+	include := a.cache.path("unity.cmake") // not in the checkout, which may move
+	if err := writeFrom(strings.NewReader(unity), include, 0o644); err != nil {
+		return err
+	}
+	configure := append([]string{"-S", n.source, "-B", n.dir, "-DCMAKE_PROJECT_llama.cpp_INCLUDE=" + include}, t.flags...)
 	if err := a.logged(log, nil, "cmake", configure...); err != nil {
 		return fmt.Errorf("configuring llama.cpp failed: %w", err)
 	}
