@@ -151,9 +151,9 @@ func (cmd testCmd) arm64() []group {
 	var groups []group
 	for _, cpu := range []string{"max", "cortex-a72"} {
 		name, env := "arm64 "+cpu, []string{"GOARCH=arm64", "CGO_ENABLED=0", "QEMU_CPU=" + cpu}
-		kernels := cmd.goTest(name, env, "-exec", qemu, "./kernels/...")
-		engine := cmd.goTest(name, env, "-exec", qemu, "-run", against, "./retro")
-		groups = append(groups, group{name: name, must: true, run: func(a *app, t *tally) error { return errors.Join(kernels(a, t), engine(a, t)) }})
+		kernelTests := cmd.goTest(name, env, "-exec", qemu, "./kernels/...")
+		engineTests := cmd.goTest(name, env, "-exec", qemu, "-run", against, "./retro")
+		groups = append(groups, group{name: name, must: true, run: func(a *app, t *tally) error { return errors.Join(kernelTests(a, t), engineTests(a, t)) }})
 	}
 	return groups
 }
