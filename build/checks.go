@@ -244,6 +244,7 @@ func (cmd testCmd) matching(a *app, t *tally) error {
 // endToEndEnvironment is that of the tests that run llama.cpp.
 func (cmd testCmd) endToEndEnvironment(a *app) ([]string, error) {
 	env, err := a.testEnvironment()
+	env = append(env, "OMP_WAIT_POLICY=passive") // packages run side by side: threads that wait must not spin
 	if cmd.Long {
 		env = append(env, "RETRO_LONG=1", "RETRO_FUZZ_TIME="+eventsFor.String(), "RETRO_SOAK="+soakFor.String())
 	}

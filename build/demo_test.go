@@ -32,7 +32,7 @@ func TestDefaultConversationFits(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 8192, c.context)
 	assert.True(t, strings.HasSuffix(c.prompt, defaultQuestion))
-	assert.InDelta(t, 7000, estimateTokens(c.prompt), 400)
+	assert.InDelta(t, 3600, estimateTokens(c.prompt), 400)
 }
 
 func TestConversationOfYourOwn(t *testing.T) {

@@ -12,7 +12,7 @@ const defaultQuestion = "What is the pass phrase of the northern lighthouse?"
 // textQuestion suits a text of the user's own.
 const textQuestion = "Summarise the text above in a few sentences."
 
-// passPhrase is repeated, because a model of 135M parameters often overlooks what is said once in 7000 tokens.
+// passPhrase is repeated, because a model of 135M parameters often overlooks what is said once in thousands of tokens.
 const passPhrase = "The pass phrase of the northern lighthouse is MARIGOLD-47."
 
 // facts are planted at even distances.
