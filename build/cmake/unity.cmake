@@ -1,13 +1,15 @@
-# Compiles the small files of llama.cpp's picture models together, as llama.cpp compiles those of its language models: they
-# spend their time on reading the same headers. The targets are not there yet when this is read.
+# Compiles small files of llama.cpp together that spend their time on reading the same headers, as llama.cpp does with those of
+# its language models: of picture models and of parsers. The targets are not there yet when this is read.
 if (NOT CMAKE_VERSION VERSION_LESS 3.19)
-    function(retro_unity)
-        get_target_property(sources mtmd SOURCES)
-        get_target_property(folder mtmd SOURCE_DIR)
-        list(FILTER sources EXCLUDE REGEX "^models/")
-        list(TRANSFORM sources PREPEND "${folder}/")
-        set_source_files_properties(${sources} TARGET_DIRECTORY mtmd PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
-        set_target_properties(mtmd PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 16)
+    function(retro_unity target folder)
+        get_target_property(sources ${target} SOURCES)
+        get_target_property(root ${target} SOURCE_DIR)
+        list(FILTER sources EXCLUDE REGEX "^${folder}/")
+        list(FILTER sources EXCLUDE REGEX "^/") # generated
+        list(TRANSFORM sources PREPEND "${root}/")
+        set_source_files_properties(${sources} TARGET_DIRECTORY ${target} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+        set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 16)
     endfunction()
-    cmake_language(DEFER CALL retro_unity)
+    cmake_language(DEFER CALL retro_unity mtmd models)
+    cmake_language(DEFER CALL retro_unity llama-common parsers)
 endif()
