@@ -230,6 +230,9 @@ static void garbage(void) {
             CHECK(retro_open(&bad, NULL, &engine, msg, sizeof(msg)) == RETRO_ERR_ARGUMENT && msg[0]);
         }
     }
+    bad = config;
+    bad.whole = 2;
+    CHECK(retro_open(&bad, NULL, &engine, msg, sizeof(msg)) == RETRO_ERR_ARGUMENT && strstr(msg, "whole is 2"));
 
     /* handles that are none */
     uint64_t handles[] = { 0, 1, 0xffff, 0x10400, ~0ull, 0x7fffffffffffffff };
