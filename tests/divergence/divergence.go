@@ -49,8 +49,8 @@ type Run struct {
 }
 
 // New processes the prompts.
-func New(ctx context.Context, model *bridge.Model, p Params, streams []Stream) (*Comparison,
-	error) {
+func New(ctx context.Context, model *bridge.Model, p Params, streams []Stream,
+) (*Comparison, error) {
 	if len(streams) == 0 {
 		return nil, errors.New("divergence: no streams")
 	}
@@ -165,8 +165,9 @@ func (t *Comparison) steps() int { return len(t.streams[0].Follow) - 1 }
 // blockSteps is how many steps are timed together: it covers every period up to its length.
 const blockSteps = 32
 
-func (t *Comparison) decode(ctx context.Context, judge func(step, seq int, logits []float32,
-	v *verdict) error) (Run, error) {
+func (t *Comparison) decode(ctx context.Context,
+	judge func(step, seq int, logits []float32, v *verdict) error,
+) (Run, error) {
 	// OpenMP keeps threads for each thread that calls.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -224,7 +225,8 @@ func (t *Comparison) decode(ctx context.Context, judge func(step, seq int, logit
 
 // judge looks at the predictions of a step, all streams at once.
 func (t *Comparison) judge(step int, verdicts []verdict,
-	judge func(step, seq int, logits []float32, v *verdict) error) error {
+	judge func(step, seq int, logits []float32, v *verdict) error,
+) error {
 	errs := make([]error, len(verdicts))
 	var wg sync.WaitGroup
 	for seq := range verdicts {

@@ -22,7 +22,8 @@ type Keep struct {
 // to be kept, it is read from where a context of the same types kv has left it, and left there
 // otherwise.
 func State(ctx context.Context, c *bridge.Context, seq int, prompt []bridge.Token, kv string,
-	keep Keep) ([]byte, error) {
+	keep Keep,
+) ([]byte, error) {
 	path := ""
 	if keep.Dir != "" {
 		path = filepath.Join(keep.Dir, keep.name(kv, prompt))

@@ -27,7 +27,8 @@ func (b *bench) attend(c workload) (result, error) {
 // besideGGML interleaves ours, ggml's attention with the queries q, and a plain read. ours leaves
 // its result in out.
 func (b *bench) besideGGML(c workload, kv *kvSet, q, out []float32, group, window int, ours,
-	read *variant, flops float64) (result, error) {
+	read *variant, flops float64,
+) (result, error) {
 	if b.ggml == nil {
 		if err := b.interleave(kv.units(), ours, read); err != nil {
 			return result{}, err

@@ -102,8 +102,8 @@ func (cmd *Command) run(ctx context.Context, out io.Writer) error {
 	return errors.Join(cmd.measure(ctx, cases, out, lines), lines.Close())
 }
 
-func (cmd *Command) measure(ctx context.Context, cases []workload, out,
-	lines io.Writer) (err error) {
+func (cmd *Command) measure(ctx context.Context, cases []workload, out, lines io.Writer,
+) (err error) {
 	b := newBench(ctx, cmd.Threads, cmd.Runs, cmd.Quick)
 	defer b.close()
 	if !cmd.NoGGML && slices.ContainsFunc(cases, workload.hasGGML) {

@@ -74,8 +74,8 @@ func (b *bench) stream(c workload) (result, error) {
 }
 
 // streamBlock returns the function that does one block of one head.
-func (b *bench) streamBlock(c workload, tokens int) func(ith int, cache *kernels.Cache,
-	block int) {
+func (b *bench) streamBlock(c workload, tokens int,
+) func(ith int, cache *kernels.Cache, block int) {
 	rows, d := c.rows, c.dim
 	cells := cellList(tokens)
 	workers := make([]worker, c.threads)

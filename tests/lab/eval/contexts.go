@@ -88,7 +88,8 @@ func (s *contexts) load(ctx context.Context, prompts [][]bridge.Token, keep dive
 }
 
 func (s *contexts) process(ctx context.Context, seq int, prompt []bridge.Token,
-	keep divergence.Keep) error {
+	keep divergence.Keep,
+) error {
 	if s.full == s.sparse && keep.Dir == "" {
 		return divergence.Process(ctx, s.full, seq, prompt)
 	}

@@ -42,8 +42,8 @@ func (o *Command) questionSets() (map[string][]tasks.Item, error) {
 }
 
 // questions makes exams of every set, of each size.
-func (o *Command) questions(l *lab, sizes []int, ps func(n int) []policy) (all []experiment,
-	err error) {
+func (o *Command) questions(l *lab, sizes []int, ps func(n int) []policy,
+) (all []experiment, err error) {
 	sets, err := o.questionSets()
 	if err != nil {
 		return nil, err
@@ -134,8 +134,8 @@ func (o *Command) prose() (func() tasks.Prose, error) {
 	return func() tasks.Prose { return p }, err
 }
 
-func trialSamples(l *lab, task tasks.RulerTask, x *promptSet, hide tasks.Prose) (samples []sample,
-	err error) {
+func trialSamples(l *lab, task tasks.RulerTask, x *promptSet, hide tasks.Prose,
+) (samples []sample, err error) {
 	count := func(t tasks.Trial) int {
 		tokens, e := l.chat(t.Prompt, t.Reply)
 		if err == nil {

@@ -123,8 +123,8 @@ func (f *free) measure(ctx context.Context, p policy) (rs []report.Record, err e
 
 // write generates the texts in c, and compares them in the other context, unless it is the same. It
 // returns how many tokens were decoded.
-func (f *free) write(ctx context.Context, c, reference *bridge.Context) (lines []*line, decoded int,
-	err error) {
+func (f *free) write(ctx context.Context, c, reference *bridge.Context,
+) (lines []*line, decoded int, err error) {
 	runtime.LockOSThread() // OpenMP keeps threads for each thread that calls
 	defer runtime.UnlockOSThread()
 	for _, p := range f.prompts {

@@ -41,8 +41,8 @@ type generation struct {
 
 // generate answers greedily, so that policies differ by their attention only; the i-th question
 // follows the i-th prompt, all in one batch. The sequences are then as they were before.
-func (s *contexts) generate(ctx context.Context, c *bridge.Context, queries []query) (a answers,
-	err error) {
+func (s *contexts) generate(ctx context.Context, c *bridge.Context, queries []query,
+) (a answers, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	running := make([]*generation, len(queries))

@@ -167,8 +167,7 @@ func (b *runner) introduce() {
 	b.say("%s\n%s; llama.cpp %s; libretroattn %s", describe(), b.stock.about.Model,
 		b.stock.about.Version, b.ours.about.Retro)
 	if b.o.Stock == b.o.Lib {
-		b.say("Stock is the patched build with the feature off: --stock names one without the " +
-			"patches.")
+		b.say("Stock is the patched build with the feature off: --stock names an unpatched one.")
 	}
 	if b.o.Quick {
 		b.say("--quick: the numbers mean nothing.")

@@ -87,8 +87,8 @@ func uncorrected(curves []Curve, c *Curve) *Curve {
 	return nil
 }
 
-func compare(points, budget []Point, of func(Point) float64, at func(float64) string) (t tally,
-	lines []string) {
+func compare(points, budget []Point, of func(Point) float64, at func(float64) string,
+) (t tally, lines []string) {
 	for _, p := range points {
 		r, ok := p.against(budget, of)
 		if !ok {

@@ -42,8 +42,7 @@ func (s *setup) curves() []Curve {
 	for i := range all {
 		c := &all[i]
 		slices.SortStableFunc(c.Points, func(a, b Point) int {
-			return cmp.Compare(a.Share,
-				b.Share)
+			return cmp.Compare(a.Share, b.Share)
 		})
 		for _, p := range c.Points {
 			if p.MS > 0 {

@@ -84,7 +84,8 @@ type scatter struct {
 
 // quality plots KL over x, both logarithmic.
 func (looks styles) quality(curves []Curve, x, y string, points func(*Curve) []Point,
-	of func(Point) float64, label string) template.HTML {
+	of func(Point) float64, label string,
+) template.HTML {
 	p := newPlot(x, y)
 	var legend []entry
 	var xs, ys []float64

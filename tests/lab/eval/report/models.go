@@ -25,8 +25,7 @@ func models(all []*setup) []figureHTML {
 				c.Points = append(c.Points, Point{p.name, p.share, p.ms, p.kl, p})
 			}
 		}
-		slices.SortStableFunc(c.Points, func(a,
-			b Point) int {
+		slices.SortStableFunc(c.Points, func(a, b Point) int {
 			return int(1e6 * (a.Share - b.Share))
 		})
 		if len(c.Points) > 1 {

@@ -211,8 +211,8 @@ func (s *setup) equal() []*grid {
 }
 
 func equalGrid(caption string, curves []Curve, columns []float64, head func(float64) string,
-	at func(*Curve, float64) (float64, bool), points func(*Curve) []Point,
-	of func(Point) float64) *grid {
+	at func(*Curve, float64) (float64, bool), points func(*Curve) []Point, of func(Point) float64,
+) *grid {
 	g := &grid{
 		Caption: caption,
 		Head:    []string{"family"},

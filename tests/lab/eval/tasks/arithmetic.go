@@ -76,8 +76,7 @@ var stories = []func(story) Item{
 		return problem(
 			fmt.Sprintf("%s shares %d %s equally among %d children. How many does each child get?",
 				s.name, a*b, s.thing, a),
-			fmt.Sprintf("Each child gets %d / %d = %d %s.", a*b, a, b, s.thing),
-			b)
+			fmt.Sprintf("Each child gets %d / %d = %d %s.", a*b, a, b, s.thing), b)
 	},
 	func(s story) Item {
 		a, b, c := s.number(2, 6), s.number(2, 9), s.number(1, 10)

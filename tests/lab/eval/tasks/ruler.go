@@ -108,8 +108,8 @@ type writer struct {
 
 // Trials returns n trials from number first on, of at most tokens tokens with their answers, and of
 // nearly as many. count is of what the model gets for a trial.
-func (t RulerTask) Trials(seed int64, first, n, tokens int, p Prose,
-	count func(Trial) int) ([]Trial, error) {
+func (t RulerTask) Trials(seed int64, first, n, tokens int, p Prose, count func(Trial) int,
+) ([]Trial, error) {
 	at := func(number, size int) Trial {
 		r := rand.New(rand.NewPCG(uint64(seed), hash(fmt.Sprint(t.Name, number, tokens))))
 		trial := t.write(&writer{Rand: r, prose: p, size: size, long: tokens})
