@@ -5,21 +5,6 @@
 package kernels
 
 //go:noescape
-func dotF32AVX2(a *blockArgs)
-
-//go:noescape
-func dotF16AVX2(a *blockArgs)
-
-//go:noescape
-func dotBF16AVX2(a *blockArgs)
-
-//go:noescape
-func dotQ8AVX2(a *blockArgs)
-
-//go:noescape
-func dotQ4AVX2(a *blockArgs)
-
-//go:noescape
 func accF32AVX2(a *blockArgs)
 
 //go:noescape
@@ -36,6 +21,21 @@ func accQ4AVX2(a *blockArgs)
 
 //go:noescape
 func scoreCodesAVX2(a *codesArgs)
+
+//go:noescape
+func dotF32AVX2(a *blockArgs)
+
+//go:noescape
+func dotF16AVX2(a *blockArgs)
+
+//go:noescape
+func dotBF16AVX2(a *blockArgs)
+
+//go:noescape
+func dotQ8AVX2(a *blockArgs)
+
+//go:noescape
+func dotQ4AVX2(a *blockArgs)
 
 //go:noescape
 func scaleAVX2(a *elemArgs)
@@ -86,7 +86,25 @@ func sumSqAVX2(a *statsArgs)
 func minMaxAVX2(a *statsArgs)
 
 //go:noescape
+func accF32AVX512(a *blockArgs)
+
+//go:noescape
+func accF16AVX512(a *blockArgs)
+
+//go:noescape
+func accBF16AVX512(a *blockArgs)
+
+//go:noescape
 func scoreCodesAVX512(a *codesArgs)
+
+//go:noescape
+func dotF32AVX512(a *blockArgs)
+
+//go:noescape
+func dotF16AVX512(a *blockArgs)
+
+//go:noescape
+func dotBF16AVX512(a *blockArgs)
 
 //go:noescape
 func aboveAVX512(a *aboveArgs) int
@@ -127,14 +145,26 @@ func absMaxASM(a *rowArgs) float32 {
 }
 
 func accBF16ASM(a *blockArgs) {
+	if level == isaAVX512 {
+		accBF16AVX512(a)
+		return
+	}
 	accBF16AVX2(a)
 }
 
 func accF16ASM(a *blockArgs) {
+	if level == isaAVX512 {
+		accF16AVX512(a)
+		return
+	}
 	accF16AVX2(a)
 }
 
 func accF32ASM(a *blockArgs) {
+	if level == isaAVX512 {
+		accF32AVX512(a)
+		return
+	}
 	accF32AVX2(a)
 }
 
@@ -155,14 +185,26 @@ func decodeCodesASM(a *decodeArgs) {
 }
 
 func dotBF16ASM(a *blockArgs) {
+	if level == isaAVX512 {
+		dotBF16AVX512(a)
+		return
+	}
 	dotBF16AVX2(a)
 }
 
 func dotF16ASM(a *blockArgs) {
+	if level == isaAVX512 {
+		dotF16AVX512(a)
+		return
+	}
 	dotF16AVX2(a)
 }
 
 func dotF32ASM(a *blockArgs) {
+	if level == isaAVX512 {
+		dotF32AVX512(a)
+		return
+	}
 	dotF32AVX2(a)
 }
 

@@ -5,47 +5,21 @@ package kernels
 import "unsafe"
 
 //go:noescape
-func dotF32AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int, next *aheadArgs)
-
-//go:noescape
-func dotF16AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int, next *aheadArgs)
-
-//go:noescape
-func dotBF16AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int, next *aheadArgs)
-
-//go:noescape
 func dotQ8AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int, next *aheadArgs)
 
 //go:noescape
 func dotQ4AVX512(dst *float32, ldDst int, q *float32, rows, d int, k unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int, next *aheadArgs)
 
-func dotAVX512(dst []float32, ldDst int, q []float32, rows int, k *Cache, cells []int32, next Ahead) {
+func dotqAVX512(dst []float32, ldDst int, q []float32, rows int, k *Cache, cells []int32, next *Ahead) {
 	to, from, first, n, d := &dst[0], &q[0], &cells[0], len(cells), k.Dim
 	size := k.Type.RowBytes(d)
-	ahead, end := aheadTiles(size), lastLine(k, size)
-	then := next.args()
-	switch k.Type {
-	case F32:
-		dotF32AVX512(to, ldDst, from, rows, d, k.Base, k.Stride, first, n, size, ahead, end, &then)
-	case F16:
-		dotF16AVX512(to, ldDst, from, rows, d, k.Base, k.Stride, first, n, size, ahead, end, &then)
-	case BF16:
-		dotBF16AVX512(to, ldDst, from, rows, d, k.Base, k.Stride, first, n, size, ahead, end, &then)
-	case Q8_0:
+	ahead, then := aheadTiles(size), next.args()
+	if k.Type == Q8_0 {
 		dotQ8AVX512(to, ldDst, from, rows, d, k.Base, k.Stride, first, n, size, ahead, &then)
-	case Q4_0:
+	} else {
 		dotQ4AVX512(to, ldDst, from, rows, d, k.Base, k.Stride, first, n, size, ahead, &then)
 	}
 }
-
-//go:noescape
-func accF32AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int, next *aheadArgs)
-
-//go:noescape
-func accF16AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int, next *aheadArgs)
-
-//go:noescape
-func accBF16AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead, end int, next *aheadArgs)
 
 //go:noescape
 func accQ8AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int, next *aheadArgs)
@@ -53,21 +27,13 @@ func accQ8AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v un
 //go:noescape
 func accQ4AVX512(acc *float32, ldAcc int, p *float32, ldP int, rows, d int, v unsafe.Pointer, stride uintptr, cells *int32, n, size, ahead int, next *aheadArgs)
 
-func accAVX512(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache, cells []int32, next Ahead) {
+func accqAVX512(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache, cells []int32, next *Ahead) {
 	to, from, first, n, d := &acc[0], &p[0], &cells[0], len(cells), v.Dim
 	size := v.Type.RowBytes(d)
-	ahead, end := aheadTiles(size), lastLine(v, size)
-	then := next.args()
-	switch v.Type {
-	case F32:
-		accF32AVX512(to, ldAcc, from, ldP, rows, d, v.Base, v.Stride, first, n, size, ahead, end, &then)
-	case F16:
-		accF16AVX512(to, ldAcc, from, ldP, rows, d, v.Base, v.Stride, first, n, size, ahead, end, &then)
-	case BF16:
-		accBF16AVX512(to, ldAcc, from, ldP, rows, d, v.Base, v.Stride, first, n, size, ahead, end, &then)
-	case Q8_0:
+	ahead, then := aheadTiles(size), next.args()
+	if v.Type == Q8_0 {
 		accQ8AVX512(to, ldAcc, from, ldP, rows, d, v.Base, v.Stride, first, n, size, ahead, &then)
-	case Q4_0:
+	} else {
 		accQ4AVX512(to, ldAcc, from, ldP, rows, d, v.Base, v.Stride, first, n, size, ahead, &then)
 	}
 }

@@ -19,28 +19,6 @@ func available() []isa {
 	return []isa{isaGeneric, isaAVX2, isaAVX512}
 }
 
-func dot(dst []float32, ldDst int, q []float32, rows int, k *Cache, cells []int32, next Ahead) {
-	switch level {
-	case isaAVX512:
-		dotAVX512(dst, ldDst, q, rows, k, cells, next)
-	case isaAVX2:
-		dotAVX2(dst, ldDst, q, rows, k, cells, next)
-	default:
-		dotGeneric(dst, ldDst, q, rows, k, cells)
-	}
-}
-
-func accumulate(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache, cells []int32, next Ahead) {
-	switch level {
-	case isaAVX512:
-		accAVX512(acc, ldAcc, p, ldP, rows, v, cells, next)
-	case isaAVX2:
-		accAVX2(acc, ldAcc, p, ldP, rows, v, cells, next)
-	default:
-		accGeneric(acc, ldAcc, p, ldP, rows, v, cells)
-	}
-}
-
 func softmaxRow(x []float32, oldMax float32) (newMax, sum float32) {
 	if level == isaGeneric {
 		return softmaxRowGeneric(x, oldMax)

@@ -13,6 +13,7 @@
 //	                            are there, {a.FIELD} is one of them; {args} brings them again. {ret} is the result
 //	.slot NAME SIZE             a place on its frame: {name}, {name+8}
 //	.keep FIELD, ..             slots with copies of arguments of 8 bytes, by way of CX or R25: {FIELD}
+//	.include FILE               the lines of a file that several families share
 //	.set NAME = EXPRESSION      a name for a number
 //	.list NAME = A, B, ..       operands: {NAME[2]}
 //	.macro NAME PARAMETERS      lines to be written where NAME stands in the place of an instruction
@@ -110,13 +111,12 @@ func generate(sources, pkg string) (map[string]string, error) {
 	return files, nil
 }
 
-// expand returns nil if the source is not for this level.
-func expand(path string, l level, structs map[string]layout) (*expander, error) {
+// readLines returns what is neither empty nor a comment, and the lines of other sources in the place of .include.
+func readLines(path string) (lines []line, err error) {
 	data, err := os.ReadFile(path)
-	if err != nil || !strings.HasSuffix(path, "_"+l.arch+".asm") {
+	if err != nil {
 		return nil, err
 	}
-	var lines []line
 	begun := ""
 	for i, text := range strings.Split(string(data), "\n") {
 		code, _, _ := strings.Cut(text, "//")
@@ -126,9 +126,27 @@ func expand(path string, l level, structs map[string]layout) (*expander, error) 
 			continue
 		}
 		begun = ""
-		if code != "" {
+		if name, is := strings.CutPrefix(code, ".include "); is {
+			other, err := readLines(filepath.Join(filepath.Dir(path), name))
+			if err != nil {
+				return nil, err
+			}
+			lines = append(lines, other...)
+		} else if code != "" {
 			lines = append(lines, line{code, fmt.Sprintf("%s:%d", filepath.Base(path), i+1)})
 		}
+	}
+	return lines, nil
+}
+
+// expand returns nil if the source is not for this level.
+func expand(path string, l level, structs map[string]layout) (*expander, error) {
+	if !strings.HasSuffix(path, "_"+l.arch+".asm") {
+		return nil, nil
+	}
+	lines, err := readLines(path)
+	if err != nil {
+		return nil, err
 	}
 	if len(lines) == 0 || !strings.HasPrefix(lines[0].text, ".levels ") {
 		return nil, fmt.Errorf("%s does not begin with .levels", path)

@@ -9,16 +9,28 @@ import (
 // cellTile is how many cells the kernels place at once.
 const cellTile = 16
 
-func dotAVX2(dst []float32, ldDst int, q []float32, rows int, k *Cache, cells []int32, next Ahead) {
-	products(true, dst, ldDst, q, QueryLen(k.Type, k.Dim), rows, k, cells, &next)
+func dot(dst []float32, ldDst int, q []float32, rows int, k *Cache, cells []int32, next Ahead) {
+	switch {
+	case level == isaGeneric:
+		dotGeneric(dst, ldDst, q, rows, k, cells)
+	case level == isaAVX512 && k.Type.Quantised():
+		dotqAVX512(dst, ldDst, q, rows, k, cells, &next)
+	default:
+		products(true, dst, ldDst, q, QueryLen(k.Type, k.Dim), rows, k, cells, &next)
+	}
 }
 
-func accAVX2(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache, cells []int32, next Ahead) {
-	if v.Type.Quantised() && rows >= loadRows && rows*len(cells) >= loadWork && v.Dim <= loadFloats/8 {
+func accumulate(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache, cells []int32, next Ahead) {
+	switch quantised := v.Type.Quantised(); {
+	case level == isaGeneric:
+		accGeneric(acc, ldAcc, p, ldP, rows, v, cells)
+	case level == isaAVX512 && quantised:
+		accqAVX512(acc, ldAcc, p, ldP, rows, v, cells, &next)
+	case quantised && rows >= loadRows && rows*len(cells) >= loadWork && v.Dim <= loadFloats/8:
 		accLoaded(acc, ldAcc, p, ldP, rows, v, cells, &next)
-		return
+	default:
+		products(false, acc, ldAcc, p, ldP, rows, v, cells, &next)
 	}
-	products(false, acc, ldAcc, p, ldP, rows, v, cells, &next)
 }
 
 // products is dot, or acc. What is stored by a method would escape.
