@@ -13,7 +13,7 @@ import (
 
 type evalCmd struct{ labArgs }
 
-type docsCmd struct{}
+type docsCmd struct{ labArgs }
 
 type benchCmd struct {
 	Kernels benchKernelsCmd `cmd:"" passthrough:"" help:"Measure the kernels against what the processor can do, and against ggml."`
@@ -47,7 +47,9 @@ func (cmd evalCmd) Run(a *app) error {
 	return a.lab(env, "eval", cmd.Args...)
 }
 
-func (docsCmd) Run(a *app) error { return a.lab(nil, "docs", filepath.Join(a.root, "docs")) }
+func (cmd docsCmd) Run(a *app) error {
+	return a.lab(nil, "docs", append([]string{filepath.Join(a.root, "docs")}, cmd.Args...)...)
+}
 
 func (cmd benchKernelsCmd) Run(a *app) error {
 	if cmd.has("--help", "--list", "--no-ggml") {

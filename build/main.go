@@ -27,7 +27,7 @@ var cli struct {
 	Test    testCmd   `cmd:"" help:"Build everything and run all tests."`
 	Eval    evalCmd   `cmd:"" passthrough:"" help:"Measure quality: policies of sparse attention against full attention, on a model and texts."`
 	Bench   benchCmd  `cmd:"" help:"Measure speed."`
-	Docs    docsCmd   `cmd:"" help:"Write the plots and tables of docs/ from the lines in docs/results."`
+	Docs    docsCmd   `cmd:"" passthrough:"" help:"Write the plots and tables of docs/ from the lines in docs/results."`
 }
 
 // app is what every command works with.

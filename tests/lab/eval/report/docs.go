@@ -1,11 +1,9 @@
 package report
 
 import (
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"html/template"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,7 +13,8 @@ import (
 
 // DocsCommand writes the plots and tables of the documentation from the lines that are kept there.
 type DocsCommand struct {
-	Dir string `arg:"" type:"existingdir" help:"Folder docs of the checkout."`
+	Dir string   `arg:"" type:"existingdir" help:"Folder docs of the checkout."`
+	Add []string `type:"existingfile" sep:"none" placeholder:"FILE" help:"A results.jsonl of eval whose lines to keep, in place of those of the same measurement; repeat it for several."`
 }
 
 // The plots, and the page with the tables.
@@ -27,6 +26,11 @@ const (
 
 // Run reads results/*.jsonl, packed by gzip or not.
 func (cmd DocsCommand) Run() error {
+	for _, path := range cmd.Add {
+		if err := keep(filepath.Join(cmd.Dir, "results"), path); err != nil {
+			return err
+		}
+	}
 	records, err := readFolder(filepath.Join(cmd.Dir, "results"))
 	if err != nil {
 		return err
@@ -67,26 +71,6 @@ func readFolder(dir string) (records []Record, err error) {
 		return nil, fmt.Errorf("%s holds no results", dir)
 	}
 	return records, nil
-}
-
-func readLines(path string) ([]Record, error) {
-	if !strings.HasSuffix(path, ".gz") {
-		return Read(path)
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	unpacked, err := gzip.NewReader(file)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	data, err := io.ReadAll(unpacked)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return parse(path, data)
 }
 
 func writeFigure(path string, figures []figureHTML) error {

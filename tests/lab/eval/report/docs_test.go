@@ -26,7 +26,7 @@ func copyDocs(t *testing.T) string {
 // What the documentation shows is what its lines say.
 func TestDocsAreOfTheirResults(t *testing.T) {
 	dir := copyDocs(t)
-	require.NoError(t, DocsCommand{dir}.Run())
+	require.NoError(t, DocsCommand{Dir: dir}.Run())
 	for _, name := range []string{docsPage, modelsPlot, questionsPlot} {
 		made, err := os.ReadFile(filepath.Join(dir, name))
 		require.NoError(t, err)
@@ -70,4 +70,46 @@ func TestDocsTables(t *testing.T) {
 	r.N = 3
 	_, err = fillTables(first, setups([]Record{r}))
 	require.ErrorContains(t, err, "no results of questions, m, KV f16, 2 questions per prompt")
+}
+
+// Lines that are added take the place of those of the same measurement; what is kept is rounded,
+// and holds no answers. Written again, the kept files are the same.
+func TestDocsKeepLines(t *testing.T) {
+	dir := filepath.Join(copyDocs(t), "results")
+	before := map[string][]byte{}
+	for test, name := range keptFiles {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(t, err, test)
+		before[name] = data
+	}
+	old, err := readLines(filepath.Join(dir, "ruler.jsonl.gz"))
+	require.NoError(t, err)
+	changed, added, failed := old[3], old[3], old[4]
+	changed.Right, changed.KVShare, changed.Answer = 77, 0.12345678, "somebody's"
+	added.Sample, failed.Error = 1000, "no memory"
+	path := filepath.Join(t.TempDir(), "results.jsonl")
+	for _, r := range []Record{changed, added, failed} {
+		require.NoError(t, Append(path, r))
+	}
+	require.NoError(t, keep(dir, path))
+	now, err := readLines(filepath.Join(dir, "ruler.jsonl.gz"))
+	require.NoError(t, err)
+	require.Len(t, now, len(old)+1)
+	require.Equal(t, 77, now[3].Right)
+	require.Equal(t, 0.123457, now[3].KVShare)
+	require.Empty(t, now[3].Answer)
+	require.Equal(t, old[4].Key(), now[4].Key())
+	require.Empty(t, now[4].Error)
+	require.Equal(t, 1000, now[len(old)].Sample)
+
+	for name, data := range before {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, data, 0o644))
+		records, err := readLines(path)
+		require.NoError(t, err)
+		require.NoError(t, writeLines(path, records))
+		again, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.True(t, string(data) == string(again), "docs/results/%s is not what writeLines writes", name)
+	}
 }
