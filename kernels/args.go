@@ -169,3 +169,32 @@ type blockArgs struct {
 
 	scales, biases int // offsets in bytes in a query for quantised keys
 }
+
+// loadArgs are those of loadF32 to loadQ4: rows of d floats from n cells.
+type loadArgs struct {
+	dst    *float32
+	ld, d  int
+	base   unsafe.Pointer
+	stride uintptr
+	cells  *int32
+	n      int
+}
+
+// prefetchArgs are those of prefetchCells.
+type prefetchArgs struct {
+	base   unsafe.Pointer
+	stride uintptr
+	size   int
+	cells  *int32
+	n      int
+}
+
+// softmaxArgs are those of softmaxRows, which does cells lo <= j < hi of rows that lie ld apart, where there are any: the maximum becomes
+// the new one. It reports a new maximum of -Inf, and leaves such a row alone.
+type softmaxArgs struct {
+	x        *float32
+	ld       int
+	lo, hi   *int32
+	rows     int
+	max, sum *float32
+}

@@ -80,6 +80,12 @@ func scan4AVX2(a *scan4Args)
 func scanAVX2(a *scanArgs)
 
 //go:noescape
+func softmaxRowsAVX2(a *softmaxArgs) bool
+
+//go:noescape
+func softCapAVX2(a *elemArgs)
+
+//go:noescape
 func sumSqAVX2(a *statsArgs)
 
 //go:noescape
@@ -132,6 +138,9 @@ func scan4AVX512(a *scan4Args)
 
 //go:noescape
 func scanAVX512(a *scanArgs)
+
+//go:noescape
+func softmaxRowsAVX512(a *softmaxArgs) bool
 
 func aboveASM(a *aboveArgs) int {
 	if level == isaAVX512 {
@@ -220,6 +229,26 @@ func encodeASM(a *encodeArgs) {
 	encodeAVX2(a)
 }
 
+func loadBF16ASM(a *loadArgs) {
+	panic(missing)
+}
+
+func loadF16ASM(a *loadArgs) {
+	panic(missing)
+}
+
+func loadF32ASM(a *loadArgs) {
+	panic(missing)
+}
+
+func loadQ4ASM(a *loadArgs) {
+	panic(missing)
+}
+
+func loadQ8ASM(a *loadArgs) {
+	panic(missing)
+}
+
 func maxAddSqrtASM(a *elemArgs) {
 	maxAddSqrtAVX2(a)
 }
@@ -245,6 +274,10 @@ func mulASM(a *mulArgs) {
 }
 
 func multiplyCodesASM(a *productArgs) {
+	panic(missing)
+}
+
+func prefetchCellsASM(a *prefetchArgs) {
 	panic(missing)
 }
 
@@ -282,6 +315,17 @@ func scoreCodesASM(a *codesArgs) {
 		return
 	}
 	scoreCodesAVX2(a)
+}
+
+func softCapASM(a *elemArgs) {
+	softCapAVX2(a)
+}
+
+func softmaxRowsASM(a *softmaxArgs) bool {
+	if level == isaAVX512 {
+		return softmaxRowsAVX512(a)
+	}
+	return softmaxRowsAVX2(a)
 }
 
 func sumSqASM(a *statsArgs) {

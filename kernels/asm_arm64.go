@@ -5,6 +5,21 @@
 package kernels
 
 //go:noescape
+func accF32NEON(a *blockArgs)
+
+//go:noescape
+func accF16NEON(a *blockArgs)
+
+//go:noescape
+func accBF16NEON(a *blockArgs)
+
+//go:noescape
+func accQ8NEON(a *blockArgs)
+
+//go:noescape
+func accQ4NEON(a *blockArgs)
+
+//go:noescape
 func decodeCodesNEON(a *decodeArgs)
 
 //go:noescape
@@ -12,6 +27,21 @@ func meansOfCodesNEON(a *meansArgs)
 
 //go:noescape
 func multiplyCodesNEON(a *productArgs)
+
+//go:noescape
+func dotF32NEON(a *blockArgs)
+
+//go:noescape
+func dotF16NEON(a *blockArgs)
+
+//go:noescape
+func dotBF16NEON(a *blockArgs)
+
+//go:noescape
+func dotQ8NEON(a *blockArgs)
+
+//go:noescape
+func dotQ4NEON(a *blockArgs)
 
 //go:noescape
 func scaleNEON(a *elemArgs)
@@ -35,6 +65,24 @@ func toF16NEON(a *toF16Args)
 func aboveNEON(a *aboveArgs) int
 
 //go:noescape
+func loadF32NEON(a *loadArgs)
+
+//go:noescape
+func loadF16NEON(a *loadArgs)
+
+//go:noescape
+func loadBF16NEON(a *loadArgs)
+
+//go:noescape
+func loadQ8NEON(a *loadArgs)
+
+//go:noescape
+func loadQ4NEON(a *loadArgs)
+
+//go:noescape
+func prefetchCellsNEON(a *prefetchArgs)
+
+//go:noescape
 func mulNEON(a *mulArgs)
 
 //go:noescape
@@ -45,6 +93,12 @@ func scan4NEON(a *scan4Args)
 
 //go:noescape
 func scanNEON(a *scanArgs)
+
+//go:noescape
+func softmaxRowsNEON(a *softmaxArgs) bool
+
+//go:noescape
+func softCapNEON(a *elemArgs)
 
 //go:noescape
 func sumSqNEON(a *statsArgs)
@@ -62,6 +116,12 @@ func quantise14NEON(a *quantiseArgs) int32
 func multiplyCodesDotProd(a *productArgs)
 
 //go:noescape
+func dotQ8DotProd(a *blockArgs)
+
+//go:noescape
+func dotQ4DotProd(a *blockArgs)
+
+//go:noescape
 func scan4DotProd(a *scan4Args)
 
 //go:noescape
@@ -76,23 +136,23 @@ func absMaxASM(a *rowArgs) float32 {
 }
 
 func accBF16ASM(a *blockArgs) {
-	panic(missing)
+	accBF16NEON(a)
 }
 
 func accF16ASM(a *blockArgs) {
-	panic(missing)
+	accF16NEON(a)
 }
 
 func accF32ASM(a *blockArgs) {
-	panic(missing)
+	accF32NEON(a)
 }
 
 func accQ4ASM(a *blockArgs) {
-	panic(missing)
+	accQ4NEON(a)
 }
 
 func accQ8ASM(a *blockArgs) {
-	panic(missing)
+	accQ8NEON(a)
 }
 
 func axpbyASM(a *elemArgs) {
@@ -104,27 +164,55 @@ func decodeCodesASM(a *decodeArgs) {
 }
 
 func dotBF16ASM(a *blockArgs) {
-	panic(missing)
+	dotBF16NEON(a)
 }
 
 func dotF16ASM(a *blockArgs) {
-	panic(missing)
+	dotF16NEON(a)
 }
 
 func dotF32ASM(a *blockArgs) {
-	panic(missing)
+	dotF32NEON(a)
 }
 
 func dotQ4ASM(a *blockArgs) {
-	panic(missing)
+	if level == isaDotProd {
+		dotQ4DotProd(a)
+		return
+	}
+	dotQ4NEON(a)
 }
 
 func dotQ8ASM(a *blockArgs) {
-	panic(missing)
+	if level == isaDotProd {
+		dotQ8DotProd(a)
+		return
+	}
+	dotQ8NEON(a)
 }
 
 func encodeASM(a *encodeArgs) {
 	panic(missing)
+}
+
+func loadBF16ASM(a *loadArgs) {
+	loadBF16NEON(a)
+}
+
+func loadF16ASM(a *loadArgs) {
+	loadF16NEON(a)
+}
+
+func loadF32ASM(a *loadArgs) {
+	loadF32NEON(a)
+}
+
+func loadQ4ASM(a *loadArgs) {
+	loadQ4NEON(a)
+}
+
+func loadQ8ASM(a *loadArgs) {
+	loadQ8NEON(a)
 }
 
 func maxAddSqrtASM(a *elemArgs) {
@@ -153,6 +241,10 @@ func multiplyCodesASM(a *productArgs) {
 		return
 	}
 	multiplyCodesNEON(a)
+}
+
+func prefetchCellsASM(a *prefetchArgs) {
+	prefetchCellsNEON(a)
 }
 
 func quantise14ASM(a *quantiseArgs) int32 {
@@ -185,6 +277,14 @@ func scan4ASM(a *scan4Args) {
 
 func scoreCodesASM(a *codesArgs) {
 	panic(missing)
+}
+
+func softCapASM(a *elemArgs) {
+	softCapNEON(a)
+}
+
+func softmaxRowsASM(a *softmaxArgs) bool {
+	return softmaxRowsNEON(a)
 }
 
 func sumSqASM(a *statsArgs) {

@@ -64,6 +64,26 @@ func encodeASM(a *encodeArgs) {
 	panic(missing)
 }
 
+func loadBF16ASM(a *loadArgs) {
+	panic(missing)
+}
+
+func loadF16ASM(a *loadArgs) {
+	panic(missing)
+}
+
+func loadF32ASM(a *loadArgs) {
+	panic(missing)
+}
+
+func loadQ4ASM(a *loadArgs) {
+	panic(missing)
+}
+
+func loadQ8ASM(a *loadArgs) {
+	panic(missing)
+}
+
 func maxAddSqrtASM(a *elemArgs) {
 	panic(missing)
 }
@@ -88,6 +108,10 @@ func multiplyCodesASM(a *productArgs) {
 	panic(missing)
 }
 
+func prefetchCellsASM(a *prefetchArgs) {
+	panic(missing)
+}
+
 func quantise14ASM(a *quantiseArgs) int32 {
 	panic(missing)
 }
@@ -109,6 +133,14 @@ func scan4ASM(a *scan4Args) {
 }
 
 func scoreCodesASM(a *codesArgs) {
+	panic(missing)
+}
+
+func softCapASM(a *elemArgs) {
+	panic(missing)
+}
+
+func softmaxRowsASM(a *softmaxArgs) bool {
 	panic(missing)
 }
 

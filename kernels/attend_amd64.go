@@ -153,21 +153,6 @@ func loadAVX2(dst []float32, ld int, c *Cache, cells []int32) {
 	}
 }
 
-// softCapAVX2 does the last len(x)%8 in a vector of their own, since its generic
-// twin rounds differently and a logit must not depend on its place.
-func softCapAVX2(x []float32, c float32) {
-	f, m := -2/c, len(x)&^7
-	if m > 0 {
-		softCapYMM(&x[0], m, c, f)
-	}
-	if m < len(x) {
-		var last [8]float32
-		copy(last[:], x[m:])
-		softCapYMM(&last[0], len(last), c, f)
-		copy(x[m:], last[:])
-	}
-}
-
 // setLanes is a table of the assembly: it holds for each 8-bit mask the numbers of its bits, one a byte, ascending.
 var setLanes = func() (t [256]uint64) {
 	for mask := range t {
@@ -201,12 +186,3 @@ func loadQ4YMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cel
 
 //go:noescape
 func prefetchT1(base unsafe.Pointer, stride uintptr, size int, cells *int32, n int)
-
-// softmaxRowsYMM does cells lo <= j < hi of rows that lie ldTile apart, where there are any: the maximum becomes the
-// new one. It reports masked when a new maximum is -Inf, and leaves such a row alone.
-//
-//go:noescape
-func softmaxRowsYMM(x *float32, lo, hi *int32, rows int, max, sum *float32) (masked bool)
-
-//go:noescape
-func softCapYMM(x *float32, n int, c, f float32)

@@ -70,11 +70,6 @@ func (next *Ahead) args() (a aheadArgs) {
 	return a
 }
 
-// softmaxRowsZMM is softmaxRowsYMM.
-//
-//go:noescape
-func softmaxRowsZMM(x *float32, lo, hi *int32, rows int, max, sum *float32) (masked bool)
-
 func loadAVX512(dst []float32, ld int, c *Cache, cells []int32) {
 	to, from, n := &dst[0], &cells[0], len(cells)
 	switch c.Type {

@@ -15,6 +15,51 @@ func whole(n int) int {
 	return n &^ 7
 }
 
+func softmaxRow(x []float32, oldMax float32) (newMax, sum float32) {
+	if level == isaGeneric {
+		return softmaxRowGeneric(x, oldMax)
+	}
+	lo, hi := int32(0), int32(len(x))
+	if softmaxRowsASM(&softmaxArgs{&x[0], ldTile, &lo, &hi, 1, &oldMax, &sum}) {
+		sum = clearMasked(x)
+	}
+	return oldMax, sum
+}
+
+func softmaxRows(x []float32, lo, hi []int32, max, sum []float32) {
+	if level == isaGeneric {
+		softmaxRowsGeneric(x, lo, hi, max, sum)
+		return
+	}
+	if !softmaxRowsASM(&softmaxArgs{&x[0], ldTile, &lo[0], &hi[0], len(max), &max[0], &sum[0]}) {
+		return
+	}
+	for i, m := range max {
+		if m == negInf && lo[i] < hi[i] {
+			sum[i] = clearMasked(x[i*ldTile:][lo[i]:hi[i]])
+		}
+	}
+}
+
+// softCap does the last elements in a vector of their own, since its generic twin rounds differently and a logit must not
+// depend on its place.
+func softCap(x []float32, c float32) {
+	if level == isaGeneric {
+		softCapGeneric(x, c)
+		return
+	}
+	m := whole(len(x))
+	if m > 0 {
+		softCapASM(&elemArgs{dst: &x[0], n: m, s: c, t: -2 / c})
+	}
+	if m < len(x) {
+		var last [8]float32
+		copy(last[:], x[m:])
+		softCapASM(&elemArgs{dst: &last[0], n: len(last), s: c, t: -2 / c})
+		copy(x[m:], last[:])
+	}
+}
+
 func scale(x []float32, s float32) {
 	m := whole(len(x))
 	if m > 0 {

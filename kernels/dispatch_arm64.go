@@ -41,30 +41,7 @@ func load(dst []float32, ld int, c *Cache, cells []int32) {
 }
 
 func prefetch(base unsafe.Pointer, stride uintptr, size int, cells []int32) {
-	prefetchL2(base, stride, size, &cells[0], len(cells))
-}
-
-func softmaxRow(x []float32, oldMax float32) (newMax, sum float32) {
-	if level == isaGeneric {
-		return softmaxRowGeneric(x, oldMax)
-	}
-	newMax, sum, masked := softmaxRowNEON(&x[0], len(x), oldMax)
-	if masked {
-		sum = clearMasked(x)
-	}
-	return newMax, sum
-}
-
-func softCap(x []float32, c float32) {
-	if level == isaGeneric {
-		softCapGeneric(x, c)
-		return
-	}
-	softCapNEON(&x[0], len(x), c, -2/c)
+	prefetchCellsASM(&prefetchArgs{base, stride, size, &cells[0], len(cells)})
 }
 
 // quantise8 and quantise14 take multiples of 8 numbers.
-
-func softmaxRows(x []float32, lo, hi []int32, max, sum []float32) {
-	softmaxRowsGeneric(x, lo, hi, max, sum)
-}

@@ -17,13 +17,3 @@ func accumulate(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cac
 func load(dst []float32, ld int, c *Cache, cells []int32) { loadGeneric(dst, ld, c, cells) }
 
 func prefetch(base unsafe.Pointer, stride uintptr, size int, cells []int32) {}
-
-func softmaxRow(x []float32, oldMax float32) (newMax, sum float32) {
-	return softmaxRowGeneric(x, oldMax)
-}
-
-func softCap(x []float32, c float32) { softCapGeneric(x, c) }
-
-func softmaxRows(x []float32, lo, hi []int32, max, sum []float32) {
-	softmaxRowsGeneric(x, lo, hi, max, sum)
-}
