@@ -59,6 +59,24 @@ func absMaxAVX2(a *rowArgs) float32
 func aboveAVX2(a *aboveArgs) int
 
 //go:noescape
+func loadF32AVX2(a *loadArgs)
+
+//go:noescape
+func loadF16AVX2(a *loadArgs)
+
+//go:noescape
+func loadBF16AVX2(a *loadArgs)
+
+//go:noescape
+func loadQ8AVX2(a *loadArgs)
+
+//go:noescape
+func loadQ4AVX2(a *loadArgs)
+
+//go:noescape
+func prefetchCellsAVX2(a *prefetchArgs)
+
+//go:noescape
 func quantise8AVX2(a *quantiseArgs) int32
 
 //go:noescape
@@ -114,6 +132,21 @@ func dotBF16AVX512(a *blockArgs)
 
 //go:noescape
 func aboveAVX512(a *aboveArgs) int
+
+//go:noescape
+func loadF32AVX512(a *loadArgs)
+
+//go:noescape
+func loadF16AVX512(a *loadArgs)
+
+//go:noescape
+func loadBF16AVX512(a *loadArgs)
+
+//go:noescape
+func loadQ8AVX512(a *loadArgs)
+
+//go:noescape
+func loadQ4AVX512(a *loadArgs)
 
 //go:noescape
 func mulAVX512(a *mulArgs)
@@ -230,23 +263,43 @@ func encodeASM(a *encodeArgs) {
 }
 
 func loadBF16ASM(a *loadArgs) {
-	panic(missing)
+	if level == isaAVX512 {
+		loadBF16AVX512(a)
+		return
+	}
+	loadBF16AVX2(a)
 }
 
 func loadF16ASM(a *loadArgs) {
-	panic(missing)
+	if level == isaAVX512 {
+		loadF16AVX512(a)
+		return
+	}
+	loadF16AVX2(a)
 }
 
 func loadF32ASM(a *loadArgs) {
-	panic(missing)
+	if level == isaAVX512 {
+		loadF32AVX512(a)
+		return
+	}
+	loadF32AVX2(a)
 }
 
 func loadQ4ASM(a *loadArgs) {
-	panic(missing)
+	if level == isaAVX512 {
+		loadQ4AVX512(a)
+		return
+	}
+	loadQ4AVX2(a)
 }
 
 func loadQ8ASM(a *loadArgs) {
-	panic(missing)
+	if level == isaAVX512 {
+		loadQ8AVX512(a)
+		return
+	}
+	loadQ8AVX2(a)
 }
 
 func maxAddSqrtASM(a *elemArgs) {
@@ -278,7 +331,7 @@ func multiplyCodesASM(a *productArgs) {
 }
 
 func prefetchCellsASM(a *prefetchArgs) {
-	panic(missing)
+	prefetchCellsAVX2(a)
 }
 
 func quantise14ASM(a *quantiseArgs) int32 {

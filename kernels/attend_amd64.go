@@ -130,26 +130,10 @@ func accLoaded(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cach
 		} else if len(after.Cells) > 0 {
 			Prefetch(after.Cache, after.Cells[:min(tokens, len(after.Cells))])
 		}
-		loadAVX2(buf, d, v, part)
+		load(buf, d, v, part)
 		a := blockArgs{out: &acc[0], ldOut: ldAcc, in: &p[j], ldIn: ldP, rows: rows, d: d,
 			base: unsafe.Pointer(&buf[0]), stride: uintptr(4 * d), cells: &ascending[0], n: len(part), size: 4 * d}
 		a.acc(F32)
-	}
-}
-
-func loadAVX2(dst []float32, ld int, c *Cache, cells []int32) {
-	n := len(cells)
-	switch c.Type {
-	case F32:
-		loadF32YMM(&dst[0], ld, c.Dim, c.Base, c.Stride, &cells[0], n)
-	case F16:
-		loadF16YMM(&dst[0], ld, c.Dim, c.Base, c.Stride, &cells[0], n)
-	case BF16:
-		loadBF16YMM(&dst[0], ld, c.Dim, c.Base, c.Stride, &cells[0], n)
-	case Q8_0:
-		loadQ8YMM(&dst[0], ld, c.Dim, c.Base, c.Stride, &cells[0], n)
-	case Q4_0:
-		loadQ4YMM(&dst[0], ld, c.Dim, c.Base, c.Stride, &cells[0], n)
 	}
 }
 
@@ -166,23 +150,3 @@ var setLanes = func() (t [256]uint64) {
 	}
 	return t
 }()
-
-// The assembly checks nothing: sizes are positive and multiples of 8 where said so.
-
-//go:noescape
-func loadF32YMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
-
-//go:noescape
-func loadF16YMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
-
-//go:noescape
-func loadBF16YMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
-
-//go:noescape
-func loadQ8YMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
-
-//go:noescape
-func loadQ4YMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
-
-//go:noescape
-func prefetchT1(base unsafe.Pointer, stride uintptr, size int, cells *int32, n int)

@@ -69,34 +69,3 @@ func (next *Ahead) args() (a aheadArgs) {
 	}
 	return a
 }
-
-func loadAVX512(dst []float32, ld int, c *Cache, cells []int32) {
-	to, from, n := &dst[0], &cells[0], len(cells)
-	switch c.Type {
-	case F32:
-		loadF32ZMM(to, ld, c.Dim, c.Base, c.Stride, from, n)
-	case F16:
-		loadF16ZMM(to, ld, c.Dim, c.Base, c.Stride, from, n)
-	case BF16:
-		loadBF16ZMM(to, ld, c.Dim, c.Base, c.Stride, from, n)
-	case Q8_0:
-		loadQ8ZMM(to, ld, c.Dim, c.Base, c.Stride, from, n)
-	case Q4_0:
-		loadQ4ZMM(to, ld, c.Dim, c.Base, c.Stride, from, n)
-	}
-}
-
-//go:noescape
-func loadF32ZMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
-
-//go:noescape
-func loadF16ZMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
-
-//go:noescape
-func loadBF16ZMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
-
-//go:noescape
-func loadQ8ZMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)
-
-//go:noescape
-func loadQ4ZMM(dst *float32, ld, d int, base unsafe.Pointer, stride uintptr, cells *int32, n int)

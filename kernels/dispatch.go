@@ -252,3 +252,23 @@ func turnCells(a *turnCellsArgs, t Type) {
 		turnQ4ASM(a)
 	}
 }
+
+func load(dst []float32, ld int, c *Cache, cells []int32) {
+	if level == isaGeneric {
+		loadGeneric(dst, ld, c, cells)
+		return
+	}
+	a := &loadArgs{&dst[0], ld, c.Dim, c.Base, c.Stride, &cells[0], len(cells)}
+	switch c.Type {
+	case F32:
+		loadF32ASM(a)
+	case F16:
+		loadF16ASM(a)
+	case BF16:
+		loadBF16ASM(a)
+	case Q8_0:
+		loadQ8ASM(a)
+	case Q4_0:
+		loadQ4ASM(a)
+	}
+}

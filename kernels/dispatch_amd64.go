@@ -19,19 +19,6 @@ func available() []isa {
 	return []isa{isaGeneric, isaAVX2, isaAVX512}
 }
 
-func load(dst []float32, ld int, c *Cache, cells []int32) {
-	switch level {
-	case isaAVX512:
-		loadAVX512(dst, ld, c, cells)
-	case isaAVX2:
-		loadAVX2(dst, ld, c, cells)
-	default:
-		loadGeneric(dst, ld, c, cells)
-	}
-}
-
-// The rest is too short, or too seldom used, for wider vectors to show.
-
 func prefetch(base unsafe.Pointer, stride uintptr, size int, cells []int32) {
-	prefetchT1(base, stride, size, &cells[0], len(cells))
+	prefetchCellsASM(&prefetchArgs{base, stride, size, &cells[0], len(cells)})
 }

@@ -32,14 +32,6 @@ func accumulate(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cac
 	accNEON(&acc[0], ldAcc, &p[0], ldP, rows, v, cells)
 }
 
-func load(dst []float32, ld int, c *Cache, cells []int32) {
-	if level == isaGeneric {
-		loadGeneric(dst, ld, c, cells)
-		return
-	}
-	loadNEON(dst, ld, c, cells)
-}
-
 func prefetch(base unsafe.Pointer, stride uintptr, size int, cells []int32) {
 	prefetchCellsASM(&prefetchArgs{base, stride, size, &cells[0], len(cells)})
 }

@@ -14,6 +14,4 @@ func accumulate(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cac
 	accGeneric(acc, ldAcc, p, ldP, rows, v, cells)
 }
 
-func load(dst []float32, ld int, c *Cache, cells []int32) { loadGeneric(dst, ld, c, cells) }
-
 func prefetch(base unsafe.Pointer, stride uintptr, size int, cells []int32) {}

@@ -35,19 +35,3 @@ func accNEON(acc *float32, ldAcc int, p *float32, ldP int, rows int, v *Cache, c
 		accQ4ASM(a)
 	}
 }
-
-func loadNEON(dst []float32, ld int, c *Cache, cells []int32) {
-	a := &loadArgs{&dst[0], ld, c.Dim, c.Base, c.Stride, &cells[0], len(cells)}
-	switch c.Type {
-	case F32:
-		loadF32ASM(a)
-	case F16:
-		loadF16ASM(a)
-	case BF16:
-		loadBF16ASM(a)
-	case Q8_0:
-		loadQ8ASM(a)
-	case Q4_0:
-		loadQ4ASM(a)
-	}
-}
