@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 )
 
@@ -94,6 +95,9 @@ func (a *app) stockEnvironment() ([]string, error) {
 
 // lab builds the laboratory and runs one of its commands with the user's arguments.
 func (a *app) lab(env []string, name string, args ...string) error {
+	if runtime.GOOS == "windows" {
+		return errors.New("the laboratory needs Linux or macOS: measure in WSL, or on another machine")
+	}
 	temp, err := os.MkdirTemp("", "retroattn-lab-")
 	if err != nil {
 		return err

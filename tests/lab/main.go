@@ -32,7 +32,8 @@ func main() {
 	command := kong.Parse(&cli, kong.Name("lab"), kong.UsageOnError(),
 		kong.Vars{"policies": speed.Names()},
 		kong.Description("Measures the quality and the speed of sparse attention."))
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	// A second one, not of the same key press, ends this at once.
 	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
 	command.BindTo(ctx, (*context.Context)(nil))
