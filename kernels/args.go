@@ -2,10 +2,12 @@ package kernels
 
 import "unsafe"
 
-// The arguments of kernels in assembly, the same at all levels; they are passed by address, as copies of a struct that was just written
-// cost more than some kernels. The assembly checks nothing: sizes are positive, and multiples of 8 where said so.
+// The arguments of kernels in assembly, the same at all levels; they are passed by address, as
+// copies of a struct that was just written cost more than some kernels. The assembly checks
+// nothing: sizes are positive, and multiples of 8 where said so.
 
-// mulArgs are those of mul; rows of b are panels, and are read to a multiple of the columns of two vectors.
+// mulArgs are those of mul; rows of b are panels, and are read to a multiple of the columns of two
+// vectors.
 type mulArgs struct {
 	c   *float32
 	ldc int
@@ -23,7 +25,8 @@ type turnArgs struct {
 	d        int
 }
 
-// turnCellsArgs are those of turnF32 to turnQ4, which convert the rows of n cells, or of the last one again.
+// turnCellsArgs are those of turnF32 to turnQ4, which convert the rows of n cells, or of the last
+// one again.
 type turnCellsArgs struct {
 	dst    *float32
 	d      int
@@ -96,8 +99,8 @@ type scanArgs struct {
 	sign    int
 }
 
-// scan4Args are those of scan4; d is rounded up to whole lanes, and a spread of nil is not wanted. arm64 does one row of one
-// tile, with its spread.
+// scan4Args are those of scan4; d is rounded up to whole lanes, and a spread of nil is not wanted.
+// arm64 does one row of one tile, with its spread.
 type scan4Args struct {
 	mean, spread *float32
 	ld           int
@@ -107,7 +110,8 @@ type scan4Args struct {
 	n            int
 }
 
-// codesArgs are those of scoreCodes: up to codeRows rows, d rounded up to whole lanes. The page after the next ahead ones is asked for.
+// codesArgs are those of scoreCodes: up to codeRows rows, d rounded up to whole lanes. The page
+// after the next ahead ones is asked for.
 type codesArgs struct {
 	dst           *float32
 	ldDst         int
@@ -119,8 +123,8 @@ type codesArgs struct {
 	n, codeBytes, ahead int
 }
 
-// decodeArgs are those of decodeCodes, which writes the levels of a page's codes times its spreads, 4 channels of 16 tokens after the other.
-// Here and below d is rounded up to whole lanes.
+// decodeArgs are those of decodeCodes, which writes the levels of a page's codes times its spreads,
+// 4 channels of 16 tokens after the other. Here and below d is rounded up to whole lanes.
 type decodeArgs struct {
 	z            *byte
 	bits         int
@@ -137,7 +141,8 @@ type meansArgs struct {
 	d              int
 }
 
-// productArgs are those of multiplyCodes, which multiplies the int8 of rows with what decodeCodes made, and finishes the estimates.
+// productArgs are those of multiplyCodes, which multiplies the int8 of rows with what decodeCodes
+// made, and finishes the estimates.
 type productArgs struct {
 	dst               *float32
 	ldDst             int
@@ -147,9 +152,10 @@ type productArgs struct {
 	factor, base      *float32
 }
 
-// blockArgs are those of dot, whose rows are of queries and whose out are logits, and of acc, whose rows are of weights and whose out are
-// sums of values: of n cells, each of a row of size bytes, d numbers. With each 16 of them they ask for as many rows of another list, of
-// which size bytes are wanted, and the byte at end where that is not 0.
+// blockArgs are those of dot, whose rows are of queries and whose out are logits, and of acc, whose
+// rows are of weights and whose out are sums of values: of n cells, each of a row of size bytes, d
+// numbers. With each 16 of them they ask for as many rows of another list, of which size bytes are
+// wanted, and the byte at end where that is not 0.
 type blockArgs struct {
 	out     *float32
 	ldOut   int
@@ -189,8 +195,9 @@ type prefetchArgs struct {
 	n      int
 }
 
-// softmaxArgs are those of softmaxRows, which does cells lo <= j < hi of rows that lie ld apart, where there are any: the maximum becomes
-// the new one. It reports a new maximum of -Inf, and leaves such a row alone.
+// softmaxArgs are those of softmaxRows, which does cells lo <= j < hi of rows that lie ld apart,
+// where there are any: the maximum becomes the new one. It reports a new maximum of -Inf, and
+// leaves such a row alone.
 type softmaxArgs struct {
 	x        *float32
 	ld       int

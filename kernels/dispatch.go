@@ -5,9 +5,11 @@ import (
 	"unsafe"
 )
 
-// What goes to assembly, and what of it stays in portable Go. asm_ARCH.go has the calls of the level's best.
+// What goes to assembly, and what of it stays in portable Go. asm_ARCH.go has the calls of the
+// level's best.
 
-// whole is how many of n elements the kernels that take multiples of 8 get. Go does the rest, and agrees bit for bit.
+// whole is how many of n elements the kernels that take multiples of 8 get. Go does the rest, and
+// agrees bit for bit.
 func whole(n int) int {
 	if level == isaGeneric {
 		return 0
@@ -41,8 +43,8 @@ func softmaxRows(x []float32, lo, hi []int32, max, sum []float32) {
 	}
 }
 
-// softCap does the last elements in a vector of their own, since its generic twin rounds differently and a logit must not
-// depend on its place.
+// softCap does the last elements in a vector of their own, since its generic twin rounds
+// differently and a logit must not depend on its place.
 func softCap(x []float32, c float32) {
 	if level == isaGeneric {
 		softCapGeneric(x, c)
@@ -179,7 +181,8 @@ func scan4(mean, spread []float32, ld int, q []float32, rows, d int, tiles []byt
 	case level < isaAVX2:
 		scan4Tiles(mean, spread, ld, q, rows, d, tiles, n)
 	default:
-		scan4ASM(&scan4Args{&mean[0], unsafe.SliceData(spread), ld, &q[0], rows, pad4(d), &tiles[0], n})
+		scan4ASM(&scan4Args{&mean[0], unsafe.SliceData(spread), ld, &q[0], rows, pad4(d),
+			&tiles[0], n})
 	}
 }
 
@@ -189,7 +192,8 @@ func scan4Tiles(mean, spread []float32, ld int, q []float32, rows, d int, tiles 
 	for p := 0; p < n; p += TilePages {
 		tile, some := &tiles[p/TilePages*TileBytes4(d)], min(TilePages, n-p)
 		for r := range rows {
-			scan4ASM(&scan4Args{mean: &a[0], spread: &b[0], q: &q[r*ScanLen4(d)], d: pad4(d), tiles: tile})
+			row := &q[r*ScanLen4(d)]
+			scan4ASM(&scan4Args{mean: &a[0], spread: &b[0], q: row, d: pad4(d), tiles: tile})
 			copy(mean[r*ld+p:][:some], a[:])
 			if spread != nil {
 				copy(spread[r*ld+p:][:some], b[:])

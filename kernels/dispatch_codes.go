@@ -8,7 +8,8 @@ const codeRows = 32
 // codesAhead is how many pages lie between the one in work and that asked for from memory.
 const codesAhead = 12
 
-func scoreCodes(dst []float32, ldDst int, q []float32, rows, d, bits int, tiles, codes []byte, pages []int32) {
+func scoreCodes(dst []float32, ldDst int, q []float32, rows, d, bits int, tiles, codes []byte,
+	pages []int32) {
 	switch {
 	case level == isaGeneric:
 		scoreCodesGeneric(dst, ldDst, q, rows, d, bits, tiles, codes, pages)
@@ -24,13 +25,16 @@ func scoreCodes(dst []float32, ldDst int, q []float32, rows, d, bits int, tiles,
 		PrefetchBytes(tile[at4(d, slot&^(pages4-1), 0):][:pages4*pad4(d)])
 	}
 	for r := 0; r < rows; r += codeRows {
-		scoreCodesASM(&codesArgs{&dst[r*ldDst], ldDst, &q[r*CodeQueryLen(d)], min(codeRows, rows-r), pad4(d), bits,
-			&tiles[0], &codes[0], &pages[0], len(pages), CodeBytes(bits, d), codesAhead})
+		scoreCodesASM(&codesArgs{
+			&dst[r*ldDst], ldDst, &q[r*CodeQueryLen(d)], min(codeRows, rows-r), pad4(d), bits,
+			&tiles[0], &codes[0], &pages[0], len(pages), CodeBytes(bits, d), codesAhead,
+		})
 	}
 }
 
 // scoreCodesPages is for kernels that decode, and multiply, a page at a time.
-func scoreCodesPages(dst []float32, ldDst int, q []float32, rows, d, bits int, tiles, codes []byte, pages []int32) {
+func scoreCodesPages(dst []float32, ldDst int, q []float32, rows, d, bits int,
+	tiles, codes []byte, pages []int32) {
 	var z [codeLine / 4 * maxScanDim]byte
 	var sums [codeRows]int32
 	var factor, base [codeRows]float32
@@ -52,8 +56,8 @@ func scoreCodesPages(dst []float32, ldDst int, q []float32, rows, d, bits int, t
 				base[r] = float32(float32(sums[r]) * float32(row[pad]*scale))
 				factor[r] = float32(float32(row[size-2]*scaleSd) * codeStep(bits))
 			}
-			multiplyCodesASM(&productArgs{&dst[first*ldDst+CodeTokens*i], ldDst, &z[0], unsafe.Pointer(&q[first*size+ScanLen(pad)]),
-				4 * size, some, pad, &factor[0], &base[0]})
+			to, bytes := &dst[first*ldDst+CodeTokens*i], unsafe.Pointer(&q[first*size+ScanLen(pad)])
+			multiplyCodesASM(&productArgs{to, ldDst, &z[0], bytes, 4 * size, some, pad, &factor[0], &base[0]})
 		}
 	}
 }

@@ -40,8 +40,8 @@
 	ADD    R13, R12
 .end
 
-// fetch prepares channels 16*h to 16*h+15 of the token at R12, or, where h is -1, 16 of them; of a block of 32 the
-// half that R15, the channels left, tells: V29 is the shift for it, 0 or -4.
+// fetch prepares channels 16*h to 16*h+15 of the token at R12, or, where h is -1, 16 of them; of a
+// block of 32 the half that R15, the channels left, tells: V29 is the shift for it, 0 or -4.
 .macro fetch h
 	.if TYPE == "F32" && h == 1
 		ADD $64, R12
@@ -88,8 +88,9 @@
 	.end
 .end
 
-// widen makes 16 bytes 16-bit integers; V17 is 0. With the half 0x4b00 of V18 above, such an integer is 2^23 more as a float32,
-// and V30, 2^23 and the bytes' zero point, is subtracted: that takes fewer of the units that can convert.
+// widen makes 16 bytes 16-bit integers; V17 is 0. With the half 0x4b00 of V18 above, such an
+// integer is 2^23 more as a float32, and V30, 2^23 and the bytes' zero point, is subtracted: that
+// takes fewer of the units that can convert.
 .macro widen v
 	VZIP1 V17.B16, V{v}.B16, V25.B16
 	VZIP2 V17.B16, V{v}.B16, V26.B16
@@ -116,7 +117,8 @@
 	.end
 .end
 
-// weight loads the weights of a token, times the scale of its block: there are fewer of them than channels.
+// weight loads the weights of a token, times the scale of its block: there are fewer of them than
+// channels.
 .macro weight
 	FMOVQ.P 16(R11), F16
 	.if QUANTISED

@@ -1,8 +1,10 @@
 .levels avx2 avx512
 
-// Estimates by residual codes. A page is decoded once for all rows: 4 channels of 16 tokens in 64 bytes, each a code looked up in a table
-// of its channel that has the levels times the spread, from 0 on. Then rows of q come in blocks and are multiplied with that, 4 bytes
-// broadcast from memory. With avx2 the sums of 16 channels, in pairs 8 products, are within 16 bits: see codeTop. rows <= 32.
+// Estimates by residual codes. A page is decoded once for all rows: 4 channels of 16 tokens in 64
+// bytes, each a code looked up in a table of its channel that has the levels times the spread, from
+// 0 on. Then rows of q come in blocks and are multiplied with that, 4 bytes broadcast from memory.
+// With avx2 the sums of 16 channels, in pairs 8 products, are within 16 bits: see codeTop. rows <=
+// 32.
 //
 //	SI   scratch              DX   d, padded
 //	R8   q of the rows        R9   bytes per row of q, R10 3 times that
@@ -17,7 +19,7 @@
 .set FACTOR = 512 // of the page: the value of a level
 .set BASE = 640   // of the page: the mean
 .set TABLE = 768  // of 16 channels (avx2)
-.set MEANS = 832  // of the page, bytes and 0 behind the last one; or words of 16 even and 16 odd channels (avx2)
+.set MEANS = 832  // of the page, bytes and then 0; words of 16 even and 16 odd channels with avx2
 .set CODES = 2880 // decoded
 
 .if avx2
@@ -52,11 +54,13 @@
 		0x0909090908080808, 0x0b0b0b0b0a0a0a0a, 0x0d0d0d0d0c0c0c0c, 0x0f0f0f0f0e0e0e0e
 .end
 
-// Of codes 0 to 3, for 1 and 2 bits: where levels are 3 times as large, where they are negative, and what makes all 0 or more; 0.8 and 0.5.
+// Of codes 0 to 3, for 1 and 2 bits: where levels are 3 times as large, where they are negative,
+// and what makes all 0 or more; 0.8 and 0.5.
 .long levels 0, 0x000000ff, 0x07070708, 0x3f4ccccd, \
 	0xff0000ff, 0x0000ffff, 0x15151616, 0x3f000000
 
-.list rowOfQ = (BX), (BX)(R9*1), (BX)(R9*2), (BX)(R10*1), (R13), (R13)(R9*1), (R13)(R9*2), (R13)(R10*1)
+.list rowOfQ = (BX), (BX)(R9*1), (BX)(R9*2), (BX)(R10*1), \
+	(R13), (R13)(R9*1), (R13)(R9*2), (R13)(R10*1)
 .list distance = , (R13*1), (R14*1), (R15*1)
 
 .macro zero n
@@ -151,7 +155,8 @@
 	VPADDB V{LIFT}, V3, V3
 .end
 
-// means adds channels of 4 rows, or of the first one again, to their sums. AX and DI are the two parts of q.
+// means adds channels of 4 rows, or of the first one again, to their sums. AX and DI are the two
+// parts of q.
 .macro means
 	.if avx512
 		VMOVDQU64 {MEANS}(SI)(CX*1), V18
@@ -207,8 +212,8 @@
 	.end
 .end
 
-// add multiplies R rows by 4*STEPS channels. avx512 has SETS of sums, from {SET} to {SET} on, so that enough are on their way; avx2 has
-// sums of 16 channels in 16 bits.
+// add multiplies R rows by 4*STEPS channels. avx512 has SETS of sums, from {SET} to {SET} on, so
+// that enough are on their way; avx2 has sums of 16 channels in 16 bits.
 .macro add
 	.for k in STEPS
 		.if avx512

@@ -131,7 +131,8 @@ mean:
 	ADD  R4, R3
 .end
 
-// multiply adds 16 channels of R rows to their sums: 4 a row, or 8 with neon, which adds 4 products in 16 bits before.
+// multiply adds 16 channels of R rows to their sums: 4 a row, or 8 with neon, which adds 4 products
+// in 16 bits before.
 .macro multiply
 	.for r in R
 		FMOVQ.P 16(R{10+r}), F{24+r}

@@ -2,8 +2,9 @@
 
 #include "neon_arm64.h"
 
-// Logits of keys: four tokens at a time, and over them blocks of rows. Up to three tokens are left in the end: the block is then
-// filled up with the first of them, so that all sums are made alike, and only part of it is stored.
+// Logits of keys: four tokens at a time, and over them blocks of rows. Up to three tokens are left
+// in the end: the block is then filled up with the first of them, so that all sums are made alike,
+// and only part of it is stored.
 //
 //	R0   &dst[0][token]    R1   bytes per dst row
 //	R2   q                 R3   rows
@@ -75,8 +76,8 @@ loop{R}:
 	.end
 .end
 
-// Quantised: a row of q is d int8, d/32 scales and as many integers that these kernels do not need. Sums of a block of 32 channels are
-// exact integers.
+// Quantised: a row of q is d int8, d/32 scales and as many integers that these kernels do not need.
+// Sums of a block of 32 channels are exact integers.
 //
 //	R23  from the int8 of a row of q to the scale of the block
 //	V1, V2, V3, V5   integer sums of a token; V6, V7 products
@@ -104,7 +105,8 @@ loop{R}:
 	.end
 .end
 
-// products leaves those of a token's int8 and q's in four partial sums. Two fit in 16 bits, as q is never -128.
+// products leaves those of a token's int8 and q's in four partial sums. Two fit in 16 bits, as q is
+// never -128.
 .macro products token
 	.set v = 16+2*token
 	.if dotprod

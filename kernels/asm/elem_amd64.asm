@@ -1,10 +1,12 @@
 .levels avx2 avx512
 
-// Functions of vectors. But for above they are too short, or too seldom used, for wider registers to show.
+// Functions of vectors. But for above they are too short, or too seldom used, for wider registers
+// to show.
 
 .long elem 0x7fffffff, 0x477fe000, 0xc77fe000, 0x7f800000 // magnitude, 65504, -65504, +Inf
 
-// while and again are the ends of a loop over n vectors, as long as there are so many among CX elements.
+// while and again are the ends of a loop over n vectors, as long as there are so many among CX
+// elements.
 .macro while n
 loop{n}:
 	SUBQ ${n*L}, CX

@@ -7,7 +7,8 @@
 //	R3  y                 R4  dst, to be written: loads need not wait for an address from a store
 //	V0 .. V3  dst         V4 .. V7    x
 
-// while and again are the ends of a loop over n vectors, as long as there are so many among R2 elements.
+// while and again are the ends of a loop over n vectors, as long as there are so many among R2
+// elements.
 .macro while n
 loop{n}:
 	SUBS ${4*n}, R2
@@ -116,7 +117,8 @@ rest{n}:
 	MOVD {a.src}, R1
 	MOVD {a.n}, R2
 	.set v = 4
-	.for c in 0x7fffffff, 0x477fe000, 0x7f7fffff, 0x80000000 // magnitude, 65504, the largest finite number, sign
+	// Magnitude, 65504, the largest finite number, sign.
+	.for c in 0x7fffffff, 0x477fe000, 0x7f7fffff, 0x80000000
 		MOVD ${c}, R3
 		VDUP R3, V{v}.S4
 		.set v = v + 1
@@ -200,7 +202,8 @@ none:
 			VMOV  V4.S[0], R4
 			CBZ   R4, none
 		.end
-		// All four lanes are stored: no more indices were written than elements seen, so there is room.
+		// All four lanes are stored: no more indices were written than elements seen, so there is
+		// room.
 		.for i in n
 			VAND  V18.B16, V{i}.B16, V{i}.B16
 			VADDV V{i}.S4, V{i}

@@ -24,6 +24,9 @@ type line struct {
 	at   string // file and number
 }
 
+// deepest is how many blocks and macros may be within each other.
+const deepest = 100
+
 // located is an error with the innermost line that it comes from.
 type located struct {
 	at  string
@@ -55,6 +58,9 @@ func (x *expander) lookup(name string) (any, bool) {
 
 // run expands lines in a scope of their own.
 func (x *expander) run(lines []line, scope map[string]any) error {
+	if len(x.scopes) > deepest {
+		return errors.New("macros call each other without an end")
+	}
 	x.scopes = append(x.scopes, scope)
 	defer func() { x.scopes = x.scopes[:len(x.scopes)-1] }()
 	for i := 0; i < len(lines); i++ {
@@ -184,6 +190,9 @@ func (x *expander) line(word, rest, text string) error {
 	if text, err = substitute(text, x.lookup); err != nil {
 		return err
 	}
+	if x.function == nil && text[0] != '#' {
+		return fmt.Errorf("%q is in no function", text)
+	}
 	x.emit(x.level.registers(text))
 	return nil
 }
@@ -216,6 +225,9 @@ func (x *expander) call(m macro, name, rest string) error {
 }
 
 func (x *expander) directive(name, rest string) error {
+	if (name == "slot" || name == "keep") && x.function == nil {
+		return fmt.Errorf(".%s is in no function", name)
+	}
 	switch name {
 	case "func":
 		rest, err := substitute(rest, x.lookup)
@@ -269,7 +281,8 @@ func (x *expander) slot(name string, size int) {
 	x.scopes[0][name] = slot{name, -x.function.frame, "SP"}
 }
 
-// begin starts a function: its name without the level, its struct of arguments and perhaps the type of its result.
+// begin starts a function: its name without the level, its struct of arguments and perhaps the type
+// of its result.
 func (x *expander) begin(words []string) error {
 	if len(words) < 2 || x.structs[words[1]] == nil {
 		return fmt.Errorf(".func needs a name and a struct of arguments, not %q", words)

@@ -1,4 +1,5 @@
-// Command asm writes the assembly of the kernels, and what calls it, from the sources beside it: run
+// Command asm writes the assembly of the kernels, and what calls it, from the sources beside it:
+// run
 //
 //	go run ./kernels/asm
 //
@@ -6,13 +7,14 @@
 //
 // # Sources
 //
-// A source is a family of kernels, FAMILY_ARCH.asm, from which each level of its first line, .levels, gets a file of its own. It is in
-// the syntax of Go's assembler, and has besides:
+// A source is a family of kernels, FAMILY_ARCH.asm, from which each level of its first line,
+// .levels, gets a file of its own. It is in the syntax of Go's assembler, and has besides:
 //
-//	.func NAME STRUCT [RESULT]  begins a kernel, and brings the address of its arguments, a STRUCT of args.go, to AX or R26. As long as they
-//	                            are there, {a.FIELD} is one of them; {args} brings them again. {ret} is the result
+//	.func NAME STRUCT [RESULT]  begins a kernel, and brings the address of its arguments, a STRUCT
+//	                            of args.go, to AX or R26; {args} does so again. As long as it is
+//	                            there, {a.FIELD} is one of them. {ret} is the result
 //	.slot NAME SIZE             a place on its frame: {name}, {name+8}
-//	.keep FIELD, ..             slots with copies of arguments of 8 bytes, by way of CX or R25: {FIELD}
+//	.keep FIELD, ..             slots with copies of arguments of 8 bytes: {FIELD}. It uses CX or R25
 //	.include FILE               the lines of a file that several families share
 //	.set NAME = EXPRESSION      a name for a number
 //	.list NAME = A, B, ..       operands: {NAME[2]}
@@ -23,7 +25,8 @@
 //	.long NAME VALUES           constants NAME<>(SB), of 4 or (.quad) 8 bytes; 8:V is 8 times V
 //	{EXPRESSION}                its value: numbers, names, +, -, *, /, %, ==, ..
 //
-// A line that ends with a backslash goes on in the next one. V and H are registers as wide as the level and half as wide: Z and Y with avx512, Y and X with avx2. {W} is the width in bytes, {L} in
+// A line that ends with a backslash goes on in the next one. V and H are registers as wide as the
+// level and half as wide: Z and Y with avx512, Y and X with avx2. {W} is the width in bytes, {L} in
 // floats; avx2, avx512, neon and dotprod tell the level in .if. Names of macros are lower case.
 package main
 
@@ -47,7 +50,8 @@ type level struct {
 	name, suffix, isa, arch string
 	vector, half            string // registers, where there are several widths
 	width                   int
-	move, args, scratch     string // what moves 8 bytes, where the address of the arguments goes, and a register for copies of them
+	move                    string // what moves 8 bytes
+	args, scratch           string // registers: of the address of the arguments, for copies of them
 }
 
 var levels = []level{
@@ -111,7 +115,8 @@ func generate(sources, pkg string) (map[string]string, error) {
 	return files, nil
 }
 
-// readLines returns what is neither empty nor a comment, and the lines of other sources in the place of .include.
+// readLines returns what is neither empty nor a comment, and the lines of other sources in the
+// place of .include.
 func readLines(path string) (lines []line, err error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -180,7 +185,8 @@ func (x *expander) text() string {
 		if f.result != "" {
 			size += resultBytes[f.result]
 		}
-		fmt.Fprintf(&out, "\nTEXT ·%s%s(SB), %s, $%d-%d\n", f.name, x.level.suffix, flag, f.frame, size)
+		name := f.name + x.level.suffix
+		fmt.Fprintf(&out, "\nTEXT ·%s(SB), %s, $%d-%d\n", name, flag, f.frame, size)
 		fmt.Fprintln(&out, strings.Join(f.body, "\n"))
 	}
 	return out.String()
@@ -188,7 +194,8 @@ func (x *expander) text() string {
 
 var resultBytes = map[string]int{"int": 8, "int32": 4, "float32": 4, "bool": 1}
 
-// calls is the Go file of an architecture: what the kernels are, and for each the best of the level.
+// calls is the Go file of an architecture: what the kernels are, and for each the best of the
+// level.
 func calls(arch string, kernels map[string][]*function) string {
 	build := arch + " && !noasm"
 	if arch == "other" {
@@ -202,7 +209,8 @@ func calls(arch string, kernels map[string][]*function) string {
 			every[f.name] = f
 			if l.arch == arch {
 				has[f.name] = append(has[f.name], l)
-				out += fmt.Sprintf("\n//go:noescape\nfunc %s%s(a *%s) %s\n", f.name, l.suffix, f.args, f.result)
+				name := f.name + l.suffix
+				out += fmt.Sprintf("\n//go:noescape\nfunc %s(a *%s) %s\n", name, f.args, f.result)
 			}
 		}
 	}
@@ -217,7 +225,8 @@ func calls(arch string, kernels map[string][]*function) string {
 		case 0:
 			out += "panic(missing)\n"
 		case 2:
-			out += fmt.Sprintf("if level == %s {\n%s%s%s(a)\n%s}\n", of[1].isa, give, name, of[1].suffix, stop)
+			call := give + name + of[1].suffix
+			out += fmt.Sprintf("if level == %s {\n%s(a)\n%s}\n", of[1].isa, call, stop)
 			fallthrough
 		default:
 			out += fmt.Sprintf("%s%s%s(a)\n", give, name, of[0].suffix)

@@ -5,7 +5,9 @@
 
 // Shuffles within a half: the low bytes of 4 int32 go to the low int32, or to the
 // next one; or the low int16 of 0, 2, 1 and 3 to the low int64.
-.quad low 0x808080800c080400, 0x8080808080808080, 0x0c08040080808080, 0x8080808080808080, 0x0d0c050409080100, 0x8080808080808080
+.quad low 0x808080800c080400, 0x8080808080808080, \
+	0x0c08040080808080, 0x8080808080808080, \
+	0x0d0c050409080100, 0x8080808080808080
 
 // integers leaves the integers of 8 channels in Y0 and adds them to Y5. It is the
 // rounding of roundInt even for NaN.

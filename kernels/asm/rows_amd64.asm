@@ -198,7 +198,8 @@ next:
 	VZEROUPPER
 	RET
 
-// lanes4 makes rows n to n+3 of 4 channels, in each 128-bit lane, 4 channels of 4 rows. It overwrites t to t+3.
+// lanes4 makes rows n to n+3 of 4 channels, in each 128-bit lane, 4 channels of 4 rows. It
+// overwrites t to t+3.
 .macro lanes4 n t
 	VUNPCKLPS V{n+1}, V{n}, V{t}
 	VUNPCKHPS V{n+1}, V{n}, V{t+1}

@@ -7,7 +7,8 @@
 //	R12, R13  hi and lo bytes of q, or its even and odd words with avx2
 //	R14, R15  the same of squares
 //	DX   d, padded            CX   channels left
-//	R11  rows left            SI   sums, 512 bytes a row: of means, then of squares, for 4 times 4 or 8 times 2 pages
+//	R11  rows left            SI   sums, 512 bytes a row: of means, then of squares,
+//	                               for 4 times 4 or 8 times 2 pages
 //	DI   &mean[row][page]     K1   pages of the tile
 //
 // A lane is a page. Sums of a row are SUMS vectors, those of means before those of squares.
@@ -115,7 +116,8 @@
 	.end
 .end
 
-// score turns the sums of means (s = 0) or squares into scores, and stores them at a place; the scale of q is at scale.
+// score turns the sums of means (s = 0) or squares into scores, and stores them at a place; the
+// scale of q is at scale.
 .macro score s scale to
 	.if avx512
 		VCVTDQ2PS   V0, V0
@@ -244,7 +246,8 @@ rows:
 					keep {r}
 				.end
 				.if avx2
-					// From the end of these 2 pages to the beginning of the next ones: back and 32 bytes on, or only back by those.
+					// From the end of these 2 pages to the beginning of the next ones: back and 32
+					// bytes on, or only back by those.
 					MOVQ    $-32, R12
 					LEAQ    (DX*4), R13
 					NEGQ    R13

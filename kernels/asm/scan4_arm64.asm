@@ -8,7 +8,7 @@
 //	R2   q                     R3   d
 //	R5   tile: scales          R6   tile, 4 pages of 16 channels
 //	R7   4 pages left          R8   channels left
-//	R9 .. R12  q's channels: hi and lo bytes, or even and odd words with neon; and the same of squares
+//	R9 .. R12  q's channels: hi and lo bytes, or even and odd words with neon; the same of squares
 //	V28 mask of means, V30 squares of 0 to 7
 //	V16 .. V19 means, V20 .. V23 squares of spreads
 //

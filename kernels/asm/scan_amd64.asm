@@ -9,7 +9,8 @@
 //	R11  rows left             CX   channels left
 //	DX   d                     K1   pages of the tile
 //
-// Sums are from V0 on: hi and lo of a row, or of pages 0 to 7 and 8 to 15. V{SIGN} is all ones if bytes are signed, else 0.
+// Sums are from V0 on: hi and lo of a row, or of pages 0 to 7 and 8 to 15. V{SIGN} is all ones if
+// bytes are signed, else 0.
 
 .list rowAfter = , (R9*1), (R9*2), (R10*1)
 .if avx2
@@ -21,7 +22,8 @@
 	.set SIGN = 31
 .end
 
-// group takes 4 channels of 16 pages, the u-th from AX on. Planes are short, and the hardware is slow to see where the next begins.
+// group takes 4 channels of 16 pages, the u-th from AX on. Planes are short, and the hardware is
+// slow to see where the next begins.
 .macro group u
 	PREFETCHT0 {1088+64*u}(AX)
 	.if avx2

@@ -14,8 +14,9 @@
 //	R14  channels left     R12, R17 scratch
 //	R15 .. R16, R19, R20, R21, R22  two parts of q for each row, channel
 //
-// Sums of row r are V{8*r} to V{8*r+7}: with dotprod those of the bytes hi of q and those of lo, of 4 pages each; with neon of two
-// pages each, in halves that are yet to be added. V24 and V25, or more, are the tile.
+// Sums of row r are V{8*r} to V{8*r+7}: with dotprod those of the bytes hi of q and those of lo, of
+// 4 pages each; with neon of two pages each, in halves that are yet to be added. V24 and V25, or
+// more, are the tile.
 
 .if dotprod
 	.set ROWS = 3

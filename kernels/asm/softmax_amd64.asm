@@ -1,11 +1,12 @@
 .levels avx2 avx512
 
-// The same values as in scalar.go: log2(e), -ln2Hi, -ln2Lo, C7 to C2, 1, cutoff, magnitude. Each fills a vector.
-.long expc {L}:0x3fb8aa3b, {L}:0xbf318000, {L}:0x395e8083, {L}:0x39506967, {L}:0x3ab743ce, {L}:0x3c088908, {L}:0x3d2aa9c1, \
-	{L}:0x3e2aaaaa, {L}:0x3f000000, {L}:0x3f800000, {L}:0xc2ae999a, {L}:0x7fffffff
+// The same values as in scalar.go: log2(e), -ln2Hi, -ln2Lo, C7 to C2, 1, cutoff, magnitude. Each
+// fills a vector.
+.long expc {L}:0x3fb8aa3b, {L}:0xbf318000, {L}:0x395e8083, \
+	{L}:0x39506967, {L}:0x3ab743ce, {L}:0x3c088908, {L}:0x3d2aa9c1, {L}:0x3e2aaaaa, {L}:0x3f000000, {L}:0x3f800000, {L}:0xc2ae999a, {L}:0x7fffffff
 .if avx2
-	.list C = V9, expc<>+32(SB), expc<>+64(SB), expc<>+96(SB), expc<>+128(SB), expc<>+160(SB), expc<>+192(SB), \
-		expc<>+224(SB), expc<>+256(SB), expc<>+288(SB), V10
+	.list C = V9, expc<>+32(SB), expc<>+64(SB), expc<>+96(SB), expc<>+128(SB), \
+		expc<>+160(SB), expc<>+192(SB), expc<>+224(SB), expc<>+256(SB), expc<>+288(SB), V10
 	// A mask of n lanes begins 4*n bytes before the middle.
 	.long lanes 8:0xffffffff, 8:0
 .else
@@ -23,9 +24,9 @@
 	.end
 .end
 
-// exp replaces V{x} by exp, for x <= 0 or NaN. It overwrites V{2+2*x}, V{3+2*x} and V{6+x} or K{2+x}. 2^m is applied by adding m to
-// the exponent: no carry can occur above the cutoff, what is below gets masked, and for NaN the
-// conversion of m yields 1<<31, which the shift drops.
+// exp replaces V{x} by exp, for x <= 0 or NaN. It overwrites V{2+2*x}, V{3+2*x} and V{6+x} or
+// K{2+x}. 2^m is applied by adding m to the exponent: no carry can occur above the cutoff, what is
+// below gets masked, and for NaN the conversion of m yields 1<<31, which the shift drops.
 .macro exp x
 	.set m = 2+2*x
 	.set p = 3+2*x

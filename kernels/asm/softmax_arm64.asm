@@ -2,7 +2,8 @@
 
 #include "neon_arm64.h"
 
-// The same values as in scalar.go, in the order of V19 to V30: log2(e), 3<<22, which rounds, ln2Hi, ln2Lo, cutoff, 1, C2 to C7.
+// The same values as in scalar.go, in the order of V19 to V30: log2(e), 3<<22, which rounds, ln2Hi,
+// ln2Lo, cutoff, 1, C2 to C7.
 .long expc 0x3fb8aa3b, 0x4b400000, 0x3f318000, 0xb95e8083, 0xc2ae999a, 0x3f800000, \
 	0x3f000000, 0x3e2aaaaa, 0x3d2aa9c1, 0x3c088908, 0x3ab743ce, 0x39506967
 
