@@ -119,6 +119,12 @@ func accF16AVX512(a *blockArgs)
 func accBF16AVX512(a *blockArgs)
 
 //go:noescape
+func accQ8AVX512(a *blockArgs)
+
+//go:noescape
+func accQ4AVX512(a *blockArgs)
+
+//go:noescape
 func scoreCodesAVX512(a *codesArgs)
 
 //go:noescape
@@ -129,6 +135,12 @@ func dotF16AVX512(a *blockArgs)
 
 //go:noescape
 func dotBF16AVX512(a *blockArgs)
+
+//go:noescape
+func dotQ8AVX512(a *blockArgs)
+
+//go:noescape
+func dotQ4AVX512(a *blockArgs)
 
 //go:noescape
 func aboveAVX512(a *aboveArgs) int
@@ -211,10 +223,18 @@ func accF32ASM(a *blockArgs) {
 }
 
 func accQ4ASM(a *blockArgs) {
+	if level == isaAVX512 {
+		accQ4AVX512(a)
+		return
+	}
 	accQ4AVX2(a)
 }
 
 func accQ8ASM(a *blockArgs) {
+	if level == isaAVX512 {
+		accQ8AVX512(a)
+		return
+	}
 	accQ8AVX2(a)
 }
 
@@ -251,10 +271,18 @@ func dotF32ASM(a *blockArgs) {
 }
 
 func dotQ4ASM(a *blockArgs) {
+	if level == isaAVX512 {
+		dotQ4AVX512(a)
+		return
+	}
 	dotQ4AVX2(a)
 }
 
 func dotQ8ASM(a *blockArgs) {
+	if level == isaAVX512 {
+		dotQ8AVX512(a)
+		return
+	}
 	dotQ8AVX2(a)
 }
 

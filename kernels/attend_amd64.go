@@ -2,31 +2,24 @@
 
 package kernels
 
-import (
-	"unsafe"
-)
+import "unsafe"
 
 // cellTile is how many cells the kernels place at once.
 const cellTile = 16
 
 func dot(dst []float32, ldDst int, q []float32, rows int, k *Cache, cells []int32, next Ahead) {
-	switch {
-	case level == isaGeneric:
+	if level == isaGeneric {
 		dotGeneric(dst, ldDst, q, rows, k, cells)
-	case level == isaAVX512 && k.Type.Quantised():
-		dotqAVX512(dst, ldDst, q, rows, k, cells, &next)
-	default:
-		products(true, dst, ldDst, q, QueryLen(k.Type, k.Dim), rows, k, cells, &next)
+		return
 	}
+	products(true, dst, ldDst, q, QueryLen(k.Type, k.Dim), rows, k, cells, &next)
 }
 
 func accumulate(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache, cells []int32, next Ahead) {
-	switch quantised := v.Type.Quantised(); {
+	switch {
 	case level == isaGeneric:
 		accGeneric(acc, ldAcc, p, ldP, rows, v, cells)
-	case level == isaAVX512 && quantised:
-		accqAVX512(acc, ldAcc, p, ldP, rows, v, cells, &next)
-	case quantised && rows >= loadRows && rows*len(cells) >= loadWork && v.Dim <= loadFloats/8:
+	case v.Type.Quantised() && rows >= loadRows(v.Type) && len(cells) >= loadCells && v.Dim <= loadFloats/8:
 		accLoaded(acc, ldAcc, p, ldP, rows, v, cells, &next)
 	default:
 		products(false, acc, ldAcc, p, ldP, rows, v, cells, &next)
@@ -70,8 +63,18 @@ func (next *Ahead) step(c *Cache, cells []int32, ahead int) (n int, from *Cache,
 	}
 }
 
-// lead is how many rows lie between the one in work and that asked for.
-func lead(size int) int { return cellTile * aheadTiles(size) }
+// lead is how many rows lie between the one in work and that asked for: about 8 kB, a fourth of the smallest L1 cache.
+func lead(size int) int { return cellTile * max(1, min(3, 512/size)) }
+
+// lastLine is the offset of the last byte of a row, or 0 where its cache line is asked
+// for anyhow: with those at multiples of 64 bytes or with the next row. To ask
+// again for a line that is on its way is slow on Zen 4.
+func lastLine(c *Cache, size int) int {
+	if c.Stride < uintptr(size)+64 || (uintptr(c.Base)|c.Stride)&63 == 0 {
+		return 0
+	}
+	return size - 1
+}
 
 func (a *blockArgs) dot(t Type) {
 	switch t {
@@ -104,12 +107,22 @@ func (a *blockArgs) acc(t Type) {
 }
 
 // From loadRows rows on, quantised values are converted once for all rows, loadFloats
-// at a time, which the L1 cache holds. It needs some work to be worth clearing them.
+// at a time, which the L1 cache holds. It needs some cells to be worth clearing them.
 const (
-	loadRows   = 6
-	loadWork   = 64 * loadRows // rows times tokens
 	loadFloats = 2048
+	loadCells  = 32
 )
+
+func loadRows(t Type) int {
+	rows := 12
+	if t == Q4_0 {
+		rows = 6
+	}
+	if level == isaAVX512 {
+		rows += 4
+	}
+	return rows
+}
 
 // accLoaded does what the acc kernels of quantised values do, bit for bit.
 func accLoaded(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache, cells []int32, after *Ahead) {
@@ -136,17 +149,3 @@ func accLoaded(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cach
 		a.acc(F32)
 	}
 }
-
-// setLanes is a table of the assembly: it holds for each 8-bit mask the numbers of its bits, one a byte, ascending.
-var setLanes = func() (t [256]uint64) {
-	for mask := range t {
-		at := 0
-		for lane := range 8 {
-			if mask>>lane&1 != 0 {
-				t[mask] |= uint64(lane) << at
-				at += 8
-			}
-		}
-	}
-	return t
-}()

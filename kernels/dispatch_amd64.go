@@ -22,3 +22,17 @@ func available() []isa {
 func prefetch(base unsafe.Pointer, stride uintptr, size int, cells []int32) {
 	prefetchCellsASM(&prefetchArgs{base, stride, size, &cells[0], len(cells)})
 }
+
+// setLanes is a table of the assembly: it holds for each 8-bit mask the numbers of its bits, one a byte, ascending.
+var setLanes = func() (t [256]uint64) {
+	for mask := range t {
+		at := 0
+		for lane := range 8 {
+			if mask>>lane&1 != 0 {
+				t[mask] |= uint64(lane) << at
+				at += 8
+			}
+		}
+	}
+	return t
+}()

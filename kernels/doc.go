@@ -79,23 +79,11 @@
 // floats: rounding weights to 16 bits for VPDPWSSD was tried and gained nothing up to
 // 8 rows but a rounding error.
 //
-// # Registers and counts, amd64
+// # Registers, amd64
 //
-// Instructions per token for head size 64, without prefetching (10 to 18 more):
-//
-//	               avx2, 3 rows   avx512, 3 rows   avx512, 1 row
-//	Dot F16        59             41               26
-//	Acc F16        50             26               16
-//	Dot Q8_0       55             23               19
-//	Acc Q8_0       82             46               34
-//
-// Dot of floats, avx512: 4 tokens by up to 4 rows in 16 accumulators, 64 channels of
-// one token after the other, converted once for all rows of the block (a load that
-// meets several lines of a row makes Zen 4 fetch beyond it). Sums across lanes take 6
-// shuffles for 4 tokens of a row, then the lanes of up to 4 rows are folded together. Zen 4
-// does shuffles and additions beside FMAs, so FMAs are the limit; with 64
-// channels, 4 FMAs for a sum of 16 lanes, it stays at two thirds of that. avx2: 4 tokens
-// by 3 rows, 12 accumulators, one register for K.
+// Dot of floats: 4 tokens by up to 4 rows (avx2: 3), each with an accumulator; a key is converted once for all rows of
+// the block. Sums across lanes take 6 shuffles for 4 tokens of a row. Zen does shuffles and additions beside FMAs, so FMAs are the
+// limit; with avx512 and 64 channels, 4 FMAs for a sum of 16 lanes, it stays at two thirds of that.
 //
 // Dot of quantised keys, avx512: 16 tokens in the lanes of a vector. 32 channels of
 // each are transposed by dwords once, then each row takes 8 VPDPBUSD with 4 channels of
@@ -103,7 +91,7 @@
 // query under k's sign (VPMADDUBSW), token by token.
 //
 // Acc: up to 4 rows (avx512) or 3 (avx2) by 64 (32) channels stay in registers over a
-// tile of 16 tokens; a weight is broadcast once for all channels.
+// tile of 16 tokens; a weight is broadcast once for all channels. For many rows, quantised values are converted to floats first.
 //
 // Scan, avx512: 16 pages in the lanes, two VPDPBUSD per row for 64 bytes, nothing to
 // convert; one prefetch of the next tile for each. avx2: VPMADDWD on even and odd bytes.
@@ -124,7 +112,7 @@
 //
 // Rows that lie apart, as one head's do in the cache of several, are beyond the
 // hardware's prefetcher. Dot and Acc therefore ask for rows 16 to 48 tokens ahead in
-// the list, about 8 kB, all lines of a row: avx2 into the L1 cache, avx512 into the L2.
+// the list, about 8 kB, all lines of a row, into the L1 cache.
 // At the end of a list they would ask for nothing, and the next call would wait
 // for its first rows; so callers say with an Ahead what comes next, mostly the values of the same cells.
 //

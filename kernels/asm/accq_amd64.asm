@@ -1,58 +1,76 @@
-.levels avx2
+.levels avx2 avx512
 
 // Sums of weighted quantised values.
 
 .include tiles_amd64.inc
 .include accframe_amd64.inc
 
-.long fifteen 8:15
-.long eight 8:8
+.long fifteen 16:15
+.long eight 16:8
 
-// valueQ8 and valueQ4 make Y15 channels 8*i of a block of a cell.
-.macro valueQ8 i
-	VPMOVSXBD {2+8*i}(AX)(BX*1), Y15
+// valueQ8 and valueQ4 make register k the integers of channels L*i of a block of a cell.
+.macro valueQ8 i k
+	VPMOVSXBD {2+L*i}(AX)(BX*1), V{k}
 .end
 
-.macro valueQ4 i
-	VPMOVZXBD {2+i%2*8}(AX)(BX*1), Y15
-	.if i < 2
-		VPAND fifteen<>(SB), Y15, Y15
+.macro valueQ4 i k
+	.if avx512
+		.if i == 0
+			VPMOVZXBD 2(AX)(BX*1), V{k+1}
+			VPANDD    fifteen<>(SB), V{k+1}, V{k}
+		.else
+			VPSRLD $4, V{k+1}, V{k}
+		.end
 	.else
-		VPSRLD $4, Y15, Y15
+		VPMOVZXBD {2+L*i%16}(AX)(BX*1), V{k}
+		.if i < 2
+			VPAND fifteen<>(SB), V{k}, V{k}
+		.else
+			VPSRLD $4, V{k}, V{k}
+		.end
 	.end
-	VPSUBD eight<>(SB), Y15, Y15
+	VPSUBD eight<>(SB), V{k}, V{k}
 .end
 
-// multiply has the scale of the block in the register of a weight, so that two of three weights are loaded again and again.
+// value makes register k the values, by the scale.
+.macro value i k
+	value{TYPE} {i}, {k}
+	VCVTDQ2PS   V{k}, V{k}
+	VMULPS      V{SCALE}, V{k}, V{k}
+.end
+
+// multiply has, of avx2, three registers for the scale and the weights, so that two of three weights are loaded again and again.
 .macro multiply n v lanes
-	VBROADCASTSS {weight[0]}, Y12
-	VPBROADCASTW (AX)(BX*1), X13
-	VCVTPH2PS    X13, Y13
-	.if R == 2
-		VBROADCASTSS {weight[1]}, Y14
-	.end
-	.for i in n
-		value{TYPE} {i}
-		VCVTDQ2PS   Y15, Y15
-		VMULPS      Y13, Y15, Y15
-		.if R == 3
-			VBROADCASTSS {weight[1]}, Y14
+	VPBROADCASTW (AX)(BX*1), H{SCALE}
+	VCVTPH2PS    H{SCALE}, V{SCALE}
+	.if avx512 || R < 3
+		.for r in R
+			VBROADCASTSS {weight[r]}, V{Q+r}
 		.end
-		VFMADD231PS Y15, Y12, Y{i}
-		.if R > 1
-			VFMADD231PS Y15, Y14, Y{4+i}
+		.for i in n
+			value {i}, {K}
+			.for r in R
+				VFMADD231PS V{K}, V{Q+r}, V{4*r+i}
+			.end
 		.end
-		.if R > 2
-			VBROADCASTSS {weight[2]}, Y14
-			VFMADD231PS  Y15, Y14, Y{8+i}
+	.else
+		VBROADCASTSS {weight[0]}, Y{Q}
+		.for i in n
+			value {i}, {K}
+			VFMADD231PS Y{K}, Y{Q}, Y{i}
+			.for r in 1, 2
+				VBROADCASTSS {weight[r]}, Y{Q+1}
+				VFMADD231PS  Y{K}, Y{Q+1}, Y{4*r+i}
+			.end
 		.end
 	.end
 .end
 
 .macro block
-	channels 4, V, 8, {BYTES}
+	channels {32/L}, V, {L}, {BYTES}
 .end
 
+.set SCALE = K+3
 .for TYPE in Q8, Q4
 .set BYTES = 34
 .if TYPE == "Q4"
