@@ -56,8 +56,7 @@ func (e *Engine) cutSelection(c *cut, local int) {
 	if c.pages == 0 {
 		return
 	}
-	chunks := (local + chunkPages - 1) / chunkPages
-	c.parts, c.cols = chunks, local
+	c.parts, c.cols = (local+scanPart-1)/scanPart, local
 	// The best pages may each lie in a group of its own; twice as many groups leave a choice. Of
 	// candidates there are many more than are needed.
 	groups := 2 * c.pages
@@ -66,6 +65,6 @@ func (e *Engine) cutSelection(c *cut, local int) {
 	}
 	if groups = max(e.opt.Groups, groups); e.opt.Groups > 0 && e.opt.Select != options.Oracle && local/groupPages > groups {
 		c.groups, c.cols = groups, groups*groupPages+local%groupPages
-		c.parts = (chunks + groupChunks - 1) / groupChunks
+		c.parts = (local + groupChunks*chunkPages - 1) / (groupChunks * chunkPages)
 	}
 }

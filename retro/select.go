@@ -10,8 +10,11 @@ import (
 // looks is how often a thread looks for work that others open, some ten microseconds: one of them may have lost its processor.
 var looks = 256
 
-// groupChunks is how many chunks, of a group summary's worth each, one thread takes at once.
-const groupChunks = 4
+// What one thread takes at once: so many pages, or chunks of a group summary's worth each.
+const (
+	scanPart    = chunkPages / 2
+	groupChunks = 4
+)
 
 // Select computes this thread's part of the selection of one layer of the
 // open step. All threads must have returned before any calls Attend for the layer. ith is
@@ -96,7 +99,7 @@ func (s *selection) work(i int) (some bool) {
 		case s.cut.groups > 0:
 			s.scoreGroups(int(part))
 		default:
-			s.scoreChunk(int(part))
+			s.scoreSome(int(part))
 		}
 		if l.left.Add(-1) == 0 {
 			s.done(i)
@@ -166,10 +169,10 @@ func (s *selection) chooseGroups() {
 	}
 }
 
-// scoreChunk scores the pages of a chunk, and builds what is missing there.
-func (s *selection) scoreChunk(chunk int) {
-	first := chunk * chunkPages
-	n := min(s.q.newest().local-first, chunkPages)
+// scoreSome scores the pages of a part, and builds what is missing there.
+func (s *selection) scoreSome(part int) {
+	first := part * scanPart
+	n := min(s.q.newest().local-first, scanPart)
 	s.e.buildChunk(s.w, s.l, s.q.s, s.h, first, first+n)
 	if s.takesAll() {
 		return

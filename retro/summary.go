@@ -8,7 +8,7 @@ import (
 	"retroattn/retro/options"
 )
 
-// One thread scans chunkPages pages at a time: a few microseconds of work. Their summaries are
+// One thread scans at most chunkPages pages at a time: a few microseconds of work. Their summaries are
 // allocated in blocks, so that little is set aside before it is needed. groupPages pages make a group, which has a
 // summary of its own; a group of pages is a tile of 8-bit summaries.
 const (

@@ -37,7 +37,7 @@ func TestLateWorkIsShared(t *testing.T) {
 	}()
 	for i := range held {
 		require.False(t, done.Load(), "it left before the last item was filled")
-		held[i].scoreChunk(0)
+		held[i].scoreSome(0)
 		held[i].claim.levels[scanLevel].left.Add(-1)
 		held[i].done(scanLevel) // opens the codes, which are the other's
 	}
