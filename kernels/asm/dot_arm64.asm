@@ -1,6 +1,7 @@
 .levels neon dotprod
 
 #include "neon_arm64.h"
+.include floats_arm64.inc
 
 // Logits of keys: four tokens at a time, and over them blocks of rows. Up to three tokens are left
 // in the end: the block is then filled up with the first of them, so that all sums are made alike,
@@ -19,23 +20,6 @@
 // Sums of row r are V{4*r} to V{4*r+3}, of which the first is left, a lane a token.
 
 // Floats: V16 to V23 hold 8 channels of each row of q, V24 to V27 of two tokens.
-
-// convert makes 8 channels from v on, and advances the pointer.
-.macro convert p v
-	.if TYPE == "F32"
-		FLDPQ.P 32({p}), (F{v}, F{v+1})
-	.end
-	.if TYPE == "F16"
-		FMOVQ.P 16({p}), F{v}
-		FCVTL2({v+1}, {v})
-		FCVTL({v}, {v})
-	.end
-	.if TYPE == "BF16" // the upper half of a float32; V31 is 0
-		FMOVQ.P 16({p}), F{v+1}
-		VZIP1   V{v+1}.H8, V31.H8, V{v}.H8
-		VZIP2   V{v+1}.H8, V31.H8, V{v+1}.H8
-	.end
-.end
 
 // multiply adds the channels from v on of a token to its sums with R rows.
 .macro multiply token v

@@ -1,6 +1,7 @@
 .levels neon
 
 #include "neon_arm64.h"
+.include floats_arm64.inc
 
 // Registers of loadF32 to loadQ4:
 //	R0  dst, row     R1  row          R2  channels left
@@ -64,19 +65,7 @@ channels:
 		widen 1
 		SUBS $32, R2
 	.else
-		.if TYPE == "F32"
-			FLDPQ.P 32(R1), (F0, F1)
-		.end
-		.if TYPE == "F16"
-			FMOVQ.P 16(R1), F0
-			FCVTL2(1, 0)
-			FCVTL(0, 0)
-		.end
-		.if TYPE == "BF16"
-			FMOVQ.P 16(R1), F1
-			VZIP1   V1.H8, V31.H8, V0.H8
-			VZIP2   V1.H8, V31.H8, V1.H8
-		.end
+		convert R1, 0
 		FSTPQ.P (F0, F1), 32(R0)
 		SUBS    $8, R2
 	.end
