@@ -5,8 +5,8 @@ import (
 	"unsafe"
 )
 
-// What goes to assembly, and what of it stays in portable Go. asm_ARCH.go has the calls of the
-// level's best.
+// What goes to assembly, and what of it stays in portable Go; asm_ARCH.go has the calls of the
+// level's best. attend.go and dispatch_codes.go are the same for kernels that need a driver.
 
 // whole is how many of n elements the kernels that take multiples of 8 get. Go does the rest, and
 // agrees bit for bit.
@@ -274,5 +274,11 @@ func load(dst []float32, ld int, c *Cache, cells []int32) {
 		loadQ8ASM(a)
 	case Q4_0:
 		loadQ4ASM(a)
+	}
+}
+
+func prefetch(base unsafe.Pointer, stride uintptr, size int, cells []int32) {
+	if level != isaGeneric {
+		prefetchCellsASM(&prefetchArgs{base, stride, size, &cells[0], len(cells)})
 	}
 }

@@ -137,11 +137,11 @@
 // frame. go run ./kernels/asm makes of them the *.s files, and asm_ARCH.go, which has for each
 // kernel NAME its declarations and NAMEASM, that calls the best of the level. The package of the
 // generator describes the syntax. A kernel takes the address of one struct, of args.go: the same at
-// all levels. What calls NAMEASM is in dispatch.go, or where the kernels need a driver, beside it.
+// all levels. NAMEASM is called in dispatch.go, attend.go and dispatch_codes.go.
 //
 // # Adding an instruction set
 //
-// Extend isa.go, the levels of kernels/asm and the dispatch of its architecture. Kernels that a set lacks call those of the
+// Extend isa.go, isa_ARCH.go and the levels of kernels/asm. Kernels that a set lacks call those of the
 // next lower one. The tests run every level of the machine against float64 and integer
 // references at every size and between guard pages, so they need no change.
 package kernels

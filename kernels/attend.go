@@ -1,5 +1,3 @@
-//go:build amd64 && !noasm
-
 package kernels
 
 import "unsafe"
@@ -19,7 +17,7 @@ func accumulate(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cac
 	switch {
 	case level == isaGeneric:
 		accGeneric(acc, ldAcc, p, ldP, rows, v, cells)
-	case v.Type.Quantised() && rows >= loadRows(v.Type) && len(cells) >= loadCells && v.Dim <= loadFloats/8:
+	case level >= isaAVX2 && v.Type.Quantised() && rows >= loadRows(v.Type) && len(cells) >= loadCells && v.Dim <= loadFloats/8:
 		accLoaded(acc, ldAcc, p, ldP, rows, v, cells, &next)
 	default:
 		products(false, acc, ldAcc, p, ldP, rows, v, cells, &next)
@@ -31,7 +29,7 @@ func products(dot bool, out []float32, ldOut int, in []float32, ldIn, rows int, 
 	size := c.Type.RowBytes(c.Dim)
 	a := blockArgs{out: &out[0], ldOut: ldOut, in: &in[0], ldIn: ldIn, rows: rows, d: c.Dim, base: c.Base, stride: c.Stride, size: size,
 		end: lastLine(c, size), scales: c.Dim, biases: c.Dim + c.Dim/8}
-	if !next.Asked {
+	if level >= isaAVX2 && !next.Asked {
 		Prefetch(c, cells[:min(lead(size), len(cells))])
 	}
 	for at := 0; at < len(cells); at += a.n {
@@ -54,6 +52,8 @@ func products(dot bool, out []float32, ldOut int, in []float32, ldIn, rows int, 
 // ones the first of the next.
 func (next *Ahead) step(c *Cache, cells []int32, ahead int) (n int, from *Cache, ask []int32) {
 	switch n = len(cells); {
+	case level < isaAVX2: // these kernels ask for rows of the list by themselves
+		return n, nil, nil
 	case n <= ahead:
 		return n, next.Cache, next.Cells
 	case len(next.Cells) == 0:

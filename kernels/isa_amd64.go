@@ -2,11 +2,7 @@
 
 package kernels
 
-import (
-	"unsafe"
-
-	"github.com/klauspost/cpuid/v2"
-)
+import "github.com/klauspost/cpuid/v2"
 
 func available() []isa {
 	c := cpuid.CPU
@@ -19,11 +15,8 @@ func available() []isa {
 	return []isa{isaGeneric, isaAVX2, isaAVX512}
 }
 
-func prefetch(base unsafe.Pointer, stride uintptr, size int, cells []int32) {
-	prefetchCellsASM(&prefetchArgs{base, stride, size, &cells[0], len(cells)})
-}
-
-// setLanes is a table of the assembly: it holds for each 8-bit mask the numbers of its bits, one a byte, ascending.
+// setLanes is a table of the assembly: it holds for each 8-bit mask the numbers of its bits, one a
+// byte, ascending.
 var setLanes = func() (t [256]uint64) {
 	for mask := range t {
 		at := 0
