@@ -77,7 +77,7 @@ func trials(n int) int {
 	case !testing.Short():
 		return n
 	case raceEnabled || runtime.GOARCH != "amd64": // perhaps emulated
-		return n / 8
+		return n / 16
 	}
 	return n / 4
 }
