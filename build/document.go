@@ -13,7 +13,7 @@ const defaultQuestion = "What is the pass phrase of the northern lighthouse?"
 const textQuestion = "Summarise the text above in a few sentences."
 
 // passPhrase is repeated, because a model of 135M parameters often overlooks what is said once in thousands of tokens.
-const passPhrase = "The pass phrase of the northern lighthouse is MARIGOLD-47."
+const passPhrase = "The pass phrase of the northern lighthouse is silver anchor."
 
 // facts are planted at even distances.
 var facts = []string{

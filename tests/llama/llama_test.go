@@ -52,12 +52,14 @@ func (c scriptCase) stock(t *testing.T, model string, s script) [][]float32 {
 // With the feature off the patched build computes the bits of the stock one;
 // also when it was on before, and when it was asked for in a way that fails.
 func TestOffIsStock(t *testing.T) {
+	which := few
 	if m := model(t, "RETRO_MODEL"); !testing.Short() {
+		which = cases
 		testOffIsStock(t, m, harness.Setting(t, "RETRO_MODEL"), prose(t, m, 2000), few)
 	}
 	t.Run("small", func(t *testing.T) {
 		m, path, text := random(t, architectures[0])
-		testOffIsStock(t, m, path, text, cases)
+		testOffIsStock(t, m, path, text, which)
 	})
 }
 
