@@ -68,7 +68,7 @@ func TestFeaturesOfTokens(t *testing.T) {
 				require.Equal(t, apart.Sparse, sparse.Sparse)
 				require.Less(t, worst, 1e-6)
 
-				window := read("budget=16,window=4")
+				window := read("budget=16,window=4,period=4")
 				require.Zero(t, window.Corrected)
 				require.True(t, same(sparse.Rows, window.Rows))
 				require.Equal(t, 1, strings.Count(window.log, "nothing is embedded again"), window.log)

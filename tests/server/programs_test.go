@@ -1,9 +1,12 @@
 package server
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -174,4 +177,17 @@ func TestServerSlots(t *testing.T) {
 	slot(other, 0, "restore")
 	ask(other, 0, 4, tokens.Tokens[700:1000])
 	check("the prompt cache", other, 0)
+}
+
+// Where every second token comes with one that is embedded again, both kinds of steps keep their graph.
+func TestGraphsTakeTurns(t *testing.T) {
+	const tokens = 60
+	out, err := program(t, nil, "llama-completion", "--retro-opts", "budget=32,local=16,min_ctx=0,window=2,period=2", "-p", strings.Repeat("The history of the river. ", 20),
+		"-n", fmt.Sprint(tokens), "-no-cnv", "-st", "-c", "512", "--ignore-eos", "--perf")
+	require.NoError(t, err, out)
+	m := regexp.MustCompile(`graphs reused =\s+(\d+)`).FindStringSubmatch(out)
+	require.NotNil(t, m, out)
+	reused, err := strconv.Atoi(m[1])
+	require.NoError(t, err)
+	require.Greater(t, reused, tokens-6, out)
 }
