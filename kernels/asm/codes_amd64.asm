@@ -63,96 +63,12 @@
 	(R13), (R13)(R9*1), (R13)(R9*2), (R13)(R10*1)
 .list distance = , (R13*1), (R14*1), (R15*1)
 
+.include codesdecode_amd64.inc
+
 .macro zero n
 	.for v in n
 		{XOR} V{v}, V{v}, V{v}
 	.end
-.end
-
-// bytes makes all bytes of a vector the same, by way of AX.
-.macro bytes v value
-	MOVL ${value*0x01010101}, AX
-	VMOVD        AX, X{v}
-	VPBROADCASTD X{v}, V{v}
-.end
-
-// constants are those of decoding; with avx2 there is no room for them later.
-.macro constants
-	MOVQ {bits}, CX
-	.if avx2
-		VMOVD        CX, X{SHIFT}
-		VPBROADCASTB {mask}, V{CODE}
-		MOVL         $31, AX
-		VMOVD        AX, X{MEAN}
-		VPBROADCASTW X{MEAN}, V{MEAN}
-	.else
-		VPBROADCASTW CX, V{SHIFT}
-		MOVL         {mask}, AX
-		VPBROADCASTB AX, V{CODE}
-		VMOVDQU64    four<>(SB), V{FOUR}
-		bytes {MEAN}, 31
-	.end
-	bytes {SPREAD}, 7
-	SHLQ $4, CX
-	LEAQ levels<>-16(SB), AX
-	VPBROADCASTD (AX)(CX*1), V{TRIPLE}
-	VPBROADCASTD 4(AX)(CX*1), V{NEGATIVE}
-	VPBROADCASTD 8(AX)(CX*1), V{LIFT}
-	MOVL 12(AX)(CX*1), AX
-	MOVL AX, {unit}
-	MOVL $0x0c080400, AX
-	VMOVD        AX, X{BEGIN}
-	VPBROADCASTD X{BEGIN}, V{BEGIN}
-.end
-
-// locate finds of page CX the codes, R13, the scales, DI, and the summary, BX.
-.macro locate
-	MOVQ  CX, R13
-	IMULQ {codeBytes}, R13
-	ADDQ  {codes}, R13
-	MOVQ  CX, AX
-	SHRQ  $4, CX
-	IMULQ {tileBytes}, CX
-	ADDQ  {tiles}, CX
-	ANDL  $15, AX
-	LEAQ  (CX)(AX*4), DI
-	MOVL  AX, BX
-	ANDL  $3, AX
-	SHLL  $4, AX
-	SHRL  $2, BX
-	IMULQ DX, BX
-	LEAQ  128(CX)(BX*4), BX
-	ADDQ  AX, BX
-.end
-
-// decode stores the codes of channels 4*n to 4*n+3 of 16, and goes on to the next ones.
-.macro decode n
-	.if avx512
-		VMOVDQA64  V{BEGIN}, V1
-		VSHUFI32X4 ${n*0x55}, V3, V3, V2
-		VPTERNLOGD $0xf8, V{CODE}, V0, V1
-		VPSRLVW    V{SHIFT}, V0, V0
-		VPSHUFB    V1, V2, V1
-		VMOVDQA64  V1, {64*n}(DI)
-	.else
-		VBROADCASTI128 {TABLE+16*n}(SI), V2
-		.for v in 2
-			VPAND   V{CODE}, V{v}, V{3+v}
-			VPOR    V{BEGIN}, V{3+v}, V{3+v}
-			VPSHUFB V{3+v}, V2, V{3+v}
-			VPSRLW  X{SHIFT}, V{v}, V{v}
-			VMOVDQU V{3+v}, {64*n+32*v}(DI)
-		.end
-	.end
-.end
-
-// tables makes those of the channels in V3.
-.macro tables
-	VPADDB V3, V3, V4
-	{AND}  V{TRIPLE}, V4, V4
-	VPADDB V4, V3, V3
-	{XOR}  V{NEGATIVE}, V3, V3
-	VPADDB V{LIFT}, V3, V3
 .end
 
 // means adds channels of 4 rows, or of the first one again, to their sums. AX and DI are the two
