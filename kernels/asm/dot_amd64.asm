@@ -53,23 +53,24 @@
 	MOVQ DX, {minusD}
 .end
 
-// multiply does channels in registers v: V, or H for the last 8 of avx512.
-.macro multiply v
+// multiply does the channels from at on in registers v: V, or H for the last 8 of avx512.
+.macro multiply v at
 	.for r in R
-		VMOVUPS ({qRow[r]})(DX*4), {v}{Q+r}
+		VMOVUPS {4*at}({qRow[r]})(DX*4), {v}{Q+r}
 	.end
 	.for t in 4
 		.set k = K
 		.if avx512
 			.set k = K+t
 		.end
-		load{TYPE} (R{12+t})(DX*{BYTES}), {v}{k}
+		load{TYPE} {BYTES*at}(R{12+t})(DX*{BYTES}), {v}{k}
 		.for r in R
 			VFMADD231PS V{k}, V{Q+r}, V{4*r+t}
 		.end
 	.end
 .end
 
+// products has what is no multiple of two steps first.
 .macro products
 	MOVQ {minusD}, DX
 	.for i in 4*R
@@ -77,14 +78,21 @@
 	.end
 	.if avx512
 		TESTQ    $8, DX
-		JEQ      product{R}
-		multiply H
+		JEQ      even{R}
+		multiply H, 0
 		ADDQ     $8, DX
 		JEQ      sum{R}
+	even{R}:
 	.end
+	TESTQ    ${L}, DX
+	JEQ      product{R}
+	multiply V, 0
+	ADDQ     ${L}, DX
+	JEQ      sum{R}
 product{R}:
-	multiply V
-	ADDQ ${L}, DX
+	multiply V, 0
+	multiply V, {L}
+	ADDQ ${2*L}, DX
 	JNE  product{R}
 sum{R}:
 	.for r in R
