@@ -65,8 +65,9 @@ func TestSlotFileSurvives(t *testing.T) {
 	}
 }
 
-// slotHeads are the places in the file of a slot that are not keys and values, and where it ends but for the library's part.
-func slotHeads(t *testing.T, data []byte) (heads []int, end int) {
+// slotHeads are the places in the file of a slot that are not keys and values, where among them the number of cells is, and where
+// the file ends but for the library's part.
+func slotHeads(t *testing.T, data []byte) (heads []int, count, end int) {
 	at := 0
 	read := func() int {
 		for i := range 4 {
@@ -83,6 +84,7 @@ func slotHeads(t *testing.T, data []byte) (heads []int, end int) {
 	skip(2)      // magic, version
 	skip(read()) // tokens
 	require.Equal(t, 1, read(), "streams")
+	count = at
 	cells := read()
 	skip(3 * cells) // position, number of sequences, sequence
 	skip(1)         // whether values are transposed
@@ -97,7 +99,7 @@ func slotHeads(t *testing.T, data []byte) (heads []int, end int) {
 		heads = append(heads, at)
 	}
 	require.Less(t, at, len(data))
-	return heads, end
+	return heads, count, end
 }
 
 // A slot's file that is cut anywhere, or whose heads are damaged, is refused with an error or restored without the
@@ -129,7 +131,7 @@ func TestSlotFileDamaged(t *testing.T) {
 			if args == nil {
 				parse = append(slices.Clone(good), make([]byte, 256)...) // no library's part
 			}
-			heads, end := slotHeads(t, parse)
+			heads, count, end := slotHeads(t, parse)
 			require.Equal(t, args == nil, end == len(good))
 
 			rng := rand.New(rand.NewPCG(11, 12))
@@ -157,6 +159,11 @@ func TestSlotFileDamaged(t *testing.T) {
 				if n < len(good) {
 					require.Equal(t, n >= end, try(fmt.Sprintf("cut after %d", n), good[:n]), "cut after %d of %d, the library's part is from %d on", n, len(good), end)
 				}
+			}
+			for i := 1; i < 4; i++ { // more cells than there are, or than there is memory for
+				bad := slices.Clone(good)
+				bad[count+i] |= 0x70
+				require.False(t, try(fmt.Sprintf("byte %d of the number of cells", i), bad))
 			}
 			for range 80 {
 				bad, at := slices.Clone(good), heads[rng.IntN(len(heads))]
@@ -193,7 +200,7 @@ func TestSlotFileRefusedLeavesNothing(t *testing.T) {
 			require.NoError(t, err)
 			good, err := os.ReadFile(filepath.Join(dir, "good"))
 			require.NoError(t, err)
-			heads, end := slotHeads(t, append(slices.Clone(good), make([]byte, 256)...))
+			heads, _, end := slotHeads(t, append(slices.Clone(good), make([]byte, 256)...))
 			nans, next := slices.Clone(good[:end]), 0
 			for _, at := range append(heads, end) {
 				for ; next < min(at, end); next++ {
