@@ -23,6 +23,7 @@ type features struct {
 // sparse there, drafts are exact, and each row is where it is without the feature, and what it is in a batch of its own.
 // Nothing is embedded again, which is said.
 func TestFeaturesOfTokens(t *testing.T) {
+	harness.Slow(t)
 	archs, program := harness.Compiled(t, "archs"), harness.Compiled(t, "features")
 	for _, c := range []struct {
 		arch, kind, what string

@@ -60,6 +60,7 @@ func TestServerDrafts(t *testing.T) {
 // A model drafts by its own last layer (MTP), from what is computed for every token. With everything read the answers of slots that
 // decode at the same time are stock's; with little read the tokens that come without drafts are sparse.
 func TestServerMTP(t *testing.T) {
+	harness.Slow(t)
 	program, _ := harness.Fixtures(t)
 	together := func(url string, deck []*harness.Request) []harness.Completion {
 		answers := make([]harness.Completion, len(deck))
