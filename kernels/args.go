@@ -25,7 +25,7 @@ type turnArgs struct {
 	d        int
 }
 
-// turnCellsArgs are those of turnF32 to turnQ4, which convert the rows of n cells, or of the last
+// turnCellsArgs are those of turnCellsF32 to turnCellsQ4, which convert the rows of n cells, or of the last
 // one again.
 type turnCellsArgs struct {
 	dst    *float32

@@ -164,19 +164,19 @@ func loadQ4AVX512(a *loadArgs)
 func mulAVX512(a *mulArgs)
 
 //go:noescape
-func turnF32AVX512(a *turnCellsArgs)
+func turnCellsF32AVX512(a *turnCellsArgs)
 
 //go:noescape
-func turnF16AVX512(a *turnCellsArgs)
+func turnCellsF16AVX512(a *turnCellsArgs)
 
 //go:noescape
-func turnBF16AVX512(a *turnCellsArgs)
+func turnCellsBF16AVX512(a *turnCellsArgs)
 
 //go:noescape
-func turnQ8AVX512(a *turnCellsArgs)
+func turnCellsQ8AVX512(a *turnCellsArgs)
 
 //go:noescape
-func turnQ4AVX512(a *turnCellsArgs)
+func turnCellsQ4AVX512(a *turnCellsArgs)
 
 //go:noescape
 func scan4AVX512(a *scan4Args)
@@ -421,22 +421,22 @@ func turnASM(a *turnArgs) {
 	turnAVX2(a)
 }
 
-func turnBF16ASM(a *turnCellsArgs) {
-	turnBF16AVX512(a)
+func turnCellsBF16ASM(a *turnCellsArgs) {
+	turnCellsBF16AVX512(a)
 }
 
-func turnF16ASM(a *turnCellsArgs) {
-	turnF16AVX512(a)
+func turnCellsF16ASM(a *turnCellsArgs) {
+	turnCellsF16AVX512(a)
 }
 
-func turnF32ASM(a *turnCellsArgs) {
-	turnF32AVX512(a)
+func turnCellsF32ASM(a *turnCellsArgs) {
+	turnCellsF32AVX512(a)
 }
 
-func turnQ4ASM(a *turnCellsArgs) {
-	turnQ4AVX512(a)
+func turnCellsQ4ASM(a *turnCellsArgs) {
+	turnCellsQ4AVX512(a)
 }
 
-func turnQ8ASM(a *turnCellsArgs) {
-	turnQ8AVX512(a)
+func turnCellsQ8ASM(a *turnCellsArgs) {
+	turnCellsQ8AVX512(a)
 }

@@ -299,22 +299,22 @@ func turnASM(a *turnArgs) {
 	turnNEON(a)
 }
 
-func turnBF16ASM(a *turnCellsArgs) {
+func turnCellsBF16ASM(a *turnCellsArgs) {
 	panic(missing)
 }
 
-func turnF16ASM(a *turnCellsArgs) {
+func turnCellsF16ASM(a *turnCellsArgs) {
 	panic(missing)
 }
 
-func turnF32ASM(a *turnCellsArgs) {
+func turnCellsF32ASM(a *turnCellsArgs) {
 	panic(missing)
 }
 
-func turnQ4ASM(a *turnCellsArgs) {
+func turnCellsQ4ASM(a *turnCellsArgs) {
 	panic(missing)
 }
 
-func turnQ8ASM(a *turnCellsArgs) {
+func turnCellsQ8ASM(a *turnCellsArgs) {
 	panic(missing)
 }

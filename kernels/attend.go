@@ -24,7 +24,7 @@ func accumulate(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cac
 	}
 }
 
-// products is dot, or acc. What is stored by a method would escape.
+// products is dot, or acc.
 func products(dot bool, out []float32, ldOut int, in []float32, ldIn, rows int, c *Cache, cells []int32, next *Ahead) {
 	size := c.Type.RowBytes(c.Dim)
 	a := blockArgs{out: &out[0], ldOut: ldOut, in: &in[0], ldIn: ldIn, rows: rows, d: c.Dim, base: c.Base, stride: c.Stride, size: size,
@@ -40,10 +40,10 @@ func products(dot bool, out []float32, ldOut int, in []float32, ldIn, rows int, 
 		}
 		if dot {
 			a.out = &out[at]
-			a.dot(c.Type)
+			dotASM(&a, c.Type)
 		} else {
 			a.in = &in[at]
-			a.acc(c.Type)
+			accASM(&a, c.Type)
 		}
 	}
 }
@@ -74,36 +74,6 @@ func lastLine(c *Cache, size int) int {
 		return 0
 	}
 	return size - 1
-}
-
-func (a *blockArgs) dot(t Type) {
-	switch t {
-	case F32:
-		dotF32ASM(a)
-	case F16:
-		dotF16ASM(a)
-	case BF16:
-		dotBF16ASM(a)
-	case Q8_0:
-		dotQ8ASM(a)
-	case Q4_0:
-		dotQ4ASM(a)
-	}
-}
-
-func (a *blockArgs) acc(t Type) {
-	switch t {
-	case F32:
-		accF32ASM(a)
-	case F16:
-		accF16ASM(a)
-	case BF16:
-		accBF16ASM(a)
-	case Q8_0:
-		accQ8ASM(a)
-	case Q4_0:
-		accQ4ASM(a)
-	}
 }
 
 // From loadRows rows on, quantised values are converted once for all rows, loadFloats
@@ -146,6 +116,6 @@ func accLoaded(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cach
 		load(buf, d, v, part)
 		a := blockArgs{out: &acc[0], ldOut: ldAcc, in: &p[j], ldIn: ldP, rows: rows, d: d,
 			base: unsafe.Pointer(&buf[0]), stride: uintptr(4 * d), cells: &ascending[0], n: len(part), size: 4 * d}
-		a.acc(F32)
+		accF32ASM(&a)
 	}
 }

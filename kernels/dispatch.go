@@ -235,25 +235,11 @@ func turn(dst []float32, c *Cache, cells []int32, buf []float32) {
 	case isaGeneric:
 		turnGeneric(dst, c, cells, buf)
 	case isaAVX512:
-		turnCells(&turnCellsArgs{&dst[0], c.Dim, c.Base, c.Stride, &cells[0], len(cells)}, c.Type)
+		a := &turnCellsArgs{&dst[0], c.Dim, c.Base, c.Stride, &cells[0], len(cells)}
+		turnCellsASM(a, c.Type)
 	default:
 		load(buf, c.Dim, c, cells)
 		turnASM(&turnArgs{&dst[0], &buf[0], c.Dim})
-	}
-}
-
-func turnCells(a *turnCellsArgs, t Type) {
-	switch t {
-	case F32:
-		turnF32ASM(a)
-	case F16:
-		turnF16ASM(a)
-	case BF16:
-		turnBF16ASM(a)
-	case Q8_0:
-		turnQ8ASM(a)
-	case Q4_0:
-		turnQ4ASM(a)
 	}
 }
 
@@ -262,19 +248,7 @@ func load(dst []float32, ld int, c *Cache, cells []int32) {
 		loadGeneric(dst, ld, c, cells)
 		return
 	}
-	a := &loadArgs{&dst[0], ld, c.Dim, c.Base, c.Stride, &cells[0], len(cells)}
-	switch c.Type {
-	case F32:
-		loadF32ASM(a)
-	case F16:
-		loadF16ASM(a)
-	case BF16:
-		loadBF16ASM(a)
-	case Q8_0:
-		loadQ8ASM(a)
-	case Q4_0:
-		loadQ4ASM(a)
-	}
+	loadASM(&loadArgs{&dst[0], ld, c.Dim, c.Base, c.Stride, &cells[0], len(cells)}, c.Type)
 }
 
 func prefetch(base unsafe.Pointer, stride uintptr, size int, cells []int32) {

@@ -135,7 +135,8 @@
 // Kernels are written in asm/FAMILY_ARCH.asm: one source for all levels of an architecture, and for
 // all blocks of rows, in the syntax of Go's assembler with loops, macros and named slots of the
 // frame. go run ./kernels/asm makes of them the *.s files, and asm_ARCH.go, which has for each
-// kernel NAME its declarations and NAMEASM, that calls the best of the level. The package of the
+// kernel NAME its declarations and NAMEASM, that calls the best of the level; asm.go chooses by the
+// type of a cache. The package of the
 // generator describes the syntax. A kernel takes the address of one struct, of args.go: the same at
 // all levels. NAMEASM is called in dispatch.go, attend.go and dispatch_codes.go.
 //

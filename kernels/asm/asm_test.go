@@ -107,6 +107,7 @@ func TestExpandErrors(t *testing.T) {
 		".list l = A, B\n.func f args\n\t{l[2]}": "cannot compute",
 		".slot room 8":                           "in no function",
 		"NOP":                                    "in no function",
+		".func f args\n.func f args int":         "f has other arguments elsewhere",
 		".what":                                  ".what is no directive",
 		".set x = 1/0":                           "cannot compute",
 	} {

@@ -14,7 +14,7 @@
 //	                            of args.go, to AX or R26; {args} does so again. As long as it is
 //	                            there, {a.FIELD} is one of them. {ret} is the result
 //	.slot NAME SIZE             a place on its frame: {name}, {name+8}
-//	.keep FIELD, ..             slots with copies of arguments of 8 bytes: {FIELD}. It uses CX or R25
+//	.keep FIELD, ..             slots with copies of arguments of 8 bytes: {FIELD}. Uses CX or R25
 //	.include FILE               the lines of a file that several families share
 //	.set NAME = EXPRESSION      a name for a number
 //	.list NAME = A, B, ..       operands: {NAME[2]}
@@ -91,6 +91,7 @@ func generate(sources, pkg string) (map[string]string, error) {
 	}
 	files := map[string]string{}
 	kernels := map[string][]*function{} // by level
+	every := map[string]*function{}
 	for _, path := range names {
 		for _, l := range levels {
 			x, err := expand(path, l, structs)
@@ -103,14 +104,26 @@ func generate(sources, pkg string) (map[string]string, error) {
 			family := strings.TrimSuffix(filepath.Base(path), "_"+l.arch+".asm")
 			files[family+"_"+l.name+"_"+l.arch+".s"] = x.text()
 			kernels[l.name] = append(kernels[l.name], x.done...)
+			for _, f := range x.done {
+				if o := every[f.name]; o != nil && (o.args != f.args || o.result != f.result) {
+					return nil, fmt.Errorf("%s: %s has other arguments elsewhere", path, f.name)
+				}
+				every[f.name] = f
+			}
 		}
 	}
+	files["asm.go"] = switches(every)
 	for _, arch := range []string{"amd64", "arm64", "other"} {
-		text, err := format.Source([]byte(calls(arch, kernels)))
-		if err != nil {
-			return nil, err
+		files["asm_"+arch+".go"] = calls(arch, kernels, every)
+	}
+	for name, text := range files {
+		if strings.HasSuffix(name, ".go") {
+			formatted, err := format.Source([]byte(text))
+			if err != nil {
+				return nil, err
+			}
+			files[name] = string(formatted)
 		}
-		files["asm_"+arch+".go"] = string(text)
 	}
 	return files, nil
 }
@@ -193,48 +206,6 @@ func (x *expander) text() string {
 }
 
 var resultBytes = map[string]int{"int": 8, "int32": 4, "float32": 4, "bool": 1}
-
-// calls is the Go file of an architecture: what the kernels are, and for each the best of the
-// level.
-func calls(arch string, kernels map[string][]*function) string {
-	build := arch + " && !noasm"
-	if arch == "other" {
-		build = "(!amd64 && !arm64) || noasm"
-	}
-	out := header + "//go:build " + build + "\n\npackage kernels\n"
-	every := map[string]*function{}
-	has := map[string][]level{}
-	for _, l := range levels {
-		for _, f := range kernels[l.name] {
-			every[f.name] = f
-			if l.arch == arch {
-				has[f.name] = append(has[f.name], l)
-				name := f.name + l.suffix
-				out += fmt.Sprintf("\n//go:noescape\nfunc %s(a *%s) %s\n", name, f.args, f.result)
-			}
-		}
-	}
-	for _, name := range sortedKeys(every) {
-		f := every[name]
-		out += fmt.Sprintf("\nfunc %sASM(a *%s) %s {\n", name, f.args, f.result)
-		give, stop := "", "return\n"
-		if f.result != "" {
-			give, stop = "return ", ""
-		}
-		switch of := has[name]; len(of) {
-		case 0:
-			out += "panic(missing)\n"
-		case 2:
-			call := give + name + of[1].suffix
-			out += fmt.Sprintf("if level == %s {\n%s(a)\n%s}\n", of[1].isa, call, stop)
-			fallthrough
-		default:
-			out += fmt.Sprintf("%s%s%s(a)\n", give, name, of[0].suffix)
-		}
-		out += "}\n"
-	}
-	return out
-}
 
 func sortedKeys[V any](m map[string]V) []string {
 	var keys []string

@@ -253,7 +253,7 @@ four:
 
 .else
 
-// Registers of turnF32 to turnQ4, which put 16 cells side by side:
+// Registers of turnCellsF32 to turnCellsQ4, which put 16 cells side by side:
 //	DI   row of dst, of 32 floats
 //	CX   offset in the rows of the cache    DX   channels left
 //	V0 .. V3  a dword of each cell; V4 .. V7 scratch; V16 .. constants and scales
@@ -342,7 +342,7 @@ four:
 .end
 
 .for TYPE in F32, F16, BF16, Q8, Q4
-.func turn{TYPE} turnCellsArgs
+.func turnCells{TYPE} turnCellsArgs
 	.slot rows 128
 	MOVQ {a.dst}, DI
 	MOVQ {a.d}, DX

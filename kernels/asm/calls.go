@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// calls is the Go file of an architecture: what the kernels are, and for each the best of the
+// level.
+func calls(arch string, kernels map[string][]*function, every map[string]*function) string {
+	build := arch + " && !noasm"
+	if arch == "other" {
+		build = "(!amd64 && !arm64) || noasm"
+	}
+	out := header + "//go:build " + build + "\n\npackage kernels\n"
+	has := map[string][]level{}
+	for _, l := range levels {
+		for _, f := range kernels[l.name] {
+			if l.arch == arch {
+				has[f.name] = append(has[f.name], l)
+				name := f.name + l.suffix
+				out += fmt.Sprintf("\n//go:noescape\nfunc %s(a *%s) %s\n", name, f.args, f.result)
+			}
+		}
+	}
+	for _, name := range sortedKeys(every) {
+		f := every[name]
+		out += fmt.Sprintf("\nfunc %sASM(a *%s) %s {\n", name, f.args, f.result)
+		give, stop := "", "return\n"
+		if f.result != "" {
+			give, stop = "return ", ""
+		}
+		switch of := has[name]; len(of) {
+		case 0:
+			out += "panic(missing)\n"
+		case 2:
+			call := give + name + of[1].suffix
+			out += fmt.Sprintf("if level == %s {\n%s(a)\n%s}\n", of[1].isa, call, stop)
+			fallthrough
+		default:
+			out += fmt.Sprintf("%s%s%s(a)\n", give, name, of[0].suffix)
+		}
+		out += "}\n"
+	}
+	return out
+}
+
+// cacheTypes are the ends of names of kernels that there are for each type of a cache.
+var cacheTypes = []struct{ end, name string }{
+	{"F32", "F32"}, {"F16", "F16"}, {"BF16", "BF16"}, {"Q8", "Q8_0"}, {"Q4", "Q4_0"},
+}
+
+// switches is the Go file that chooses among these.
+func switches(every map[string]*function) string {
+	out := header + "package kernels\n"
+	for _, name := range sortedKeys(every) {
+		base, ok := strings.CutSuffix(name, "F32")
+		if !ok || every[base+"Q4"] == nil {
+			continue
+		}
+		out += fmt.Sprintf("\nfunc %sASM(a *%s, t Type) {\nswitch t {\n", base, every[name].args)
+		for _, t := range cacheTypes {
+			out += fmt.Sprintf("case %s:\n%s%sASM(a)\n", t.name, base, t.end)
+		}
+		out += "}\n}\n"
+	}
+	return out
+}
