@@ -20,7 +20,15 @@ import (
 type testCmd struct {
 	Short bool   `help:"Only vet, unit tests and the end-to-end tests that are quick: minutes, for a change in work."`
 	Match string `name:"run" placeholder:"REGEXP" help:"Only the end-to-end tests (tests/, tests/lab/ and bridge/) with such a name, as for go test, on the build that is there; what it lacks is built."`
-	Long  bool   `help:"Also build the archive for every processor, and llama.cpp without the feature, and test them: 20 minutes of processor time more; fuzz for an hour; and load llama-server for half an hour."`
+	Long  bool   `help:"Also build the archive for every processor, llama.cpp without the feature, and llama.cpp for Windows, and test them: 40 minutes of processor time more; fuzz for an hour; and load llama-server for half an hour."`
+	OS    string `name:"os" placeholder:"OS" help:"windows: only build llama.cpp for Windows, which takes 20 minutes of processor time the first time, and test it by Wine."`
+}
+
+func (cmd *testCmd) Validate() error {
+	if cmd.OS != "" && cmd.OS != "windows" {
+		return fmt.Errorf("--os %s: must be windows, or leave it out for this system", cmd.OS)
+	}
+	return nil
 }
 
 // soakFor is how long TestSoak loads llama-server with --long.
@@ -91,12 +99,20 @@ func (cmd testCmd) groups() []group {
 	if cmd.Match != "" {
 		return []group{{name: "end to end", run: cmd.matching}}
 	}
+	windows := group{name: "windows", run: cmd.windowsTests, must: true}
+	if cmd.OS == "windows" {
+		return []group{windows}
+	}
+	if !cmd.Long {
+		windows.skip = "--long, or --os windows, builds llama.cpp for Windows"
+	}
 	all := append([]group{{name: "vet", run: vet}, {name: "unit tests", run: cmd.unit, must: true}}, cmd.passes()...)
 	all = append(all, []group{
 		{name: "fuzz", run: cmd.fuzz, must: true},
 		{name: "llama.cpp", run: cmd.integration, must: true},
 		{name: "lab", run: cmd.labTests, must: true},
 		{name: "upstream", run: cmd.upstream, must: true},
+		windows,
 	}...)
 	for i := range all {
 		if g := &all[i]; cmd.Short && !slices.Contains([]string{"vet", "unit tests", "llama.cpp"}, g.name) {
@@ -284,6 +300,10 @@ func (a *app) testEnvironment() ([]string, error) {
 		return nil, err
 	}
 	f16, err := a.f16Model(model, patched.bin("llama-quantize"))
+	if err != nil {
+		return nil, err
+	}
+	env, err = a.wineEnvironment(env)
 	return append(env, "RETRO_STOCK_DIR="+stock.bin(), "RETRO_MODEL_F16="+f16, "RETRO_MODEL_SWA="+swa), err
 }
 

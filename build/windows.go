@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 )
 
 // Debian's compilers for Windows, with the threads of POSIX, which std::thread needs.
@@ -88,4 +89,39 @@ func (a *app) wine() (string, error) {
 		_, err := output(command(a.ctx, "", mingwCC, "-shared", "-o", random, source, "-ladvapi32"))
 		return err
 	}})
+}
+
+// wineEnvironment adds where Wine's folder is, if Wine and the compilers are here.
+func (a *app) wineEnvironment(env []string) ([]string, error) {
+	if runtime.GOOS != "linux" || need("wine") != nil || needCompiler("mingw", mingwCC) != nil {
+		return env, nil // the tests say what they lack
+	}
+	prefix, err := a.wine()
+	return append(env, "RETRO_WINE="+prefix), err
+}
+
+// windowsTests runs llama.cpp's programs, and what is beside them, by Wine.
+func (cmd testCmd) windowsTests(a *app, t *tally) error {
+	tools, err := a.windowsTools()
+	if err != nil {
+		return err
+	}
+	patched, err := a.windowsPatched(tools)
+	if err != nil {
+		return err
+	}
+	stock, err := a.windowsStock(tools)
+	if err != nil {
+		return err
+	}
+	prefix, err := a.wine()
+	if err != nil {
+		return err
+	}
+	model, err := a.defaultModel()
+	if err != nil {
+		return err
+	}
+	env := []string{"RETRO_WINE=" + prefix, "RETRO_WINDOWS_DIR=" + patched.bin(), "RETRO_WINDOWS_STOCK_DIR=" + stock.bin(), "RETRO_MODEL=" + model}
+	return cmd.goTest("windows", env, "-count=1", "-timeout", "1h", "-run", "Windows", "./tests/library", "./tests/llama", "./tests/server", "./tests/install")(a, t)
 }

@@ -44,6 +44,8 @@ type job struct {
 	Faults     string                // options of sparse attention, of which each call fails in its turn, see playFaults
 	Script     script
 	Prompt     []bridge.Token // instead of a script: what to go on from with drafts, if there are faults, or without
+
+	command func() *exec.Cmd // starts another build of this binary
 }
 
 func child(in io.Reader, out io.Writer) error {
@@ -162,7 +164,11 @@ func (j job) try(t *testing.T, env ...string) (*bytes.Buffer, string, error) {
 	exe, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.Command(exe)
-	cmd.Env = append(append(os.Environ(), childEnv+"=1"), env...)
+	cmd.Env = os.Environ()
+	if j.command != nil {
+		cmd = j.command()
+	}
+	cmd.Env = append(append(cmd.Env, childEnv+"=1"), env...)
 	cmd.Stdin = bytes.NewReader(in)
 	var out, msg bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &msg
