@@ -43,18 +43,28 @@ static float number(void) {
 static uint64_t engine;
 static struct retro_attn attn;
 
-static pthread_barrier_t barrier;
+/* a barrier, which macOS lacks */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t  all   = PTHREAD_COND_INITIALIZER;
+static int selected;
+
+static void wait_for_all(void) {
+    pthread_mutex_lock(&mutex);
+    if (++selected == N_THREAD) pthread_cond_broadcast(&all);
+    while (selected < N_THREAD) pthread_cond_wait(&all, &mutex);
+    pthread_mutex_unlock(&mutex);
+}
 
 static void * worker(void * arg) {
     int32_t code = retro_select(engine, &attn, (uint32_t) (intptr_t) arg, N_THREAD);
-    pthread_barrier_wait(&barrier);
+    wait_for_all();
     if (code == RETRO_OK) code = retro_attend(engine, &attn, (uint32_t) (intptr_t) arg, N_THREAD);
     return (void *) (intptr_t) code;
 }
 
 static void attend(void) {
     pthread_t t[N_THREAD];
-    pthread_barrier_init(&barrier, NULL, N_THREAD);
+    selected = 0;
     for (intptr_t i = 0; i < N_THREAD; i++) pthread_create(&t[i], NULL, worker, (void *) i);
     for (int i = 0; i < N_THREAD; i++) {
         void * code;
