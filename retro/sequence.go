@@ -21,10 +21,10 @@ type sequence struct {
 	// summed[layer head] is the number of leading pages whose summary is built.
 	summed []int32
 
-	need   need // starts anew where tokens other than drafts are taken back, so that the same context decodes the same
-	drafts int  // of the newest entries, how many are drafts
-	ring   ring
-	since  int // steps since the window was last embedded again
+	need  need // starts anew where tokens that it learned from are taken back, so that the same context decodes the same
+	spare int  // of the newest entries, how many need not be there for that: drafts, and exact ones
+	ring  ring
+	since int // steps since the window was last embedded again
 
 	audits uint64 // sparse steps so far, for the rotation of audits; it does not affect results and is not saved
 }
@@ -92,7 +92,8 @@ func (e *Engine) SeqExtend(id int, pos, cell []int32) error {
 	}
 	if len(pos) > 0 { // what is decoded next is not next to the window, and begins one as if it were the first
 		s.ring.retire(&e.stats)
-		s.since, s.drafts = 0, 0
+		s.since = 0
+		s.spare += len(pos)
 	}
 	s.pos = append(s.pos, pos...)
 	s.cell = append(s.cell, cell...)
@@ -128,8 +129,8 @@ func (e *Engine) truncate(s *sequence, pos int32) {
 	for i, n := range s.summed {
 		s.summed[i] = min(n, whole)
 	}
-	if s.drafts -= len(s.pos) - keep; s.drafts < 0 {
-		s.drafts, s.need = 0, need{}
+	if s.spare -= len(s.pos) - keep; s.spare < 0 {
+		s.spare, s.need = 0, need{}
 	}
 	s.pos, s.cell = s.pos[:keep], s.cell[:keep]
 	s.ring.truncate(keep)

@@ -220,7 +220,9 @@ func (e *Engine) undo() {
 	for i := range e.step.seqs {
 		q := &e.step.seqs[i]
 		q.s.ring.reset()
-		e.truncate(q.s, q.s.pos[len(q.s.pos)-max(1, q.exact.n)])
+		added := max(1, q.exact.n)
+		q.s.spare += added // nothing was learned from them
+		e.truncate(q.s, q.s.pos[len(q.s.pos)-added])
 	}
 	e.step.seqs = e.step.seqs[:0]
 }
@@ -249,7 +251,8 @@ func (e *Engine) StepEnd(ok bool) error {
 		if n := q.exact.n; n > 0 {
 			st.ExactTokens += uint64(n)
 			q.s.ring.retire(st)
-			q.s.since, q.s.drafts = 0, 0
+			q.s.since = 0
+			q.s.spare += n
 			continue
 		}
 		st.Tokens++
@@ -280,8 +283,8 @@ func (e *Engine) commit(q *stepSeq, past int) {
 	if q.sparse {
 		s.audits++
 	}
-	if s.drafts++; !q.draft {
-		s.drafts = 0
+	if s.spare++; !q.draft {
+		s.spare = 0
 	}
 	s.need.adapt(q.taken.load(), q.budget.load())
 	if e.opt.Window > 1 {

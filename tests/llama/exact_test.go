@@ -142,3 +142,46 @@ func TestExactAborted(t *testing.T) {
 		require.True(t, same(want, got), a.Name)
 	}
 }
+
+// Drafts that are refused and taken back leave nothing behind, also where they completed pages: what follows is as sparse as without
+// them, and has the same logits.
+func TestDraftsTakenBack(t *testing.T) {
+	for _, a := range caches {
+		m, _, text := random(t, a)
+		for _, unified := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s/unified %v", a.Name, unified), func(t *testing.T) {
+				p := contextParams(2, unified) // the sliding window has a cache as large as the other: drafts are taken back
+				after := func(refused int) (rows [][]float32, st bridge.Stats) {
+					w := newWriter(text)
+					w.prefill(0, 150)
+					w.prefill(1, 120)
+					w.decode(3, 0, 1)
+					ctx := onContext(t, m, p, "budget=32,local=16,min_ctx=0,window=4,period=1")
+					play(t, ctx, w.script)
+					for i, kept := range []int{2, 12, 16, 17, 33} {
+						w.script = nil
+						w.drafts(i%2, kept+refused, refused)
+						wrong := w.script[0].Batch[kept:] // other tokens than those that come
+						for k := range wrong {
+							wrong[k].Token = text[100+17*k]
+						}
+						play(t, ctx, w.script)
+						w.script = nil
+						w.decode(4, 0, 1)
+						rows = append(rows, play(t, ctx, w.script)...)
+					}
+					return rows, stats(t, ctx)
+				}
+				want, alone := after(0)
+				got, st := after(40)
+				require.Equal(t, alone.SparseTokens, st.SparseTokens)
+				require.NotZero(t, st.SparseTokens)
+				require.InEpsilon(t, alone.SelectedTokens, st.SelectedTokens, 0.01) // batches of other sizes are rounded otherwise
+				require.Equal(t, alone.ExactTokens+5*40, st.ExactTokens)
+				e, worst := nmse(t, want, got)
+				t.Logf("NMSE %.2g, worst token %.2g; %d tokens sparse", e, worst, st.SparseTokens)
+				require.Less(t, worst, 1e-4)
+			})
+		}
+	}
+}
