@@ -14,6 +14,7 @@ TEXT ·scaleAVX2(SB), NOSPLIT, $0-8
 	MOVQ         0(AX), DI
 	MOVQ         24(AX), CX
 	VBROADCASTSS 32(AX), Y0
+	PCALIGN $32
 loop4:
 	SUBQ $32, CX
 	JLT  rest4
@@ -29,6 +30,7 @@ loop4:
 	JMP loop4
 rest4:
 	ADDQ $32, CX
+	PCALIGN $32
 loop1:
 	SUBQ $8, CX
 	JLT  rest1
@@ -48,6 +50,7 @@ TEXT ·axpbyAVX2(SB), NOSPLIT, $0-8
 	MOVQ         24(AX), CX
 	VBROADCASTSS 32(AX), Y0
 	VBROADCASTSS 36(AX), Y1
+	PCALIGN $32
 loop2:
 	SUBQ $16, CX
 	JLT  rest2
@@ -62,6 +65,7 @@ loop2:
 	JMP loop2
 rest2:
 	ADDQ $16, CX
+	PCALIGN $32
 loop1:
 	SUBQ $8, CX
 	JLT  rest1
@@ -85,6 +89,7 @@ TEXT ·toF16AVX2(SB), NOSPLIT, $0-8
 	VBROADCASTSS elem<>+4(SB), Y5
 	VBROADCASTSS elem<>+8(SB), Y6
 	VBROADCASTSS elem<>+12(SB), Y7
+	PCALIGN $32
 loop1:
 	SUBQ $8, CX
 	JLT  rest1
@@ -108,6 +113,7 @@ TEXT ·maxIntoAVX2(SB), NOSPLIT, $0-8
 	MOVQ 0(AX), DI
 	MOVQ 8(AX), SI
 	MOVQ 24(AX), CX
+	PCALIGN $32
 loop1:
 	SUBQ $8, CX
 	JLT  rest1
@@ -130,6 +136,7 @@ TEXT ·maxAddSqrtAVX2(SB), NOSPLIT, $0-8
 	MOVQ         24(AX), CX
 	VBROADCASTSS 32(AX), Y4
 	VXORPS       Y5, Y5, Y5
+	PCALIGN $32
 loop1:
 	SUBQ $8, CX
 	JLT  rest1
@@ -155,6 +162,7 @@ TEXT ·absMaxAVX2(SB), NOSPLIT, $0-12
 	MOVQ         8(AX), CX
 	VPBROADCASTD elem<>+0(SB), Y4
 	VPXOR        Y0, Y0, Y0
+	PCALIGN $32
 loop1:
 	SUBQ $8, CX
 	JLT  rest1
@@ -186,6 +194,7 @@ TEXT ·aboveAVX2(SB), NOSPLIT, $0-16
 	VPCMPEQD Y6, Y6, Y6
 	VPSRLD   $31, Y6, Y6
 	VPSLLD   $3, Y6, Y6
+	PCALIGN $32
 loop1:
 	SUBQ $8, CX
 	JLT  rest1

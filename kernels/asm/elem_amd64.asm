@@ -7,7 +7,9 @@
 
 // while and again are the ends of a loop over n vectors, as long as there are so many among CX
 // elements.
+// The speed of so short a loop depends on where it begins.
 .macro while n
+	PCALIGN $32
 loop{n}:
 	SUBQ ${n*L}, CX
 	JLT  rest{n}
