@@ -108,7 +108,8 @@ func CodeQueries(dst, q []float32, rows, d int) {
 //
 // Codes times spreads are small integers, the same for all rows. The query is rounded to +-97 for them: on keys and queries of real models
 // rounding to +-127 was seen to add 0.1 % to the error of the codes, and to +-63 0.5 %. All levels agree
-// bit for bit. It fetches ahead but for the first pages. It panics if a page is not in both planes, a slice is too short, or d > 1024 or not a positive multiple of 8.
+// bit for bit. It fetches ahead but for the first pages. It panics if a page is not in both planes, a slice is too
+// short, or d > 1024 or not a positive multiple of 8.
 func ScoreCodes(dst []float32, ldDst int, q []float32, rows, d, bits int, tiles, codes []byte, pages []int32) {
 	checkCode(bits, d)
 	if uint64(rows)|uint64(len(pages)) >= maxDim/CodeTokens {

@@ -36,8 +36,9 @@ func TopK(dst []int32, x []float32, scratch []uint32) {
 	topOf(dst, x, scratch)
 }
 
-// Above writes the indices of the x that are at least t to dst, in ascending order, and returns how many there are. It
-// panics if dst is shorter than x, all of which it may write to, or x is too long.
+// Above writes the indices of the x that are at least t to dst, in ascending order, and returns how
+// many there are. It panics if dst is shorter than x, all of which it may write to, or x is too
+// long.
 func Above(dst []int32, x []float32, t float32) int {
 	if len(dst) < len(x) || len(x) >= maxDim {
 		panicShort("dst")
@@ -72,8 +73,8 @@ func guess(x []float32, k int) float32 {
 	return keyFloat(key)
 }
 
-// topOf does so without a guess. scratch needs len(x) elements. Nothing branches on a score: which ones are chosen cannot
-// be predicted.
+// topOf does so without a guess. scratch needs len(x) elements. Nothing branches on a score: which
+// ones are chosen cannot be predicted.
 func topOf(dst []int32, x []float32, scratch []uint32) {
 	keys := scratch[:len(x)]
 	if idx := i32(keys); split(idx, x, len(dst)) {
@@ -106,15 +107,16 @@ func topOf(dst []int32, x []float32, scratch []uint32) {
 	}
 }
 
-// splits is how many thresholds are tried, and splitSample how many scores are looked at for the first two.
+// splits is how many thresholds are tried, and splitSample how many scores are looked at for the
+// first two.
 const (
 	splits      = 24
 	splitSample = 16
 )
 
-// split looks for a threshold that exactly k of x reach, and leaves their indices in idx, which is as long as x. There may
-// be none, as where scores are equal. The true one is closed in from both sides, in turns by halves and as if scores lay
-// evenly between.
+// split looks for a threshold that exactly k of x reach, and leaves their indices in idx, which is
+// as long as x. There may be none, as where scores are equal. The true one is closed in from both
+// sides, in turns by halves and as if scores lay evenly between.
 func split(idx []int32, x []float32, k int) bool {
 	lo, hi := x[0], x[0]
 	for i := range splitSample {

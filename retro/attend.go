@@ -27,7 +27,8 @@ type Attn struct {
 // An item is first selected, then attended in chunks; both are cut into pieces that
 // any thread may take, so that a single long sequence with one KV head keeps all
 // threads busy, and who finishes the last piece of a kind does what follows from them.
-// Nobody waits: the host's barrier between Select and Attend is the only one.
+// Nobody waits, but for a moment in Select for work that is about to be there: the host's barrier
+// between Select and Attend is the only one.
 //
 // How an item is cut depends only on its own tokens, never on threads or other
 // sequences, so results are the same bits in any company.

@@ -30,11 +30,13 @@ func BenchmarkStep(b *testing.B) {
 	}
 }
 
-// BenchmarkSelect compares single tokens with whole pages at three depths, with budgets that read about as many bytes. The shortest tenth of the
-// times of layers is free of what else the machine does.
+// BenchmarkSelect compares single tokens with whole pages at three depths, with budgets that read
+// about as many bytes. The shortest tenth of the times of layers is free of what else the machine
+// does.
 func BenchmarkSelect(b *testing.B) {
 	for _, c := range []struct{ depth, pages int }{{8, 640}, {32, 256}, {128, 128}} {
-		for _, opt := range []string{"select=tokens,budget=512", "select=tokens,budget=512,need=0", fmt.Sprintf("select=pages,budget=%d", c.pages)} {
+		pages := fmt.Sprintf("select=pages,budget=%d", c.pages)
+		for _, opt := range []string{"select=tokens,budget=512", "select=tokens,budget=512,need=0", pages} {
 			b.Run(fmt.Sprintf("%dk/%s", c.depth, opt), func(b *testing.B) {
 				benchmarkStep(b, opt+",window=1", 1, c.depth<<10, smolLM(min(30, 640/c.depth)))
 			})

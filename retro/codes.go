@@ -11,8 +11,8 @@ const codesAhead = 12
 // partsOfCodes is how many parts the scores of the chosen pages' tokens fall into.
 func (s *selection) partsOfCodes() int { return (len(s.it.pages) + codePart - 1) / codePart }
 
-// scoreCodes scores the tokens of a part of the chosen pages: the largest estimate of the logits of any query, or, by
-// need, leaves each query's estimates to weigh.
+// scoreCodes scores the tokens of a part of the chosen pages: the largest estimate of the logits of
+// any query, or, by need, leaves each query's estimates to weigh.
 func (s *selection) scoreCodes(part int) {
 	s.prepare()
 	w, l, e := s.w, s.l, s.e
@@ -41,7 +41,8 @@ func (s *selection) scoreCodes(part int) {
 				to, ldTo = w.more, codePart*kernels.CodeTokens
 			}
 			tiles := p.pages(s.q.s, 1, s.h, 0, page/blockPages)[page%blockPages/kernels.TilePages*kernels.TileBytes4(p.dim):]
-			kernels.ScoreCodes(to, ldTo, w.codeQ[s.queries()*p.codeAt:], s.queries(), p.dim, e.opt.CodeBits, tiles, p.codes(s.q.s, s.h, int(block)), slots[first:first+n])
+			kernels.ScoreCodes(to, ldTo, w.codeQ[s.queries()*p.codeAt:], s.queries(), p.dim, e.opt.CodeBits,
+				tiles, p.codes(s.q.s, s.h, int(block)), slots[first:first+n])
 			if j > 0 {
 				addTo(dst[first*kernels.CodeTokens:], ld, to, ldTo, s.queries(), n*kernels.CodeTokens)
 			}

@@ -41,7 +41,7 @@
 // # Where things are
 //
 //	cut                 what the options mean for a layer in a step
-//	sequence, summary, part   tables of entries, page and group summaries, codes
+//	sequence, summary, part, slab   tables of entries, page and group summaries, codes, their memory
 //	step                what a step is; windows and their correction
 //	select, score, codes, choose   the first phase, by many threads: see Select
 //	attend, chunk, ring     the second, and the output cache

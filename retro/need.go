@@ -48,8 +48,8 @@ func (s *selection) weigh(part int) {
 	}
 }
 
-// chooseByNeed leaves in entries the candidates that have at least the share that the sequence asks for, in ascending
-// order, or the best, where they are more or fewer than an item reads.
+// chooseByNeed leaves in entries the candidates that have at least the share that the sequence asks
+// for, in ascending order, or the best, where they are more or fewer than an item reads.
 func (s *selection) chooseByNeed() {
 	it, budget, shares := s.it, s.cut.budget, s.shares(0)
 	for part := 1; part < s.partsOfWeights(); part++ {

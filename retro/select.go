@@ -7,7 +7,8 @@ import (
 	"retroattn/retro/options"
 )
 
-// looks is how often a thread looks for work that others open, some ten microseconds: one of them may have lost its processor.
+// looks is how often a thread looks for work that others open, some ten microseconds: one of them
+// may have lost its processor.
 var looks = 256
 
 // What one thread takes at once: so many pages, or chunks of a group summary's worth each.
@@ -22,8 +23,8 @@ const (
 //
 // Scoring falls into levels, and a level of an item into parts that any thread may take. Who
 // finishes the last part of a level chooses from its scores, and opens the next level or, after the
-// last, fills the item. Who finds nothing to take looks again for a moment: the host's barrier would keep it in any case,
-// and what others are about to open is as much work as what they do now.
+// last, fills the item. Who finds nothing to take looks again for a moment: the host's barrier
+// would keep it in any case, and what others are about to open is as much work as what they do now.
 func (e *Engine) Select(a *Attn, ith, nth int) error {
 	if err := e.checkAttn(a, ith, nth); err != nil {
 		return err
@@ -39,11 +40,10 @@ func (e *Engine) Select(a *Attn, ith, nth int) error {
 	for look := 0; look < looks && job.unfilled.Load() > 0; look++ {
 		for k := range n {
 			i := (k + ith*n/nth) % n
-			q := &e.step.seqs[i/l.KVHeads]
-			if q.exact.n > 0 {
+			if e.step.seqs[i/l.KVHeads].exact.n > 0 {
 				continue
 			}
-			s := selection{e: e, w: w, l: l, a: a, i: i, it: &e.items[i], q: q, h: i % l.KVHeads, cut: &q.cuts[a.Layer], claim: &job.claims[i]}
+			s := e.selection(w, a, i)
 			for level := range levels {
 				if s.work(level) {
 					look = 0
@@ -67,6 +67,13 @@ type selection struct {
 	h     int
 	cut   *cut
 	claim *claim
+}
+
+func (e *Engine) selection(w *worker, a *Attn, i int) selection {
+	l := &e.layers[a.Layer]
+	q := &e.step.seqs[i/l.KVHeads]
+	return selection{e: e, w: w, l: l, a: a, i: i, it: &e.items[i], q: q, h: i % l.KVHeads,
+		cut: &q.cuts[a.Layer], claim: &e.jobs[a.Layer].claims[i]}
 }
 
 // The levels of the selection. Each may have no parts.

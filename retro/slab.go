@@ -2,9 +2,10 @@ package retro
 
 import "unsafe"
 
-// slab is memory of a sequence that the blocks of its summaries and codes are cut from. They are read here and there, some
-// hundred bytes at a time, which is faster where the memory has huge pages: they take whole slabs, set aside before
-// anything is written to them. What is not written to takes none.
+// slab is memory of a sequence that the blocks of its summaries and codes are cut from. They are
+// read here and there, some hundred bytes at a time, which is faster where the memory has huge
+// pages: they take whole slabs, set aside before anything is written to them. What is not written
+// to takes none.
 type slab struct{ free []byte }
 
 const (

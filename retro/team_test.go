@@ -23,7 +23,7 @@ func TestLateWorkIsShared(t *testing.T) {
 
 	held := make([]selection, l.KVHeads) // the first level of all items, one part each
 	for i := range held {
-		s := selection{e: h.e, w: &h.e.workers[0], l: l, a: &a, i: i, it: &h.e.items[i], q: &h.e.step.seqs[0], h: i, cut: &h.e.step.seqs[0].cuts[0], claim: &job.claims[i]}
+		s := h.e.selection(&h.e.workers[0], &a, i)
 		require.EqualValues(t, 1, s.claim.levels[scanLevel].parts.Load())
 		s.claim.levels[scanLevel].next.Add(1)
 		held[i] = s
