@@ -5,7 +5,8 @@ import (
 	"unsafe"
 )
 
-// What is asked for ahead changes no result, and is never more than the next list has; its rows need not be there.
+// What is asked for ahead changes no result, and is never more than the next list has; its rows
+// need not be there.
 func TestAhead(t *testing.T) {
 	eachISA(t, func(t *testing.T) {
 		forK, forV := newMemory(t), newMemory(t)
@@ -16,7 +17,8 @@ func TestAhead(t *testing.T) {
 			Dot(logits, s.n, k.q, s.rows, &k.c.Cache, k.c.cells)
 			Acc(sums, v.ld, v.w, v.ldP, s.rows, &v.c.Cache, v.c.cells)
 
-			next := Ahead{Asked: s.rng.IntN(2) == 0, Cache: &Cache{s.typ, s.d, unsafe.Pointer(&nextCells[0]), 1 << 20}}
+			there := &Cache{s.typ, s.d, unsafe.Pointer(&nextCells[0]), 1 << 20}
+			next := Ahead{Asked: s.rng.IntN(2) == 0, Cache: there}
 			next.Cells = in[int32](nextCells, s.rng.IntN(maxTokens), s.p)
 			for i := range next.Cells {
 				next.Cells[i] = s.rng.Int32()
@@ -26,12 +28,14 @@ func TestAhead(t *testing.T) {
 			next.Acc(acc, v.ld, v.w, v.ldP, s.rows, &v.c.Cache, v.c.cells)
 			for i := range x {
 				if !sameBits(x[i], logits[i]) {
-					t.Fatalf("%v rows=%d d=%d n=%d: logit %d is %g, not %g", s.typ, s.rows, s.d, s.n, i, x[i], logits[i])
+					t.Fatalf("%v rows=%d d=%d n=%d: logit %d is %g, not %g",
+						s.typ, s.rows, s.d, s.n, i, x[i], logits[i])
 				}
 			}
 			for i := range acc {
 				if !sameBits(acc[i], sums[i]) {
-					t.Fatalf("%v rows=%d d=%d n=%d: sum %d is %g, not %g", s.typ, s.rows, s.d, s.n, i, acc[i], sums[i])
+					t.Fatalf("%v rows=%d d=%d n=%d: sum %d is %g, not %g",
+						s.typ, s.rows, s.d, s.n, i, acc[i], sums[i])
 				}
 			}
 			k.c.release()

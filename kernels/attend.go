@@ -13,11 +13,13 @@ func dot(dst []float32, ldDst int, q []float32, rows int, k *Cache, cells []int3
 	products(true, dst, ldDst, q, QueryLen(k.Type, k.Dim), rows, k, cells, &next)
 }
 
-func accumulate(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache, cells []int32, next Ahead) {
+func accumulate(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache,
+	cells []int32, next Ahead) {
 	switch {
 	case level == isaGeneric:
 		accGeneric(acc, ldAcc, p, ldP, rows, v, cells)
-	case level >= isaAVX2 && v.Type.Quantised() && rows >= loadRows(v.Type) && len(cells) >= loadCells && v.Dim <= loadFloats/8:
+	case level >= isaAVX2 && v.Type.Quantised() && rows >= loadRows(v.Type) &&
+		len(cells) >= loadCells && v.Dim <= loadFloats/8:
 		accLoaded(acc, ldAcc, p, ldP, rows, v, cells, &next)
 	default:
 		products(false, acc, ldAcc, p, ldP, rows, v, cells, &next)
@@ -25,9 +27,11 @@ func accumulate(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cac
 }
 
 // products is dot, or acc.
-func products(dot bool, out []float32, ldOut int, in []float32, ldIn, rows int, c *Cache, cells []int32, next *Ahead) {
+func products(dot bool, out []float32, ldOut int, in []float32, ldIn, rows int, c *Cache,
+	cells []int32, next *Ahead) {
 	size := c.Type.RowBytes(c.Dim)
-	a := blockArgs{out: &out[0], ldOut: ldOut, in: &in[0], ldIn: ldIn, rows: rows, d: c.Dim, base: c.Base, stride: c.Stride, size: size,
+	a := blockArgs{out: &out[0], ldOut: ldOut, in: &in[0], ldIn: ldIn, rows: rows,
+		d: c.Dim, base: c.Base, stride: c.Stride, size: size,
 		end: lastLine(c, size), scales: c.Dim, biases: c.Dim + c.Dim/8}
 	if level >= isaAVX2 && !next.Asked {
 		Prefetch(c, cells[:min(lead(size), len(cells))])
@@ -48,8 +52,8 @@ func products(dot bool, out []float32, ldOut int, in []float32, ldIn, rows int, 
 	}
 }
 
-// step is how many cells go together, in whole tiles, and what to ask for with them: what comes so far ahead in the list, with the last
-// ones the first of the next.
+// step is how many cells go together, in whole tiles, and what to ask for with them: what comes so
+// far ahead in the list, with the last ones the first of the next.
 func (next *Ahead) step(c *Cache, cells []int32, ahead int) (n int, from *Cache, ask []int32) {
 	switch n = len(cells); {
 	case level < isaAVX2: // these kernels ask for rows of the list by themselves
@@ -63,7 +67,8 @@ func (next *Ahead) step(c *Cache, cells []int32, ahead int) (n int, from *Cache,
 	}
 }
 
-// lead is how many rows lie between the one in work and that asked for: about 8 kB, a fourth of the smallest L1 cache.
+// lead is how many rows lie between the one in work and that asked for: about 8 kB, a fourth of the
+// smallest L1 cache.
 func lead(size int) int { return cellTile * max(1, min(3, 512/size)) }
 
 // lastLine is the offset of the last byte of a row, or 0 where its cache line is asked
@@ -95,7 +100,8 @@ func loadRows(t Type) int {
 }
 
 // accLoaded does what the acc kernels of quantised values do, bit for bit.
-func accLoaded(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache, cells []int32, after *Ahead) {
+func accLoaded(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cache,
+	cells []int32, after *Ahead) {
 	const line = 64
 	var room [loadFloats + line/4]float32
 	buf := room[-uintptr(unsafe.Pointer(&room))%line/4:][:loadFloats]
@@ -115,7 +121,8 @@ func accLoaded(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cach
 		}
 		load(buf, d, v, part)
 		a := blockArgs{out: &acc[0], ldOut: ldAcc, in: &p[j], ldIn: ldP, rows: rows, d: d,
-			base: unsafe.Pointer(&buf[0]), stride: uintptr(4 * d), cells: &ascending[0], n: len(part), size: 4 * d}
+			base: unsafe.Pointer(&buf[0]), stride: uintptr(4 * d), cells: &ascending[0],
+			n: len(part), size: 4 * d}
 		accF32ASM(&a)
 	}
 }

@@ -187,7 +187,8 @@ func (w *worker) flush(c *chunkState) {
 			next.Cache, next.Cells = &c.v, w.runCells(0)
 		}
 		x := w.logits[t.r0*g*blockCols+t.col:]
-		next.Dot(x, blockCols, c.q[t.r0*g*kernels.QueryLen(l.TypeK, l.DK):], (t.r1-t.r0)*g, &c.k, w.runCells(i))
+		q := c.q[t.r0*g*kernels.QueryLen(l.TypeK, l.DK):]
+		next.Dot(x, blockCols, q, (t.r1-t.r0)*g, &c.k, w.runCells(i))
 		if l.SoftCap > 0 {
 			for row := range (t.r1 - t.r0) * g {
 				kernels.SoftCap(x[row*blockCols:][:t.n], l.SoftCap)
@@ -211,7 +212,8 @@ func (w *worker) flush(c *chunkState) {
 	}
 	for i, t := range w.runs {
 		next := kernels.Ahead{Asked: true, Cache: &c.v, Cells: w.runCells(i + 1)}
-		next.Acc(c.acc[t.r0*g*l.DV:], l.DV, w.logits[t.r0*g*blockCols+t.col:], blockCols, (t.r1-t.r0)*g, &c.v, w.runCells(i))
+		x := w.logits[t.r0*g*blockCols+t.col:]
+		next.Acc(c.acc[t.r0*g*l.DV:], l.DV, x, blockCols, (t.r1-t.r0)*g, &c.v, w.runCells(i))
 	}
 	w.runs, w.cols = w.runs[:0], 0
 }

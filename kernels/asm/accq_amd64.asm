@@ -39,7 +39,8 @@
 	VMULPS      V{SCALE}, V{k}, V{k}
 .end
 
-// multiply has, of avx2, three registers for the scale and the weights, so that two of three weights are loaded again and again.
+// multiply has, of avx2, three registers for the scale and the weights, so that two of three
+// weights are loaded again and again.
 .macro multiply n v lanes
 	VPBROADCASTW (AX)(BX*1), H{SCALE}
 	VCVTPH2PS    H{SCALE}, V{SCALE}

@@ -5,8 +5,8 @@
 .include tiles_amd64.inc
 .include dotframe_amd64.inc
 
-// sum4 adds up the lanes of 4 vectors from n on, all in the same order. A blend takes the place of one shuffle of each VHADDPS:
-// shuffles are what this is short of.
+// sum4 adds up the lanes of 4 vectors from n on, all in the same order. A blend takes the place of
+// one shuffle of each VHADDPS: shuffles are what this is short of.
 .macro blend b a
 	.if avx512
 		VBLENDMPS V{b}, V{a}, K2, V{a}
@@ -70,7 +70,8 @@
 	.end
 .end
 
-// multiply2 does two steps, of one key after the other: to go along several rows at a time makes the memory slower.
+// multiply2 does two steps, of one key after the other: to go along several rows at a time makes
+// the memory slower.
 .macro multiply2
 	.set QQ = 8
 	.if avx512

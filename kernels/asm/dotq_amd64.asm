@@ -8,8 +8,9 @@
 
 .if avx512
 
-// Each of the 16 cells of a tile has a lane of its own, so there are no sums across lanes and no order to keep. The rows' sums are in
-// out. The int32 sum of a block begins with the bias of q, which takes back what making keys unsigned has added.
+// Each of the 16 cells of a tile has a lane of its own, so there are no sums across lanes and no
+// order to keep. The rows' sums are in out. The int32 sum of a block begins with the bias of q,
+// which takes back what making keys unsigned has added.
 //	SI   q, row and block        R9   bytes from a row of q to the next
 //	BX   its scale               R12  bytes from scales to biases
 //	DI   &out[row][tile]         R11  bytes from a row of out to the next
@@ -31,8 +32,8 @@
 	VPUNPCKHQDQ Z{t+3}, Z{t+1}, Z{n+3}
 .end
 
-// keysQ8 has cells i and i+4 in register 8+i, and i+8 and i+12 in 12+i. Of the transposed ones, dword i is in lanes 0 and 2, and dword
-// i+4 in lanes 1 and 3.
+// keysQ8 has cells i and i+4 in register 8+i, and i+8 and i+12 in 12+i. Of the transposed ones,
+// dword i is in lanes 0 and 2, and dword i+4 in lanes 1 and 3.
 .macro keysQ8
 	.for i in 8
 		MOVQ         {rows+i/4*64+i%4*8}, R8
@@ -173,8 +174,8 @@ row:
 
 .include dotframe_amd64.inc
 
-// The integers are summed over a whole block before they become floats, which are multiplied and added as in the
-// generic kernels: the logits are the same bits.
+// The integers are summed over a whole block before they become floats, which are multiplied and
+// added as in the generic kernels: the logits are the same bits.
 //	AX, BP, DI      q: the block, its scale, its bias
 //	Y1, Y2, Y5, Y6  the keys     X15  their scales
 //	Y7, Y11         q            Y3   int16 ones
@@ -183,8 +184,9 @@ row:
 .list qScale = (BP), (BP)(R10*1), (BP)(R10*2)
 .list qBias = (DI), (DI)(R10*1), (DI)(R10*2)
 
-// keys loads the F16 scales, at the begin of each block, and the block: magnitudes of Q8_0; of Q4_0 the low nibbles of cells 0 and 2
-// in Y1, the high ones in Y2, and those of cells 1 and 3 in Y5 and Y6. VMOVD takes two bytes more of a scale, which are overwritten.
+// keys loads the F16 scales, at the begin of each block, and the block: magnitudes of Q8_0; of Q4_0
+// the low nibbles of cells 0 and 2 in Y1, the high ones in Y2, and those of cells 1 and 3 in Y5 and
+// Y6. VMOVD takes two bytes more of a scale, which are overwritten.
 .list magnitudes = Y1, Y2, Y5, Y6
 .macro keysQ8
 	.for t in 4
@@ -206,7 +208,8 @@ row:
 	VPAND       Y14, Y6, Y6
 .end
 
-// integersQ8 gives the keys' signs to q, which is never -128; so does 2*128*127 fit in an int16. The sums are formed as in sum4.
+// integersQ8 gives the keys' signs to q, which is never -128; so does 2*128*127 fit in an int16.
+// The sums are formed as in sum4.
 .macro integersQ8
 	VMOVDQU {qBlock[r]}, Y7
 	.for t in 4
