@@ -191,3 +191,22 @@ func TestGraphsTakeTurns(t *testing.T) {
 	require.NoError(t, err)
 	require.Greater(t, reused, tokens-6, out)
 }
+
+// A program that decodes nothing token by token says so; tokens whose positions self-extend changes are sparse, and those that are
+// sampled in the graph.
+func TestProgramsSayWhy(t *testing.T) {
+	harness.Slow(t)
+	text := filepath.Join(t.TempDir(), "text.txt")
+	require.NoError(t, os.WriteFile(text, []byte(strings.Repeat("The history of the river is long. ", 80)), 0o644))
+
+	out, err := program(t, nil, "llama-perplexity", "-f", text, "-c", "256", "--chunks", "1", "--retro-attn")
+	require.NoError(t, err, out)
+	require.Regexp(t, `0 of 0 tokens sparse, \d+ of prompts and drafts exact: nothing was decoded`, out)
+
+	for _, args := range [][]string{{"--grp-attn-n", "2", "--grp-attn-w", "128"}, {"-bs"}} {
+		out, err := program(t, nil, "llama-completion", append(args, "-f", text, "-n", "20", "-no-cnv", "-st", "-c", "2048", "--ignore-eos",
+			"--retro-opts", "budget=32,local=16,min_ctx=0,window=2,period=1")...)
+		require.NoError(t, err, out)
+		require.Contains(t, out, "19 of 19 tokens sparse", args)
+	}
+}
