@@ -33,7 +33,7 @@ func products(dot bool, out []float32, ldOut int, in []float32, ldIn, rows int, 
 	a := blockArgs{out: &out[0], ldOut: ldOut, in: &in[0], ldIn: ldIn, rows: rows,
 		d: c.Dim, base: c.Base, stride: c.Stride, size: size,
 		end: lastLine(c, size), scales: c.Dim, biases: c.Dim + c.Dim/8}
-	if level >= isaAVX2 && !next.Asked {
+	if level < isaAVX2 || !next.Asked { // below, nobody has asked
 		Prefetch(c, cells[:min(lead(size), len(cells))])
 	}
 	for at := 0; at < len(cells); at += a.n {
