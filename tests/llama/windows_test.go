@@ -22,12 +22,12 @@ func TestWindows(t *testing.T) {
 	odd := filepath.Join(harness.OddFolder(t), "bin")
 	require.NoError(t, os.Symlink(patched, odd))
 
-	text := make([]bridge.Token, 900)
+	text := make([]bridge.Token, 300)
 	for i := range text {
 		text[i] = bridge.Token(100 + i*i%7919)
 	}
 	w := newWriter(text)
-	w.prefill(0, 800)
+	w.prefill(0, 240)
 	w.decode(8, 0)
 	j := job{Model: harness.WindowsPath(harness.Setting(t, "RETRO_MODEL")), Seqs: 1, Script: w.script,
 		command: func() *exec.Cmd { return harness.WineCommand(exe) }}

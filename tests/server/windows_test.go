@@ -73,8 +73,13 @@ func TestWindowsServer(t *testing.T) {
 	require.NoError(t, cmd.Start())
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	defer cmd.Process.Kill()
-	require.Eventually(t, harness.Up(address), 5*time.Minute, 200*time.Millisecond, "llama-server does not start")
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		if t.Failed() {
+			t.Log(harness.Tail(log.String(), 20000))
+		}
+	})
+	require.Eventually(t, harness.Up(address), 2*time.Minute, 200*time.Millisecond, "llama-server does not start")
 
 	body, err := json.Marshal(map[string]any{"prompt": windowsPrompt, "n_predict": 8, "temperature": 0})
 	require.NoError(t, err)
