@@ -15,8 +15,10 @@ const (
 
 var windows = target{"windows", "amd64"}
 
-// windowsTools is the toolchain for Windows, and for processors with AVX2, FMA and F16C, which is what ggml is built for
-// unless told.
+// windowsISA is for processors since 2013 (Intel) and 2015 (AMD). A cross-build of ggml has none of it unless told.
+var windowsISA = []string{"-DGGML_SSE42=ON", "-DGGML_AVX=ON", "-DGGML_AVX2=ON", "-DGGML_BMI2=ON", "-DGGML_FMA=ON", "-DGGML_F16C=ON"}
+
+// windowsTools is the toolchain for Windows.
 func (a *app) windowsTools() (toolchain, error) {
 	err := errors.Join(needBuildTools(), needCompiler("mingw", mingwCC), needCompiler("mingw", mingwCXX))
 	if err != nil {
@@ -27,7 +29,7 @@ func (a *app) windowsTools() (toolchain, error) {
 	if err != nil {
 		return toolchain{}, err
 	}
-	flags := []string{"-DCMAKE_TOOLCHAIN_FILE=" + file, "-DBUILD_SHARED_LIBS=ON", "-DGGML_NATIVE=OFF"}
+	flags := append([]string{"-DCMAKE_TOOLCHAIN_FILE=" + file, "-DBUILD_SHARED_LIBS=ON", "-DGGML_NATIVE=OFF"}, windowsISA...)
 	return a.toolchainOf(windows, flags, []string{mingwCC, mingwCXX}, string(text))
 }
 
