@@ -81,13 +81,11 @@ type api struct {
 	retroAttnEngine  func(ctx uintptr) uint64
 	retroAttnError   func(ctx uintptr) string
 	retroAttnPlan    func(ctx uintptr) string
-	retroAttnSummary func(ctx uintptr) string
+	retroAttnSummary func(ctx, since uintptr) string
 	retroAttnStats   func(ctx uintptr, stats *cRetroStats) bool
 	retroAttnABI     func() string
 	retroABIVersion  func() uint32
 	retroVersion     func() string
-	retroGetStats    func(engine uint64, stats *Stats) int32
-	retroErrorString func(engine uint64, buf *byte, size uint32) int32
 }
 
 type symbol struct {
@@ -186,8 +184,6 @@ func (a *api) retroSymbols() []symbol {
 	return []symbol{
 		{"retro_version", &a.retroVersion},
 		{"retro_abi_version", &a.retroABIVersion},
-		{"retro_get_stats", &a.retroGetStats},
-		{"retro_error", &a.retroErrorString},
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -42,41 +41,6 @@ func TestStructsAreThoseOfLlamaHeader(t *testing.T) {
 	assert.EqualValues(t, 8, unsafe.Offsetof(b.token))
 	assert.EqualValues(t, 24, unsafe.Offsetof(b.pos))
 	assert.EqualValues(t, 48, unsafe.Offsetof(b.logits))
-}
-
-// The fields of Stats and their types and order are read from the header.
-func TestStatsAreThoseOfRetroHeader(t *testing.T) {
-	header, err := os.ReadFile(filepath.Join("..", "capi", "retroattn.h"))
-	require.NoError(t, err)
-	body := regexp.MustCompile(`(?s)struct retro_stats \{(.*?)\n\};`).FindSubmatch(header)
-	require.NotNil(t, body)
-	fields := regexp.MustCompile(`(?m)^\s*uint(32|64)_t (\w+);`).FindAllSubmatch(body[1], -1)
-
-	var s Stats
-	names := []string{"struct_size", "n_cell", "tokens", "sparse_tokens", "corrected_tokens", "rewritten_tokens",
-		"far_tokens", "selected_tokens", "supplement_tokens", "retired_selected", "retired_seen", "kv_bytes_read",
-		"kv_bytes_full", "scan_bytes", "summary_bytes", "ring_bytes", "attend_ns",
-		"audited_heads", "kept_mass", "audit_bytes", "exact_tokens"}
-	offsets := []uintptr{unsafe.Offsetof(s.structSize), unsafe.Offsetof(s.Cells), unsafe.Offsetof(s.Tokens),
-		unsafe.Offsetof(s.SparseTokens), unsafe.Offsetof(s.CorrectedTokens), unsafe.Offsetof(s.RewrittenTokens),
-		unsafe.Offsetof(s.FarTokens), unsafe.Offsetof(s.SelectedTokens), unsafe.Offsetof(s.SupplementTokens),
-		unsafe.Offsetof(s.RetiredSelected), unsafe.Offsetof(s.RetiredSeen), unsafe.Offsetof(s.KVBytesRead),
-		unsafe.Offsetof(s.KVBytesFull), unsafe.Offsetof(s.ScanBytes), unsafe.Offsetof(s.SummaryBytes),
-		unsafe.Offsetof(s.RingBytes), unsafe.Offsetof(s.AttendNS),
-		unsafe.Offsetof(s.AuditedHeads), unsafe.Offsetof(s.KeptMass), unsafe.Offsetof(s.AuditBytes), unsafe.Offsetof(s.ExactTokens)}
-	require.Len(t, fields, len(names))
-	var offset uintptr
-	for i, f := range fields {
-		size := uintptr(4)
-		if string(f[1]) == "64" {
-			size = 8
-		}
-		offset = (offset + size - 1) &^ (size - 1)
-		assert.Equal(t, names[i], string(f[2]))
-		assert.Equal(t, offset, offsets[i], names[i])
-		offset += size
-	}
-	assert.Equal(t, offset, unsafe.Sizeof(s))
 }
 
 func TestCheckLayout(t *testing.T) {

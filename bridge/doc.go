@@ -29,9 +29,9 @@
 // # Sparse attention
 //
 // [Context.EnableRetro] takes the options as text, [Context.EnableRetroOptions] as the struct of package options. The counters
-// belong to a context and begin when it is enabled: [Context.RetroStats] has them all, [Context.RetroFigures] what people
-// want to know, and a [Generation] the same for one request. They can be read at any time between two Decodes, also by
-// the function that Generate streams to. Where several sequences are decoded together, they are of all of them.
+// belong to a context and begin when it is enabled: [Context.RetroStats] has them, a [Generation] what people want to know
+// of one request. They can be read at any time between two Decodes, also by the function that Generate streams to. Where
+// several sequences are decoded together, they are of all of them.
 //
 // # Concurrency
 //

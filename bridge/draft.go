@@ -25,10 +25,7 @@ func (c *Context) SetRetroMode(mode RetroMode) error {
 		return err
 	}
 	defer c.leave()
-	if _, err := c.engine(); err != nil {
-		return err
-	}
-	if c.lib.retroAttnMode(c.ptr, int32(mode)) != 0 {
+	if !c.lib.patched || c.lib.retroAttnMode(c.ptr, int32(mode)) != 0 {
 		return ErrRetroOff
 	}
 	return nil

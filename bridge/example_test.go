@@ -157,14 +157,6 @@ func ExampleContext_EnableRetroOptions() {
 }
 
 // The figures of a request are the difference of two readings.
-func ExampleStats_Since() {
-	before := bridge.Stats{Tokens: 100, KVBytesRead: 4e9, KVBytesFull: 9e9, AttendNS: 1e9}
-	after := bridge.Stats{Tokens: 150, SparseTokens: 50, KVBytesRead: 5e9, KVBytesFull: 19e9, AttendNS: 1.1e9}
-	fmt.Println(after.Since(before))
-	// Output: 50 of 50 tokens sparse, 10.0 % of KV read, 0 corrections, exposure 1.00, 10.0 GB/s
-}
-
-// The smallest step of a decoding loop: choose the next token and put it into the batch of the next Decode.
 func ExampleBatch() {
 	logits := []float32{-1.5, 0.25, 3.75, 2}
 	batch := bridge.NewBatch(1)

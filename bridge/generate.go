@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"runtime"
 	"time"
+
+	"retroattn/retro/stats"
 )
 
 // GenerateOptions configures Generate.
@@ -47,10 +49,10 @@ type Generation struct {
 	Prompt  int // tokens of the prompt that are in the memory: all, unless an error came first
 	Decoded int // of Tokens, how many are in the memory too: all but the last, or all
 
-	PromptTime time.Duration // to decode the prompt
-	Time       time.Duration // to sample and decode what followed, yield included
-	Drafts     Drafts        // what came of GenerateOptions.Draft
-	Retro      *Figures      // of the sparse attention in this time, nil where that is off
+	PromptTime time.Duration  // to decode the prompt
+	Time       time.Duration  // to sample and decode what followed, yield included
+	Drafts     Drafts         // what came of GenerateOptions.Draft
+	Retro      *stats.Figures // of the sparse attention in this time, nil where that is off
 }
 
 // generator is a Generate in progress.
@@ -105,7 +107,7 @@ func (c *Context) Generate(ctx context.Context, prompt string, opt GenerateOptio
 	err = g.run(tokens)
 	g.account(last+1, len(tokens))
 	if after, err := c.RetroStats(); err == nil && retroErr == nil {
-		figures := after.Since(before)
+		figures := after.Since(before).Figures()
 		g.got.Retro = &figures
 	}
 	return g.got, err

@@ -161,19 +161,6 @@ func TestGenerateCancelled(t *testing.T) {
 	assert.Equal(t, sampled(t, c, nil, len(got.Tokens)+4).Text, got.Text+more.Text)
 }
 
-func TestFigures(t *testing.T) {
-	before := Stats{Tokens: 5, SparseTokens: 1, CorrectedTokens: 2, KVBytesRead: 100, KVBytesFull: 1000, ScanBytes: 10, RetiredSelected: 3, RetiredSeen: 3, AttendNS: 100}
-	after := Stats{Tokens: 15, SparseTokens: 9, CorrectedTokens: 6, KVBytesRead: 400, KVBytesFull: 3000, ScanBytes: 110, RetiredSelected: 13, RetiredSeen: 18, AttendNS: 300}
-	f := after.Since(before)
-	assert.Equal(t, Figures{Tokens: 10, SparseTokens: 8, Corrected: 4, KVShare: 0.2, Exposure: 1.5, GBps: 2}, f)
-	assert.Equal(t, "8 of 10 tokens sparse, 20.0 % of KV read, 4 corrections, exposure 1.50, 2.0 GB/s", f.String())
-	f.MassKept = 0.5
-	assert.Contains(t, f.String(), "50.0 % of attention kept")
-	assert.Equal(t, Figures{KVShare: 1, Exposure: 1}, after.Since(after))
-	assert.Equal(t, before.Since(Stats{}), before.Since(after), "enabled anew in between")
-	assert.Equal(t, "0 of 0 tokens sparse: the library decoded none", after.Since(after).String())
-}
-
 func TestRetroOptionsStruct(t *testing.T) {
 	model := patchedModel(t)
 	c := newContext(t, model, ContextParams{Ctx: 1024, FlashAttn: FlashOn})
@@ -186,7 +173,7 @@ func TestRetroOptionsStruct(t *testing.T) {
 	require.NoError(t, c.EnableRetroOptions(o))
 	assert.Empty(t, c.RetroPlan())
 	got, err := c.Generate(context.Background(), strings.Repeat(prose+" ", 20), GenerateOptions{MaxTokens: 16}, func(string) bool {
-		live, err := c.RetroFigures()
+		live, err := c.RetroStats()
 		assert.NoError(t, err)
 		assert.LessOrEqual(t, live.Tokens, uint64(15))
 		return true
@@ -201,7 +188,7 @@ func TestRetroOptionsStruct(t *testing.T) {
 	again, err := c.Generate(context.Background(), " and", GenerateOptions{MaxTokens: 4}, nil)
 	require.NoError(t, err)
 	assert.LessOrEqual(t, again.Retro.Tokens, uint64(4), "of this request only")
-	live, err := c.RetroFigures()
+	live, err := c.RetroStats()
 	require.NoError(t, err)
 	assert.Equal(t, got.Retro.Tokens+again.Retro.Tokens, live.Tokens)
 

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unsafe"
 
 	"retroattn/retro/options"
+	"retroattn/retro/stats"
 )
 
 // HasRetro says whether libllama carries our patch and libretroattn was found.
@@ -101,38 +101,31 @@ func (c *Context) DisableRetro() error {
 	return nil
 }
 
-// RetroStats returns the counters. ErrRetroOff where sparse attention is not enabled.
-func (c *Context) RetroStats() (Stats, error) {
-	stats := Stats{structSize: uint32(unsafe.Sizeof(Stats{}))}
-	if err := c.enter(); err != nil {
-		return Stats{}, err
-	}
-	defer c.leave()
-	engine, err := c.engine()
-	if err != nil {
-		return Stats{}, err
-	}
-	if code := c.lib.retroGetStats(engine, &stats); code < 0 {
-		detail := retroText(engine, c.lib.retroErrorString)
-		return Stats{}, errors.New(withDetail(fmt.Sprintf("bridge: retro_get_stats failed with code %d", code), detail))
-	}
-	return stats, nil
+// RetroStats returns the counters, at any time between two Decodes; [stats.Stats.Since] tells what came in between, and
+// [stats.Stats.Figures] what people want to know of it. Where several sequences are decoded together, they are of all of
+// them. ErrRetroOff where sparse attention is not enabled.
+func (c *Context) RetroStats() (stats.Stats, error) {
+	s, err := c.retroStats()
+	return s.counters, err
 }
 
 // RetroPasses returns how many of the Decodes decoded tokens with sparse attention, and in how many passes through the
 // model: one for each, however many sequences there are, unless their rows do not fit ContextParams.UBatch. ErrRetroOff
 // where sparse attention is not enabled.
 func (c *Context) RetroPasses() (steps, passes uint64, err error) {
+	s, err := c.retroStats()
+	return s.steps, s.ubatches, err
+}
+
+func (c *Context) retroStats() (s cRetroStats, err error) {
 	if err := c.enter(); err != nil {
-		return 0, 0, err
+		return s, err
 	}
 	defer c.leave()
-	if _, err := c.engine(); err != nil {
-		return 0, 0, err
+	if !c.lib.patched || !c.lib.retroAttnStats(c.ptr, &s) {
+		return s, ErrRetroOff
 	}
-	var stats cRetroStats
-	c.lib.retroAttnStats(c.ptr, &stats)
-	return stats.steps, stats.ubatches, nil
+	return s, nil
 }
 
 // RetroSummary returns the counters as one line for people, with the reason where no token was sparse, "" where sparse attention is not enabled.
@@ -141,10 +134,10 @@ func (c *Context) RetroSummary() string {
 		return ""
 	}
 	defer c.leave()
-	if _, err := c.engine(); err != nil {
+	if !c.lib.patched {
 		return ""
 	}
-	return c.lib.retroAttnSummary(c.ptr)
+	return c.lib.retroAttnSummary(c.ptr, 0)
 }
 
 // RetroPlan returns one line on what a plan has chosen and why, "" where nothing was to be planned.
@@ -157,26 +150,4 @@ func (c *Context) RetroPlan() string {
 		return ""
 	}
 	return c.lib.retroAttnPlan(c.ptr)
-}
-
-func (c *Context) engine() (uint64, error) {
-	// Without a loaded libretroattn nothing can have been enabled, and its functions are not bound.
-	if !c.lib.patched || !c.lib.retroLoaded.Load() {
-		return 0, ErrRetroOff
-	}
-	engine := c.lib.retroAttnEngine(c.ptr)
-	if engine == 0 {
-		return 0, ErrRetroOff
-	}
-	return engine, nil
-}
-
-// retroText calls a function that fills a buffer with text.
-func retroText(engine uint64, fill func(uint64, *byte, uint32) int32) string {
-	buf := make([]byte, 1024)
-	if fill(engine, &buf[0], uint32(len(buf))) < 0 {
-		return ""
-	}
-	buf[len(buf)-1] = 0
-	return goString(&buf[0])
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"unsafe"
+
+	"retroattn/retro/stats"
 )
 
 // Mirrors of the structs of llama.h v0.5.0. Pointers that stay as the library set them are uintptr.
@@ -107,12 +109,13 @@ type cTokenDataArray struct {
 	sorted   bool
 }
 
-// cRetroStats is llama_retro_attn_stats, of which only two are not in retro_stats.
+// cRetroStats is llama_retro_attn_stats, with struct retro_stats at its end.
 type cRetroStats struct {
-	_        [11]uint64
 	steps    uint64
 	ubatches uint64
-	_        uint64
+	_        uint64 // struct_size, n_cell
+	counters stats.Stats
+	_        [31*8 - unsafe.Sizeof(stats.Stats{})]byte
 }
 
 // The defaults are fetched into structs with room behind, so that a libllama whose structs have grown cannot write
@@ -157,7 +160,7 @@ func checkLayout(version string, model cModelDefaults, context cContextDefaults)
 }
 
 // retroABI is RETRO_ABI_VERSION of retroattn.h.
-const retroABI = 5
+const retroABI = 6
 
 // checkABI compares with what llama_retro_attn_abi of a patched libllama says about the same.
 func checkABI(version, library string) error {

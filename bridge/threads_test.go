@@ -51,7 +51,7 @@ func TestThreadsChange(t *testing.T) {
 	require.NoError(t, err)
 	assert.EqualValues(t, 9, b.SparseTokens)
 	assert.Positive(t, b.CorrectedTokens)
-	a.AttendNS, b.AttendNS = 0, 0
+	a.AttentionNS, b.AttentionNS = 0, 0
 	assert.Equal(t, a, b)
 }
 

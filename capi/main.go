@@ -302,40 +302,6 @@ func retro_step_end(engine C.uint64_t, ok C.int32_t) C.int32_t {
 	return call(engine, func(e *retro.Engine) error { return e.StepEnd(ok != 0) })
 }
 
-//export retro_get_stats
-func retro_get_stats(engine C.uint64_t, to C.uintptr_t) C.int32_t {
-	return call(engine, func(e *retro.Engine) error {
-		stats := at[C.struct_retro_stats](to)
-		if stats == nil || stats.struct_size < C.uint32_t(unsafe.Offsetof(stats.tokens)) {
-			return argument("retro_get_stats: stats is NULL or its struct_size is too small")
-		}
-		s := e.Stats()
-		known := C.struct_retro_stats{
-			struct_size: stats.struct_size, n_cell: C.uint32_t(e.Cells()),
-			tokens: u64(s.Tokens), sparse_tokens: u64(s.SparseTokens),
-			corrected_tokens: u64(s.CorrectedTokens), rewritten_tokens: u64(s.RewrittenTokens),
-			far_tokens: u64(s.FarTokens), selected_tokens: u64(s.SelectedTokens), supplement_tokens: u64(s.SupplementTokens),
-			retired_selected: u64(s.RetiredSelected), retired_seen: u64(s.RetiredSeen),
-			kv_bytes_read: u64(s.KVBytesRead), kv_bytes_full: u64(s.KVBytesFull), scan_bytes: u64(s.ScanBytes),
-			summary_bytes: u64(s.SummaryBytes), ring_bytes: u64(s.RingBytes), attend_ns: u64(s.AttendNS),
-			audited_heads: u64(s.AuditedHeads), kept_mass: u64(s.KeptMass), audit_bytes: u64(s.AuditBytes), exact_tokens: u64(s.ExactTokens),
-		}
-		n := min(uint64(stats.struct_size), uint64(unsafe.Sizeof(known)))
-		copy(raw(to, u64(n)), unsafe.Slice((*byte)(unsafe.Pointer(&known)), n))
-		return nil
-	})
-}
-
-func u64(n uint64) C.uint64_t { return C.uint64_t(n) }
-
-//export retro_summary
-func retro_summary(engine C.uint64_t, buf C.uintptr_t, cap C.uint32_t) C.int32_t {
-	return value(engine, func(e *retro.Engine) (int, error) {
-		s := e.Stats()
-		return write(buf, cap, s.Summary()), nil
-	})
-}
-
 //export retro_error
 func retro_error(engine C.uint64_t, buf C.uintptr_t, cap C.uint32_t) (code C.int32_t) {
 	defer rescue(&code, faults(), func(error) {})

@@ -40,7 +40,7 @@ extern "C" {
 #endif
 
 /* Raised when a struct or the meaning of a call changes; fields added at the end of retro_stats do not count. */
-#define RETRO_ABI_VERSION 5
+#define RETRO_ABI_VERSION 6
 
 enum retro_status {
     RETRO_OK              =  0,
@@ -130,29 +130,38 @@ struct retro_attn {
 };
 
 /* Counters since retro_open. Figures of far tokens are summed over layers and KV heads. Fields are only ever added at
- * the end: retro_get_stats fills those that lie within struct_size, and leaves what it does not know. */
+ * the end: retro_get_stats fills those that lie within struct_size, and leaves what it does not know.
+ * The counters are written here by go generate ./retro/stats. */
 struct retro_stats {
     uint32_t struct_size;
     uint32_t n_cell;            /* as configured                              */
-    uint64_t tokens;            /* new tokens decoded here                    */
-    uint64_t sparse_tokens;     /* of these, with some left out               */
-    uint64_t corrected_tokens;  /* past tokens re-embedded that read more     */
-    uint64_t rewritten_tokens;  /* all past tokens re-embedded                */
-    uint64_t far_tokens;        /* far tokens a sparse token could have read  */
-    uint64_t selected_tokens;   /* far tokens read for sparse tokens          */
-    uint64_t supplement_tokens; /* far tokens added to past tokens            */
-    uint64_t retired_selected;  /* of tokens that left the window: selected   */
-    uint64_t retired_seen;      /*   ... and seen in the end                  */
-    uint64_t kv_bytes_read;     /* K and V read                               */
-    uint64_t kv_bytes_full;     /* the same if every token attended to all    */
-    uint64_t scan_bytes;        /* page summaries and token codes read        */
-    uint64_t summary_bytes;     /* memory held by summaries and codes         */
-    uint64_t ring_bytes;        /* memory held by the output cache            */
-    uint64_t attend_ns;         /* time in retro_select, retro_attend, thread 0*/
+    uint64_t tokens;            /* new tokens decoded */
+    uint64_t sparse_tokens;     /* new tokens for which some of the context was left out */
+    uint64_t short_tokens;      /* new tokens in contexts shorter than min_ctx */
+    uint64_t exact_tokens;      /* tokens of prompts and drafts computed exactly, in no other counter */
+    uint64_t corrected_tokens;  /* past tokens embedded again that read more */
+    uint64_t rewritten_tokens;  /* past tokens embedded again */
+    uint64_t far_tokens;        /* far tokens that sparse tokens could have read */
+    uint64_t selected_tokens;   /* far tokens read for sparse tokens */
+    uint64_t supplement_tokens; /* far tokens added to past tokens */
+    uint64_t retired_selected;  /* far tokens selected by tokens that have left the window */
+    uint64_t retired_seen;      /* far tokens seen in the end by tokens that have left the window */
+    uint64_t kv_read_bytes;     /* bytes of K and V read */
+    uint64_t kv_full_bytes;     /* bytes of K and V read if every token attended to all */
+    uint64_t scan_bytes;        /* bytes of page summaries and token codes read */
+    uint64_t summary_bytes;     /* bytes held by summaries and codes */
+    uint64_t ring_bytes;        /* bytes held by the output cache */
+    uint64_t attention_ns;      /* time in selection and attention, of one thread */
     uint64_t audited_heads;     /* query heads whose kept attention was measured, see option audit */
-    uint64_t kept_mass;         /* millionths: sum over them of the share of its attention that each kept */
-    uint64_t audit_bytes;       /* K read for that, not in kv_bytes_read      */
-    uint64_t exact_tokens;      /* exact rows, which the other counters leave out */
+    uint64_t kept_mass;         /* sum over audited heads of the share of attention kept, in millionths */
+    uint64_t audit_bytes;       /* bytes of K read for audits, not in kv_read_bytes */
+};
+
+/* What retro_report writes. */
+enum retro_report_form {
+    RETRO_REPORT_LINE    = 0, /* for people, e.g. "64 of 64 tokens sparse, 9.1 % of KV read, ..." */
+    RETRO_REPORT_JSON    = 1, /* the same and more, a JSON object of numbers          */
+    RETRO_REPORT_METRICS = 2  /* all counters and figures, as Prometheus reads them, with the prefix "llamacpp:" */
 };
 
 /* The library's own build leaves the prototypes out: cgo writes them without const. */
@@ -216,9 +225,9 @@ int32_t retro_attend(uint64_t engine, const struct retro_attn * attn, uint32_t i
 int32_t retro_step_end(uint64_t engine, int32_t ok);
 
 int32_t retro_get_stats(uint64_t engine, struct retro_stats * stats);
-/* One line for people, e.g. "64 of 64 tokens sparse, 9.1 % of KV read, ...".
- * Returns its length without NUL; cut at cap. */
-int32_t retro_summary(uint64_t engine, char * buf, uint32_t cap);
+/* What was counted, as text: of stats, or only what came after an earlier reading (since = NULL: all). Returns
+ * its length without NUL; cut at cap. May be called at any time, from any thread. form is a retro_report_form. */
+int32_t retro_report(int32_t form, const struct retro_stats * stats, const struct retro_stats * since, char * buf, uint32_t cap);
 /* Text of the last error of this engine (0: of calls without one). */
 int32_t retro_error(uint64_t engine, char * buf, uint32_t cap);
 

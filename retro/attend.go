@@ -111,7 +111,7 @@ func (e *Engine) attendItems(w *worker, l *layer, a *Attn, first, n int) error {
 // spent books time on thread 0. That of exact rows is not in it: it is what tokens took that were decoded.
 func (e *Engine) spent(w *worker, ith int, start time.Time) {
 	if ith == 0 && e.step.decodes {
-		w.stats.AttendNS += uint64(time.Since(start))
+		w.stats.AttentionNS += uint64(time.Since(start))
 	}
 }
 

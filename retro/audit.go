@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"retroattn/kernels"
+	"retroattn/retro/stats"
 )
 
 // An audit measures how much of its attention the newest token of a sparse step kept, for the
@@ -13,7 +14,6 @@ import (
 
 const (
 	auditChunk = 1024 // tokens, at least, in a chunk
-	keptUnit   = 1e6  // of Stats.KeptMass
 )
 
 // layoutAudits chooses auditTurn, from which the order follows in which KV heads are audited: a
@@ -103,7 +103,7 @@ func (w *worker) auditHead(it *item, rows, at int, kept *partial) {
 	// Relative to what was kept, which is never nothing.
 	share := 1 / (1 + float64(rest.l)/float64(kept.l)*math.Exp(float64(rest.m)-float64(kept.m)))
 	if share >= 0 { // not where keys are not finite
-		w.stats.KeptMass += uint64(math.Round(keptUnit * share))
+		w.stats.KeptMass += uint64(math.Round(stats.KeptUnit * share))
 	}
 	w.stats.AuditedHeads++
 }

@@ -10,6 +10,7 @@ import (
 
 	"retroattn/kernels"
 	"retroattn/retro/options"
+	"retroattn/retro/stats"
 )
 
 // In any n steps each KV head is audited once, whatever n and the heads have in common.
@@ -61,9 +62,9 @@ func TestAuditsAreSpread(t *testing.T) {
 }
 
 // audited sums what the workers have counted in this step.
-func (h *host) audited() (st Stats) {
+func (h *host) audited() (st stats.Stats) {
 	for i := range h.e.workers {
-		st.add(&h.e.workers[i].stats)
+		st.Add(&h.e.workers[i].stats)
 	}
 	return st
 }
@@ -71,10 +72,10 @@ func (h *host) audited() (st Stats) {
 // checkAudit holds that what the newest tokens kept of their attention is counted right, layer by layer.
 func checkAudit(h *host) func(layer int, rows []Row, out []float32) {
 	sh, group := h.shape, h.shape.heads/h.shape.kv
-	var before Stats
+	var before stats.Stats
 	return func(layer int, rows []Row, _ []float32) {
 		if layer == 0 {
-			before = Stats{}
+			before = stats.Stats{}
 		}
 		want, heads, bytes := 0.0, 0, 0
 		for i := range h.e.step.seqs {
@@ -104,7 +105,7 @@ func checkAudit(h *host) func(layer int, rows []Row, out []float32) {
 		require.EqualValues(h.t, heads, now.AuditedHeads-before.AuditedHeads)
 		require.EqualValues(h.t, bytes, now.AuditBytes-before.AuditBytes)
 		if heads > 0 {
-			require.InDelta(h.t, want/float64(heads), float64(now.KeptMass-before.KeptMass)/keptUnit/float64(heads), 1e-3)
+			require.InDelta(h.t, want/float64(heads), float64(now.KeptMass-before.KeptMass)/stats.KeptUnit/float64(heads), 1e-3)
 		}
 		before = now
 	}
@@ -139,11 +140,10 @@ func TestAuditMeasuresWhatIsKept(t *testing.T) {
 				h.decode([]int32{0, 1}, check)
 			}
 			st := h.e.Stats()
-			kept, ok := st.MassKept()
-			require.True(t, ok)
+			kept := st.Figures().MassKept
 			require.Greater(t, kept, 0.0)
 			require.LessOrEqual(t, kept, 1.0)
-			require.Contains(t, st.Summary(), fmt.Sprintf("%.1f %% of attention kept", 100*kept))
+			require.Contains(t, st.Figures().String(), fmt.Sprintf("%.1f %% of attention kept", 100*kept))
 		})
 	}
 }
@@ -154,17 +154,17 @@ func TestAuditChangesNothing(t *testing.T) {
 		"select=oracle", "groups=1", "page=8,groups=1,select=pages", "budget=0.1,select=minmax"} {
 		o, err := options.Parse("budget=64,min_ctx=0,local=32," + text)
 		require.NoError(t, err)
-		play := func(audit, threads int) (Stats, map[key][]float32) {
+		play := func(audit, threads int) (stats.Stats, map[key][]float32) {
 			o.Audit = audit
 			h, out := decodeSteps(t, o, threads, []int32{0, 2, 3}, 12)
 			st := h.e.Stats()
-			st.AttendNS = 0
+			st.AttentionNS = 0
 			return st, out
 		}
 		plain, want := play(0, 1)
 		require.Zero(t, plain.AuditedHeads+plain.KeptMass+plain.AuditBytes)
-		require.NotContains(t, plain.Summary(), "attention kept")
-		var one [2]Stats
+		require.NotContains(t, plain.Figures().String(), "attention kept")
+		var one [2]stats.Stats
 		for i, audit := range []int{1, 3} {
 			for _, threads := range []int{1, 3} {
 				st, got := play(audit, threads)
@@ -223,8 +223,8 @@ func TestOracleKeepsMost(t *testing.T) {
 		o, err := options.Parse("budget=64,min_ctx=0,local=32,window=1,audit=1," + text)
 		require.NoError(t, err)
 		st := decodeChecked(t, o, plainShape, 600, 12)
-		share, ok := st.MassKept()
-		require.True(t, ok)
+		share := st.Figures().MassKept
+		require.NotZero(t, st.AuditedHeads)
 		t.Logf("%-25s %.3f", text, share)
 		return share
 	}

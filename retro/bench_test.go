@@ -170,9 +170,9 @@ func benchmarkStep(b *testing.B, text string, threads, depth int, sh shape) {
 	st := h.e.Stats()
 	b.ReportMetric(shortest(ns)/1e3, "us/layer")
 	b.ReportMetric(shortest(selecting)/1e3, "us/select")
-	read := float64(st.KVBytesRead + st.ScanBytes - before.KVBytesRead - before.ScanBytes)
+	read := float64(st.KVReadBytes + st.ScanBytes - before.KVReadBytes - before.ScanBytes)
 	b.ReportMetric(read/b.Elapsed().Seconds()/1e9, "GB/s")
-	b.ReportMetric(read/float64(st.KVBytesFull-before.KVBytesFull), "share")
+	b.ReportMetric(read/float64(st.KVFullBytes-before.KVFullBytes), "share")
 	stop.Store(1)
 }
 

@@ -17,13 +17,13 @@ func (s *selection) choose() {
 	v := q.newest()
 	n := v.entry + 1
 	cellBytes := uint64(l.kBytes + l.vBytes)
-	w.stats.KVBytesFull += uint64(n) * cellBytes
+	w.stats.KVFullBytes += uint64(n) * cellBytes
 	if it.exact {
 		it.entries, it.rows = it.entries[:0], it.rows[:0]
 		it.per = max(exactChunk, (n+exactChunks-1)/exactChunks)
 		it.near = (n + it.per - 1) / it.per
 		it.chunks = it.near
-		w.stats.KVBytesRead += uint64(n) * cellBytes
+		w.stats.KVReadBytes += uint64(n) * cellBytes
 	} else {
 		s.chooseEntries()
 		s.markRows()
@@ -33,7 +33,7 @@ func (s *selection) choose() {
 		it.per = max(farChunk, (k+maxChunks-2)/(maxChunks-1))
 		it.chunks = 1 + (k+it.per-1)/it.per
 		read := e.opt.Page + k + n - q.views[q.emit].local*e.opt.Page
-		w.stats.KVBytesRead += uint64(read) * cellBytes
+		w.stats.KVReadBytes += uint64(read) * cellBytes
 		w.stats.FarTokens += uint64(v.far(e.opt.Page))
 		w.stats.SelectedTokens += uint64(k)
 	}

@@ -3,6 +3,7 @@ package retro
 import (
 	"retroattn/kernels"
 	"retroattn/retro/options"
+	"retroattn/retro/stats"
 )
 
 // worker is the scratch of one thread.
@@ -29,7 +30,7 @@ type worker struct {
 
 	exact exactScratch
 
-	stats Stats
+	stats stats.Stats
 	_     [64]byte // threads must not share the line of stats
 }
 

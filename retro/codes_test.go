@@ -10,6 +10,7 @@ import (
 
 	"retroattn/kernels"
 	"retroattn/retro/options"
+	"retroattn/retro/stats"
 )
 
 // estimates calls f for each step and KV head of a host that decodes some tokens after 3000, with the item while it
@@ -112,8 +113,8 @@ func TestTokensKeepMost(t *testing.T) {
 		o, err := options.Parse("budget=64,min_ctx=0,local=32,window=1,audit=1," + text)
 		require.NoError(t, err)
 		st := decodeChecked(t, o, plainShape, 600, 12)
-		share, ok := st.MassKept()
-		require.True(t, ok)
+		share := st.Figures().MassKept
+		require.NotZero(t, st.AuditedHeads)
 		t.Logf("%-25s %.3f", text, share)
 		return share
 	}
@@ -127,14 +128,14 @@ func TestTokensKeepMost(t *testing.T) {
 func TestCandidates(t *testing.T) {
 	opt := testOptions()
 	opt.Window, opt.Budget = 1, 64
-	stats := map[int]Stats{}
+	all := map[int]stats.Stats{}
 	for _, c := range []int{1, 2, 8} {
 		opt.Candidates = c
-		stats[c] = decodeChecked(t, opt, plainShape, 1000, 4)
+		all[c] = decodeChecked(t, opt, plainShape, 1000, 4)
 	}
-	require.Equal(t, stats[1].SelectedTokens, stats[8].SelectedTokens)
-	items := stats[1].SparseTokens * uint64(plainShape.layers*plainShape.kv)
+	require.Equal(t, all[1].SelectedTokens, all[8].SelectedTokens)
+	items := all[1].SparseTokens * uint64(plainShape.layers*plainShape.kv)
 	page := uint64(kernels.CodeBytes(opt.CodeBits, plainShape.dk))
-	require.Equal(t, 4*page*items, stats[2].ScanBytes-stats[1].ScanBytes)
-	require.Equal(t, 24*page*items, stats[8].ScanBytes-stats[2].ScanBytes)
+	require.Equal(t, 4*page*items, all[2].ScanBytes-all[1].ScanBytes)
+	require.Equal(t, 24*page*items, all[8].ScanBytes-all[2].ScanBytes)
 }

@@ -9,6 +9,7 @@ import (
 	"retroattn/kernels"
 	"retroattn/retro/failure"
 	"retroattn/retro/options"
+	"retroattn/retro/stats"
 )
 
 // Limits on what a host may ask for; they bound memory before anything is allocated.
@@ -107,7 +108,7 @@ type Engine struct {
 
 	auditTurn uint64 // see audits
 
-	stats Stats
+	stats stats.Stats
 }
 
 // Open checks the configuration and the options.

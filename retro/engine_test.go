@@ -131,9 +131,9 @@ func TestUnionInvariant(t *testing.T) {
 			if opt.Window > 1 && opt.Select != options.Streaming {
 				require.NotZero(t, st.CorrectedTokens)
 				require.NotZero(t, st.SupplementTokens)
-				require.Greater(t, st.Exposure(), 1.0)
+				require.Greater(t, st.Figures().Exposure, 1.0)
 			}
-			require.LessOrEqual(t, st.KVBytesRead, st.KVBytesFull)
+			require.LessOrEqual(t, st.KVReadBytes, st.KVFullBytes)
 		})
 	}
 }
@@ -178,7 +178,7 @@ func TestBudgetCoversContext(t *testing.T) {
 		st := h.e.Stats()
 		require.Zero(t, st.SparseTokens)
 		require.Zero(t, st.SelectedTokens)
-		require.Equal(t, st.KVBytesFull, st.KVBytesRead)
+		require.Equal(t, st.KVFullBytes, st.KVReadBytes)
 		require.EqualValues(t, 24, st.Tokens)
 		if window > 1 {
 			require.NotZero(t, st.RewrittenTokens)

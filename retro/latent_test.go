@@ -10,6 +10,7 @@ import (
 	"retroattn/kernels"
 	"retroattn/retro/options"
 	"retroattn/retro/plan"
+	"retroattn/retro/stats"
 )
 
 // latents are layers of latent attention: one KV head for all query heads, whose values are a part of its keys.
@@ -52,7 +53,7 @@ func TestLatentAttention(t *testing.T) {
 				h.decode([]int32{0}, check)
 				st := h.e.Stats()
 				require.NotZero(t, st.SparseTokens)
-				require.Less(t, st.KVBytesRead, st.KVBytesFull)
+				require.Less(t, st.KVReadBytes, st.KVFullBytes)
 				if window > 1 {
 					require.NotZero(t, st.RewrittenTokens)
 				}
@@ -69,12 +70,12 @@ func TestLatentBytes(t *testing.T) {
 	h := newHost(t, sh, opt, 1, 1)
 	h.prefill(0, 99)
 	h.decode([]int32{0}, nil)
-	require.EqualValues(t, sh.layers*100*sh.kRow(), h.e.Stats().KVBytesRead)
+	require.EqualValues(t, sh.layers*100*sh.kRow(), h.e.Stats().KVReadBytes)
 	sh.latent = false
 	h = newHost(t, sh, opt, 1, 1)
 	h.prefill(0, 99)
 	h.decode([]int32{0}, nil)
-	require.EqualValues(t, sh.layers*100*(sh.kRow()+sh.vRow()), h.e.Stats().KVBytesRead)
+	require.EqualValues(t, sh.layers*100*(sh.kRow()+sh.vRow()), h.e.Stats().KVReadBytes)
 }
 
 // The rings of 256 sequences of a model like DeepSeek V3 are more than is allowed with a long window: a plan keeps to one
@@ -124,7 +125,7 @@ func TestLatentScales(t *testing.T) {
 		}
 		st := h.e.Stats()
 		require.EqualValues(t, 20, st.SparseTokens)
-		return float64(st.KeptMass) / keptUnit / float64(st.AuditedHeads)
+		return float64(st.KeptMass) / stats.KeptUnit / float64(st.AuditedHeads)
 	}
 	even, odd, together := kept(1, false), kept(100, false), kept(100, true)
 	t.Logf("kept: %.3f, %.3f where positions are large, %.3f with one scale", even, odd, together)

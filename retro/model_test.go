@@ -11,6 +11,7 @@ import (
 
 	"retroattn/kernels"
 	"retroattn/retro/options"
+	"retroattn/retro/stats"
 )
 
 var modelOps = flag.Int("ops", 10000, "operations that TestModel drives; 1000000 is the long run")
@@ -386,7 +387,7 @@ func TestModel(t *testing.T) {
 	if testing.Short() {
 		ops /= 5
 	}
-	var st Stats
+	var st stats.Stats
 	for n := 0; n < ops; n += perWorld {
 		w := newWorld(t, uint64(n))
 		ok := t.Run(fmt.Sprintf("world %d", n/perWorld), func(t *testing.T) {

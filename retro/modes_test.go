@@ -9,10 +9,11 @@ import (
 	"retroattn/kernels"
 	"retroattn/retro/failure"
 	"retroattn/retro/options"
+	"retroattn/retro/stats"
 )
 
 // decodeChecked decodes n steps of one sequence after a prefill, checks every output, and returns the statistics.
-func decodeChecked(t *testing.T, opt options.Options, sh shape, prefill, n int) Stats {
+func decodeChecked(t *testing.T, opt options.Options, sh shape, prefill, n int) stats.Stats {
 	h := newHost(t, sh, opt, 2, 5)
 	h.prefill(0, prefill)
 	for range n {

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"retroattn/retro/stats"
 )
 
 // By need, tokens read the budget in the mean, and keep more of their attention for it.
@@ -23,7 +25,7 @@ func TestNeed(t *testing.T) {
 		}
 		st := h.e.Stats()
 		return float64(st.SelectedTokens-before.SelectedTokens) / 60 / float64(plainShape.layers*plainShape.kv),
-			float64(st.KeptMass-before.KeptMass) / keptUnit / float64(st.AuditedHeads-before.AuditedHeads)
+			float64(st.KeptMass-before.KeptMass) / stats.KeptUnit / float64(st.AuditedHeads-before.AuditedHeads)
 	}
 	fixed, plain := play(false)
 	mean, kept := play(true)

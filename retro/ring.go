@@ -3,6 +3,8 @@ package retro
 import (
 	"math"
 	"sort"
+
+	"retroattn/retro/stats"
 )
 
 // ring is the output cache of one sequence: for the last Window tokens decoded
@@ -158,14 +160,14 @@ func (r *ring) truncate(keep int) {
 func (r *ring) reset() { r.truncate(0) }
 
 // retire ends the window of all tokens, and keeps count of their exposure.
-func (r *ring) retire(st *Stats) {
+func (r *ring) retire(st *stats.Stats) {
 	for ; r.n > 0; r.n-- {
 		r.back(r.n).leave(st)
 	}
 }
 
 // leave books what the token has seen and makes its data invalid.
-func (s *ringSlot) leave(st *Stats) {
+func (s *ringSlot) leave(st *stats.Stats) {
 	if s.sparse {
 		st.RetiredSelected += s.selected.load()
 		st.RetiredSeen += s.shown.load()
@@ -175,7 +177,7 @@ func (s *ringSlot) leave(st *Stats) {
 
 // take gives the slot for the token of this step. What is in it leaves the
 // window; its exposure goes to the statistics.
-func (r *ring) take(st *Stats) *ringSlot {
+func (r *ring) take(st *stats.Stats) *ringSlot {
 	s := &r.slots[r.count%len(r.slots)]
 	s.leave(st)
 	s.selected.store(0)

@@ -15,7 +15,7 @@ func TestSummaryTellsWhyNothingIsSparse(t *testing.T) {
 	sh := shape{layers: 1, seqs: 1, cells: 400, kv: 1, heads: 1, dk: 32, dv: 32, tk: kernels.F16, tv: kernels.F16}
 	summary := func(h *host) string {
 		st := h.e.Stats()
-		return st.Summary()
+		return st.Figures().String()
 	}
 	h := newHost(t, sh, opt, 1, 1)
 	require.Equal(t, "0 of 0 tokens sparse", summary(h), "only the host knows why")

@@ -5,6 +5,7 @@ import (
 
 	"retroattn/retro/failure"
 	"retroattn/retro/options"
+	"retroattn/retro/stats"
 )
 
 // Row is one token of a step. Rows of a sequence are adjacent with rising
@@ -236,15 +237,15 @@ func (e *Engine) StepEnd(ok bool) error {
 	e.step.open = false
 	if !ok {
 		for i := range e.workers {
-			e.workers[i].stats = Stats{}
+			e.workers[i].stats = stats.Stats{}
 		}
 		e.undo()
 		return nil
 	}
 	st := &e.stats
 	for i := range e.workers {
-		st.add(&e.workers[i].stats)
-		e.workers[i].stats = Stats{}
+		st.Add(&e.workers[i].stats)
+		e.workers[i].stats = stats.Stats{}
 	}
 	for i := range e.step.seqs {
 		q := &e.step.seqs[i]

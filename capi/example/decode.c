@@ -163,8 +163,8 @@ static struct figures run(const char * options) {
     struct retro_stats stats = { .struct_size = sizeof(stats) };
     char summary[512];
     must(retro_get_stats(engine, &stats));
-    must(retro_summary(engine, summary, sizeof(summary)));
-    f.read   = (double) stats.kv_bytes_read/(double) stats.kv_bytes_full;
+    must(retro_report(RETRO_REPORT_LINE, &stats, NULL, summary, sizeof(summary)));
+    f.read   = (double) stats.kv_read_bytes/(double) stats.kv_full_bytes;
     f.sparse = stats.sparse_tokens;
     printf("%-22s %5.1f %% of KV read, deviation %.6f\n  %s\n", options, 100*f.read, f.deviation, summary);
     must(retro_close(engine));

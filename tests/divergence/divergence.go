@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"retroattn/bridge"
+	"retroattn/retro/stats"
 )
 
 // Stream is one text: Prompt is processed at once with full attention, Follow is decoded
@@ -45,7 +46,7 @@ type Run struct {
 	// share of tokens with the same most likely next token as under full attention
 	Top1  float64
 	Step  time.Duration // a step, which decodes a token of each stream
-	Stats bridge.Stats  // of the library; none of Full
+	Stats stats.Stats   // of the library; none of Full
 }
 
 // New processes the prompts.

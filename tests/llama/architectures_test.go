@@ -148,7 +148,7 @@ func testFixture(t *testing.T, f harness.Fixture, program string) (verdict, line
 	state, err := ctx.SeqStateData(0)
 	require.NoError(t, err)
 	exact = append(exact, play(t, ctx, s[answer:])...)
-	st := stats(t, ctx)
+	st := counted(t, ctx)
 	if st.Tokens == 0 {
 		return "no: " + ctx.RetroSummary(), ""
 	}
@@ -168,9 +168,9 @@ func testFixture(t *testing.T, f harness.Fixture, program string) (verdict, line
 	require.NoError(t, enable("budget=64"))
 	require.NoError(t, ctx.SetSeqStateData(0, state))
 	sparse := play(t, ctx, s[answer:])
-	st = stats(t, ctx)
+	st = counted(t, ctx)
 	require.EqualValues(t, archSteps, st.SparseTokens)
-	require.Less(t, st.KVBytesRead, st.KVBytesFull/2)
+	require.Less(t, st.KVReadBytes, st.KVFullBytes/2)
 	require.NotContains(t, layers, "but")
 	d, _ := nmse(t, exact[len(exact)-archSteps:], possible(sparse))
 	require.NotZero(t, d, "leaving tokens out changes nothing")

@@ -72,7 +72,7 @@ func testArchitecture(t *testing.T, m *bridge.Model, a harness.Architecture, p b
 	t.Logf("exact: NMSE %.2g, worst token %.2g", e, worst)
 	require.Less(t, e, 1e-4)
 	require.Zero(t, st.SparseTokens)
-	require.Equal(t, st.KVBytesFull, st.KVBytesRead)
+	require.Equal(t, st.KVFullBytes, st.KVReadBytes)
 	require.Greater(t, int(st.Tokens), 20)
 
 	if p.Seqs == 1 {
@@ -82,7 +82,7 @@ func testArchitecture(t *testing.T, m *bridge.Model, a harness.Architecture, p b
 				full += (o.Batch[0].Pos + 1) * a.FullLayers() * a.KVBytes()
 			}
 		}
-		require.EqualValues(t, full, st.KVBytesFull, "all layers but those of the sliding window")
+		require.EqualValues(t, full, st.KVFullBytes, "all layers but those of the sliding window")
 	}
 
 	window, st := playRetro(t, m, p, "budget=100000,min_ctx=0,always=1,window=4", s)
@@ -96,10 +96,10 @@ func testArchitecture(t *testing.T, m *bridge.Model, a harness.Architecture, p b
 	sparse, st := playRetro(t, m, p, "budget=128,min_ctx=0", s)
 	e, worst = nmse(t, exact, sparse)
 	t.Logf("sparse: NMSE %.2g, worst token %.2g, %.0f %% of KV read; %.2g without far pages", e, worst,
-		100*float64(st.KVBytesRead)/float64(st.KVBytesFull), far)
+		100*float64(st.KVReadBytes)/float64(st.KVFullBytes), far)
 	require.Greater(t, st.SparseTokens, st.Tokens/8)
 	require.NotZero(t, st.CorrectedTokens)
-	require.Less(t, st.KVBytesRead, st.KVBytesFull)
+	require.Less(t, st.KVReadBytes, st.KVFullBytes)
 	require.Greater(t, e, 1e-5, "leaving pages out changes nothing")
 	require.Less(t, e, 0.8*far, "the selected pages are no better than none")
 }

@@ -93,11 +93,11 @@ func testFamily(t *testing.T, f harness.Fixture, m *bridge.Model, path string, p
 	}
 	w.script = nil
 	w.decode(6, 0, 1, 2, 3)
-	before := stats(t, ctx)
+	before := counted(t, ctx)
 	want := play(t, ctx, w.script)
-	after := stats(t, ctx)
+	after := counted(t, ctx)
 	require.EqualValues(t, 24, after.SparseTokens-before.SparseTokens)
-	require.Less(t, after.KVBytesRead, after.KVBytesFull)
+	require.Less(t, after.KVReadBytes, after.KVFullBytes)
 
 	whole := onContext(t, m, p, options)
 	_, err := whole.StateLoad(file)

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"retroattn/bridge"
+	"retroattn/retro/stats"
 	"retroattn/tests/harness"
 )
 
@@ -49,7 +50,7 @@ func TestHybrids(t *testing.T) {
 					require.NoError(t, err)
 					require.True(t, same(stock, off), "off is not stock")
 
-					play := func(options string) ([][]float32, bridge.Stats) {
+					play := func(options string) ([][]float32, stats.Stats) {
 						ctx := onContext(t, m, p, options)
 						rows := play(t, ctx, s)
 						steps, passes, err := ctx.RetroPasses()
@@ -57,7 +58,7 @@ func TestHybrids(t *testing.T) {
 						if strings.HasPrefix(options, "window=1,") {
 							require.Equal(t, steps, passes)
 						}
-						return rows, stats(t, ctx)
+						return rows, counted(t, ctx)
 					}
 					exact, st := play("window=1,budget=100000,min_ctx=0")
 					e, worst := nmse(t, stock, exact)
@@ -75,7 +76,7 @@ func TestHybrids(t *testing.T) {
 
 					sparse, st := play("window=1,budget=16,local=16,min_ctx=0")
 					require.Equal(t, st.Tokens, st.SparseTokens)
-					require.Less(t, st.KVBytesRead, st.KVBytesFull/2)
+					require.Less(t, st.KVReadBytes, st.KVFullBytes/2)
 					d, _ = nmse(t, exact, sparse)
 					require.Greater(t, d, 10*e)
 
@@ -155,18 +156,18 @@ func TestHybridStateContinues(t *testing.T) {
 				ctx := onContext(t, m, p, options)
 				play(t, ctx, w.script)
 				states := seqStates(t, ctx)
-				before := stats(t, ctx)
+				before := counted(t, ctx)
 				w.script = nil
 				w.decode(12, 0, 1)
 				want := play(t, ctx, w.script)
-				require.Equal(t, before.SparseTokens+24, stats(t, ctx).SparseTokens)
+				require.Equal(t, before.SparseTokens+24, counted(t, ctx).SparseTokens)
 
 				for _, to := range [][]int{{0, 1}, {1, 2}} {
 					other := onContext(t, m, p, options)
 					for _, s := range []int{1, 0} {
 						require.NoError(t, other.SetSeqStateData(to[s], states[s]))
 					}
-					require.Equal(t, before.SummaryBytes, stats(t, other).SummaryBytes)
+					require.Equal(t, before.SummaryBytes, counted(t, other).SummaryBytes)
 					require.True(t, same(want, play(t, other, w.script.renumber(to...))))
 				}
 			})
@@ -206,7 +207,7 @@ func TestHybridAborts(t *testing.T) {
 				e, worst := nmse(t, stock, rows)
 				t.Logf("window %d, %d aborts: NMSE %.2g, worst token %.2g", window, aborts, e, worst)
 				require.Less(t, worst, 1e-4)
-				require.NotZero(t, stats(t, ctx).RewrittenTokens)
+				require.NotZero(t, counted(t, ctx).RewrittenTokens)
 			}
 		})
 	}

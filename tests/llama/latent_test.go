@@ -39,7 +39,7 @@ func TestLatentTypes(t *testing.T) {
 			e, _ = nmse(t, off, sparse)
 			nothing, _ := playRetro(t, m, p, "select=streaming,min_ctx=0", w.script)
 			far, _ := nmse(t, off, nothing)
-			t.Logf("sparse: NMSE %.2g, %.0f %% of KV read; %.2g without far pages", e, 100*float64(st.KVBytesRead)/float64(st.KVBytesFull), far)
+			t.Logf("sparse: NMSE %.2g, %.0f %% of KV read; %.2g without far pages", e, 100*float64(st.KVReadBytes)/float64(st.KVFullBytes), far)
 			require.EqualValues(t, 24, st.SparseTokens)
 			require.Less(t, e, 0.8*far)
 		})

@@ -115,7 +115,7 @@ func TestBudgetCoversContext(t *testing.T) {
 				t.Logf("NMSE %.2g, worst token %.2g", e, worst)
 				require.Less(t, e, f.bound)
 				require.Zero(t, st.SparseTokens)
-				require.Equal(t, st.KVBytesFull, st.KVBytesRead)
+				require.Equal(t, st.KVFullBytes, st.KVReadBytes)
 				require.GreaterOrEqual(t, int(st.Tokens), 24)
 			})
 		}

@@ -6,8 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/bridge"
-
+	"retroattn/retro/stats"
 	"retroattn/tests/harness"
 )
 
@@ -23,7 +22,7 @@ func TestMixedBatchesAreSparse(t *testing.T) {
 			text := prose(t, m, 2000)
 			p := contextParams(4, unified)
 			p.SmallSWA = true
-			play := func(mixed bool, options string) ([][]float32, bridge.Stats) {
+			play := func(mixed bool, options string) ([][]float32, stats.Stats) {
 				w := newWriter(text)
 				w.prefill(0, 500)
 				w.prefill(2, 400)
@@ -50,7 +49,7 @@ func TestMixedBatchesAreSparse(t *testing.T) {
 					}
 				}
 				if options == "" {
-					return rows, bridge.Stats{}
+					return rows, stats.Stats{}
 				}
 				done, passes, err := ctx.RetroPasses()
 				require.NoError(t, err)

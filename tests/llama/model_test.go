@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"retroattn/bridge"
+	"retroattn/retro/stats"
 	"retroattn/tests/harness"
 )
 
@@ -82,7 +83,7 @@ func openHybrid(t *testing.T, f harness.Fixture) (m *bridge.Model, path string, 
 func settled(options string) string { return "budget=512,window=2,period=1," + options }
 
 // playRetro plays a script in a new context with the feature on.
-func playRetro(t *testing.T, m *bridge.Model, p bridge.ContextParams, options string, s script) ([][]float32, bridge.Stats) {
+func playRetro(t *testing.T, m *bridge.Model, p bridge.ContextParams, options string, s script) ([][]float32, stats.Stats) {
 	t.Helper()
 	ctx := newContext(t, m, p)
 	require.NoError(t, ctx.EnableRetro(settled(options)))
@@ -131,7 +132,7 @@ func play(t *testing.T, ctx *bridge.Context, s script) [][]float32 {
 	return rows
 }
 
-func stats(t *testing.T, ctx *bridge.Context) bridge.Stats {
+func counted(t *testing.T, ctx *bridge.Context) stats.Stats {
 	t.Helper()
 	st, err := ctx.RetroStats()
 	require.NoError(t, err)

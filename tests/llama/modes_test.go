@@ -5,8 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/bridge"
-
+	"retroattn/retro/stats"
 	"retroattn/tests/harness"
 )
 
@@ -18,7 +17,7 @@ func TestModes(t *testing.T) {
 	const prompt, steps = 2048, 128
 	k := newComparison(t, m, source(t, m, prompt+steps+1, "docs/build.md", "README.md"), prompt)
 	got := map[string]float64{}
-	stats := map[string]bridge.Stats{}
+	all := map[string]stats.Stats{}
 	const deferred = "budget=128,window=8,period=8"
 	policies := []string{
 		"budget=128,window=1", "budget=128,window=1,code_bits=1", "budget=128,window=1,select=pages,audit=1", "budget=128,window=1,select=pages,page=8", "budget=128,window=1,select=pages,page=32",
@@ -32,30 +31,30 @@ func TestModes(t *testing.T) {
 		r, err := k.Policy(t.Context(), p)
 		require.NoError(t, err)
 		st := r.Stats
-		tokens[p], got[p], stats[p] = r.KL, mean(r.KL), st
+		tokens[p], got[p], all[p] = r.KL, mean(r.KL), st
 		t.Logf("%-50s KL %.4f, %4.1f %% of KV read, %.1f %% scanned, %d embedded again, %.3f of attention kept (%d heads)", p, got[p],
-			100*share(st.KVBytesRead+st.ScanBytes, st.KVBytesFull), 100*share(st.ScanBytes, st.KVBytesFull), st.RewrittenTokens,
+			100*share(st.KVReadBytes+st.ScanBytes, st.KVFullBytes), 100*share(st.ScanBytes, st.KVFullBytes), st.RewrittenTokens,
 			kept(st), st.AuditedHeads)
 		require.Less(t, got[p], 0.4, p)
-		require.Less(t, st.KVBytesRead, st.KVBytesFull*3/4, p)
+		require.Less(t, st.KVReadBytes, st.KVFullBytes*3/4, p)
 		require.EqualValues(t, steps, st.SparseTokens, p)
 	}
-	require.Less(t, stats["budget=32,window=1,groups=2,candidates=1"].ScanBytes, stats["budget=32,window=1,groups=0,candidates=1"].ScanBytes*4/5, "two levels scan less")
+	require.Less(t, all["budget=32,window=1,groups=2,candidates=1"].ScanBytes, all["budget=32,window=1,groups=0,candidates=1"].ScanBytes*4/5, "two levels scan less")
 	require.Less(t, got["budget=128,window=1,select=pages,page=8"], got["budget=128,window=1,select=pages,page=32"], "smaller pages are better at the same budget")
 	require.Less(t, got[deferred+",correct_budget=512"], got[deferred], "a budget for correction helps")
 
 	const base, audited, oracle = "budget=128,window=1", "budget=128,window=1,audit=1", "budget=128,window=1,select=oracle,audit=1"
 	require.Equal(t, tokens[base], tokens[audited], "an audit changes nothing")
-	require.NotZero(t, stats[base].AuditedHeads)
+	require.NotZero(t, all[base].AuditedHeads)
 	const pages = "budget=128,window=1,select=pages,audit=1"
 	require.Less(t, got[base], got[pages]/2, "tokens are better than pages")
 	require.Less(t, got[oracle], got[pages], "the oracle is better than the scores of summaries")
-	require.Greater(t, kept(stats[oracle]), kept(stats[pages]), "since it keeps more")
-	require.Greater(t, kept(stats[audited]), 0.5)
+	require.Greater(t, kept(all[oracle]), kept(all[pages]), "since it keeps more")
+	require.Greater(t, kept(all[audited]), 0.5)
 }
 
 // kept is the share of the attention that was kept, as audited.
-func kept(st bridge.Stats) float64 { return st.Since(bridge.Stats{}).MassKept }
+func kept(st stats.Stats) float64 { return st.Figures().MassKept }
 
 func share(a, b uint64) float64 { return float64(a) / float64(max(1, b)) }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"retroattn/bridge"
+	"retroattn/retro/stats"
 	"retroattn/tests/divergence"
 
 	"retroattn/tests/harness"
@@ -25,7 +26,7 @@ func newComparison(t *testing.T, m *bridge.Model, text []bridge.Token, prompt in
 }
 
 // policy returns the mean KL in nats of a policy, and its counters.
-func policy(t *testing.T, k *divergence.Comparison, options string) (float64, bridge.Stats) {
+func policy(t *testing.T, k *divergence.Comparison, options string) (float64, stats.Stats) {
 	t.Helper()
 	r, err := k.Policy(t.Context(), options)
 	require.NoError(t, err)
@@ -83,11 +84,11 @@ const qualityPrompt, qualitySteps = 4096, 256
 func measure(t *testing.T, k *divergence.Comparison, sel string, window int) float64 {
 	d, st := policy(t, k, fmt.Sprintf("budget=256,select=%s,window=%d,period=1", sel, window))
 	t.Logf("%-9s window %d: KL %.4f, %.1f %% of KV read, %d corrections, exposure %.2f", sel, window, d,
-		100*float64(st.KVBytesRead+st.ScanBytes)/float64(st.KVBytesFull), st.CorrectedTokens,
+		100*float64(st.KVReadBytes+st.ScanBytes)/float64(st.KVFullBytes), st.CorrectedTokens,
 		float64(st.RetiredSeen)/max(1, float64(st.RetiredSelected)))
 	require.EqualValues(t, qualitySteps, st.Tokens)
 	require.EqualValues(t, qualitySteps, st.SparseTokens, "every token leaves pages out")
-	require.Less(t, st.KVBytesRead+st.ScanBytes, st.KVBytesFull/5)
+	require.Less(t, st.KVReadBytes+st.ScanBytes, st.KVFullBytes/5)
 	require.Less(t, st.SelectedTokens, st.FarTokens/10)
 	if window == 1 {
 		require.Zero(t, st.RewrittenTokens)

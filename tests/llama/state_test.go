@@ -57,16 +57,16 @@ func TestStateContinues(t *testing.T) {
 					require.NoError(t, ctx.StateSave(path, nil))
 					states := seqStates(t, ctx)
 					w.decode(12, 0, 1)
-					before := stats(t, ctx)
+					before := counted(t, ctx)
 					want := play(t, ctx, w.script)
-					after := stats(t, ctx)
+					after := counted(t, ctx)
 					require.Equal(t, o != "window=1", after.RewrittenTokens > before.RewrittenTokens)
 
 					check := func(what string, other *bridge.Context, s script) {
-						summaries := stats(t, other).SummaryBytes
+						summaries := counted(t, other).SummaryBytes
 						require.Equal(t, before.SummaryBytes, summaries, what)
 						require.True(t, same(want, play(t, other, s)), what)
-						st := stats(t, other)
+						st := counted(t, other)
 						require.Equal(t, after.SparseTokens-before.SparseTokens, st.SparseTokens, what)
 						require.Equal(t, after.RewrittenTokens-before.RewrittenTokens, st.RewrittenTokens, what)
 						require.Equal(t, after.CorrectedTokens-before.CorrectedTokens, st.CorrectedTokens, what)
@@ -106,9 +106,9 @@ func TestStateOfSharedCells(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
 	require.NoError(t, ctx.StateSave(path, nil))
 	states := seqStates(t, ctx)
-	before := stats(t, ctx).RewrittenTokens
+	before := counted(t, ctx).RewrittenTokens
 	want := play(t, ctx, w.script)
-	require.EqualValues(t, 2*(3+4+5+6+7+7+7+7), stats(t, ctx).RewrittenTokens-before)
+	require.EqualValues(t, 2*(3+4+5+6+7+7+7+7), counted(t, ctx).RewrittenTokens-before)
 
 	whole := onContext(t, m, p, options)
 	_, err := whole.StateLoad(path)
@@ -243,9 +243,9 @@ func TestCopiedSequence(t *testing.T) {
 				p := contextParams(3, unified)
 				const options = "budget=64,min_ctx=0,window=2"
 				ctx, w := halfway(t, m, p, options)
-				before := stats(t, ctx).SummaryBytes
+				before := counted(t, ctx).SummaryBytes
 				require.NoError(t, ctx.SeqCopy(0, 2, -1, end))
-				require.Greater(t, stats(t, ctx).SummaryBytes, before, "no summaries were copied")
+				require.Greater(t, counted(t, ctx).SummaryBytes, before, "no summaries were copied")
 				w.at[2] = w.at[0]
 				if end > 0 {
 					w.at[2] = end

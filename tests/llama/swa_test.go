@@ -48,7 +48,7 @@ func TestSlidingWindow(t *testing.T) {
 			sparse, st := playRetro(t, m, p, "budget=128,min_ctx=0", s)
 			d := kl(off, sparse)
 			t.Logf("sparse: KL %.3g, %d of %d tokens sparse, %.0f %% of KV read", d, st.SparseTokens, st.Tokens,
-				100*float64(st.KVBytesRead+st.ScanBytes)/float64(st.KVBytesFull))
+				100*float64(st.KVReadBytes+st.ScanBytes)/float64(st.KVFullBytes))
 			require.Less(t, d, 0.1)
 			require.Greater(t, st.SparseTokens, st.Tokens/8)
 			require.NotZero(t, st.CorrectedTokens)

@@ -39,15 +39,15 @@ func TestCacheTypes(t *testing.T) {
 			t.Logf("exact: NMSE %.2g, worst token %.2g", e, worst)
 			require.Less(t, e, c.bound)
 			require.Zero(t, st.SparseTokens)
-			require.Equal(t, st.KVBytesFull, st.KVBytesRead)
+			require.Equal(t, st.KVFullBytes, st.KVReadBytes)
 
 			got, st = playRetro(t, m, p, "budget=128,min_ctx=0", sparse)
 			d := kl(stock(sparse), got)
-			t.Logf("sparse: KL %.4f, %.1f %% of KV read", d, 100*float64(st.KVBytesRead+st.ScanBytes)/float64(st.KVBytesFull))
+			t.Logf("sparse: KL %.4f, %.1f %% of KV read", d, 100*float64(st.KVReadBytes+st.ScanBytes)/float64(st.KVFullBytes))
 			require.Less(t, d, 0.1)
 			require.EqualValues(t, 24, st.SparseTokens)
 			require.EqualValues(t, 23, st.CorrectedTokens)
-			require.Less(t, st.KVBytesRead, st.KVBytesFull/2)
+			require.Less(t, st.KVReadBytes, st.KVFullBytes/2)
 		})
 	}
 }

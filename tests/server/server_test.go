@@ -37,13 +37,14 @@ func TestServerFigures(t *testing.T) {
 	m := metrics(t, url)
 	require.Equal(t, float64(sum.Tokens), m["retro_tokens_total"])
 	require.Equal(t, float64(sum.Sparse), m["retro_sparse_tokens_total"])
-	require.Equal(t, float64(sum.Corrections), m["retro_corrections_total"])
+	require.Equal(t, float64(sum.Corrections), m["retro_corrected_tokens_total"])
 	require.Equal(t, tried+float64(sum.Exact), m["retro_exact_tokens_total"])
-	require.InEpsilon(t, read, m["retro_kv_read_bytes_total"], 1e-6)
+	all := m["retro_kv_read_bytes_total"] + m["retro_scan_bytes_total"]
+	require.InEpsilon(t, read, all, 1e-6)
 	require.InEpsilon(t, sum.AttentionMS/1e3, m["retro_attention_seconds_total"], 1e-6)
-	require.InEpsilon(t, m["retro_kv_read_bytes_total"]/m["retro_kv_full_bytes_total"], m["retro_kv_read_share"], 1e-6)
-	require.InEpsilon(t, m["retro_far_seen_total"]/m["retro_far_selected_total"], m["retro_exposure"], 1e-6)
-	require.InEpsilon(t, m["retro_kv_read_bytes_total"]/m["retro_attention_seconds_total"]/1e9, m["retro_attention_gb_seconds"], 1e-6)
+	require.InEpsilon(t, all/m["retro_kv_full_bytes_total"], m["retro_kv_read_share"], 1e-6)
+	require.InEpsilon(t, m["retro_retired_seen_total"]/m["retro_retired_selected_total"], m["retro_exposure"], 1e-6)
+	require.InEpsilon(t, all/m["retro_attention_seconds_total"]/1e9, m["retro_gb_per_second"], 1e-6)
 	require.Greater(t, m["retro_memory_bytes"], 0.0)
 }
 

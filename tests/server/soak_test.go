@@ -243,7 +243,7 @@ func soakMemory(t *testing.T, server harness.Server, deck []*harness.Request, b 
 	busy := (after[steps]*after[slotsOfStep] - before[steps]*before[slotsOfStep]) / (after[steps] - before[steps])
 	t.Logf("%.1f slots at work in the mean of %.0f steps", busy, after[steps]-before[steps])
 	require.Greater(t, busy, 2.0, "nobody had company")
-	for _, name := range []string{"retro_tokens_total", "retro_sparse_tokens_total", "retro_corrections_total"} {
+	for _, name := range []string{"retro_tokens_total", "retro_sparse_tokens_total", "retro_corrected_tokens_total"} {
 		t.Log(name, after[name]-before[name])
 		require.Greater(t, after[name], before[name]+100, name)
 	}

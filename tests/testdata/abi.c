@@ -162,14 +162,20 @@ static void use(const char * options, int sparse) {
     CHECK(retro_get_stats(engine, &stats) == RETRO_OK);
     CHECK(stats.n_cell == N_CELL && stats.tokens == 4 && stats.sparse_tokens == (sparse ? 4 : 0));
     CHECK(stats.corrected_tokens == 0 || sparse);
-    CHECK(sparse ? stats.kv_bytes_read < stats.kv_bytes_full : stats.kv_bytes_read == stats.kv_bytes_full);
+    CHECK(sparse ? stats.kv_read_bytes < stats.kv_full_bytes : stats.kv_read_bytes == stats.kv_full_bytes);
     CHECK((stats.audited_heads > 0) == sparse && (stats.audit_bytes > 0) == sparse && stats.kept_mass <= 1000000*stats.audited_heads);
     struct { struct retro_stats known; uint64_t more; } longer = { .known.struct_size = sizeof(longer), .more = 7 };
     CHECK(retro_get_stats(engine, &longer.known) == RETRO_OK && longer.known.tokens == 4 && longer.more == 7 && longer.known.struct_size == sizeof(longer));
     struct retro_stats shorter = { .struct_size = offsetof(struct retro_stats, far_tokens), .far_tokens = 9 };
     CHECK(retro_get_stats(engine, &shorter) == RETRO_OK && shorter.tokens == 4 && shorter.far_tokens == 9);
-    CHECK(retro_summary(engine, msg, sizeof(msg)) == (int32_t) strlen(msg) && strncmp(msg, sparse ? "4 of 4" : "0 of 4", 6) == 0);
-    CHECK(retro_summary(engine, msg, 4) > 4 && strlen(msg) == 3);
+    CHECK(stats.short_tokens + stats.sparse_tokens <= stats.tokens);
+    CHECK(retro_report(RETRO_REPORT_LINE, &stats, NULL, msg, sizeof(msg)) == (int32_t) strlen(msg) && strncmp(msg, sparse ? "4 of 4" : "0 of 4", 6) == 0);
+    CHECK(retro_report(RETRO_REPORT_LINE, &stats, NULL, msg, 4) > 4 && strlen(msg) == 3);
+    CHECK(retro_report(RETRO_REPORT_LINE, &stats, &stats, msg, sizeof(msg)) > 0 && strcmp(msg, "0 of 0 tokens sparse") == 0);
+    CHECK(retro_report(RETRO_REPORT_LINE, &longer.known, &shorter, msg, sizeof(msg)) > 0 && strncmp(msg, "0 of 0", 6) == 0);
+    static char text[16384];
+    CHECK(retro_report(RETRO_REPORT_JSON, &stats, NULL, text, sizeof(text)) < (int32_t) sizeof(text) && strncmp(text, "{\"retro_n\":4,", 13) == 0);
+    CHECK(retro_report(RETRO_REPORT_METRICS, &stats, NULL, text, sizeof(text)) < (int32_t) sizeof(text) && strstr(text, "\nllamacpp:retro_tokens_total 4\n"));
     CHECK(retro_seq_truncate(engine, 0, 100) == RETRO_OK && retro_seq_next(engine, 0) == 100);
     CHECK(retro_close(engine) == RETRO_OK);
 }
@@ -270,7 +276,6 @@ static void garbage(void) {
         CHECK(retro_attend(e, &attn, 0, 1) == RETRO_ERR_STATE);
         CHECK(retro_step_end(e, 1) == RETRO_ERR_STATE);
         CHECK(retro_get_stats(e, &stats) == RETRO_ERR_STATE);
-        CHECK(retro_summary(e, msg, sizeof(msg)) == RETRO_ERR_STATE);
         CHECK(retro_error(e, NULL, 0) >= 0);
     }
 
@@ -383,7 +388,13 @@ static void garbage(void) {
     REFUSED(retro_get_stats(engine, NULL));
     stats.struct_size = 7;
     REFUSED(retro_get_stats(engine, &stats));
-    CHECK(retro_summary(engine, NULL, 100) > 0);
+    CHECK(retro_report(RETRO_REPORT_LINE, &stats, NULL, msg, sizeof(msg)) == RETRO_ERR_ARGUMENT);
+    stats.struct_size = sizeof(stats);
+    CHECK(retro_report(RETRO_REPORT_LINE, &stats, (void *) 0x10, msg, sizeof(msg)) == RETRO_ERR_INTERNAL);
+    CHECK(retro_report(RETRO_REPORT_LINE, NULL, &stats, msg, sizeof(msg)) == RETRO_ERR_ARGUMENT);
+    CHECK(retro_report(3, &stats, NULL, msg, sizeof(msg)) == RETRO_ERR_ARGUMENT && retro_report(-1, &stats, NULL, msg, 1) == RETRO_ERR_ARGUMENT);
+    CHECK(retro_error(0, msg, sizeof(msg)) > 0 && strstr(msg, "form -1"));
+    CHECK(retro_report(RETRO_REPORT_LINE, &stats, NULL, NULL, 100) > 0);
     CHECK(retro_close(engine) == RETRO_OK);
     CHECK(retro_close(engine) == RETRO_ERR_STATE);
 }

@@ -395,7 +395,7 @@ static void wild(void) {
         case 14: retro_attend(e, p, (uint32_t) wild_number(), n); break;
         case 15: retro_step_end(e, below(2)); break;
         case 16: retro_get_stats(e, p); break;
-        case 17: retro_summary(e, p, cap); break;
+        case 17: retro_report((int32_t) below(4), p, q, r, cap); break;
         case 18: retro_error(e, p, cap); break;
         case 19: retro_check_options((char *) at, q, cap); break; /* behind the stream is a NUL */
     }
@@ -445,6 +445,12 @@ static void storm(struct host * h) {
     if (h->right) retro_seq_truncate(h->handle, -1, 0);
 }
 
+static void report(struct host * h) {
+    struct retro_stats stats = { .struct_size = sizeof(stats) };
+    expect("stats", h, retro_get_stats(h->handle, &stats));
+    expect("report", h, retro_report((int32_t) below(3), &stats, NULL, scratch + 65536 - 40, 40));
+}
+
 static void play(void) {
     while (at < end) {
         struct host * h = &hosts[below(ENGINES)];
@@ -458,7 +464,7 @@ static void play(void) {
             case 8:  expect("copy", h, retro_seq_copy(h->handle, below(SEQS), below(SEQS), (int32_t) below(2000), 0)); break;
             case 9: case 10: case 11: save_load(h); break;
             case 12: expect("plan", h, retro_plan(h->handle, NULL, scratch, 100)); break;
-            case 13: expect("summary", h, retro_summary(h->handle, scratch + 65536 - 40, 40)); break;
+            case 13: report(h); break;
             case 14: wild_layer(); break;
             case 15: wild_attn(h); h->right = h->right && retro_seq_truncate(h->handle, -1, 0) == RETRO_OK; break;
             case 16: case 17: case 18: wild(); break;

@@ -56,7 +56,7 @@ static int calls(void) {
         CHECK(retro_attend(engine, &attn, 0, 1) == RETRO_ERR_STATE);
         CHECK(retro_step_end(engine, 1) == RETRO_ERR_STATE);
         CHECK(retro_get_stats(engine, &stats) == RETRO_ERR_STATE);
-        CHECK(retro_summary(engine, text, sizeof(text)) == RETRO_ERR_STATE);
+        CHECK(retro_report(RETRO_REPORT_LINE, &stats, NULL, text, sizeof(text)) == RETRO_ERR_STATE);
         CHECK(retro_error(engine, text, sizeof(text)) > 0 && strstr(text, "forked"));
         CHECK(retro_close(engine) == RETRO_ERR_STATE);
     }

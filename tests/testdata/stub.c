@@ -87,5 +87,9 @@ int32_t retro_step_end(uint64_t e, int32_t ok) {
     return ok && fails("step_end") ? RETRO_ERR_INTERNAL : 0;
 }
 int32_t retro_get_stats(uint64_t e, struct retro_stats * s) { (void) e; (void) s; return RETRO_ERR_STATE; }
-int32_t retro_summary(uint64_t e, char * b, uint32_t c) { (void) e; if (c) b[0] = 0; return 0; }
+int32_t retro_report(int32_t f, const struct retro_stats * s, const struct retro_stats * t, char * b, uint32_t c) {
+    (void) f; (void) s; (void) t;
+    if (c) b[0] = 0;
+    return 0;
+}
 int32_t retro_error(uint64_t e, char * b, uint32_t c) { (void) e; return snprintf(b, c, "stub fails"); }

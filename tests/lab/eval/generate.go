@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"retroattn/bridge"
+	"retroattn/retro/stats"
 )
 
 // query is a question after a prompt and how its answer ends: where the model ends it, where done
@@ -26,7 +27,7 @@ type answers struct {
 	tokens []int // decoded under the policy, of each, sparse questions included
 	total  int
 	took   time.Duration
-	stats  bridge.Stats // none of full attention
+	stats  stats.Stats // none of full attention
 }
 
 // generation is an answer in progress.

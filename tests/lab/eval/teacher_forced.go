@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"retroattn/bridge"
+	"retroattn/retro/stats"
 	"retroattn/tests/divergence"
 	"retroattn/tests/lab/eval/report"
 )
@@ -91,15 +91,15 @@ func (f *teacherForced) close() error {
 
 // proof refuses figures of tokens that the library did not decode. A policy that reads everything
 // is a control.
-func proof(st bridge.Stats, tokens int) error {
+func proof(st stats.Stats, tokens int) error {
 	if st.Tokens < uint64(tokens) {
 		return fmt.Errorf("the library decoded %d of %d tokens", st.Tokens, tokens)
 	}
 	return nil
 }
 
-func addStats(r *report.Record, st bridge.Stats) {
-	f := st.Since(bridge.Stats{})
+func addStats(r *report.Record, st stats.Stats) {
+	f := st.Figures()
 	r.KVShare, r.Exposure, r.Mass = f.KVShare, f.Exposure, f.MassKept
 	r.SparseTokens, r.CorrectedTokens = st.SparseTokens, st.CorrectedTokens
 }

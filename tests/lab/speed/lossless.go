@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"retroattn/bridge"
+	"retroattn/retro/stats"
 	"retroattn/tests/lab/machine"
 )
 
@@ -29,7 +30,7 @@ func (w *Worker) lossless(c *bridge.Context, r Run, ran *Ran) error {
 	}
 	runtime.GC()
 	var begun time.Time
-	var before bridge.Stats
+	var before stats.Stats
 	var err error
 	n := 0
 	got, failed := c.Generate(context.Background(), "",
@@ -37,7 +38,7 @@ func (w *Worker) lossless(c *bridge.Context, r Run, ran *Ran) error {
 			MaxTokens: learning + maxSteps, Draft: r.Draft},
 		func(string) bool {
 			if n++; n == learning {
-				before, _, err = stats(c)
+				before, _, err = counted(c)
 				begun = time.Now()
 			}
 			return n <= learning || time.Since(begun).Seconds() < r.Seconds
@@ -51,12 +52,13 @@ func (w *Worker) lossless(c *bridge.Context, r Run, ran *Ran) error {
 		return fmt.Errorf("the model ended its text after %d tokens: name another one with --text",
 			len(got.Tokens))
 	}
-	after, _, err := stats(c)
+	after, _, err := counted(c)
 	if err != nil {
 		return err
 	}
 	ran.Extra = after.SummaryBytes + after.RingBytes
-	ran.Stats = difference(after, before)
+	done := after.Since(before)
+	ran.Stats = &done
 	return c.SeqRemove(0, r.Depth, -1)
 }
 

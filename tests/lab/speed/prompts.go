@@ -40,7 +40,7 @@ func (w *Worker) Pass(p Pass, done *Passed) error {
 	for i := range p.Tokens {
 		w.batch.Add(w.token(p.Depth+i), p.Depth+i, 0, p.Drafts || i == p.Tokens-1)
 	}
-	before, _, err := stats(c)
+	before, _, err := counted(c)
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (w *Worker) Pass(p Pass, done *Passed) error {
 			return err
 		}
 	}
-	after, on, err := stats(c)
+	after, on, err := counted(c)
 	if on {
 		done.Exact = after.ExactTokens - before.ExactTokens
 	}

@@ -6,7 +6,7 @@ import (
 	"math"
 	"slices"
 
-	"retroattn/retro"
+	"retroattn/retro/stats"
 )
 
 // figure is a number that may not be known: NaN, and null in JSON.
@@ -107,17 +107,17 @@ func (b *runner) evaluate(c cell, variants []*variant) ([]Result, error) {
 }
 
 // sum adds up what the library counted.
-func sum(runs []Ran) (s retro.Stats, steps int) {
+func sum(runs []Ran) (s stats.Stats, steps int) {
 	for _, r := range runs {
 		steps += r.Steps
 		if r.Stats != nil {
 			s.Tokens += r.Stats.Tokens
 			s.SparseTokens += r.Stats.SparseTokens
 			s.RewrittenTokens += r.Stats.RewrittenTokens
-			s.KVBytesRead += r.Stats.KVBytesRead
-			s.KVBytesFull += r.Stats.KVBytesFull
+			s.KVReadBytes += r.Stats.KVReadBytes
+			s.KVFullBytes += r.Stats.KVFullBytes
 			s.ScanBytes += r.Stats.ScanBytes
-			s.AttendNS += r.Stats.AttendNS
+			s.AttentionNS += r.Stats.AttentionNS
 		}
 	}
 	return s, steps
@@ -150,7 +150,7 @@ func (b *runner) figures(c cell, t *variant, r *Result) error {
 		steps = append(steps, float64(run.NS)/float64(run.Steps))
 		firsts = append(firsts, float64(run.FirstNS))
 		if run.Stats != nil {
-			attends = append(attends, float64(run.Stats.AttendNS)/float64(run.Steps))
+			attends = append(attends, float64(run.Stats.AttentionNS)/float64(run.Steps))
 		}
 		r.RSS = max(r.RSS, run.RSS)
 	}
@@ -176,8 +176,8 @@ func (b *runner) figures(c cell, t *variant, r *Result) error {
 		r.AttendMS = figure(median(attends) / 1e6)
 		r.RestMS = r.StepMS - r.AttendMS - r.DenseMS
 		r.Sparse = figure(s.SparseTokens) / figure(s.Tokens)
-		r.KVShare = figure(s.KVBytesRead+s.ScanBytes) / figure(s.KVBytesFull)
-		r.KVGBps = figure(s.KVBytesRead+s.ScanBytes) / figure(s.AttendNS)
+		r.KVShare = figure(s.KVReadBytes+s.ScanBytes) / figure(s.KVFullBytes)
+		r.KVGBps = figure(s.KVReadBytes+s.ScanBytes) / figure(s.AttentionNS)
 		cells := (max(1, c.depth) + room + 255) / 256 * 256 * c.seqs
 		r.Extra = figure(t.runs[0].Extra) / figure(b.perToken[c.kv]*float64(cells))
 	}

@@ -10,8 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/retro"
 	opt "retroattn/retro/options"
+	"retroattn/retro/stats"
 )
 
 // line is a result of which the goals are made.
@@ -75,7 +75,7 @@ func TestFigureJSON(t *testing.T) {
 }
 
 // ran is a run of so many steps of 10 ms.
-func ran(steps int, s *retro.Stats) Ran {
+func ran(steps int, s *stats.Stats) Ran {
 	return Ran{FirstNS: 5e7, NS: int64(steps) * 1e7, Steps: steps, Stats: s, Extra: 1000}
 }
 
@@ -88,8 +88,8 @@ func TestEvaluate(t *testing.T) {
 	ours := func(name, options string, sparse uint64, rewritten uint64) *variant {
 		o, err := opt.Parse(options)
 		require.NoError(t, err)
-		s := &retro.Stats{Tokens: 20, SparseTokens: sparse, RewrittenTokens: rewritten,
-			KVBytesRead: 150, ScanBytes: 50, KVBytesFull: 1000, AttendNS: 3e7}
+		s := &stats.Stats{Tokens: 20, SparseTokens: sparse, RewrittenTokens: rewritten,
+			KVReadBytes: 150, ScanBytes: 50, KVFullBytes: 1000, AttentionNS: 3e7}
 		return &variant{policy: policy{name, options}, parsed: o,
 			runs: []Ran{ran(10, s), ran(10, s)}}
 	}

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"retroattn/bridge"
-	"retroattn/retro"
+	"retroattn/retro/stats"
 	"retroattn/tests/lab/machine"
 )
 
@@ -195,7 +195,7 @@ type Ran struct {
 	FirstNS int64 // the first token of each sequence, when a policy may build what it needs
 	NS      int64 // the Steps after some more
 	Steps   int
-	Stats   *retro.Stats // what the library did in them; nil if it was off
+	Stats   *stats.Stats // what the library did in them; nil if it was off
 	Drafts  bridge.Drafts
 	Extra   uint64 // bytes that it holds beside the cache
 	RSS     uint64 // bytes of this process in memory
@@ -236,7 +236,7 @@ func (w *Worker) Run(r Run, ran *Ran) error {
 		return err
 	}
 	ran.Steps = stepsFor(took/time.Duration(warm), r.Period, r.Seconds)
-	before, on, err := stats(c)
+	before, on, err := counted(c)
 	if err != nil {
 		return err
 	}
@@ -246,12 +246,13 @@ func (w *Worker) Run(r Run, ran *Ran) error {
 	}
 	ran.FirstNS, ran.NS, ran.RSS = int64(first), int64(took), machine.Resident()
 	if on {
-		after, _, err := stats(c)
+		after, _, err := counted(c)
 		if err != nil {
 			return err
 		}
 		ran.Extra = after.SummaryBytes + after.RingBytes
-		ran.Stats = difference(after, before)
+		done := after.Since(before)
+		ran.Stats = &done
 	}
 	for seq := range c.Seqs() {
 		err = errors.Join(err, c.SeqRemove(seq, r.Depth, -1))
@@ -283,26 +284,12 @@ func (w *Worker) step(c *bridge.Context, pos int) error {
 	return nil
 }
 
-func stats(c *bridge.Context) (s bridge.Stats, on bool, err error) {
+func counted(c *bridge.Context) (s stats.Stats, on bool, err error) {
 	s, err = c.RetroStats()
 	if errors.Is(err, bridge.ErrRetroOff) || errors.Is(err, bridge.ErrRetroAbsent) {
 		return s, false, nil
 	}
 	return s, err == nil, err
-}
-
-// difference is what was counted between two readings, of that which is used here.
-func difference(after, before bridge.Stats) *retro.Stats {
-	return &retro.Stats{
-		Tokens:          after.Tokens - before.Tokens,
-		SparseTokens:    after.SparseTokens - before.SparseTokens,
-		CorrectedTokens: after.CorrectedTokens - before.CorrectedTokens,
-		RewrittenTokens: after.RewrittenTokens - before.RewrittenTokens,
-		KVBytesRead:     after.KVBytesRead - before.KVBytesRead,
-		KVBytesFull:     after.KVBytesFull - before.KVBytesFull,
-		ScanBytes:       after.ScanBytes - before.ScanBytes,
-		AttendNS:        after.AttendNS - before.AttendNS,
-	}
 }
 
 // Dense is a pass through the model at next to no context.
