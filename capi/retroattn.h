@@ -138,7 +138,7 @@ struct retro_stats {
     uint64_t tokens;            /* new tokens decoded */
     uint64_t sparse_tokens;     /* new tokens for which some of the context was left out */
     uint64_t short_tokens;      /* new tokens in contexts shorter than min_ctx */
-    uint64_t exact_tokens;      /* tokens of prompts and drafts computed exactly, in no other counter */
+    uint64_t exact_tokens;      /* tokens of prompts and drafts, in no other counter */
     uint64_t corrected_tokens;  /* past tokens embedded again that read more */
     uint64_t rewritten_tokens;  /* past tokens embedded again */
     uint64_t far_tokens;        /* far tokens that sparse tokens could have read */
@@ -153,7 +153,7 @@ struct retro_stats {
     uint64_t ring_bytes;        /* bytes held by the output cache */
     uint64_t attention_ns;      /* time in selection and attention, of one thread */
     uint64_t audited_heads;     /* query heads whose kept attention was measured, see option audit */
-    uint64_t kept_mass;         /* sum over audited heads of the share of attention kept, in millionths */
+    uint64_t kept_mass;         /* sum over audited heads of the millionths of attention kept */
     uint64_t audit_bytes;       /* bytes of K read for audits, not in kv_read_bytes */
 };
 

@@ -39,7 +39,8 @@ func retro_get_stats(engine C.uint64_t, to C.uintptr_t) C.int32_t {
 func reading(from C.uintptr_t) (s stats.Stats, err error) {
 	head := at[C.struct_retro_stats](from)
 	if head.struct_size < C.uint32_t(headSize) {
-		return s, argument(fmt.Sprintf("retro_report: a struct_size of %d is too small", head.struct_size))
+		return s, argument(fmt.Sprintf("retro_report: a struct_size of %d is too small",
+			head.struct_size))
 	}
 	n := min(uint64(head.struct_size), uint64(statsSize))
 	copy(unsafe.Slice((*byte)(unsafe.Pointer(&s)), unsafe.Sizeof(s)), raw(from, u64(n))[headSize:])
@@ -47,7 +48,7 @@ func reading(from C.uintptr_t) (s stats.Stats, err error) {
 }
 
 //export retro_report
-func retro_report(form C.int32_t, now, since C.uintptr_t, buf C.uintptr_t, cap C.uint32_t) (code C.int32_t) {
+func retro_report(form C.int32_t, now, since, buf C.uintptr_t, cap C.uint32_t) (code C.int32_t) {
 	defer rescue(&code, faults(), func(err error) { keep(nil, err) })
 	if forked() {
 		return status(errForked)

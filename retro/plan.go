@@ -49,7 +49,8 @@ func (e *Engine) Plan(p plan.Passes) (done bool, line string, err error) {
 
 // planCase is what a plan must know.
 func (e *Engine) planCase(threads int) *plan.Case {
-	c := &plan.Case{Asked: e.asked, Threads: threads, Cells: e.cfg.Cells, Rows: e.window(), Kernels: kernels.ISA()}
+	c := &plan.Case{Asked: e.asked, Threads: threads, Cells: e.cfg.Cells, Rows: e.window(),
+		Kernels: kernels.ISA()}
 	h := sha256.New()
 	for i := range e.layers {
 		l := &e.layers[i]

@@ -24,7 +24,8 @@ var planModel = shape{layers: 6, seqs: 1, cells: 6000, heads: 9, kv: 3, dk: 64, 
 
 var planPasses = plan.Passes{Threads: 2, Rows: []int{1, 2, 4, 8}, NS: []uint64{1e6, 1.7e6, 2.2e6, 4e6}}
 
-// A plan is measured, kept, and used by the next engine of that shape; it leaves nothing else behind.
+// A plan is measured, kept, and used by the next engine of that shape; it leaves nothing else
+// behind.
 func TestPlanIsMeasuredOnce(t *testing.T) {
 	dir := t.TempDir()
 	for i, c := range []struct {
@@ -115,7 +116,8 @@ func TestPlanOutOfOrder(t *testing.T) {
 	}
 }
 
-// What needs no measurement, in whole lines: one choice where nothing can be chosen, and what was set.
+// What needs no measurement, in whole lines: one choice where nothing can be chosen, and what was
+// set.
 func TestPlanWithoutMeasurement(t *testing.T) {
 	const warning = "is so little that texts fall apart: give 64 tokens or more, or a share such as 15%"
 	for text, want := range map[string]string{
@@ -141,7 +143,8 @@ func TestPlanWithoutMeasurement(t *testing.T) {
 	}
 }
 
-// In a context that is smaller than what summaries are built from, a plan is made like in any other.
+// In a context that is smaller than what summaries are built from, a plan is made like in any
+// other.
 func TestPlanOfASmallContext(t *testing.T) {
 	sh := shape{layers: 1, seqs: 1, cells: 256, kv: 1, heads: 1, dk: 32, dv: 32, tk: kernels.F16, tv: kernels.F16}
 	h := newHost(t, sh, planOptions(t, "budget=16,window=2,min_ctx=0,local=16"), 1, 1)

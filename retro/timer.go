@@ -32,13 +32,16 @@ type timer struct {
 const cacheBytes = 32 << 20
 
 func (e *Engine) newTimer(start plan.Start) (plan.Timer, error) {
-	t := &timer{depth: start.Depth, rng: rand.New(rand.NewPCG(1, 2)), cache: make([]byte, cacheBytes), layerNS: make([]float64, len(e.layers))}
+	t := &timer{depth: start.Depth, rng: rand.New(rand.NewPCG(1, 2)),
+		cache: make([]byte, cacheBytes), layerNS: make([]float64, len(e.layers))}
 	opt := e.opt
-	opt.Planning, opt.MinCtx, opt.Always, opt.Audit, opt.Whole = options.Planning{}, 0, false, 0, false
+	opt.Planning, opt.MinCtx, opt.Audit = options.Planning{}, 0, 0
+	opt.Always, opt.Whole = false, false
 	opt.CorrectBudget = options.Budget(start.Budget) // makes room for it
 	opt.Window, opt.Period = start.Window, 1
 	var err error
-	t.Engine, err = Open(Config{Layers: e.cfg.Layers, Seqs: 1, Cells: e.cfg.Cells, Rows: opt.Window, Threads: start.Threads, Room: e.cfg.Room}, opt)
+	t.Engine, err = Open(Config{Layers: e.cfg.Layers, Seqs: 1, Cells: e.cfg.Cells, Rows: opt.Window,
+		Threads: start.Threads, Room: e.cfg.Room}, opt)
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +178,9 @@ func (t *timer) decode(past int) error {
 	for i := range t.layers {
 		start := time.Now()
 		for _, phase := range []func(*Attn, int, int) error{t.Select, t.Attend} {
-			err := t.team.run(func(ith int) error { return phase(t.attn(i, len(rows), ith), ith, t.team.threads) })
+			err := t.team.run(func(ith int) error {
+				return phase(t.attn(i, len(rows), ith), ith, t.team.threads)
+			})
 			if err != nil {
 				return fmt.Errorf("measuring layer %d: %w", i, err)
 			}
@@ -191,7 +196,11 @@ func (t *timer) attn(layer, rows, ith int) *Attn {
 	l := &t.layers[layer]
 	n := rows * l.Heads * l.DK
 	at := (layer*7919 + int(t.step.number)*104729) % (len(t.queries) - n + 1)
-	return &Attn{Layer: layer, Rows: rows, Scale: float32(1 / math.Sqrt(float64(l.DK))),
-		Q: unsafe.Pointer(&t.queries[at]), QRow: uint64(4 * l.Heads * l.DK), QHead: uint64(4 * l.DK),
-		Out: unsafe.Pointer(&t.out[ith*len(t.out)/t.team.threads]), OutRow: uint64(4 * l.Heads * l.DV)}
+	return &Attn{
+		Layer: layer, Rows: rows, Scale: float32(1 / math.Sqrt(float64(l.DK))),
+		Q:    unsafe.Pointer(&t.queries[at]),
+		QRow: uint64(4 * l.Heads * l.DK), QHead: uint64(4 * l.DK),
+		Out:    unsafe.Pointer(&t.out[ith*len(t.out)/t.team.threads]),
+		OutRow: uint64(4 * l.Heads * l.DV),
+	}
 }

@@ -16,7 +16,8 @@ const Everything Budget = MaxTokens
 
 const budgetRange = "a whole number of tokens (1..134217728), a share of the context such as 0.15 or 15%, or all"
 
-// parseBudget reads "512", "0.15", "15%" or "all". A number with a point is a share: 1.0 is everything, 1 is one token.
+// parseBudget reads "512", "0.15", "15%" or "all". A number with a point is a share: 1.0 is
+// everything, 1 is one token.
 func parseBudget(text string) (b Budget, ok bool) {
 	if text == "all" {
 		return Everything, true

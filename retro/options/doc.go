@@ -1,3 +1,3 @@
-// Package options is what a user can choose, as text and as a struct. Hosts and tools use it without the engine; it knows
-// of no other package but the one for errors.
+// Package options is what a user can choose, as text and as a struct. Hosts and tools use it
+// without the engine; it knows of no other package but the one for errors.
 package options

@@ -36,17 +36,18 @@ func (s Selector) String() string { return selectorNames[s] }
 // Options are what a user can choose. Build them with Default or
 // Parse; the engine checks them again.
 type Options struct {
-	// Budget is how much of the far context a token reads per layer and KV head. Where it, Window or Period is 0, a plan
-	// chooses what is; see package plan.
+	// Budget is how much of the far context a token reads per layer and KV head. Where it, Window
+	// or Period is 0, a plan chooses what is; see package plan.
 	Budget Budget
 	// LayerBudget gives layers budgets of their own, for example "0-1:all/5:1024/10-12:0.2".
 	LayerBudget string
-	// Window is the newest token and the ones before it that are embedded again, 1..16. 1: no correction.
+	// Window is the newest token and the ones before it that are embedded again, 1..16. 1: no
+	// correction.
 	Window int
 	// Period embeds the window again on every Period-th token, 1..Window.
 	Period int
-	// CorrectBudget is the budget of steps that embed the window again; they are then chosen by the queries of all
-	// its tokens. 0: like any other step, or what a plan chooses.
+	// CorrectBudget is the budget of steps that embed the window again; they are then chosen by the
+	// queries of all its tokens. 0: like any other step, or what a plan chooses.
 	CorrectBudget Budget
 	// Page is the number of tokens per page: 16, or 8 or 32 where whole pages are read.
 	Page   int
@@ -54,12 +55,14 @@ type Options struct {
 	// Groups is how many groups of 16 pages, at least, have all their pages scored. A longer
 	// context is scored in two levels: its groups, then the pages of the best ones. 0: one level.
 	Groups int
-	// CodeBits is the size of a token's code per channel, 1 or 2, and Candidates how many times the budget of
-	// tokens are scored by their codes, for Tokens.
+	// CodeBits is the size of a token's code per channel, 1 or 2, and Candidates how many times the
+	// budget of tokens are scored by their codes, for Tokens.
 	CodeBits, Candidates int
-	// Need, with Tokens, reads what has enough of the attention, and the budget in the mean; false: the budget, always.
+	// Need, with Tokens, reads what has enough of the attention, and the budget in the mean; false:
+	// the budget, always.
 	Need bool
-	// SummaryBits is the precision of page summaries: 8, with a scale per page and KV head, or 16. Tokens has 4.
+	// SummaryBits is the precision of page summaries: 8, with a scale per page and KV head, or 16.
+	// Tokens has 4.
 	SummaryBits int
 	// MinCtx is the context length, in tokens, below which attention is exact.
 	MinCtx int
@@ -67,9 +70,9 @@ type Options struct {
 	Local int
 	// Beta weighs the spread in Tokens and Pages.
 	Beta float64
-	// Audit measures the share of the attention that sparse tokens keep (MassKept in the statistics): of
-	// Audit KV heads of layers one is audited, in rotation, which reads the keys that were left
-	// out. 1: every one. 0: none. It changes no result.
+	// Audit measures the share of the attention that sparse tokens keep (MassKept in the
+	// statistics): of Audit KV heads of layers one is audited, in rotation, which reads the keys
+	// that were left out. 1: every one. 0: none. It changes no result.
 	Audit int
 	// Always embeds the window again even while attention is exact. It changes
 	// no result, costs time, and exists to verify the rewriting of cells in place.
@@ -77,7 +80,8 @@ type Options struct {
 	// Planning is how a plan chooses what was not set.
 	Planning Planning
 
-	// Whole is of the model, and set by the engine: past tokens are embedded again only all at once, period = window.
+	// Whole is of the model, and set by the engine: past tokens are embedded again only all at
+	// once, period = window.
 	Whole bool
 }
 
@@ -308,7 +312,8 @@ func (o *Options) Check() error {
 	return o.Planning.check()
 }
 
-// String writes the options in the form Parse reads, without those that are left to a plan. They must be valid.
+// String writes the options in the form Parse reads, without those that are left to a plan. They
+// must be valid.
 func (o Options) String() string {
 	var parts []string
 	for _, s := range settings {

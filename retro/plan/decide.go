@@ -20,8 +20,8 @@ type measured struct {
 
 	// The attention of a step over Depth tokens takes
 	//   StepNS + tokens*ReadNS + supplements*SupplementNS + past rows*WindowNS + those embedded again*PastNS
-	// where far tokens read and supplements (those that past rows read) are counted over Heads,
-	// the KV heads of the layers that have the budget. WideNS is what a step with a budget of its own
+	// where far tokens read and supplements (those that past rows read) are counted over Heads, the
+	// KV heads of the layers that have the budget. WideNS is what a step with a budget of its own
 	// (correct_budget) costs beyond that, -1 if the engine does not do it.
 	Depth        int     `json:"depth"`
 	Far          int     `json:"far"` // tokens in it that are far

@@ -12,8 +12,8 @@ import (
 	"retroattn/retro/options"
 )
 
-// measuredKL is the KL divergence from full attention, measured, of what a plan chooses among. Lines of one model, depth
-// and selector stand together.
+// measuredKL is the KL divergence from full attention, measured, of what a plan chooses among.
+// Lines of one model, depth and selector stand together.
 var measuredKL = []struct {
 	model   string
 	depth   int
@@ -49,8 +49,8 @@ func choose(budget options.Budget, window, period int, correct options.Budget) o
 	return options.Choice{Budget: budget, Window: window, Period: period, CorrectBudget: correct}
 }
 
-// What a plan predicts against what was measured. Only ratios are predicted, so that each model's KL is scaled by
-// the factor that fits best.
+// What a plan predicts against what was measured. Only ratios are predicted, so that each model's
+// KL is scaled by the factor that fits best.
 func TestFidelity(t *testing.T) {
 	var table strings.Builder
 	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)

@@ -35,8 +35,9 @@ type Timing struct {
 	Supplements uint64    // and for past ones
 }
 
-// A measurement times layers one by one, and those of one shape together: of many times of some 50 us each, the
-// shortest tenth is free of what else the machine does, where hardly any whole step would be.
+// A measurement times layers one by one, and those of one shape together: of many times of some 50
+// us each, the shortest tenth is free of what else the machine does, where hardly any whole step
+// would be.
 const (
 	measureTime   = 900 * time.Millisecond  // after which no more than the necessary is done
 	measureMost   = 1500 * time.Millisecond // the same, where the times do not fit together yet
@@ -134,8 +135,11 @@ func (c *Case) measure(m *measured, open func(Start) (Timer, error)) error {
 func kinds(window, low, high int) []series {
 	all := []series{{1, []sample{{Step: Step{Budget: low}}, {Step: Step{Budget: high}}}}}
 	if past := window - 1; past > 0 {
-		all = append(all, series{window, []sample{{Step: Step{Budget: low}}, {Step: Step{Budget: low, Past: past}},
-			{Step: Step{Budget: high}}, {Step: Step{Budget: high, Past: past}}, {Step: Step{Budget: low, Wide: high, Past: past}}}})
+		all = append(all, series{window, []sample{
+			{Step: Step{Budget: low}}, {Step: Step{Budget: low, Past: past}},
+			{Step: Step{Budget: high}}, {Step: Step{Budget: high, Past: past}},
+			{Step: Step{Budget: low, Wide: high, Past: past}},
+		}})
 	}
 	for _, s := range all {
 		for i := range s.kinds {
@@ -145,8 +149,8 @@ func kinds(window, low, high int) []series {
 	return all
 }
 
-// shapes are, per layer, the first layer that costs the same and has the same budget; heads the KV heads of layers that
-// have no budget of their own.
+// shapes are, per layer, the first layer that costs the same and has the same budget; heads the KV
+// heads of layers that have no budget of their own.
 func (c *Case) shapes() (shapes []int, heads int) {
 	o := c.Asked
 	o.Budget = 0

@@ -28,7 +28,8 @@ func (p *Passes) Check(threads, rows int) error {
 	}
 	for i, ns := range p.NS {
 		if ns == 0 || ns > 1<<50 || p.Rows[i] > rows || i > 0 && p.Rows[i] <= p.Rows[i-1] {
-			return failure.Argumentf("pass %d of %d rows in %d ns: rows must rise and take some time", i, p.Rows[i], ns)
+			return failure.Argumentf("pass %d of %d rows in %d ns: rows must rise and take some time",
+				i, p.Rows[i], ns)
 		}
 	}
 	return nil
@@ -55,7 +56,7 @@ type Layer struct {
 type Outcome struct {
 	Options options.Options // with nothing left open
 	Done    bool            // false: with times of passes there would be a better one
-	Line    string          // for people: what is chosen and why; empty if there was nothing to choose
+	Line    string          // for people: what is chosen and why; empty if nothing was to choose
 }
 
 // Known looks for a plan that needs no measurement.
@@ -78,7 +79,8 @@ func (c *Case) Known() (Outcome, error) {
 			}
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
-			return Outcome{}, failure.Argumentf("plan %s %v: remove it to have it made anew, or name another", path, err)
+			return Outcome{}, failure.Argumentf(
+				"plan %s %v: remove it to have it made anew, or name another", path, err)
 		}
 	}
 	_, far := c.depth()
@@ -86,7 +88,8 @@ func (c *Case) Known() (Outcome, error) {
 	case c.Asked.Select == options.Streaming:
 		return c.without("nothing to choose with select=streaming"), nil
 	case c.Cells < c.Asked.MinCtx || far < 8*c.Asked.Page:
-		return c.without("nothing to choose, as a context of %d tokens is attended to exactly", c.Cells), nil
+		return c.without(
+			"nothing to choose, as a context of %d tokens is attended to exactly", c.Cells), nil
 	}
 	if path := c.Asked.Planning.Cache; path != "" {
 		if f, err := readFile(path); err == nil && f.Made == c.made() {
@@ -100,7 +103,8 @@ func (c *Case) Known() (Outcome, error) {
 	return o, nil
 }
 
-// New measures attention by the timer, about a second long, decides, and writes the plan where the options say.
+// New measures attention by the timer, about a second long, decides, and writes the plan where the
+// options say.
 func (c *Case) New(p Passes, open func(Start) (Timer, error)) (Outcome, error) {
 	if !c.Asked.Planned() {
 		return Outcome{Options: c.fallback(), Done: true}, nil
@@ -122,7 +126,8 @@ func (c *Case) New(p Passes, open func(Start) (Timer, error)) (Outcome, error) {
 
 // from decides, and writes the plan where the options say.
 func (c *Case) from(m measured) (Outcome, error) {
-	f := file{Format: fileFormat, Version: fileVersion, Shape: c.shape(), Made: c.made(), Measured: m, Plan: m.decide(&c.Asked, c.Rows)}
+	f := file{Format: fileFormat, Version: fileVersion, Shape: c.shape(), Made: c.made(),
+		Measured: m, Plan: m.decide(&c.Asked, c.Rows)}
 	o, err := c.complete(f.Plan.Choice)
 	if err != nil {
 		return Outcome{}, err
@@ -149,7 +154,8 @@ func (c *Case) outcome(f *file, o options.Options, from string) Outcome {
 	if c.Asked.Choice() != (options.Choice{}) {
 		set = ", with what was set"
 	}
-	why := fmt.Sprintf("%s%s: %.3g ms per token expected, %.3g with the fastest; %s%s", p.Target, set, p.TokenNS/1e6, p.FastestNS/1e6, p.Why, from)
+	why := fmt.Sprintf("%s%s: %.3g ms per token expected, %.3g with the fastest; %s%s",
+		p.Target, set, p.TokenNS/1e6, p.FastestNS/1e6, p.Why, from)
 	return Outcome{o, true, line(&o, why)}
 }
 
@@ -175,7 +181,8 @@ func (c *Case) complete(choice options.Choice) (options.Options, error) {
 		return o, err
 	}
 	if o.Window > c.Rows {
-		return o, failure.Argumentf("option window=%d: the rows of the host's steps and memory allow %d, set window=%[2]d or less", o.Window, c.Rows)
+		return o, failure.Argumentf("option window=%d: the rows of the host's steps and memory "+
+			"allow %d, set window=%[2]d or less", o.Window, c.Rows)
 	}
 	return o, nil
 }

@@ -8,17 +8,17 @@ import (
 	"strings"
 )
 
-// Figures are what people want to know of Stats. Their names in JSON are those in a server's timings, and those with
-// help are in its metrics as well.
+// Figures are what people want to know of Stats. Their names in JSON are those in a server's
+// timings, and those with help are in its metrics as well.
 type Figures struct {
 	Tokens       uint64  `json:"retro_n"`             // new tokens decoded here
 	SparseTokens uint64  `json:"retro_sparse_n"`      // of these, with some left out
 	Short        uint64  `json:"-"`                   // of the others, in contexts shorter than min_ctx
 	Exact        uint64  `json:"retro_exact_n"`       // and of prompts and drafts, computed exactly
 	Corrected    uint64  `json:"retro_corrections_n"` // past tokens embedded again that read more
-	KVShare      float64 `json:"retro_kv_read_share" help:"bytes read, also of summaries and codes, per byte that full attention reads"`
-	MassKept     float64 `json:"retro_kept_share" help:"share of its attention that a sparse token keeps, 0 without audits"`
-	Exposure     float64 `json:"retro_exposure" help:"far tokens seen in the end per one selected, 1 without correction"`
+	KVShare      float64 `json:"retro_kv_read_share" help:"bytes read per byte that full attention reads"`
+	MassKept     float64 `json:"retro_kept_share" help:"share of attention kept, 0 without audits"`
+	Exposure     float64 `json:"retro_exposure" help:"far tokens seen in the end per one selected"`
 	AttentionMS  float64 `json:"retro_attention_ms"` // time in selection and attention
 	GBps         float64 `json:"retro_gb_per_second" help:"10^9 bytes read per second of attention"`
 	Memory       uint64  `json:"retro_memory_bytes" help:"bytes held beside the KV cache"`
@@ -27,8 +27,9 @@ type Figures struct {
 // Figures computes them.
 func (s Stats) Figures() Figures {
 	f := Figures{
-		Tokens: s.Tokens, SparseTokens: s.SparseTokens, Short: s.ShortTokens, Exact: s.ExactTokens, Corrected: s.CorrectedTokens,
-		KVShare: 1, Exposure: 1, AttentionMS: float64(s.AttentionNS) / 1e6, Memory: s.SummaryBytes + s.RingBytes,
+		Tokens: s.Tokens, SparseTokens: s.SparseTokens, Short: s.ShortTokens, Exact: s.ExactTokens,
+		Corrected: s.CorrectedTokens, KVShare: 1, Exposure: 1,
+		AttentionMS: float64(s.AttentionNS) / 1e6, Memory: s.SummaryBytes + s.RingBytes,
 	}
 	read := float64(s.KVReadBytes + s.ScanBytes)
 	if s.KVFullBytes > 0 {
@@ -51,7 +52,8 @@ func (f Figures) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d of %d tokens sparse", f.SparseTokens, f.Tokens)
 	if f.SparseTokens > 0 {
-		fmt.Fprintf(&b, ", %.1f %% of KV read, %d corrections, exposure %.2f", 100*f.KVShare, f.Corrected, f.Exposure)
+		fmt.Fprintf(&b, ", %.1f %% of KV read, %d corrections, exposure %.2f",
+			100*f.KVShare, f.Corrected, f.Exposure)
 		if f.MassKept > 0 {
 			fmt.Fprintf(&b, ", %.1f %% of attention kept", 100*f.MassKept)
 		}
@@ -79,11 +81,14 @@ func (f Figures) JSON() string {
 	return string(text)
 }
 
-// Metrics writes counters and figures in the text format of Prometheus, names beginning with prefix.
+// Metrics writes counters and figures in the text format of Prometheus, names beginning with
+// prefix.
 func (s Stats) Metrics(prefix string) string {
 	var b strings.Builder
 	write := func(name, kind, help string, value float64) {
-		fmt.Fprintf(&b, "# HELP %s%s %s\n# TYPE %[1]s%[2]s %[4]s\n%[1]s%[2]s %[5]s\n", prefix, name, help, kind, strconv.FormatFloat(value, 'g', -1, 64))
+		name = prefix + name
+		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)
+		fmt.Fprintf(&b, "%s %s\n", name, strconv.FormatFloat(value, 'g', -1, 64))
 	}
 	for i, f := range Fields() {
 		value, name, kind := float64(s.words()[i]), "retro_"+f.Name, "gauge"
@@ -99,7 +104,8 @@ func (s Stats) Metrics(prefix string) string {
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
 		if help := f.Tag.Get("help"); help != "" {
-			write(f.Tag.Get("json"), "gauge", help, v.Field(i).Convert(reflect.TypeFor[float64]()).Float())
+			value := v.Field(i).Convert(reflect.TypeFor[float64]()).Float()
+			write(f.Tag.Get("json"), "gauge", help, value)
 		}
 	}
 	return b.String()

@@ -1,6 +1,6 @@
-// Package stats is what an engine counts, and what people want to know of it. A counter is one line of Stats, and is
-// counted somewhere: the struct of the C header is generated from the lines, and the server's metrics are written from
-// them. It knows nothing of the engine.
+// Package stats is what an engine counts, and what people want to know of it. A counter is one line
+// of Stats, and is counted somewhere: the struct of the C header is generated from the lines, and
+// the server's metrics are written from them. It knows nothing of the engine.
 package stats
 
 import (
@@ -11,13 +11,13 @@ import (
 
 //go:generate go run ./header ../../capi/retroattn.h
 
-// Stats counts since an engine was opened. Figures of far tokens are summed over layers and KV heads. Fields ending in NS
-// are nanoseconds; those with held are not counted, but hold now.
+// Stats counts since an engine was opened. Figures of far tokens are summed over layers and KV
+// heads. Fields ending in NS are nanoseconds; those with held are not counted, but hold now.
 type Stats struct {
 	Tokens           uint64 `help:"new tokens decoded"`
 	SparseTokens     uint64 `help:"new tokens for which some of the context was left out"`
 	ShortTokens      uint64 `help:"new tokens in contexts shorter than min_ctx"`
-	ExactTokens      uint64 `help:"tokens of prompts and drafts computed exactly, in no other counter"`
+	ExactTokens      uint64 `help:"tokens of prompts and drafts, in no other counter"`
 	CorrectedTokens  uint64 `help:"past tokens embedded again that read more"`
 	RewrittenTokens  uint64 `help:"past tokens embedded again"`
 	FarTokens        uint64 `help:"far tokens that sparse tokens could have read"`
@@ -32,7 +32,7 @@ type Stats struct {
 	RingBytes        uint64 `help:"bytes held by the output cache" held:"now"`
 	AttentionNS      uint64 `help:"time in selection and attention, of one thread"`
 	AuditedHeads     uint64 `help:"query heads whose kept attention was measured, see option audit"`
-	KeptMass         uint64 `help:"sum over audited heads of the share of attention kept, in millionths"`
+	KeptMass         uint64 `help:"sum over audited heads of the millionths of attention kept"`
 	AuditBytes       uint64 `help:"bytes of K read for audits, not in kv_read_bytes"`
 }
 
@@ -52,7 +52,8 @@ func (s *Stats) Add(o *Stats) {
 	}
 }
 
-// Since is what was counted after an earlier reading; where an engine was opened anew in between, it is all.
+// Since is what was counted after an earlier reading; where an engine was opened anew in between,
+// it is all.
 func (s Stats) Since(before Stats) Stats {
 	if s.Tokens < before.Tokens || s.ExactTokens < before.ExactTokens {
 		return s

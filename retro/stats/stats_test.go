@@ -55,11 +55,15 @@ func TestAddAndSince(t *testing.T) {
 }
 
 func TestFigures(t *testing.T) {
-	before := Stats{Tokens: 5, SparseTokens: 1, CorrectedTokens: 2, KVReadBytes: 100, KVFullBytes: 1000, ScanBytes: 10, RetiredSelected: 3, RetiredSeen: 3, AttentionNS: 100}
-	after := Stats{Tokens: 15, SparseTokens: 9, CorrectedTokens: 6, KVReadBytes: 400, KVFullBytes: 3000, ScanBytes: 110, RetiredSelected: 13, RetiredSeen: 18, AttentionNS: 300, RingBytes: 1 << 20}
+	before := Stats{Tokens: 5, SparseTokens: 1, CorrectedTokens: 2, KVReadBytes: 100, KVFullBytes: 1000,
+		ScanBytes: 10, RetiredSelected: 3, RetiredSeen: 3, AttentionNS: 100}
+	after := Stats{Tokens: 15, SparseTokens: 9, CorrectedTokens: 6, KVReadBytes: 400, KVFullBytes: 3000,
+		ScanBytes: 110, RetiredSelected: 13, RetiredSeen: 18, AttentionNS: 300, RingBytes: 1 << 20}
 	f := after.Since(before).Figures()
-	require.Equal(t, Figures{Tokens: 10, SparseTokens: 8, Corrected: 4, KVShare: 0.2, Exposure: 1.5, AttentionMS: 2e-4, GBps: 2, Memory: 1 << 20}, f)
-	require.Equal(t, "8 of 10 tokens sparse, 20.0 % of KV read, 4 corrections, exposure 1.50, 1.0 MiB beside the KV cache", f.String())
+	require.Equal(t, Figures{Tokens: 10, SparseTokens: 8, Corrected: 4, KVShare: 0.2, Exposure: 1.5,
+		AttentionMS: 2e-4, GBps: 2, Memory: 1 << 20}, f)
+	require.Equal(t, "8 of 10 tokens sparse, 20.0 % of KV read, 4 corrections, exposure 1.50, "+
+		"1.0 MiB beside the KV cache", f.String())
 	f.MassKept, f.Exact = 0.5, 7
 	require.Contains(t, f.String(), ", 50.0 % of attention kept, ")
 	require.Contains(t, f.String(), ", 7 of prompts and drafts exact")
@@ -77,7 +81,8 @@ func TestJSON(t *testing.T) {
 	require.Equal(t, 1.0, all["retro_kv_read_share"])
 }
 
-// Each metric has a help text and a type, and a name that ends in its unit, and in _total if it is a counter.
+// Each metric has a help text and a type, and a name that ends in its unit, and in _total if it is
+// a counter.
 func TestMetrics(t *testing.T) {
 	text := numbered(1e9).Metrics("x:")
 	parts := regexp.MustCompile(`(?m)^# HELP x:(\S+) (.+)\n# TYPE x:(\S+) (counter|gauge)\nx:(\S+) (\S+)\n`).FindAllStringSubmatch(text, -1)

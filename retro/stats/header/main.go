@@ -1,4 +1,5 @@
-// Command header writes the counters of package stats into a C header, in place of the fields of struct retro_stats.
+// Command header writes the counters of package stats into a C header, in place of the fields of
+// struct retro_stats.
 package main
 
 import (
@@ -10,7 +11,8 @@ import (
 	"retroattn/retro/stats"
 )
 
-var fields = regexp.MustCompile(`(?s)(struct retro_stats \{\n.*?uint32_t n_cell;[^\n]*\n).*?(\n\};)`)
+var fields = regexp.MustCompile(
+	`(?s)(struct retro_stats \{\n.*?uint32_t n_cell;[^\n]*\n).*?(\n\};)`)
 
 // update puts the counters into the header's text.
 func update(header string) (string, error) {
