@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"retroattn/bridge"
-
+	"retroattn/retro/stats"
 	"retroattn/tests/harness"
 )
 
@@ -151,7 +151,7 @@ func TestDraftsTakenBack(t *testing.T) {
 		for _, unified := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s/unified %v", a.Name, unified), func(t *testing.T) {
 				p := contextParams(2, unified) // the sliding window has a cache as large as the other: drafts are taken back
-				after := func(refused int) (rows [][]float32, st bridge.Stats) {
+				after := func(refused int) (rows [][]float32, st stats.Stats) {
 					w := newWriter(text)
 					w.prefill(0, 150)
 					w.prefill(1, 120)
@@ -170,7 +170,7 @@ func TestDraftsTakenBack(t *testing.T) {
 						w.decode(4, 0, 1)
 						rows = append(rows, play(t, ctx, w.script)...)
 					}
-					return rows, stats(t, ctx)
+					return rows, counted(t, ctx)
 				}
 				want, alone := after(0)
 				got, st := after(40)
