@@ -15,9 +15,10 @@
 #include <string>
 #include <vector>
 
-// of the patched llama.h
+// of the patched llama.h, with the first of retroattn.h's counters
 struct llama_retro_attn_stats {
-    uint64_t n_tokens, n_sparse, n_corrected, more[32];
+    uint64_t n_steps, n_ubatches;
+    uint64_t struct_size, n_tokens, n_sparse, n_short, n_exact, n_corrected, more[26];
 };
 extern "C" {
 int32_t llama_retro_attn_init(llama_context * ctx, const char * lib_path, const char * options);
