@@ -93,7 +93,8 @@ type symbol struct {
 	fn   any // pointer to the func field
 }
 
-// llamaSymbols are the functions of libllama and of libggml, which dlsym finds through libllama's dependencies.
+// llamaSymbols are the functions of libllama and of libggml, which dlsym finds through libllama's
+// dependencies.
 func (a *api) llamaSymbols() []symbol {
 	return []symbol{
 		{"ggml_backend_reg_count", &a.ggmlRegCount},

@@ -23,9 +23,10 @@ var (
 	abortIDs   atomic.Uintptr
 )
 
-// SetAbort has f asked, on the thread of Decode, before each node of the graph; where it returns true Decode
-// gives up with ErrAborted, and the new tokens are taken out of the memory. nil, the default, asks nobody:
-// asking takes about a microsecond, and a graph has hundreds of nodes. f must not call into this package; a panic in it aborts.
+// SetAbort has f asked, on the thread of Decode, before each node of the graph; where it returns
+// true Decode gives up with ErrAborted, and the new tokens are taken out of the memory. nil, the
+// default, asks nobody: asking takes about a microsecond, and a graph has hundreds of nodes. f must
+// not call into this package; a panic in it aborts.
 func (c *Context) SetAbort(f func() bool) error {
 	if err := c.enter(); err != nil {
 		return err

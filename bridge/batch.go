@@ -9,7 +9,8 @@ import (
 // Token is an index into a model's vocabulary.
 type Token = int32
 
-// Batch collects the tokens of one Decode. It grows as needed and is meant to be reused through Clear.
+// Batch collects the tokens of one Decode. It grows as needed and is meant to be reused through
+// Clear.
 type Batch struct {
 	tokens []Token
 	pos    []int32
@@ -30,8 +31,8 @@ func NewBatch(n int) *Batch {
 	}
 }
 
-// Add appends a token of sequence seq at position pos; logits asks for its row of logits. A negative or oversized value
-// is reported by Decode.
+// Add appends a token of sequence seq at position pos; logits asks for its row of logits. A
+// negative or oversized value is reported by Decode.
 func (b *Batch) Add(token Token, pos, seq int, logits bool) {
 	// The last position is left out: llama.cpp adds 1 to it.
 	if b.err == nil && (token < 0 || pos < 0 || pos >= math.MaxInt32 || seq < 0 || seq >= maxSeqs) {

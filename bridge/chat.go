@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// Chat is a conversation in one sequence of a context. A turn decodes only what the sequence does not hold yet. Like the
-// context it is for one goroutine at a time; others must leave the sequence alone.
+// Chat is a conversation in one sequence of a context. A turn decodes only what the sequence does
+// not hold yet. Like the context it is for one goroutine at a time; others must leave the sequence
+// alone.
 type Chat struct {
 	c        *Context
 	seq      int
@@ -20,8 +21,9 @@ type Chat struct {
 	tokens []Token // that text as it was decoded and generated
 }
 
-// NewChat begins a conversation in a sequence, which is emptied. system is what the model is to keep to; "" = no such
-// message, which for some models' templates means one of their own. Errors are those of SeqRemove and ApplyTemplate.
+// NewChat begins a conversation in a sequence, which is emptied. system is what the model is to
+// keep to; "" = no such message, which for some models' templates means one of their own. Errors
+// are those of SeqRemove and ApplyTemplate.
 func (c *Context) NewChat(seq int, system string) (*Chat, error) {
 	if err := c.SeqRemove(seq, -1, -1); err != nil {
 		return nil, err
@@ -45,11 +47,12 @@ func (chat *Chat) Reset() {
 	chat.messages, chat.text, chat.tokens = chat.messages[:chat.system], "", nil
 }
 
-// Send adds a turn of the user and generates the reply, as Generate does; Seq and Tokens of opt are set here, and
-// Prompt of the Generation counts what was decoded anew.
+// Send adds a turn of the user and generates the reply, as Generate does; Seq and Tokens of opt are
+// set here, and Prompt of the Generation counts what was decoded anew.
 //
-// After an error, such as a cancelled ctx, the chat can go on; after ErrTooLong, following Reset. A turn that has a reply, if only a part of one, stays in
-// the conversation with that; a turn without one is taken back.
+// After an error, such as a cancelled ctx, the chat can go on; after ErrTooLong, following Reset. A
+// turn that has a reply, if only a part of one, stays in the conversation with that; a turn without
+// one is taken back.
 func (chat *Chat) Send(ctx context.Context, text string, opt GenerateOptions, yield func(piece string) bool) (Generation, error) {
 	messages := append(chat.Messages(), Message{"user", text})
 	prompt, err := chat.c.model.ApplyTemplate(messages, true)
@@ -80,7 +83,8 @@ func (chat *Chat) Send(ctx context.Context, text string, opt GenerateOptions, yi
 	return got, err
 }
 
-// tokenize takes the tokens of what was said from where they were generated: the tokens of their text may be others.
+// tokenize takes the tokens of what was said from where they were generated: the tokens of their
+// text may be others.
 func (chat *Chat) tokenize(prompt string) ([]Token, error) {
 	more, goesOn := strings.CutPrefix(prompt, chat.text)
 	if chat.text == "" || !goesOn {
@@ -90,8 +94,8 @@ func (chat *Chat) tokenize(prompt string) ([]Token, error) {
 	return append(slices.Clone(chat.tokens), tokens...), err
 }
 
-// keep removes from the sequence what does not begin the tokens, and says how many of these are left: not all, since
-// the last one's logits are needed.
+// keep removes from the sequence what does not begin the tokens, and says how many of these are
+// left: not all, since the last one's logits are needed.
 func (chat *Chat) keep(tokens []Token) (int, error) {
 	n := 0
 	for n < min(len(chat.held), len(tokens)-1) && chat.held[n] == tokens[n] {
@@ -100,7 +104,8 @@ func (chat *Chat) keep(tokens []Token) (int, error) {
 	if n == len(chat.held) {
 		return n, nil
 	}
-	// A cache of sliding windows has lost what comes before them, and recurrent models cannot drop a part.
+	// A cache of sliding windows has lost what comes before them, and recurrent models cannot drop
+	// a part.
 	first, err := chat.c.SeqPosMin(chat.seq)
 	if err != nil {
 		return 0, err

@@ -25,7 +25,8 @@ const (
 	maxCtx     = 1 << 27
 )
 
-// ContextParams configures NewContext. The zero value is one sequence of the model's trained length.
+// ContextParams configures NewContext. The zero value is one sequence of the model's trained
+// length.
 type ContextParams struct {
 	Ctx       int       // KV cells over all sequences, rounded up to a multiple of 256; 0 = as trained
 	Batch     int       // most tokens in one Decode; 0 = 2048
@@ -193,9 +194,9 @@ func (c *Context) BatchSize() int { return c.batch }
 // Seqs returns the number of sequence ids.
 func (c *Context) Seqs() int { return c.seqs }
 
-// SetThreads changes the number of threads of later Decodes: of those of one token, and of all others. With
-// sparse attention enabled, more than both Threads of the context and the number of processors end it: the next Decode
-// logs an error and goes on with full attention.
+// SetThreads changes the number of threads of later Decodes: of those of one token, and of all
+// others. With sparse attention enabled, more than both Threads of the context and the number of
+// processors end it: the next Decode logs an error and goes on with full attention.
 func (c *Context) SetThreads(decode, batch int) error {
 	if err := c.enter(); err != nil {
 		return err
@@ -210,8 +211,9 @@ func (c *Context) SetThreads(decode, batch int) error {
 	return nil
 }
 
-// Decode computes a batch and stores its keys and values in the memory. Positions of a sequence must go on from the last
-// one in the memory without a gap. Errors: ErrArgument, or a *DecodeError, which matches ErrNoSlot and ErrAborted.
+// Decode computes a batch and stores its keys and values in the memory. Positions of a sequence
+// must go on from the last one in the memory without a gap. Errors: ErrArgument, or a *DecodeError,
+// which matches ErrNoSlot and ErrAborted.
 func (c *Context) Decode(b *Batch) error {
 	if err := c.enter(); err != nil {
 		return err
@@ -266,8 +268,9 @@ func (c *Context) checkBatch(b *Batch) error {
 	return nil
 }
 
-// Logits returns the row of logits of entry i of the last batch, or, for negative i, of the rows that were asked for,
-// counted from the end. The row lies in C memory and is valid until the next Decode, state load or Close.
+// Logits returns the row of logits of entry i of the last batch, or, for negative i, of the rows
+// that were asked for, counted from the end. The row lies in C memory and is valid until the next
+// Decode, state load or Close.
 func (c *Context) Logits(i int) ([]float32, error) {
 	if err := c.enter(); err != nil {
 		return nil, err

@@ -16,7 +16,8 @@ const (
 	RetroDraft                   // as RetroSparse, without embedding older tokens again: to be removed before anything else is decoded
 )
 
-// SetRetroMode changes what tokens attend to. ErrRetroOff where sparse attention is not enabled, or has failed.
+// SetRetroMode changes what tokens attend to. ErrRetroOff where sparse attention is not enabled, or
+// has failed.
 func (c *Context) SetRetroMode(mode RetroMode) error {
 	if mode < RetroSparse || mode > RetroDraft {
 		return argError("mode %d, must be %d..%d", mode, RetroSparse, RetroDraft)
@@ -31,14 +32,16 @@ func (c *Context) SetRetroMode(mode RetroMode) error {
 	return nil
 }
 
-// Drafts says how often tokens were drafted, how many, and how many of them full attention confirmed.
+// Drafts says how often tokens were drafted, how many, and how many of them full attention
+// confirmed.
 type Drafts struct{ Verified, Tokens, Accepted int }
 
 // maxDraft is the most tokens of a draft.
 const maxDraft = 1024
 
-// drafter is lossless decoding: a sequence's next tokens are drafted with sparse attention, taken back, and computed anew
-// with full attention in one batch. A draft is as long as pays by what was measured; where none pays, there is none.
+// drafter is lossless decoding: a sequence's next tokens are drafted with sparse attention, taken
+// back, and computed anew with full attention in one batch. A draft is as long as pays by what was
+// measured; where none pays, there is none.
 type drafter struct {
 	min, max         int    // 0..; min 0: none where none pays
 	sparse           cost   // of a step
@@ -50,7 +53,8 @@ type drafter struct {
 // cost is a time in seconds, 0 if it is not known.
 type cost float64
 
-// add brings in a measurement. Other load only ever slows down, and so does what a first step prepares.
+// add brings in a measurement. Other load only ever slows down, and so does what a first step
+// prepares.
 func (c *cost) add(since time.Time) {
 	t := cost(time.Since(since).Seconds())
 	if *c == 0 || t < *c {
@@ -74,7 +78,8 @@ func (c *Context) newDrafter(least, most int) (*drafter, error) {
 	return &drafter{min: least, max: most, exact: make([]cost, most+2), tested: 10, accepted: 8, often: 32}, nil
 }
 
-// batch is the cost of n tokens at once: between and beyond those that were measured, on a line through the next two.
+// batch is the cost of n tokens at once: between and beyond those that were measured, on a line
+// through the next two.
 func (d *drafter) batch(n int) cost {
 	if d.exact[n] > 0 {
 		return d.exact[n]
@@ -95,7 +100,8 @@ func (d *drafter) batch(n int) cost {
 	return d.exact[a] + slope*cost(n-a)
 }
 
-// rate is how many tokens come in a second with drafts of n tokens: the accepted ones, and one that verifying adds.
+// rate is how many tokens come in a second with drafts of n tokens: the accepted ones, and one that
+// verifying adds.
 func (d *drafter) rate(n int) float64 {
 	tokens := 0.0
 	for i := range n + 1 {
@@ -135,7 +141,8 @@ func (d *drafter) length(room int) int {
 	return best
 }
 
-// draft returns what sparse attention makes of a token that comes next, and leaves the sequence as it was.
+// draft returns what sparse attention makes of a token that comes next, and leaves the sequence as
+// it was.
 func (g *generator) draft(token Token) (drafts []Token, err error) {
 	room := min(g.c.seqCtx-g.pos, g.c.batch) - 1
 	if g.opt.MaxTokens > 0 {
@@ -174,8 +181,8 @@ func (g *generator) draft(token Token) (drafts []Token, err error) {
 	return drafts, nil
 }
 
-// verify decodes a token and drafts of what follows, and samples what does follow it: the drafts up to the first that
-// differs, and one more token. The sequence then holds all of these but the last.
+// verify decodes a token and drafts of what follows, and samples what does follow it: the drafts up
+// to the first that differs, and one more token. The sequence then holds all of these but the last.
 func (g *generator) verify(token Token, drafts []Token) error {
 	begun := time.Now()
 	g.batch.Clear()

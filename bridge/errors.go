@@ -21,9 +21,9 @@ var (
 	ErrRetroOff    = errors.New("bridge: sparse attention is not enabled on this context")
 )
 
-// DecodeError is a return code of llama_decode other than success. It matches ErrNoSlot or ErrAborted for codes 1 and 2.
-// After code 1 and -1 the memory is as before the call. After any other, finished parts of the batch stay in it: compare
-// SeqPosMax with the batch.
+// DecodeError is a return code of llama_decode other than success. It matches ErrNoSlot or
+// ErrAborted for codes 1 and 2. After code 1 and -1 the memory is as before the call. After any
+// other, finished parts of the batch stay in it: compare SeqPosMax with the batch.
 type DecodeError struct {
 	Code   int    // 1 no slot, 2 aborted, -1 invalid batch, below -1 a failed computation
 	Detail string // what llama.cpp logged about it, may be empty

@@ -166,7 +166,8 @@ func ExampleBatch() {
 	// Output: 1 2
 }
 
-// The examples that need a model have no fixed output, so that go test only compiles them; here they run.
+// The examples that need a model have no fixed output, so that go test only compiles them; here
+// they run.
 func TestExamples(t *testing.T) {
 	stock, patched := os.Getenv("RETRO_STOCK_DIR"), os.Getenv("RETRO_PATCHED_DIR")
 	if stock == "" && patched == "" || os.Getenv("RETRO_MODEL") == "" {

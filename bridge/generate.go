@@ -18,9 +18,10 @@ type GenerateOptions struct {
 	Sampler   *Sampler // nil = greedy
 	Stop      []string // texts that end the generation and are not part of it
 
-	// Draft is the most tokens that are drafted with sparse attention at a time, and then verified with full attention, so
-	// that the text is that of full attention. Sparse attention must be enabled, best with window=1. 0 = no drafts: every
-	// token is sparse. DraftMin is the least; with 0, drafts are as long as pays, and there are none where none pays.
+	// Draft is the most tokens that are drafted with sparse attention at a time, and then verified
+	// with full attention, so that the text is that of full attention. Sparse attention must be
+	// enabled, best with window=1. 0 = no drafts: every token is sparse. DraftMin is the least;
+	// with 0, drafts are as long as pays, and there are none where none pays.
 	Draft, DraftMin int
 }
 
@@ -41,7 +42,8 @@ var reasonNames = [...]string{"failed", "end of text", "max tokens", "stopped", 
 
 func (r Reason) String() string { return reasonNames[min(max(r, 0), Full)] }
 
-// Generation is what Generate did. Prompt and Decoded tell what the sequence holds now, also after an error.
+// Generation is what Generate did. Prompt and Decoded tell what the sequence holds now, also after
+// an error.
 type Generation struct {
 	Tokens  []Token // without the one that ended it; those of a stop string are there
 	Text    string  // what yield got, all together
@@ -69,13 +71,15 @@ type generator struct {
 	drafter *drafter // nil = no drafts
 }
 
-// Generate appends a prompt to a sequence, and then tokens until the model ends, a stop string came, MaxTokens or the
-// sequence's space is used up, yield returns false, or ctx is done. The prompt's control tokens are parsed; a beginning
-// token is added on an empty sequence. yield gets the text as it comes, in whole characters; nil for none. It may ask
-// for statistics, but must not decode.
+// Generate appends a prompt to a sequence, and then tokens until the model ends, a stop string
+// came, MaxTokens or the sequence's space is used up, yield returns false, or ctx is done. The
+// prompt's control tokens are parsed; a beginning token is added on an empty sequence. yield gets
+// the text as it comes, in whole characters; nil for none. It may ask for statistics, but must not
+// decode.
 //
-// The Generation is filled in after an error too, so that one can go on from there. The error is that of ctx if it was
-// done, which also interrupts the decoding of a prompt; ErrTooLong for a prompt that does not fit.
+// The Generation is filled in after an error too, so that one can go on from there. The error is
+// that of ctx if it was done, which also interrupts the decoding of a prompt; ErrTooLong for a
+// prompt that does not fit.
 func (c *Context) Generate(ctx context.Context, prompt string, opt GenerateOptions, yield func(piece string) bool) (Generation, error) {
 	out, err := newStream(opt.Stop, yield)
 	if err != nil {
@@ -169,7 +173,8 @@ func (g *generator) decodePrompt(tokens []Token) error {
 	return nil
 }
 
-// longBatch is from how many tokens on a batch is watched while it is computed: watching costs up to a millisecond.
+// longBatch is from how many tokens on a batch is watched while it is computed: watching costs up
+// to a millisecond.
 const longBatch = 32
 
 func (g *generator) decode() error {

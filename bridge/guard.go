@@ -2,7 +2,8 @@ package bridge
 
 import "sync/atomic"
 
-// guard lets one call at a time into a C object, and none after close. The zero value is open and idle.
+// guard lets one call at a time into a C object, and none after close. The zero value is open and
+// idle.
 type guard struct{ state atomic.Int32 }
 
 // values of guard.state

@@ -16,8 +16,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Tests with a llama.cpp run on RETRO_STOCK_DIR, or on RETRO_PATCHED_DIR where only that is set. Where both are, TestPatched
-// repeats all of them on the second in a process of its own, since a process holds only one llama.cpp.
+// Tests with a llama.cpp run on RETRO_STOCK_DIR, or on RETRO_PATCHED_DIR where only that is set.
+// Where both are, TestPatched repeats all of them on the second in a process of its own, since a
+// process holds only one llama.cpp.
 const (
 	envStock   = "RETRO_STOCK_DIR"   // folder with an unpatched build
 	envPatched = "RETRO_PATCHED_DIR" // folder with a patched build and libretroattn.so.1
@@ -71,7 +72,8 @@ func newContext(t *testing.T, model *Model, params ContextParams) *Context {
 	return c
 }
 
-// feed decodes tokens of a sequence from position pos on and returns a copy of the last row of logits.
+// feed decodes tokens of a sequence from position pos on and returns a copy of the last row of
+// logits.
 func feed(t *testing.T, c *Context, seq, pos int, tokens ...Token) []float32 {
 	t.Helper()
 	b := NewBatch(len(tokens))

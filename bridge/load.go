@@ -31,16 +31,17 @@ type Library struct {
 	retroLoaded atomic.Bool // the retro functions of api are bound
 }
 
-// process is the one llama.cpp of this process. dir is set as soon as the first library of a folder is in, even if
-// loading the rest then failed: mixing it with another build would resolve symbols across the two.
+// process is the one llama.cpp of this process. dir is set as soon as the first library of a folder
+// is in, even if loading the rest then failed: mixing it with another build would resolve symbols
+// across the two.
 var process struct {
 	sync.Mutex
 	dir string
 	lib *Library
 }
 
-// Load opens llama.cpp and initialises it. A further call returns the same Library if the folder, and Retro where given,
-// are the same, and an error otherwise. ErrLayout: the libllama is another
+// Load opens llama.cpp and initialises it. A further call returns the same Library if the folder,
+// and Retro where given, are the same, and an error otherwise. ErrLayout: the libllama is another
 // version than this package knows, or was built from other structs.
 func Load(paths Paths) (*Library, error) {
 	if paths.Dir == "" {
@@ -98,8 +99,8 @@ func (l *Library) open() error {
 	}
 	l.logSet(l.log.callback(), 0)
 	l.backendInit()
-	// Backends are either linked in and registered by now, or modules in the folder. Searching for modules in the first
-	// case would look into the working directory for nothing.
+	// Backends are either linked in and registered by now, or modules in the folder. Searching for
+	// modules in the first case would look into the working directory for nothing.
 	if l.ggmlRegCount() == 0 {
 		l.ggmlLoadAll(l.dir)
 	}
@@ -119,9 +120,9 @@ func (l *Library) libllama() string {
 	return llamaNames[0]
 }
 
-// openWithNeeded opens a library of the folder after those that it needs and that are in the folder too. The loader
-// matches libraries that are already open by their names, so this wins over a RUNPATH that points to the place where
-// the libraries were built.
+// openWithNeeded opens a library of the folder after those that it needs and that are in the folder
+// too. The loader matches libraries that are already open by their names, so this wins over a
+// RUNPATH that points to the place where the libraries were built.
 func (l *Library) openWithNeeded(name string, opened map[string]uintptr) error {
 	path, err := realPath(filepath.Join(l.dir, name))
 	if err != nil {

@@ -28,7 +28,8 @@ func collectGarbage(t *testing.T) {
 	t.Cleanup(func() { stop.Store(true); wg.Wait() })
 }
 
-// Eight goroutines generate at once on contexts and samplers of their own, and each gets what it gets alone.
+// Eight goroutines generate at once on contexts and samplers of their own, and each gets what it
+// gets alone.
 func TestParallelGeneration(t *testing.T) {
 	model := loadModel(t)
 	for _, retro := range []bool{false, true} {
@@ -98,7 +99,8 @@ func abortCount() (n int) {
 	return n
 }
 
-// Short generations, each with a sampler of its own, some with a context of its own, leave nothing behind.
+// Short generations, each with a sampler of its own, some with a context of its own, leave nothing
+// behind.
 func TestNoLeak(t *testing.T) {
 	model := tinyModel(t, "")
 	rounds := 10000

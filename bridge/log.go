@@ -23,9 +23,10 @@ const (
 // logContinue marks text that continues the line before.
 const logContinue LogLevel = 5
 
-// logger receives all that llama.cpp logs, through one C callback that is installed once: the library reads its callback
-// without a lock, so changing it while threads log would be a race. A call costs about 3 us, on loading some hundred
-// lines, and none while decoding. It may come from a thread that Go does not know.
+// logger receives all that llama.cpp logs, through one C callback that is installed once: the
+// library reads its callback without a lock, so changing it while threads log would be a race. A
+// call costs about 3 us, on loading some hundred lines, and none while decoding. It may come from a
+// thread that Go does not know.
 type logger struct {
 	sink     atomic.Pointer[logSink]
 	last     atomic.Int32 // level of the last line, for continuations
@@ -38,9 +39,9 @@ type logSink struct {
 	fn  func(level LogLevel, text string)
 }
 
-// SetLog sends the log of llama.cpp to fn, from level min on; text usually ends in a newline. nil, the default, drops it.
-// fn may be called from several threads at once and must not call into this package. A panic in it is swallowed, since
-// it cannot cross the C frames above.
+// SetLog sends the log of llama.cpp to fn, from level min on; text usually ends in a newline. nil,
+// the default, drops it. fn may be called from several threads at once and must not call into this
+// package. A panic in it is swallowed, since it cannot cross the C frames above.
 func (l *Library) SetLog(min LogLevel, fn func(level LogLevel, text string)) {
 	if fn == nil {
 		l.log.sink.Store(nil)
@@ -81,8 +82,8 @@ func (g *logger) receive(level LogLevel, text *byte) {
 	}
 }
 
-// capture runs call and returns the error lines that llama.cpp logged in it, on this thread. The C API reports failures
-// as NULL or a code and gives the reason only there.
+// capture runs call and returns the error lines that llama.cpp logged in it, on this thread. The C
+// API reports failures as NULL or a code and gives the reason only there.
 func (g *logger) capture(call func()) string {
 	if !haveThreadID {
 		call()

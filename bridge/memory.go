@@ -8,7 +8,8 @@ import (
 // AllSeqs stands for every sequence in SeqRemove.
 const AllSeqs = -1
 
-// In the calls below p0 and p1 are positions, the range is [p0, p1), and a negative value leaves that end open.
+// In the calls below p0 and p1 are positions, the range is [p0, p1), and a negative value leaves
+// that end open.
 
 // clampPos keeps a position in 32 bits; all of the values beyond mean the same to llama.cpp.
 func clampPos(p int) int32 { return int32(min(max(p, -1), math.MaxInt32)) }
@@ -42,8 +43,8 @@ func (c *Context) MemoryClear() error {
 	return nil
 }
 
-// SeqRemove removes a range of a sequence, or of AllSeqs. It fails where the model's memory cannot drop a part of a
-// sequence (recurrent models); a whole sequence can always go.
+// SeqRemove removes a range of a sequence, or of AllSeqs. It fails where the model's memory cannot
+// drop a part of a sequence (recurrent models); a whole sequence can always go.
 func (c *Context) SeqRemove(seq, p0, p1 int) error {
 	if err := c.enter(); err != nil {
 		return err
@@ -60,8 +61,9 @@ func (c *Context) SeqRemove(seq, p0, p1 int) error {
 	return nil
 }
 
-// SeqCopy makes a range of sequence src belong to dst too. Without ContextParams.Unified the sequences do not share
-// cells: then only a whole sequence can be copied, replacing dst, and the copying is done in the next Decode.
+// SeqCopy makes a range of sequence src belong to dst too. Without ContextParams.Unified the
+// sequences do not share cells: then only a whole sequence can be copied, replacing dst, and the
+// copying is done in the next Decode.
 func (c *Context) SeqCopy(src, dst, p0, p1 int) error {
 	if err := c.enterSeq(src); err != nil {
 		return err
@@ -102,9 +104,10 @@ func (c *Context) SeqKeep(seq int) error {
 	return nil
 }
 
-// SeqAdd moves a range of a sequence by delta positions; what would get a negative position is removed. Cells shared
-// with other sequences move for these too. The keys are rotated in the next Decode. It fails for models whose position
-// encoding cannot be shifted, and for keys in BF16 while sparse attention is on.
+// SeqAdd moves a range of a sequence by delta positions; what would get a negative position is
+// removed. Cells shared with other sequences move for these too. The keys are rotated in the next
+// Decode. It fails for models whose position encoding cannot be shifted, and for keys in BF16 while
+// sparse attention is on.
 func (c *Context) SeqAdd(seq, p0, p1, delta int) error {
 	if err := c.enterSeq(seq); err != nil {
 		return err

@@ -34,7 +34,8 @@ const (
 	vocabTypeNone = 0
 )
 
-// LoadModel reads a GGUF file; of a split model, the first part. Close the model after its contexts and samplers.
+// LoadModel reads a GGUF file; of a split model, the first part. Close the model after its contexts
+// and samplers.
 func (l *Library) LoadModel(path string, params ModelParams) (*Model, error) {
 	if path == "" || strings.ContainsRune(path, 0) {
 		return nil, argError("model path %q", path)
@@ -65,7 +66,8 @@ func (l *Library) LoadModel(path string, params ModelParams) (*Model, error) {
 	return &Model{lib: l, ptr: ptr, vocab: vocab, size: int(l.vocabSize(vocab))}, nil
 }
 
-// Close frees the model. ErrInUse while contexts or samplers of it are open. A second call does nothing.
+// Close frees the model. ErrInUse while contexts or samplers of it are open. A second call does
+// nothing.
 func (m *Model) Close() error {
 	if m == nil {
 		return nil
@@ -112,7 +114,8 @@ func (m *Model) useVocab() (release func(), err error) {
 // VocabSize returns the number of tokens, which is the length of a row of logits.
 func (m *Model) VocabSize() int { return m.size }
 
-// TrainedCtx returns the context length in tokens that the model was trained for, 0 on a closed model.
+// TrainedCtx returns the context length in tokens that the model was trained for, 0 on a closed
+// model.
 func (m *Model) TrainedCtx() int {
 	release, err := m.use()
 	if err != nil {
@@ -134,7 +137,8 @@ func (m *Model) Description() string {
 	return goString(&buf[0])
 }
 
-// Meta returns a value of the model file's metadata as text, and whether the key is there and not a list.
+// Meta returns a value of the model file's metadata as text, and whether the key is there and not a
+// list.
 func (m *Model) Meta(key string) (string, bool) {
 	release, err := m.use()
 	if err != nil || strings.ContainsRune(key, 0) {
@@ -156,7 +160,8 @@ func (m *Model) Meta(key string) (string, bool) {
 	return string(buf[:n]), true
 }
 
-// IsEOG says whether a token ends a generation. False for tokens outside the vocabulary and on a closed model.
+// IsEOG says whether a token ends a generation. False for tokens outside the vocabulary and on a
+// closed model.
 func (m *Model) IsEOG(token Token) bool {
 	release, err := m.useVocab()
 	if err != nil {
@@ -178,8 +183,9 @@ func (m *Model) BOS() Token {
 
 func (m *Model) valid(token Token) bool { return token >= 0 && int(token) < m.size }
 
-// Tokenize splits a text into tokens. addSpecial adds the beginning and end tokens that the model wants; parseSpecial
-// turns the text of control tokens (<|im_start|>) into these tokens instead of plain text.
+// Tokenize splits a text into tokens. addSpecial adds the beginning and end tokens that the model
+// wants; parseSpecial turns the text of control tokens (<|im_start|>) into these tokens instead of
+// plain text.
 func (m *Model) Tokenize(text string, addSpecial, parseSpecial bool) ([]Token, error) {
 	release, err := m.useVocab()
 	if err != nil {
@@ -203,8 +209,8 @@ func (m *Model) Tokenize(text string, addSpecial, parseSpecial bool) ([]Token, e
 	}
 }
 
-// Detokenize returns the text of tokens; control tokens are shown as such (<|im_start|>). The inverse of
-// Tokenize(text, false, true) up to the blanks that some tokenizers add or drop.
+// Detokenize returns the text of tokens; control tokens are shown as such (<|im_start|>). The
+// inverse of Tokenize(text, false, true) up to the blanks that some tokenizers add or drop.
 func (m *Model) Detokenize(tokens ...Token) (string, error) {
 	release, err := m.useVocab()
 	if err != nil {
@@ -235,8 +241,8 @@ func (m *Model) Detokenize(tokens ...Token) (string, error) {
 	}
 }
 
-// Piece returns the bytes of one token as generation emits them: unlike Detokenize with leading blanks kept, control
-// tokens empty, and possibly only a part of a character.
+// Piece returns the bytes of one token as generation emits them: unlike Detokenize with leading
+// blanks kept, control tokens empty, and possibly only a part of a character.
 func (m *Model) Piece(token Token) ([]byte, error) {
 	release, err := m.useVocab()
 	if err != nil {

@@ -1,6 +1,7 @@
 package bridge
 
-// haveThreadID: there is no cheap counterpart of gettid, so errors go without the lines logged about them.
+// haveThreadID: there is no cheap counterpart of gettid, so errors go without the lines logged
+// about them.
 const haveThreadID = false
 
 func threadID() int { return 0 }

@@ -25,15 +25,16 @@ func neededLibraries(path string) ([]string, error) {
 	return file.ImportedLibraries()
 }
 
-// sigaction holds a struct sigaction of the kernel, whose fields differ between architectures; it is only stored and
-// put back. The largest is 32 bytes.
+// sigaction holds a struct sigaction of the kernel, whose fields differ between architectures; it
+// is only stored and put back. The largest is 32 bytes.
 type sigaction [8]uint64
 
 // sigsetSize is what rt_sigaction demands as the size of the mask (all architectures but mips).
 const sigsetSize = 8
 
-// keepSIGURG runs load and puts the process's SIGURG action back. A Go runtime that is loaded takes the action over, and
-// without it the scheduler of this one can no longer stop its busy loops: runtime.GC would hang.
+// keepSIGURG runs load and puts the process's SIGURG action back. A Go runtime that is loaded takes
+// the action over, and without it the scheduler of this one can no longer stop its busy loops:
+// runtime.GC would hang.
 func keepSIGURG(load func() error) error {
 	var saved sigaction
 	_, _, errno := syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(syscall.SIGURG), 0,

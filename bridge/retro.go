@@ -12,8 +12,8 @@ import (
 // HasRetro says whether libllama carries our patch and libretroattn was found.
 func (l *Library) HasRetro() bool { return l.patched && l.retroPath != "" }
 
-// RetroVersion returns the version of libretroattn, e.g. "0.1.0 (avx2)", and loads it if need be. ErrRetroAbsent where
-// HasRetro is false.
+// RetroVersion returns the version of libretroattn, e.g. "0.1.0 (avx2)", and loads it if need be.
+// ErrRetroAbsent where HasRetro is false.
 func (l *Library) RetroVersion() (string, error) {
 	if err := l.loadRetro(); err != nil {
 		return "", err
@@ -21,8 +21,9 @@ func (l *Library) RetroVersion() (string, error) {
 	return l.retroVersion(), nil
 }
 
-// loadRetro opens libretroattn before the patch does, which then finds it loaded: only here is the host's signal action
-// saved. It is left to the first use, since a library that is not needed should not bring its runtime in.
+// loadRetro opens libretroattn before the patch does, which then finds it loaded: only here is the
+// host's signal action saved. It is left to the first use, since a library that is not needed
+// should not bring its runtime in.
 func (l *Library) loadRetro() error {
 	switch {
 	case !l.patched:
@@ -50,12 +51,14 @@ func (l *Library) loadRetro() error {
 	return l.retroErr
 }
 
-// retroEnv makes a patched libllama enable sparse attention in every context, with its value as the options.
+// retroEnv makes a patched libllama enable sparse attention in every context, with its value as the
+// options.
 const retroEnv = "LLAMA_RETRO_ATTN"
 
-// EnableRetro switches sparse attention on, or anew with other options. options is "key=value,..." or "" for the
-// defaults; see EnableRetroOptions for what they leave open. The error is the library's sentence on what is wrong with an option or not supported in this context, which
-// then has full attention; ErrRetroAbsent where HasRetro is false.
+// EnableRetro switches sparse attention on, or anew with other options. options is "key=value,..."
+// or "" for the defaults; see EnableRetroOptions for what they leave open. The error is the
+// library's sentence on what is wrong with an option or not supported in this context, which then
+// has full attention; ErrRetroAbsent where HasRetro is false.
 func (c *Context) EnableRetro(options string) error {
 	if strings.ContainsRune(options, 0) {
 		return argError("options contain a NUL")
@@ -101,17 +104,18 @@ func (c *Context) DisableRetro() error {
 	return nil
 }
 
-// RetroStats returns the counters, at any time between two Decodes; [stats.Stats.Since] tells what came in between, and
-// [stats.Stats.Figures] what people want to know of it. Where several sequences are decoded together, they are of all of
-// them. ErrRetroOff where sparse attention is not enabled.
+// RetroStats returns the counters, at any time between two Decodes; [stats.Stats.Since] tells what
+// came in between, and [stats.Stats.Figures] what people want to know of it. Where several
+// sequences are decoded together, they are of all of them. ErrRetroOff where sparse attention is
+// not enabled.
 func (c *Context) RetroStats() (stats.Stats, error) {
 	s, err := c.retroStats()
 	return s.counters, err
 }
 
-// RetroPasses returns how many of the Decodes decoded tokens with sparse attention, and in how many passes through the
-// model: one for each, however many sequences there are, unless their rows do not fit ContextParams.UBatch. ErrRetroOff
-// where sparse attention is not enabled.
+// RetroPasses returns how many of the Decodes decoded tokens with sparse attention, and in how many
+// passes through the model: one for each, however many sequences there are, unless their rows do
+// not fit ContextParams.UBatch. ErrRetroOff where sparse attention is not enabled.
 func (c *Context) RetroPasses() (steps, passes uint64, err error) {
 	s, err := c.retroStats()
 	return s.steps, s.ubatches, err
@@ -128,7 +132,8 @@ func (c *Context) retroStats() (s cRetroStats, err error) {
 	return s, nil
 }
 
-// RetroSummary returns the counters as one line for people, with the reason where no token was sparse, "" where sparse attention is not enabled.
+// RetroSummary returns the counters as one line for people, with the reason where no token was
+// sparse, "" where sparse attention is not enabled.
 func (c *Context) RetroSummary() string {
 	if c.enter() != nil {
 		return ""

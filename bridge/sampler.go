@@ -9,8 +9,8 @@ import (
 	"unsafe"
 )
 
-// SamplerParams configures NewSampler. The zero value is greedy: the likeliest token, always. They apply in this order:
-// grammar, penalties, top-k, typical, top-p, min-p, temperature.
+// SamplerParams configures NewSampler. The zero value is greedy: the likeliest token, always. They
+// apply in this order: grammar, penalties, top-k, typical, top-p, min-p, temperature.
 type SamplerParams struct {
 	Temperature float64 // logits are divided by it; 0 = take the likeliest token, and TopK, Typical, TopP and MinP do nothing
 	TopK        int     // keep the likeliest; 0 = all
@@ -30,8 +30,8 @@ type SamplerParams struct {
 // randomSeed is LLAMA_DEFAULT_SEED, for which llama.cpp draws one.
 const randomSeed = math.MaxUint32
 
-// Sampler chooses tokens from logits. It remembers what it chose, so each sequence needs its own; like a context it is
-// for one goroutine at a time.
+// Sampler chooses tokens from logits. It remembers what it chose, so each sequence needs its own;
+// like a context it is for one goroutine at a time.
 type Sampler struct {
 	model *Model
 	chain uintptr
@@ -60,8 +60,9 @@ func (p SamplerParams) check() error {
 	return nil
 }
 
-// NewSampler returns a sampler for contexts of the model. Close it before the model. A grammar that llama.cpp cannot
-// read is an ErrArgument; it prints a syntax error to standard error and not to the log.
+// NewSampler returns a sampler for contexts of the model. Close it before the model. A grammar that
+// llama.cpp cannot read is an ErrArgument; it prints a syntax error to standard error and not to
+// the log.
 func (m *Model) NewSampler(params SamplerParams) (*Sampler, error) {
 	if err := params.check(); err != nil {
 		return nil, err
@@ -170,8 +171,9 @@ func (s *Sampler) Reset() error {
 	return nil
 }
 
-// Sample chooses from a row of logits, counted as in Context.Logits, and accepts the token. Errors: ErrArgument for a
-// row that is not there or a context of another model; logits that are no numbers; a grammar that allows no token.
+// Sample chooses from a row of logits, counted as in Context.Logits, and accepts the token. Errors:
+// ErrArgument for a row that is not there or a context of another model; logits that are no
+// numbers; a grammar that allows no token.
 func (s *Sampler) Sample(c *Context, row int) (Token, error) {
 	if err := s.enter(); err != nil {
 		return -1, err
@@ -204,8 +206,8 @@ func (s *Sampler) Sample(c *Context, row int) (Token, error) {
 	return chosen, nil
 }
 
-// apply runs a sampler over candidates and returns the one that is selected, or the first where the sampler selects
-// none. Not ok: it was ruled out.
+// apply runs a sampler over candidates and returns the one that is selected, or the first where the
+// sampler selects none. Not ok: it was ruled out.
 func (s *Sampler) apply(sampler uintptr, candidates []cTokenData) (Token, bool) {
 	array := cTokenDataArray{data: uintptr(unsafe.Pointer(&candidates[0])), size: uint64(len(candidates)), selected: -1}
 	var pinner runtime.Pinner
@@ -220,8 +222,8 @@ func (s *Sampler) apply(sampler uintptr, candidates []cTokenData) (Token, bool) 
 	return c.id, c.logit > float32(math.Inf(-1)) // false for NaN too
 }
 
-// Accept takes in a token that did not come from Sample, such as one of a prompt that the penalties or the grammar are
-// to know of. ErrArgument where the grammar does not allow it.
+// Accept takes in a token that did not come from Sample, such as one of a prompt that the penalties
+// or the grammar are to know of. ErrArgument where the grammar does not allow it.
 func (s *Sampler) Accept(token Token) error {
 	if err := s.enter(); err != nil {
 		return err

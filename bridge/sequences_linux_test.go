@@ -38,8 +38,8 @@ func text(n int) (tokens []Token) {
 	return tokens
 }
 
-// What moves positions of one sequence is forgotten of this one and of those that share the cells, and of no other: their
-// summaries need not be built again.
+// What moves positions of one sequence is forgotten of this one and of those that share the cells,
+// and of no other: their summaries need not be built again.
 func TestShiftForgetsItsOwn(t *testing.T) {
 	model := patchedModelTiny(t)
 	seqDiv := bound[func(mem uintptr, seq, p0, p1 int32, d int32)](t, filepath.Join(model.lib.dir, "libllama.so"), "llama_memory_seq_div")
@@ -87,7 +87,8 @@ func TestShiftForgetsItsOwn(t *testing.T) {
 	}
 }
 
-// Where positions occur more than once, the sequence is known all the same, and its next tokens are sparse.
+// Where positions occur more than once, the sequence is known all the same, and its next tokens are
+// sparse.
 func TestPositionTwice(t *testing.T) {
 	model := patchedModelTiny(t)
 	c := newContext(t, model, ContextParams{Ctx: 256, FlashAttn: FlashOn})

@@ -25,8 +25,8 @@ func checkStatePath(path string) error {
 	return nil
 }
 
-// enterState is enter for calls that read or replace cells. llama.cpp leaves copies and shifts to the next Decode, and
-// until then what is in the cells does not fit what is said about them.
+// enterState is enter for calls that read or replace cells. llama.cpp leaves copies and shifts to
+// the next Decode, and until then what is in the cells does not fit what is said about them.
 func (c *Context) enterState() error {
 	if err := c.enter(); err != nil {
 		return err
@@ -38,9 +38,9 @@ func (c *Context) enterState() error {
 	return nil
 }
 
-// StateSave writes the memory of all sequences, and tokens for the caller's use, to a file of llama.cpp's session
-// format. The file appears when complete: it is written as path + ".partial" and renamed. ErrPending after a SeqAdd or
-// a copy between sequences that no Decode followed.
+// StateSave writes the memory of all sequences, and tokens for the caller's use, to a file of
+// llama.cpp's session format. The file appears when complete: it is written as path + ".partial"
+// and renamed. ErrPending after a SeqAdd or a copy between sequences that no Decode followed.
 func (c *Context) StateSave(path string, tokens []Token) error {
 	if err := checkStatePath(path); err != nil {
 		return err
@@ -68,9 +68,9 @@ func (c *Context) StateSave(path string, tokens []Token) error {
 	return nil
 }
 
-// StateLoad replaces the memory by that of a file and returns the tokens stored with it. The context needs the model,
-// cache types, and number of streams of the one that saved. After an error the memory may be empty. There are no logits
-// until the next Decode.
+// StateLoad replaces the memory by that of a file and returns the tokens stored with it. The
+// context needs the model, cache types, and number of streams of the one that saved. After an error
+// the memory may be empty. There are no logits until the next Decode.
 func (c *Context) StateLoad(path string) ([]Token, error) {
 	if err := checkStatePath(path); err != nil {
 		return nil, err
@@ -146,8 +146,8 @@ func (c *Context) SeqStateData(seq int) ([]byte, error) {
 	return data[:n], nil
 }
 
-// SetSeqStateData replaces a sequence by one that SeqStateData returned, of this or a like context. After an error the
-// sequence is empty or partly set: remove it.
+// SetSeqStateData replaces a sequence by one that SeqStateData returned, of this or a like context.
+// After an error the sequence is empty or partly set: remove it.
 func (c *Context) SetSeqStateData(seq int, data []byte) error {
 	if err := c.checkedSeqState(seq); err != nil {
 		return err

@@ -6,7 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// stream passes generated text on, but for what is not whole yet: the beginning of a character, or of a stop string.
+// stream passes generated text on, but for what is not whole yet: the beginning of a character, or
+// of a stop string.
 type stream struct {
 	stop  [][]byte
 	yield func(string) bool

@@ -118,8 +118,8 @@ type cRetroStats struct {
 	_        [31*8 - unsafe.Sizeof(stats.Stats{})]byte
 }
 
-// The defaults are fetched into structs with room behind, so that a libllama whose structs have grown cannot write
-// past ours; what it writes there betrays it.
+// The defaults are fetched into structs with room behind, so that a libllama whose structs have
+// grown cannot write past ours; what it writes there betrays it.
 type cModelDefaults struct {
 	cModelParams
 	tail [16]uint64
@@ -130,8 +130,8 @@ type cContextDefaults struct {
 	tail [16]uint64
 }
 
-// knownModelDefaults and knownContextDefaults are what v0.5.0 returns. Sizes cannot be asked of the library, but a
-// field added, dropped or moved shifts these values.
+// knownModelDefaults and knownContextDefaults are what v0.5.0 returns. Sizes cannot be asked of the
+// library, but a field added, dropped or moved shifts these values.
 var knownModelDefaults = cModelDefaults{cModelParams: cModelParams{
 	nGPULayers: -1, splitMode: 1, loadMode: -1, lazyMode: 1, useExtraBufts: true,
 }}

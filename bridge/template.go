@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// Message is a turn of a conversation. Which roles there are is up to the model: "system", "user" and "assistant", as a rule.
+// Message is a turn of a conversation. Which roles there are is up to the model: "system", "user"
+// and "assistant", as a rule.
 type Message struct {
 	Role, Content string
 }
@@ -14,9 +15,10 @@ type Message struct {
 // maxChat bounds the text of a conversation in bytes.
 const maxChat = 1 << 29
 
-// ApplyTemplate writes a conversation in the form that the model was trained for; assistant adds what begins an
-// assistant's turn. The model's template is recognised among those that are built into libllama, not interpreted: an
-// ErrNoTemplate where the model has none, or one that is not known.
+// ApplyTemplate writes a conversation in the form that the model was trained for; assistant adds
+// what begins an assistant's turn. The model's template is recognised among those that are built
+// into libllama, not interpreted: an ErrNoTemplate where the model has none, or one that is not
+// known.
 func (m *Model) ApplyTemplate(messages []Message, assistant bool) (string, error) {
 	if len(messages) == 0 {
 		return "", argError("no messages")

@@ -21,7 +21,8 @@ func TestSetThreadsRejects(t *testing.T) {
 
 const threadsPrompt = 600
 
-// sparseContext holds a prompt in a context with sparse attention whose engine takes any number of threads up to most.
+// sparseContext holds a prompt in a context with sparse attention whose engine takes any number of
+// threads up to most.
 func sparseContext(t *testing.T, model *Model, most, window int) *Context {
 	t.Helper()
 	c := newContext(t, model, ContextParams{Ctx: 1024, FlashAttn: FlashOn, Threads: most})
@@ -55,8 +56,8 @@ func TestThreadsChange(t *testing.T) {
 	assert.Equal(t, a, b)
 }
 
-// With more threads than the engine was opened for, tokens get stock attention: nothing fails, and with fewer threads they
-// are sparse again.
+// With more threads than the engine was opened for, tokens get stock attention: nothing fails, and
+// with fewer threads they are sparse again.
 func TestTooManyThreads(t *testing.T) {
 	model := patchedModelTiny(t)
 	var log strings.Builder

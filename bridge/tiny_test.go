@@ -63,8 +63,9 @@ const (
 	chatML                               = "{% for m in messages %}<|im_start|>{{ m.role }}...{% endfor %}"
 )
 
-// tinyModel is a llama with random weights, whose tokens are bytes: a step takes a fraction of a millisecond. It has several
-// layers, so that what one layer gets wrong reaches the K and V of those behind it. template "" = none.
+// tinyModel is a llama with random weights, whose tokens are bytes: a step takes a fraction of a
+// millisecond. It has several layers, so that what one layer gets wrong reaches the K and V of
+// those behind it. template "" = none.
 func tinyModel(t *testing.T, template string) *Model {
 	t.Helper()
 	lib := loadLibrary(t)

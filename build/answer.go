@@ -40,7 +40,8 @@ func parseResult(text string) (result, error) {
 	return r, nil
 }
 
-// active tells whether the library took part; a run that silently fell back to stock attention must not pass for one.
+// active tells whether the library took part; a run that silently fell back to stock attention must
+// not pass for one.
 func (r result) active() error {
 	if r.retro == "" {
 		return fmt.Errorf("the feature was not active: llama-cli printed no statistics of libretroattn")
@@ -55,8 +56,8 @@ func (r result) active() error {
 	return nil
 }
 
-// answer is the standard output of llama-cli. It keeps all of it, and passes on the answer alone: what follows the
-// echo of the prompt, up to the line of timings.
+// answer is the standard output of llama-cli. It keeps all of it, and passes on the answer alone:
+// what follows the echo of the prompt, up to the line of timings.
 type answer struct {
 	to    io.Writer
 	echo  string // how llama-cli repeats the prompt
@@ -111,7 +112,8 @@ func (a *answer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// answerEnd says how much of text surely belongs to the answer, and whether the line of timings follows.
+// answerEnd says how much of text surely belongs to the answer, and whether the line of timings
+// follows.
 func answerEnd(text string) (end int, last bool) {
 	const timings = "[ Prompt: "
 	if i := strings.Index(text, "\n"+timings); i >= 0 {

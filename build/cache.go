@@ -20,7 +20,8 @@ type cache struct {
 	say  func(format string, args ...any)
 }
 
-// product is one thing in the cache. It is ready when its stamp says what it was made from and its files are there.
+// product is one thing in the cache. It is ready when its stamp says what it was made from and its
+// files are there.
 type product struct {
 	name  string   // for messages, and for the stamp beside the first of files
 	made  string   // what it is made from; another value means making it again
@@ -59,8 +60,9 @@ func (c *cache) path(elements ...string) string {
 	return filepath.Join(append([]string{c.dir}, elements...)...)
 }
 
-// ensure makes a product unless it is ready. Readers of the cache share its lock until the program ends, so that
-// nothing is replaced under a running demo or test; making something takes the lock alone.
+// ensure makes a product unless it is ready. Readers of the cache share its lock until the program
+// ends, so that nothing is replaced under a running demo or test; making something takes the lock
+// alone.
 func (c *cache) ensure(p product) error {
 	if err := c.acquire(c.lock.TryRLock); err != nil {
 		return err
@@ -113,8 +115,8 @@ func (c *cache) ready(p product) bool {
 	return true
 }
 
-// acquire changes the lock of this process. The old one is given up first: two runs that both held it shared and
-// both wanted it alone would wait for each other.
+// acquire changes the lock of this process. The old one is given up first: two runs that both held
+// it shared and both wanted it alone would wait for each other.
 func (c *cache) acquire(try func() (bool, error)) error {
 	if err := c.lock.Unlock(); err != nil {
 		return err

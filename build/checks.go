@@ -122,8 +122,9 @@ func (cmd testCmd) groups() []group {
 	return all
 }
 
-// passes run kernels and engine again where they are other code: without assembly, at a lower level, or emulated; and with
-// the race detector. The unit tests were the full pass: these have fewer cases, unless there is time.
+// passes run kernels and engine again where they are other code: without assembly, at a lower
+// level, or emulated; and with the race detector. The unit tests were the full pass: these have
+// fewer cases, unless there is time.
 func (cmd testCmd) passes() []group {
 	cmd.Short = !cmd.Long
 	pass := func(name string, env []string, args ...string) group {
@@ -133,8 +134,9 @@ func (cmd testCmd) passes() []group {
 		pass("noasm", nil, "-tags", "noasm", "./kernels/...", "./retro/..."),
 		pass("race", []string{"CGO_ENABLED=1"}, "-race", "./kernels/...", "./retro/..."),
 	}
-	// The kernels' own tests compare all levels; the engine runs on the best unless told, and noasm was the lowest. The level is
-	// read before the go command notes what a test reads, so it would take the results of another level for these.
+	// The kernels' own tests compare all levels; the engine runs on the best unless told, and noasm
+	// was the lowest. The level is read before the go command notes what a test reads, so it would
+	// take the results of another level for these.
 	levels := kernels.ISAs()
 	for _, isa := range levels[min(1, len(levels)-1) : len(levels)-1] {
 		all = append(all, pass("isa "+isa, []string{"RETRO_ISA=" + isa}, "-count=1", "./retro/..."))
@@ -145,9 +147,10 @@ func (cmd testCmd) passes() []group {
 // against are the tests that compare the engine with sums in float64.
 const against = "^Test(UnionInvariant|ExactRows|LatentAttention|Model|SaveLoadContinue)$"
 
-// arm64 runs the kernels' tests, and those that compare the engine with what it should compute, on an emulated processor with
-// every extension, and on one without the dot product instructions, where a missing check shows as an illegal instruction.
-// What else the engine does is Go, and no other there.
+// arm64 runs the kernels' tests, and those that compare the engine with what it should compute, on
+// an emulated processor with every extension, and on one without the dot product instructions,
+// where a missing check shows as an illegal instruction. What else the engine does is Go, and no
+// other there.
 func (cmd testCmd) arm64() []group {
 	if runtime.GOARCH == "arm64" {
 		return nil // the unit tests were that
@@ -174,7 +177,8 @@ func (cmd testCmd) arm64() []group {
 	return groups
 }
 
-// vet also compiles what Windows and macOS run, but for the library where it has no C compiler for them.
+// vet also compiles what Windows and macOS run, but for the library where it has no C compiler for
+// them.
 func vet(a *app, t *tally) error {
 	most := []string{"./kernels/...", "./retro/...", "./bridge/...", "./build/...", "./tests/..."}
 	darwin := []string{"GOOS=darwin", "GOARCH=arm64", "CGO_ENABLED=0"}
@@ -216,8 +220,8 @@ func (cmd testCmd) unit(a *app, t *tally) error {
 	return cmd.goTest("unit tests", nil, packages...)(a, t)
 }
 
-// integration builds everything and tests it together. Of the binding's tests most need a llama.cpp, too; they run
-// with the race detector, and once more on the patched build from within.
+// integration builds everything and tests it together. Of the binding's tests most need a
+// llama.cpp, too; they run with the race detector, and once more on the patched build from within.
 func (cmd testCmd) integration(a *app, t *tally) error {
 	env, err := cmd.endToEndEnvironment(a)
 	if err != nil {
@@ -232,7 +236,8 @@ func (cmd testCmd) integration(a *app, t *tally) error {
 	return cmd.goTest("bridge", append(env, "CGO_ENABLED=1"), "-race", "-count=1", "-timeout", "20m", "./bridge")(a, t)
 }
 
-// matching is what integration runs, of the tests that were asked for. The binding's run on the patched build at once.
+// matching is what integration runs, of the tests that were asked for. The binding's run on the
+// patched build at once.
 func (cmd testCmd) matching(a *app, t *tally) error {
 	env, err := cmd.endToEndEnvironment(a)
 	if err != nil {
@@ -267,7 +272,8 @@ func (cmd testCmd) endToEndEnvironment(a *app) ([]string, error) {
 	return env, err
 }
 
-// environment tells a program where the patched build, the default model and the pristine source are, having built them.
+// environment tells a program where the patched build, the default model and the pristine source
+// are, having built them.
 func (a *app) environment() (native, string, []string, error) {
 	patched, library, err := a.everything()
 	if err != nil {

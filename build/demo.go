@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// documentSize, in bytes, gives about 3600 tokens of the default model's vocabulary: two cores have read it twice, and answered,
-// in half a minute.
+// documentSize, in bytes, gives about 3600 tokens of the default model's vocabulary: two cores have
+// read it twice, and answered, in half a minute.
 const documentSize = 14000
 
 type demoCmd struct {
@@ -99,7 +99,8 @@ func (cmd demoCmd) conversation(pin modelPin) (conversation, error) {
 	return c, nil
 }
 
-// estimateTokens is made for prose: a token has about 4 letters of English, or is one character of other scripts.
+// estimateTokens is made for prose: a token has about 4 letters of English, or is one character of
+// other scripts.
 func estimateTokens(text string) int {
 	letters, others := 0, 0
 	for _, r := range text {

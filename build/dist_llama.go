@@ -13,7 +13,8 @@ import (
 // distPrograms are the programs in an archive.
 var distPrograms = []string{"llama-cli", "llama-server", "llama-completion", "llama-bench"}
 
-// movable lets programs and libraries find each other wherever their folder lies: in one folder, or in bin and lib.
+// movable lets programs and libraries find each other wherever their folder lies: in one folder, or
+// in bin and lib.
 func movable(system string) []string {
 	here := "$ORIGIN"
 	if system == "darwin" {
@@ -22,8 +23,8 @@ func movable(system string) []string {
 	return []string{"-DCMAKE_BUILD_WITH_INSTALL_RPATH=ON", "-DCMAKE_INSTALL_RPATH=" + here + ";" + here + "/../lib"}
 }
 
-// portableFlags build for every processor of this kind, with a module for each step of its instruction set, and leave
-// no trace of the folders that it was built in.
+// portableFlags build for every processor of this kind, with a module for each step of its
+// instruction set, and leave no trace of the folders that it was built in.
 func (a *app) portableFlags(n native) []string {
 	flags := append(movable(runtime.GOOS), "-DGGML_NATIVE=OFF", "-DGGML_BACKEND_DL=ON", "-DGGML_CPU_ALL_VARIANTS=ON",
 		"-DLLAMA_BUILD_NUMBER=0", "-DLLAMA_BUILD_COMMIT="+a.pins.Llama.Tree[:9])
@@ -89,7 +90,8 @@ func (a *app) llamaFor(g target, forThisMachine bool) (native, error) {
 	return a.portable(t)
 }
 
-// sharedLibraries adds the libraries of a build to lib/, except for ours, and returns the names of ggml's modules.
+// sharedLibraries adds the libraries of a build to lib/, except for ours, and returns the names of
+// ggml's modules.
 func sharedLibraries(files map[string]string, n native) (modules []string, err error) {
 	list, err := os.ReadDir(n.bin())
 	if err != nil {

@@ -1,12 +1,15 @@
-// Command build fetches llama.cpp and a small model, patches and builds llama.cpp with libretroattn beside it, runs the
-// demo and the tests, and packs archives. Run it as "go run ./build COMMAND" anywhere in the checkout.
+// Command build fetches llama.cpp and a small model, patches and builds llama.cpp with libretroattn
+// beside it, runs the demo and the tests, and packs archives. Run it as "go run ./build COMMAND"
+// anywhere in the checkout.
 //
 // # What it owns
 //
-// The pins of what is fetched, the cache of what was built, the patch series, the archive, and the report of the tests.
-// Every download is checked against a hash, and every product of the cache has a stamp that says what it was made from.
+// The pins of what is fetched, the cache of what was built, the patch series, the archive, and the
+// report of the tests. Every download is checked against a hash, and every product of the cache has
+// a stamp that says what it was made from.
 //
-// It must not know how attention works: it starts the other programs and tests, and reads what they print.
+// It must not know how attention works: it starts the other programs and tests, and reads what they
+// print.
 //
 // # Where things are
 //

@@ -69,7 +69,8 @@ var (
 	flagUsed     = regexp.MustCompile(`--retro-[a-z-]+`)
 )
 
-// Commands that are shown are ones that the program takes. The flags of eval and bench are checked in tests/lab.
+// Commands that are shown are ones that the program takes. The flags of eval and bench are checked
+// in tests/lab.
 func TestCommandsShownExist(t *testing.T) {
 	n := 0
 	for name, text := range pages(t) {

@@ -12,7 +12,8 @@ const defaultQuestion = "What is the pass phrase of the northern lighthouse?"
 // textQuestion suits a text of the user's own.
 const textQuestion = "Summarise the text above in a few sentences."
 
-// passPhrase is repeated, because a model of 135M parameters often overlooks what is said once in thousands of tokens.
+// passPhrase is repeated, because a model of 135M parameters often overlooks what is said once in
+// thousands of tokens.
 const passPhrase = "The pass phrase of the northern lighthouse is silver anchor."
 
 // facts are planted at even distances.
@@ -27,7 +28,8 @@ var facts = []string{
 	passPhrase,
 }
 
-// The pools of the log. A sentence takes one phrase of each pool it names, so that entries read alike but never repeat.
+// The pools of the log. A sentence takes one phrase of each pool it names, so that entries read
+// alike but never repeat.
 var (
 	winds = []string{"a light breeze from the north-west", "a steady wind from the south", "hardly any wind at all",
 		"a cold gale out of the east", "short squalls from the west", "a warm wind that smelled of pine"}

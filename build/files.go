@@ -162,7 +162,8 @@ func checkSHA256(name, want string) error {
 	return err
 }
 
-// sameFile says whether two files hold the same bytes and execute bits; a missing file differs from every other.
+// sameFile says whether two files hold the same bytes and execute bits; a missing file differs from
+// every other.
 func sameFile(a, b string) bool {
 	x, errX := os.ReadFile(a)
 	y, errY := os.ReadFile(b)

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// Fuzzing takes a few seconds per target, to see that the targets work and to find what is easy to find, or, with
+// Fuzzing takes a few seconds per target, to see that the targets work and to find what is easy to
+// find, or, with
 // --long, an hour in all: events through the C interface (tests/library/events_test.go) a fifth of it, the Go targets the rest.
 const (
 	fuzzBrief = 2 * time.Second
@@ -55,7 +56,8 @@ func (cmd testCmd) fuzz(a *app, t *tally) error {
 	}
 	cmd.Short = false // the time is what counts
 	for _, target := range targets {
-		// Inputs are made smaller by few tries only: that takes most of a short run's time otherwise.
+		// Inputs are made smaller by few tries only: that takes most of a short run's time
+		// otherwise.
 		run := cmd.goTestIn(target.folder, "fuzz "+target.name, nil, "-run", "^$", "-fuzz", "^"+target.name+"$",
 			"-fuzztime", fmt.Sprint(share), "-fuzzminimizetime", "10x", ".")
 		one := newTally()
@@ -68,8 +70,9 @@ func (cmd testCmd) fuzz(a *app, t *tally) error {
 	return nil
 }
 
-// forgiveDeadline makes a pass of a target that ended when its time was over, while an input was tried. The go command
-// sometimes calls that a failure; a real one has an input that it wrote to a file.
+// forgiveDeadline makes a pass of a target that ended when its time was over, while an input was
+// tried. The go command sometimes calls that a failure; a real one has an input that it wrote to a
+// file.
 func (t *tally) forgiveDeadline() {
 	if t.failed == 1 && strings.Contains(t.failures[0], "context deadline exceeded") && !strings.Contains(t.failures[0], "Failing input written") {
 		t.passed, t.failed, t.failures = t.passed+1, 0, nil

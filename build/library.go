@@ -57,8 +57,8 @@ func (a *app) everything() (native, string, error) {
 	return patched, library, err
 }
 
-// library builds libretroattn and puts it beside the programs, where they look for it. Go's own build cache makes a
-// rebuild cheap; an unchanged library is left alone.
+// library builds libretroattn and puts it beside the programs, where they look for it. Go's own
+// build cache makes a rebuild cheap; an unchanged library is left alone.
 func (a *app) library(t toolchain) (string, error) {
 	temp, err := os.MkdirTemp("", "retroattn-lib-")
 	if err != nil {
@@ -81,7 +81,8 @@ func (a *app) library(t toolchain) (string, error) {
 	})
 }
 
-// buildLibrary builds libretroattn for a target; the bytes depend on the source and the compilers only.
+// buildLibrary builds libretroattn for a target; the bytes depend on the source and the compilers
+// only.
 func (a *app) buildLibrary(to string, g target) error {
 	build := command(a.ctx, a.root, "go", "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false",
 		"-ldflags", linkFlags(g.system, a.root, to), "-o", to, "./capi")
@@ -136,8 +137,9 @@ func libraryNames(system string) (name string, links []string) {
 // importLibrary is what programs for Windows link with in the place of a DLL.
 const importLibrary = "libretroattn.dll.a"
 
-// linkFlags leaves no symbols but ours in the library, and no trace of the folder it was built in; what the loader
-// fills in is read-only afterwards. On Windows Go itself exports nothing else, and no table is writable.
+// linkFlags leaves no symbols but ours in the library, and no trace of the folder it was built in;
+// what the loader fills in is read-only afterwards. On Windows Go itself exports nothing else, and
+// no table is writable.
 func linkFlags(system, root, to string) string {
 	// The inner quotes let the checkout lie in a folder with spaces.
 	external := "'-Wl,--version-script=" + filepath.Join(root, "capi", "retroattn.map") + "' -Wl,-soname,libretroattn.so.1 -Wl,-z,relro,-z,now,-z,noexecstack"

@@ -43,8 +43,8 @@ type app struct {
 func main() {
 	command := kong.Parse(&cli, kong.Name("build"), kong.UsageOnError(),
 		kong.Description("Builds, shows and tests libretroattn. The usual ones: demo, test."))
-	// The first signal ends the children and cleans up, a later one ends this program at once. Not a prompt second:
-	// some senders signal a process and then its group.
+	// The first signal ends the children and cleans up, a later one ends this program at once. Not
+	// a prompt second: some senders signal a process and then its group.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
 	a, err := newApp(ctx, cli.Verbose)

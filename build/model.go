@@ -89,7 +89,8 @@ func findPip() ([]string, error) {
 	return nil, errors.New("pip, which brings the default model, was not found: " + remedies["python3"])
 }
 
-// f16Model returns a copy of the default model with F16 weights, where a comparison sees no quantisation.
+// f16Model returns a copy of the default model with F16 weights, where a comparison sees no
+// quantisation.
 func (a *app) f16Model(model, quantize string) (string, error) {
 	file := strings.TrimSuffix(model, ".gguf") + ".F16.gguf"
 	err := a.cache.ensure(product{

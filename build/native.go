@@ -19,8 +19,9 @@ import (
 var cmakeFlags = []string{"-DCMAKE_BUILD_TYPE=Release", "-DLLAMA_CURL=OFF", "-DLLAMA_OPENSSL=OFF",
 	"-DLLAMA_BUILD_UI=OFF", "-DLLAMA_USE_PREBUILT_UI=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF"}
 
-// noAMX leaves out ggml's AMX kernels. gcc drops what they write to the tile configuration before they load it, so that
-// the first prompt of a quantised model ends the process (https://github.com/ggml-org/llama.cpp/pull/26954).
+// noAMX leaves out ggml's AMX kernels. gcc drops what they write to the tile configuration before
+// they load it, so that the first prompt of a quantised model ends the process
+// (https://github.com/ggml-org/llama.cpp/pull/26954).
 const noAMX = "-U__AMX_INT8__"
 
 // patchedFlags are those of the patched build alone: layers on other machines are tested with it.
@@ -114,7 +115,8 @@ func compilerCommand(a *app, value string) *exec.Cmd {
 
 var cpuLine = regexp.MustCompile(`(?m)^(model name|flags|Features|CPU part)\s*:.*$`)
 
-// processor describes the instruction set; where that cannot be told, builds of different machines must not share a cache.
+// processor describes the instruction set; where that cannot be told, builds of different machines
+// must not share a cache.
 func processor(a *app) string {
 	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		first, _, _ := strings.Cut(string(text), "\n\n")

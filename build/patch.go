@@ -81,7 +81,8 @@ func patchCheckout(ctx context.Context, s series, to string) (bool, error) {
 	return true, nil
 }
 
-// diffLine heads the changes to one file. Within a hunk every line starts with a mark, so none looks like it.
+// diffLine heads the changes to one file. Within a hunk every line starts with a mark, so none
+// looks like it.
 var diffLine = regexp.MustCompile(`(?m)^diff --git a/(\S+) b/(\S+)\r?$`)
 
 func loadSeries(root string) (series, error) {
@@ -117,7 +118,8 @@ func loadSeries(root string) (series, error) {
 	return s, nil
 }
 
-// apply makes the patched versions of the touched files in the new folder result; base stays as it is.
+// apply makes the patched versions of the touched files in the new folder result; base stays as it
+// is.
 func (s series) apply(ctx context.Context, base, result string) error {
 	if err := s.copyTouched(base, result); err != nil {
 		return err
@@ -135,7 +137,8 @@ func (s series) apply(ctx context.Context, base, result string) error {
 	return nil
 }
 
-// unapplies says whether the whole series can be taken off base again, that is, whether it is applied there.
+// unapplies says whether the whole series can be taken off base again, that is, whether it is
+// applied there.
 func (s series) unapplies(ctx context.Context, base, scratch string) (bool, error) {
 	if err := s.copyTouched(base, scratch); err != nil {
 		return false, err
@@ -167,8 +170,8 @@ func (s series) copyTouched(base, to string) error {
 // touchedList, in a work tree, names the files that may differ from the pristine tree.
 const touchedList = ".retroattn-touched"
 
-// refresh brings the work tree to pristine plus series. It writes only files whose content changes, so that the
-// next build compiles no more than it must.
+// refresh brings the work tree to pristine plus series. It writes only files whose content changes,
+// so that the next build compiles no more than it must.
 func (s series) refresh(ctx context.Context, pristine, work, temp string) error {
 	if !exists(filepath.Join(work, touchedList)) {
 		if err := freshWork(pristine, work, temp); err != nil {
@@ -184,7 +187,8 @@ func (s series) refresh(ctx context.Context, pristine, work, temp string) error 
 		return err
 	}
 	before := strings.Fields(string(list))
-	// The list names old and new files while both may be there, so that an interrupted run leaves nothing behind.
+	// The list names old and new files while both may be there, so that an interrupted run leaves
+	// nothing behind.
 	if err := writeList(work, append(before, s.touched...)); err != nil {
 		return err
 	}

@@ -101,7 +101,8 @@ func TestRefreshNamesTheFailingPatch(t *testing.T) {
 	assert.Equal(t, "int a;\nint z;\n", read(t, work, "src/a.cpp"))
 }
 
-// git, left to itself, skips every patch silently where the folder lies inside some other repository.
+// git, left to itself, skips every patch silently where the folder lies inside some other
+// repository.
 func TestApplyInsideAnotherRepository(t *testing.T) {
 	root, pristine := smallProject(t, map[string]string{"0001-one.patch": patchOne})
 	outer := t.TempDir()

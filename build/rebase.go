@@ -72,8 +72,8 @@ type trial struct {
 	reason         string   // why none does: such as a missing file
 }
 
-// try applies each patch as far as it goes to the files of base, in the new folder scratch. What fails in one patch
-// is missing in the next, which may then fail for that reason.
+// try applies each patch as far as it goes to the files of base, in the new folder scratch. What
+// fails in one patch is missing in the next, which may then fail for that reason.
 func (s series) try(ctx context.Context, base, scratch string) ([]trial, error) {
 	if err := s.copyTouched(base, scratch); err != nil {
 		return nil, err

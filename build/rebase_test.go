@@ -19,7 +19,8 @@ func numbered(n int) string {
 	return text.String()
 }
 
-// rebaseProject has one patch with two hunks in src/a.cpp and one in src/b.cpp, and an older llama.cpp that it fits.
+// rebaseProject has one patch with two hunks in src/a.cpp and one in src/b.cpp, and an older
+// llama.cpp that it fits.
 func rebaseProject(t *testing.T) (a *app, out *strings.Builder, base string) {
 	t.Helper()
 	root, made := t.TempDir(), t.TempDir()

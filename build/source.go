@@ -54,8 +54,8 @@ func (a *app) source() (string, error) {
 	return dir, err
 }
 
-// findTree returns a git repository that holds the pinned tree. Every road ends in the tree's hash, so none of them
-// has to be trusted.
+// findTree returns a git repository that holds the pinned tree. Every road ends in the tree's hash,
+// so none of them has to be trusted.
 func (a *app) findTree(temp string) (string, error) {
 	pin := a.pins.Llama
 	if dir := os.Getenv("LLAMA_CPP_DIR"); dir != "" {
@@ -98,8 +98,8 @@ func (a *app) findTree(temp string) (string, error) {
 		pin.Version, pin.Git.Tag, errors.Join(reasons...))
 }
 
-// localTree accepts a checkout that has the tree among its objects, whatever is checked out, or a plain folder
-// whose content is the tree.
+// localTree accepts a checkout that has the tree among its objects, whatever is checked out, or a
+// plain folder whose content is the tree.
 func localTree(ctx context.Context, dir, tree, temp string) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -129,7 +129,8 @@ func localTree(ctx context.Context, dir, tree, temp string) (string, error) {
 	return filepath.Join(temp, ".git"), nil
 }
 
-// hashFolder computes the git tree hash of a folder through a temporary repository, which then holds the tree.
+// hashFolder computes the git tree hash of a folder through a temporary repository, which then
+// holds the tree.
 func hashFolder(ctx context.Context, dir, temp string) (string, error) {
 	if _, err := output(git(ctx, temp, "init", "-q")); err != nil {
 		return "", err

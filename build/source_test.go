@@ -30,8 +30,8 @@ func runGit(t *testing.T, dir string, args ...string) string {
 	return text
 }
 
-// smallSource is a folder with everything that could make a copy differ: an ignored file that is tracked, CRLF, an
-// executable and attributes.
+// smallSource is a folder with everything that could make a copy differ: an ignored file that is
+// tracked, CRLF, an executable and attributes.
 func smallSource(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()

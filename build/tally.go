@@ -21,7 +21,8 @@ type event struct {
 	FailedBuild string
 }
 
-// tally counts the leaves of a test run: a test with subtests counts only if it fails for a reason of its own.
+// tally counts the leaves of a test run: a test with subtests counts only if it fails for a reason
+// of its own.
 type tally struct {
 	passed, failed, skipped int
 	skips                   map[string][]string // reason -> tests, in order of appearance
@@ -193,7 +194,8 @@ func (t *tally) spend(cmd *exec.Cmd) {
 	}
 }
 
-// matched says how many tests a pattern of go test has chosen: those within as many others as it has slashes.
+// matched says how many tests a pattern of go test has chosen: those within as many others as it
+// has slashes.
 func (t *tally) matched(pattern string) int { return t.found[strings.Count(pattern, "/")] }
 
 // ran says how many tests came to a verdict that means something.

@@ -44,7 +44,8 @@ func command(ctx context.Context, dir, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// output runs a command quietly and returns what it wrote; an error carries the end of its complaint.
+// output runs a command quietly and returns what it wrote; an error carries the end of its
+// complaint.
 func output(cmd *exec.Cmd) (string, error) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -58,8 +59,8 @@ func output(cmd *exec.Cmd) (string, error) {
 	return strings.TrimSpace(stdout.String()), nil
 }
 
-// git prepares a git command that sees only dir: not a repository around it, not the one of a calling hook, and
-// not a setting that rewrites content.
+// git prepares a git command that sees only dir: not a repository around it, not the one of a
+// calling hook, and not a setting that rewrites content.
 func git(ctx context.Context, dir string, args ...string) *exec.Cmd {
 	neutral := []string{"-c", "core.autocrlf=false", "-c", "core.attributesFile=" + os.DevNull, "-c", "core.excludesFile=" + os.DevNull}
 	cmd := command(ctx, dir, "git", append(neutral, args...)...)

@@ -19,8 +19,8 @@ import (
 // upstreamOn makes tokens be left out even in the short contexts of upstream's tests.
 const upstreamOn = "budget=8,window=2,period=1,min_ctx=1,local=16"
 
-// upstreamTest is a test program of llama.cpp. In its arguments MODEL and MODELS stand for the default model and for a
-// folder of tiny ones, which test-llama-archs writes.
+// upstreamTest is a test program of llama.cpp. In its arguments MODEL and MODELS stand for the
+// default model and for a folder of tiny ones, which test-llama-archs writes.
 type upstreamTest struct {
 	name, args string
 	upTo       string // where it fails for want of the internet: what it prints then
@@ -38,7 +38,8 @@ var upstreamTests = []upstreamTest{
 	{name: "test-backend-ops", args: "test -b CPU -o FLASH_ATTN_EXT,SET_ROWS -p type_KV=f16|type_idx=i64", plain: true},
 	{name: "test-llama-archs", args: "-o MODELS"},
 	{name: "test-llama-archs"},
-	// Of random weights, what is chosen hangs on the last bits, which a loaded state need not have: here nothing is chosen.
+	// Of random weights, what is chosen hangs on the last bits, which a loaded state need not have:
+	// here nothing is chosen.
 	{name: "test-save-load-state", args: "--models MODELS -lv 4", sparse: true, on: ",select=streaming"},
 	{name: "test-save-load-state", args: "-m MODEL -t 1 -lv 4", sparse: true},
 	{name: "test-recurrent-state-rollback", args: "-m MODELS/qwen35-dense.gguf"},
@@ -78,7 +79,8 @@ func (cmd testCmd) upstream(a *app, t *tally) error {
 	return a.upstreamServer(t, patched, temp, env)
 }
 
-// upstreamPrograms builds the test programs in the folder of the patched build, whose libraries they use.
+// upstreamPrograms builds the test programs in the folder of the patched build, whose libraries
+// they use.
 func (a *app) upstreamPrograms(tools toolchain, patched native) error {
 	s, err := loadSeries(a.root)
 	if err != nil {
@@ -218,8 +220,8 @@ func (a *app) pytest(tests string) (string, error) {
 }
 
 func (a *app) serverTests(t *tally, python string, patched native, temp, options string, env []string) ([]serverVerdict, error) {
-	// The tests choose the arguments; ours come behind. A text must not end early, as upstream's model never does, unless
-	// the plugin says so.
+	// The tests choose the arguments; ours come behind. A text must not end early, as upstream's
+	// model never does, unless the plugin says so.
 	server := filepath.Join(temp, "server.sh")
 	script := fmt.Sprintf("#!/bin/sh\n[ -z \"$RETRO_END\" ] && set -- \"$@\" --ignore-eos\nexec '%s' \"$@\" %s\n", patched.bin("llama-server"), options)
 	if err := os.WriteFile(server, []byte(script), 0o755); err != nil {

@@ -15,7 +15,8 @@ const (
 
 var windows = target{"windows", "amd64"}
 
-// windowsISA is for processors since 2013 (Intel) and 2015 (AMD). A cross-build of ggml has none of it unless told.
+// windowsISA is for processors since 2013 (Intel) and 2015 (AMD). A cross-build of ggml has none of
+// it unless told.
 var windowsISA = []string{"-DGGML_SSE42=ON", "-DGGML_AVX=ON", "-DGGML_AVX2=ON", "-DGGML_BMI2=ON", "-DGGML_FMA=ON", "-DGGML_F16C=ON"}
 
 // windowsTools is the toolchain for Windows.
@@ -70,7 +71,8 @@ func (a *app) mingwRuntime(n native) error {
 	return nil
 }
 
-// wine prepares Wine's folder, in which Go's runtime must find what Wine 8 lacks, and returns where it is.
+// wine prepares Wine's folder, in which Go's runtime must find what Wine 8 lacks, and returns where
+// it is.
 func (a *app) wine() (string, error) {
 	if err := errors.Join(need("wine"), needCompiler("mingw", mingwCC)); err != nil {
 		return "", err

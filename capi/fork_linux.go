@@ -11,6 +11,7 @@ __attribute__((constructor)) static void watch_forks(void) { pthread_atfork(NULL
 */
 import "C"
 
-// forked tells that this is a child of the process that loaded the library. Only the thread that forked is here, none of
-// the runtime's: the next garbage collection would wait for ever, so calls are refused before they allocate anything.
+// forked tells that this is a child of the process that loaded the library. Only the thread that
+// forked is here, none of the runtime's: the next garbage collection would wait for ever, so calls
+// are refused before they allocate anything.
 func forked() bool { return C.process_forked != 0 }

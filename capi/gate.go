@@ -9,9 +9,10 @@ import (
 	"retroattn/retro/failure"
 )
 
-// gate keeps calls on one engine apart that the host must not make at the same time, so that its mistake
-// is an error and not a crash: each thread number is in one call at a time, and only retro_select and
-// retro_attend are in together. A call where all is right writes to no cache line but its own.
+// gate keeps calls on one engine apart that the host must not make at the same time, so that its
+// mistake is an error and not a crash: each thread number is in one call at a time, and only
+// retro_select and retro_attend are in together. A call where all is right writes to no cache line
+// but its own.
 type gate struct {
 	mutex  sync.Mutex // held by a call that is alone
 	alone  atomic.Bool
@@ -26,7 +27,8 @@ type seat struct {
 
 var errBusy = fmt.Errorf("%w: retro_select or retro_attend has not returned on another thread", failure.State)
 
-// enter lets thread ith into a phase. Calls that are alone do not wait for anybody, so that waiting for them ends.
+// enter lets thread ith into a phase. Calls that are alone do not wait for anybody, so that waiting
+// for them ends.
 func (g *gate) enter(ith uint32) error {
 	if int(ith) >= len(g.seats) {
 		return argument(fmt.Sprintf("thread %d: the engine was opened for %d", ith, len(g.seats)))
@@ -74,7 +76,8 @@ func (g *gate) occupied() bool {
 	return false
 }
 
-// close refuses whoever comes and waits for those who are in: they read memory that the host will free.
+// close refuses whoever comes and waits for those who are in: they read memory that the host will
+// free.
 func (g *gate) close() {
 	g.closed.Store(true)
 	g.mutex.Lock()

@@ -105,7 +105,8 @@ func lookup(handle uint64) *slot {
 	return s
 }
 
-// steps since an engine was opened. On the first and on some later ones the host's signal handlers are looked after.
+// steps since an engine was opened. On the first and on some later ones the host's signal handlers
+// are looked after.
 var steps atomic.Uint32
 
 const handlerSteps = 64
@@ -217,8 +218,9 @@ type wild uintptr
 
 func (w wild) Addr() uintptr { return uintptr(w) }
 
-// at is a pointer of the host's, which is a number until then: Go's runtime ends the process when it finds a pointer to
-// the first page on a stack that it moves. Such a pointer panics as the fault that it would be.
+// at is a pointer of the host's, which is a number until then: Go's runtime ends the process when
+// it finds a pointer to the first page on a stack that it moves. Such a pointer panics as the fault
+// that it would be.
 func at[T any](p C.uintptr_t) *T {
 	if p != 0 && p < 4096 {
 		panic(wild(p))

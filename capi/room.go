@@ -12,7 +12,8 @@ const (
 	stackBytes = 8 << 20   // of a thread of Go's runtime, of which there are as many as of the host's
 )
 
-// room finds out whether a limit leaves so many addresses, since Go ends the process where they run out.
+// room finds out whether a limit leaves so many addresses, since Go ends the process where they run
+// out.
 func room(bytes uint64) error {
 	err := reserve(bytes + spareBytes)
 	if err == nil {

@@ -25,8 +25,8 @@ type turnArgs struct {
 	d        int
 }
 
-// turnCellsArgs are those of turnCellsF32 to turnCellsQ4, which convert the rows of n cells, or of the last
-// one again.
+// turnCellsArgs are those of turnCellsF32 to turnCellsQ4, which convert the rows of n cells, or of
+// the last one again.
 type turnCellsArgs struct {
 	dst    *float32
 	d      int

@@ -2,13 +2,15 @@ package kernels
 
 import "math"
 
-// Residual codes tell where a token's key lies in its page: z = (k - mean) / spread of each channel, in 1 or 2 bits.
+// Residual codes tell where a token's key lies in its page: z = (k - mean) / spread of each
+// channel, in 1 or 2 bits.
 //
 //	2 bits  thresholds -1, 0, 1; levels -1.5, -0.5, 0.5, 1.5 (distortion of a Gaussian 0.1188, of the best levels 0.1175)
 //	1 bit   threshold 0; levels -0.8, 0.8
 //
-// 64 bytes hold 16 channels (2 bits) or 32 (1 bit) of the CodeTokens tokens of a page: byte 4*t+r has channels 4*j+r
-// of token t, the j-th from its low bits on. So shifts and a mask leave 4 channels of all tokens for a product.
+// 64 bytes hold 16 channels (2 bits) or 32 (1 bit) of the CodeTokens tokens of a page: byte 4*t+r
+// has channels 4*j+r of token t, the j-th from its low bits on. So shifts and a mask leave 4
+// channels of all tokens for a product.
 const CodeTokens = 16
 
 const (
@@ -39,8 +41,9 @@ func checkCode(bits, d int) {
 	}
 }
 
-// EncodeCodes writes the codes of a page with the keys x [n][d], n <= CodeTokens: those of missing tokens are 0. mean and sd,
-// of length d, are what Unpack4 says of the page. It panics if a slice is too short, d > 1024 or not a positive multiple of 8.
+// EncodeCodes writes the codes of a page with the keys x [n][d], n <= CodeTokens: those of missing
+// tokens are 0. mean and sd, of length d, are what Unpack4 says of the page. It panics if a slice
+// is too short, d > 1024 or not a positive multiple of 8.
 func EncodeCodes(dst []byte, bits int, x, mean, sd []float32) {
 	d := len(mean)
 	checkCode(bits, d)
@@ -79,8 +82,9 @@ func encodeCodesGeneric(dst []byte, bits int, x, mean, sd []float32) {
 // CodeQueryLen is the length in float32 of a query row of dimension d for ScoreCodes.
 func CodeQueryLen(d int) int { return ScanLen(pad4(d)) + pad4(d)/4 + 2 }
 
-// CodeQueries makes rows of q [rows][d] ready for ScoreCodes: dst is [rows][CodeQueryLen]. A row, padded to whole lanes, is what
-// ScanQueries makes of it, for the means, then int8, their scale and their int32 sum, for the codes.
+// CodeQueries makes rows of q [rows][d] ready for ScoreCodes: dst is [rows][CodeQueryLen]. A row,
+// padded to whole lanes, is what ScanQueries makes of it, for the means, then int8, their scale and
+// their int32 sum, for the codes.
 func CodeQueries(dst, q []float32, rows, d int) {
 	checkRows(len(q), d, rows)
 	checkCode(1, d)
@@ -102,14 +106,15 @@ func CodeQueries(dst, q []float32, rows, d int) {
 	}
 }
 
-// ScoreCodes estimates logits: dst[r*ldDst+CodeTokens*i+t] = q_r . key of token t of page pages[i], which is the page's mean, as Scan4
-// has it, and the token's code times the page's spread. q was made by CodeQueries; pages are numbers in the planes tiles (4-bit
-// summaries) and codes.
+// ScoreCodes estimates logits: dst[r*ldDst+CodeTokens*i+t] = q_r . key of token t of page pages[i],
+// which is the page's mean, as Scan4 has it, and the token's code times the page's spread. q was
+// made by CodeQueries; pages are numbers in the planes tiles (4-bit summaries) and codes.
 //
-// Codes times spreads are small integers, the same for all rows. The query is rounded to +-97 for them: on keys and queries of real models
-// rounding to +-127 was seen to add 0.1 % to the error of the codes, and to +-63 0.5 %. All levels agree
-// bit for bit. It fetches ahead but for the first pages. It panics if a page is not in both planes, a slice is too
-// short, or d > 1024 or not a positive multiple of 8.
+// Codes times spreads are small integers, the same for all rows. The query is rounded to +-97 for
+// them: on keys and queries of real models rounding to +-127 was seen to add 0.1 % to the error of
+// the codes, and to +-63 0.5 %. All levels agree bit for bit. It fetches ahead but for the first
+// pages. It panics if a page is not in both planes, a slice is too short, or d > 1024 or not a
+// positive multiple of 8.
 func ScoreCodes(dst []float32, ldDst int, q []float32, rows, d, bits int, tiles, codes []byte, pages []int32) {
 	checkCode(bits, d)
 	if uint64(rows)|uint64(len(pages)) >= maxDim/CodeTokens {

@@ -1,6 +1,6 @@
-// Package kernels holds the CPU kernels of sparse decode attention: products of
-// query rows with the keys of a cache, the running softmax, weighted sums of
-// values, scans of page summaries, estimates of logits by residual codes, and the choice of the best scores.
+// Package kernels holds the CPU kernels of sparse decode attention: products of query rows with the
+// keys of a cache, the running softmax, weighted sums of values, scans of page summaries, estimates
+// of logits by residual codes, and the choice of the best scores.
 //
 // # What it owns
 //
@@ -32,8 +32,8 @@
 //
 // # Many rows
 //
-// AttendRows is all of that for the rows of prompts and drafts, each of which may see another stretch of the list. It
-// goes over tiles of 128 cells and groups of 256 rows:
+// AttendRows is all of that for the rows of prompts and drafts, each of which may see another
+// stretch of the list. It goes over tiles of 128 cells and groups of 256 rows:
 //
 //	turn     32 cells of keys, converted and put side by side, which the L1 cache holds
 //	mul      logits of all rows of the group; so on for the next 32 cells
@@ -41,10 +41,11 @@
 //	load     32 channels of values, converted
 //	mul      += weights . these; so on for the next 32 channels
 //
-// Both products are the same then: numbers of some rows, broadcast, times two vectors (8 rows with avx512, 6 with avx2,
-// 4 by 4 vectors with neon), which reaches 97 % of the multiply-add peak. Nothing is masked: the
-// softmax of a row goes over what it sees, and only blocks of rows that see different cells have weights of 0, if no value
-// there is an Inf or a NaN. From ManyRows rows on this is faster than blocks.
+// Both products are the same then: numbers of some rows, broadcast, times two vectors (8 rows with
+// avx512, 6 with avx2, 4 by 4 vectors with neon), which reaches 97 % of the multiply-add peak.
+// Nothing is masked: the softmax of a row goes over what it sees, and only blocks of rows that see
+// different cells have weights of 0, if no value there is an Inf or a NaN. From ManyRows rows on
+// this is faster than blocks.
 //
 // # Choosing tokens
 //
@@ -53,8 +54,8 @@
 //	ScoreCodes  per token of these: an estimate of its logit
 //	TopK        the tokens to read
 //
-// Pack4 and EncodeCodes make what is scored of a page's keys. Tiles, codes and prepared rows are in layouts of their own; only
-// their sizes are of interest to others.
+// Pack4 and EncodeCodes make what is scored of a page's keys. Tiles, codes and prepared rows are in
+// layouts of their own; only their sizes are of interest to others.
 //
 // # Instruction sets
 //
@@ -72,37 +73,40 @@
 //
 // # Integers
 //
-// Queries for Q8_0 and Q4_0 keys are rounded to int8 per block of 32 channels, as ggml
-// does, and multiplied in integers. Queries for summaries are rounded to 14 bits,
-// 64*hi + lo, which leaves their 8 or 4 bits as the only loss. For residual codes they are rounded to int8: products of
-// query and spread of each page, rounded with a scale of their own, were tried and cost more than the product with the codes. Values are multiplied as
-// floats: rounding weights to 16 bits for VPDPWSSD was tried and gained nothing up to
-// 8 rows but a rounding error.
+// Queries for Q8_0 and Q4_0 keys are rounded to int8 per block of 32 channels, as ggml does, and
+// multiplied in integers. Queries for summaries are rounded to 14 bits, 64*hi + lo, which leaves
+// their 8 or 4 bits as the only loss. For residual codes they are rounded to int8: products of
+// query and spread of each page, rounded with a scale of their own, were tried and cost more than
+// the product with the codes. Values are multiplied as floats: rounding weights to 16 bits for
+// VPDPWSSD was tried and gained nothing up to 8 rows but a rounding error.
 //
 // # Registers, amd64
 //
-// Dot of floats: 4 tokens by up to 4 rows (avx2: 3), each with an accumulator; a key is converted once
-// for all rows of the block. Sums across lanes take 6 shuffles for 4 tokens of a row. Zen does shuffles
-// and additions beside FMAs, so FMAs are the limit; with avx512 and 64 channels, 4 FMAs for a sum of 16
-// lanes, it stays at two thirds of that.
+// Dot of floats: 4 tokens by up to 4 rows (avx2: 3), each with an accumulator; a key is converted
+// once for all rows of the block. Sums across lanes take 6 shuffles for 4 tokens of a row. Zen does
+// shuffles and additions beside FMAs, so FMAs are the limit; with avx512 and 64 channels, 4 FMAs
+// for a sum of 16 lanes, it stays at two thirds of that.
 //
 // Dot of quantised keys, avx512: 16 tokens in the lanes of a vector. 32 channels of
 // each are transposed by dwords once, then each row takes 8 VPDPBUSD with 4 channels of
 // q broadcast from memory, without any sum across lanes. avx2 multiplies |k| with the
 // query under k's sign (VPMADDUBSW), token by token.
 //
-// Acc: up to 4 rows (avx512) or 3 (avx2) by 64 (32) channels stay in registers over a
-// tile of 16 tokens; a weight is broadcast once for all channels. For many rows, quantised values are converted to floats first.
+// Acc: up to 4 rows (avx512) or 3 (avx2) by 64 (32) channels stay in registers over a tile of 16
+// tokens; a weight is broadcast once for all channels. For many rows, quantised values are
+// converted to floats first.
 //
 // Scan, avx512: 16 pages in the lanes, two VPDPBUSD per row for 64 bytes, nothing to
 // convert; one prefetch of the next tile for each. avx2: VPMADDWD on even and odd bytes.
 //
-// Scan4, avx512: 4 pages in the lanes, 16 channels each, 4 VPDPBUSD per row for 64 bytes of mean and spread; q is broadcast by 16
-// bytes, and 4 vectors are folded once for 16 pages. So the summary of one page is in a few lines side by side.
+// Scan4, avx512: 4 pages in the lanes, 16 channels each, 4 VPDPBUSD per row for 64 bytes of mean
+// and spread; q is broadcast by 16 bytes, and 4 vectors are folded once for 16 pages. So the
+// summary of one page is in a few lines side by side.
 //
-// ScoreCodes decodes a page once for all rows: a code is looked up in a table of its channel that has levels times spread
-// (VPSHUFB, TBL), small integers. Then a row takes 1 VPDPBUSD (2 VPMADDUBSW with 2 VPADDW and what widens them, 4 SDOT) for 4 channels
-// of 16 tokens, without sums across lanes. For 128 channels decoding takes as long as 4 rows (avx512) or 2 (avx2).
+// ScoreCodes decodes a page once for all rows: a code is looked up in a table of its channel that
+// has levels times spread (VPSHUFB, TBL), small integers. Then a row takes 1 VPDPBUSD (2 VPMADDUBSW
+// with 2 VPADDW and what widens them, 4 SDOT) for 4 channels of 16 tokens, without sums across
+// lanes. For 128 channels decoding takes as long as 4 rows (avx512) or 2 (avx2).
 //
 // Why it is at the limit: F16 rows of 64 channels are 128 bytes and cost 64*rows
 // multiply-adds. A core of Zen 4 does 16 a cycle and reads 6 to 8 bytes of memory a
@@ -129,11 +133,11 @@
 //	24 rows            80, 88                 71, 75     63, 73        80, 86
 //
 // Into the L1 cache instead of the L2 was +30 % with avx2 and 3 rows of 256 bytes, what comes next
-// +12 %, 2 MB pages a fifth; on Sapphire Rapids the L1 was 10 to 15 % better with 128 bytes, and the L2
-// as much with 256. Keys of 16 bits that are converted once for many rows gained nothing.
-// Q8_0 rows of 64 channels are 68 bytes: alone they fetch nearly two lines each. Callers
-// that go over all heads of a stretch of cells, one after the other, find the rest of
-// the lines in the cache.
+// +12 %, 2 MB pages a fifth; on Sapphire Rapids the L1 was 10 to 15 % better with 128 bytes, and
+// the L2 as much with 256. Keys of 16 bits that are converted once for many rows gained nothing.
+// Q8_0 rows of 64 channels are 68 bytes: alone they fetch nearly two lines each. Callers that go
+// over all heads of a stretch of cells, one after the other, find the rest of the lines in the
+// cache.
 //
 // # arm64
 //
@@ -156,7 +160,7 @@
 //
 // # Adding an instruction set
 //
-// Extend isa.go, isa_ARCH.go and the levels of kernels/asm. Kernels that a set lacks call those of the
-// next lower one. The tests run every level of the machine against float64 and integer
+// Extend isa.go, isa_ARCH.go and the levels of kernels/asm. Kernels that a set lacks call those of
+// the next lower one. The tests run every level of the machine against float64 and integer
 // references at every size and between guard pages, so they need no change.
 package kernels

@@ -8,10 +8,10 @@ const maxDim = 1<<31 - 1
 // ISA names the kernels in use: "avx512", "avx2", "dotprod", "neon" or "generic".
 func ISA() string { return isaName(level) }
 
-// Ahead is what goes on in memory around a call of Dot or Acc. Both ask for their rows some way ahead,
-// so that a call begins with waiting for the first ones, and at its end asks for nothing any more. In
-// a row of calls, each asks for the first rows of the next one: of Cells in Cache, where there are any.
-// Asked says that those of this call have been asked for in this way.
+// Ahead is what goes on in memory around a call of Dot or Acc. Both ask for their rows some way
+// ahead, so that a call begins with waiting for the first ones, and at its end asks for nothing any
+// more. In a row of calls, each asks for the first rows of the next one: of Cells in Cache, where
+// there are any. Asked says that those of this call have been asked for in this way.
 type Ahead struct {
 	Asked bool
 	Cache *Cache

@@ -1,12 +1,13 @@
 package kernels
 
-// Rows are query rows of one KV head and the state of their running softmax. Before the first list Max is -Inf, and
-// Sum and Acc are 0; a sink is a Max of its logit and a Sum of 1. After the last list the attention of row i is
-// Acc[i*d:] / Sum[i], with d the head size of the values. States of a row over different lists are merged like those
-// of other blocks: with Exp32 of the differences of their maxima.
+// Rows are query rows of one KV head and the state of their running softmax. Before the first list
+// Max is -Inf, and Sum and Acc are 0; a sink is a Max of its logit and a Sum of 1. After the last
+// list the attention of row i is Acc[i*d:] / Sum[i], with d the head size of the values. States of
+// a row over different lists are merged like those of other blocks: with Exp32 of the differences
+// of their maxima.
 //
-// Row i sees the cells From[i] <= j < Upto[i] of a list, which may go beyond its ends; a nil From is 0, a nil Upto
-// its length.
+// Row i sees the cells From[i] <= j < Upto[i] of a list, which may go beyond its ends; a nil From
+// is 0, a nil Upto its length.
 type Rows struct {
 	Q          []float32 // row i begins at i*LdQ, times the scale of the logits
 	LdQ        int
@@ -16,8 +17,8 @@ type Rows struct {
 	SoftCap    float32 // bounds the logits where > 0
 }
 
-// Sizes of the work. A panel of keys or values stays in the L1 cache while all rows of a group are multiplied by it,
-// the weights of a group stay in the L2 cache.
+// Sizes of the work. A panel of keys or values stays in the L1 cache while all rows of a group are
+// multiplied by it, the weights of a group stay in the L2 cache.
 const (
 	tileCells = 128
 	groupRows = 256
@@ -26,9 +27,10 @@ const (
 	ldTile    = tileCells + 16 // floats from a row of weights to the next: rows share no set of the cache
 )
 
-// AttendRows adds a list of cells to the attention of rows, as many as Max is long. Keys and values are converted
-// exactly, once for a group of rows, and multiplied as float32; what no row sees is passed over. A row's result
-// depends on the list and the row alone, bit for bit, and never on a cell that it does not see.
+// AttendRows adds a list of cells to the attention of rows, as many as Max is long. Keys and values
+// are converted exactly, once for a group of rows, and multiplied as float32; what no row sees is
+// passed over. A row's result depends on the list and the row alone, bit for bit, and never on a
+// cell that it does not see.
 //
 // scratch has RowsScratch floats. It panics if a cache is not valid or a slice is too short.
 func AttendRows(r *Rows, k, v *Cache, cells []int32, scratch []float32) {
@@ -46,8 +48,9 @@ func AttendRows(r *Rows, k, v *Cache, cells []int32, scratch []float32) {
 	}
 }
 
-// ManyRows is about how many rows it takes for AttendRows to be faster than blocks of Dot, SoftmaxRow and Acc. Quantised
-// keys are an exception with avx512: blocks, which round queries to int8, stay faster by 15 to 25 %.
+// ManyRows is about how many rows it takes for AttendRows to be faster than blocks of Dot,
+// SoftmaxRow and Acc. Quantised keys are an exception with avx512: blocks, which round queries to
+// int8, stay faster by 15 to 25 %.
 func ManyRows() int {
 	if level == isaAVX512 {
 		return 64
@@ -93,8 +96,8 @@ func (r *Rows) span(i, at, n int) (lo, hi int) {
 	return lo, hi
 }
 
-// mulGeneric computes c[i][j] = sum_l a[i][l]*b[l][j], or adds that to c, for m rows, n columns and k terms. Rows of b
-// are panels.
+// mulGeneric computes c[i][j] = sum_l a[i][l]*b[l][j], or adds that to c, for m rows, n columns and
+// k terms. Rows of b are panels.
 func mulGeneric(c []float32, ldc int, a []float32, lda int, b []float32, m, n, k int, add bool) {
 	for i := range m {
 		to := c[i*ldc:][:n]
@@ -109,7 +112,8 @@ func mulGeneric(c []float32, ldc int, a []float32, lda int, b []float32, m, n, k
 	}
 }
 
-// turnGeneric puts up to lane cells side by side: dst[c*panel+j] is channel c of cell j. buf has room for their rows.
+// turnGeneric puts up to lane cells side by side: dst[c*panel+j] is channel c of cell j. buf has
+// room for their rows.
 func turnGeneric(dst []float32, c *Cache, cells []int32, buf []float32) {
 	row := buf[:c.Dim]
 	for j, cell := range cells {
@@ -120,8 +124,8 @@ func turnGeneric(dst []float32, c *Cache, cells []int32, buf []float32) {
 	}
 }
 
-// softmaxRowsGeneric is SoftmaxRow of cells lo <= j < hi of rows that lie ldTile apart, where there are any. The old
-// maxima are replaced.
+// softmaxRowsGeneric is SoftmaxRow of cells lo <= j < hi of rows that lie ldTile apart, where there
+// are any. The old maxima are replaced.
 func softmaxRowsGeneric(x []float32, lo, hi []int32, max, sum []float32) {
 	for i, m := range max {
 		if lo[i] < hi[i] {

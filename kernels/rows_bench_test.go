@@ -9,9 +9,9 @@ import (
 	"retroattn/kernels/peak"
 )
 
-// BenchmarkAttendRows goes over 1024 cells of one of 4 heads, all of which all rows see. It reports the share of the
-// multiply-add peak, and how much faster it is than blocks of Dot, SoftmaxRow and Acc; all at their best, for other load
-// only ever slows down.
+// BenchmarkAttendRows goes over 1024 cells of one of 4 heads, all of which all rows see. It reports
+// the share of the multiply-add peak, and how much faster it is than blocks of Dot, SoftmaxRow and
+// Acc; all at their best, for other load only ever slows down.
 func BenchmarkAttendRows(b *testing.B) {
 	const heads, n = 4, 1024
 	cells := make([]int32, n)

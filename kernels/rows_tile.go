@@ -5,9 +5,9 @@ import (
 	"unsafe"
 )
 
-// tile is a stretch of cells and a group of rows that attends to it. A panel of keys has cells side by side
-// [dk][panel], one of values channels [tileCells][panel]: both products are the same, a few numbers of each row,
-// broadcast, times vectors.
+// tile is a stretch of cells and a group of rows that attends to it. A panel of keys has cells side
+// by side [dk][panel], one of values channels [tileCells][panel]: both products are the same, a few
+// numbers of each row, broadcast, times vectors.
 type tile struct {
 	r     *Rows
 	k, v  *Cache
@@ -34,7 +34,8 @@ type block struct {
 	sight
 }
 
-// sight is what the rows of a block see: each the cells from both0 to both1, and none a cell before all0 or from all1 on.
+// sight is what the rows of a block see: each the cells from both0 to both1, and none a cell before
+// all0 or from all1 on.
 type sight struct{ all0, all1, both0, both1 int }
 
 // genericRows are the rows of a block for the kernel in portable Go; no other has fewer.
@@ -58,8 +59,8 @@ func newTile(r *Rows, k, v *Cache, list []int32, scratch []float32) (t tile) {
 // ahead is how many cells before their turn keys and values are asked for.
 const ahead = 2 * panel
 
-// fetch asks for cells, before a panel of keys from place i of the list on is multiplied: the memory and the multipliers
-// work at the same time.
+// fetch asks for cells, before a panel of keys from place i of the list on is multiplied: the
+// memory and the multipliers work at the same time.
 func (t *tile) fetch(i int) {
 	if end := min(i+panel+ahead, len(t.list)); t.asked < end {
 		next := t.list[max(i, t.asked):end]
@@ -184,8 +185,8 @@ func (t *tile) accumulate(lo, hi int) {
 	}
 }
 
-// add adds a panel of n channels from c on to the rows of a block. A row must not meet an Inf or a NaN of a cell that
-// it does not see, not even with a weight of 0.
+// add adds a panel of n channels from c on to the rows of a block. A row must not meet an Inf or a
+// NaN of a cell that it does not see, not even with a weight of 0.
 func (t *tile) add(b *block, c, n int) {
 	if t.finite(b.all0, b.both0) && t.finite(b.both1, b.all1) {
 		t.addRows(b.first, b.end, b.all0, b.all1, c, n)

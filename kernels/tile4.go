@@ -5,11 +5,12 @@ import (
 	"math"
 )
 
-// Summaries in 4 bits hold mean and spread of a page in one plane, in tiles of TilePages pages:
-// the float32 scales of the means, those of the spreads, then, for 4 pages and 16 channels each, a byte per channel:
-// the mean in the low 5 bits, -15..15 plus 16, the spread in the others, 0..7. (Keys have channels that are always large:
-// what 4 bits of each lose against 8 is the means'. 3 bits are enough for spreads.) The 16 channels of a page
-// lie together, so that the summary of one page is in few cache lines.
+// Summaries in 4 bits hold mean and spread of a page in one plane, in tiles of TilePages pages: the
+// float32 scales of the means, those of the spreads, then, for 4 pages and 16 channels each, a byte
+// per channel: the mean in the low 5 bits, -15..15 plus 16, the spread in the others, 0..7. (Keys
+// have channels that are always large: what 4 bits of each lose against 8 is the means'. 3 bits are
+// enough for spreads.) The 16 channels of a page lie together, so that the summary of one page is
+// in few cache lines.
 const (
 	head4  = 2 * 4 * TilePages
 	lane4  = 16 // channels of a page that lie together
@@ -43,10 +44,10 @@ func checkTile4(tile []byte, slot, d, other int) {
 	}
 }
 
-// Pack4 writes the summary of the page at slot, 0..TilePages-1, of a tile: means and spreads (standard
-// deviations, >= 0). Spreads are stored about the means as rounded, so that they tell how far keys are from what Unpack4 says.
-// A summary with a NaN or an Inf scores NaN. It panics if mean and sd have not the same length,
-// a multiple of 8 up to 1024, or the tile is too short.
+// Pack4 writes the summary of the page at slot, 0..TilePages-1, of a tile: means and spreads
+// (standard deviations, >= 0). Spreads are stored about the means as rounded, so that they tell how
+// far keys are from what Unpack4 says. A summary with a NaN or an Inf scores NaN. It panics if mean
+// and sd have not the same length, a multiple of 8 up to 1024, or the tile is too short.
 func Pack4(tile []byte, slot int, mean, sd []float32) {
 	d := len(mean)
 	checkTile4(tile, slot, d, len(sd))
@@ -92,8 +93,8 @@ func scales4(tile []byte, slot int) (mean, sd float32) {
 // ScanLen4 is the length in float32 of a query row of dimension d for Scan4.
 func ScanLen4(d int) int { return 2 * ScanLen(pad4(d)) }
 
-// ScanQueries4 makes rows of q [rows][d] ready for Scan4: dst is [rows][ScanLen4]. A row is what ScanQueries
-// makes of it, and then of its squares, both padded to whole lanes.
+// ScanQueries4 makes rows of q [rows][d] ready for Scan4: dst is [rows][ScanLen4]. A row is what
+// ScanQueries makes of it, and then of its squares, both padded to whole lanes.
 func ScanQueries4(dst, q []float32, rows, d int) {
 	checkRows(len(q), d, rows)
 	if d > maxScanDim {
@@ -117,8 +118,9 @@ func ScanQueries4(dst, q []float32, rows, d int) {
 }
 
 // Scan4 scores the first n pages of tiles for r < rows: mean[r*ld+p] = q_r . mean of p and
-// spread[r*ld+p] = sum of (q_rc * spread of channel c of p)^2. q was made by ScanQueries4. With a spread of nil there are means
-// only. The integers are exact, so all levels agree to two roundings. It panics as Scan does.
+// spread[r*ld+p] = sum of (q_rc * spread of channel c of p)^2. q was made by ScanQueries4. With a
+// spread of nil there are means only. The integers are exact, so all levels agree to two roundings.
+// It panics as Scan does.
 func Scan4(mean, spread []float32, ld int, q []float32, rows, d int, tiles []byte, n int) {
 	if uint64(rows)|uint64(n) >= maxDim || d <= 0 || d > maxScanDim || d&7 != 0 {
 		panicDims()

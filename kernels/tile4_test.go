@@ -240,7 +240,8 @@ func TestScan4Largest(t *testing.T) {
 	})
 }
 
-// Scores are close to the products of what was packed, and those of a summary or a query that is not finite are NaN.
+// Scores are close to the products of what was packed, and those of a summary or a query that is
+// not finite are NaN.
 func TestScan4Packed(t *testing.T) {
 	eachISA(t, func(t *testing.T) {
 		for _, d := range []int{8, 64, 128, 200, 1024} {

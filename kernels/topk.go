@@ -172,9 +172,9 @@ func keyFloat(key uint32) float32 {
 	return math.Float32frombits(^key)
 }
 
-// kthLargest returns the k-th largest of a, 1 <= k <= len(a), and how many that are equal to it are among the k
-// largest. It changes a. It counts how many lie in each of 256 parts of
-// their range, and goes on with the part that the k-th is in: four times at most.
+// kthLargest returns the k-th largest of a, 1 <= k <= len(a), and how many that are equal to it are
+// among the k largest. It changes a. It counts how many lie in each of 256 parts of their range,
+// and goes on with the part that the k-th is in: four times at most.
 func kthLargest(a []uint32, k int) (key uint32, ties int) {
 	for {
 		lo, hi := a[0], a[0]

@@ -108,7 +108,8 @@ func (e *Engine) attendItems(w *worker, l *layer, a *Attn, first, n int) error {
 	return nil
 }
 
-// spent books time on thread 0. That of exact rows is not in it: it is what tokens took that were decoded.
+// spent books time on thread 0. That of exact rows is not in it: it is what tokens took that were
+// decoded.
 func (e *Engine) spent(w *worker, ith int, start time.Time) {
 	if ith == 0 && e.step.decodes {
 		w.stats.AttentionNS += uint64(time.Since(start))
@@ -170,7 +171,8 @@ type item struct {
 	entries []int32  // selected, in ascending order
 	rows    []uint16 // per selected entry: bit r = virtual row r reads it
 
-	// The audit, if there is one. Its chunks, of the far entries that were left out, come after the others.
+	// The audit, if there is one. Its chunks, of the far entries that were left out, come after the
+	// others.
 	auditChunks int
 	auditPer    int // far entries per chunk, chosen ones among them
 

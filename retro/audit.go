@@ -94,7 +94,8 @@ func (e *Engine) auditChunk(w *worker, l *layer, it *item, q *stepSeq, h, chunk 
 	}
 }
 
-// auditHead counts what a query head kept, given all that it attended to. rows and at are as in merge.
+// auditHead counts what a query head kept, given all that it attended to. rows and at are as in
+// merge.
 func (w *worker) auditHead(it *item, rows, at int, kept *partial) {
 	rest := partial{m: negInf}
 	for c := it.chunks; c < it.chunks+it.auditChunks; c++ {

@@ -69,7 +69,8 @@ func (h *host) audited() (st stats.Stats) {
 	return st
 }
 
-// checkAudit holds that what the newest tokens kept of their attention is counted right, layer by layer.
+// checkAudit holds that what the newest tokens kept of their attention is counted right, layer by
+// layer.
 func checkAudit(h *host) func(layer int, rows []Row, out []float32) {
 	sh, group := h.shape, h.shape.heads/h.shape.kv
 	var before stats.Stats

@@ -44,7 +44,8 @@ func BenchmarkSelect(b *testing.B) {
 	}
 }
 
-// BenchmarkLatent is one layer of latent attention as DeepSeek V2 Lite, GLM 4.7 Flash and DeepSeek V3 have it.
+// BenchmarkLatent is one layer of latent attention as DeepSeek V2 Lite, GLM 4.7 Flash and DeepSeek
+// V3 have it.
 func BenchmarkLatent(b *testing.B) {
 	for _, heads := range []int{16, 20, 128} {
 		for _, depth := range []int{8, 32} {

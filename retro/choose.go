@@ -96,7 +96,8 @@ func (s *selection) choosePages() {
 	}
 }
 
-// chooseEntries lists the entries to read, in ascending order: the best of the chosen pages, or all of them.
+// chooseEntries lists the entries to read, in ascending order: the best of the chosen pages, or all
+// of them.
 func (s *selection) chooseEntries() {
 	it, size := s.it, int32(s.e.opt.Page)
 	n := s.candidates()

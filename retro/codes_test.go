@@ -13,8 +13,8 @@ import (
 	"retroattn/retro/stats"
 )
 
-// estimates calls f for each step and KV head of a host that decodes some tokens after 3000, with the item while it
-// holds the selection, and the true logits per query head.
+// estimates calls f for each step and KV head of a host that decodes some tokens after 3000, with
+// the item while it holds the selection, and the true logits per query head.
 func estimates(t *testing.T, opt options.Options, sh shape, f func(it *item, logits [][]float64)) {
 	h := newHost(t, sh, opt, 1, 5)
 	h.prefill(0, 3000)
@@ -39,8 +39,8 @@ func largest(logits [][]float64, entry int) float64 {
 	return best
 }
 
-// The estimates of candidates follow the logits, with 2 bits better than with 1, and what is read is mostly of the best
-// of all far tokens. Rotated and quantised keys do as well.
+// The estimates of candidates follow the logits, with 2 bits better than with 1, and what is read
+// is mostly of the best of all far tokens. Rotated and quantised keys do as well.
 func TestEstimates(t *testing.T) {
 	for _, sh := range []shape{
 		{layers: 1, seqs: 1, cells: 4000, heads: 6, kv: 2, dk: 64, dv: 16, tk: kernels.F16, tv: kernels.F16},
@@ -106,8 +106,8 @@ func TestAllTokensAreExact(t *testing.T) {
 	}
 }
 
-// At the same tokens read, single tokens keep more of the attention than the best pages by their true scores, and far more
-// than pages by their summaries.
+// At the same tokens read, single tokens keep more of the attention than the best pages by their
+// true scores, and far more than pages by their summaries.
 func TestTokensKeepMost(t *testing.T) {
 	kept := func(text string) float64 {
 		o, err := options.Parse("budget=64,min_ctx=0,local=32,window=1,audit=1," + text)

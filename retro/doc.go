@@ -32,11 +32,12 @@
 // code (how its key differs from the mean, in units of the spread), and the
 // budget of tokens with the best estimates is read. Select says where whole pages are.
 //
-// Of latent attention one KV head holds latents for all query heads, whose first channels are the values as well and
-// whose last hold the position. The two parts have summaries and codes of their own (see part): their sizes differ.
+// Of latent attention one KV head holds latents for all query heads, whose first channels are the
+// values as well and whose last hold the position. The two parts have summaries and codes of their
+// own (see part): their sizes differ.
 //
-// Sixteen pages make a group, whose summary is made of theirs. In a long context
-// groups are scored first, and then the pages of the best ones, so that the scan grows slower than the context.
+// Sixteen pages make a group, whose summary is made of theirs. In a long context groups are scored
+// first, and then the pages of the best ones, so that the scan grows slower than the context.
 //
 // # Where things are
 //
@@ -50,8 +51,8 @@
 //	state, coder        saved and copied sequences
 //	plan, timer, team   the engine's part of choosing options: what it is, and the time that steps take
 //
-// Packages options, plan and failure lie below: what a user can choose, how what was left open is chosen, and the kinds of
-// errors. They know nothing of the engine.
+// Packages options, plan and failure lie below: what a user can choose, how what was left open is
+// chosen, and the kinds of errors. They know nothing of the engine.
 //
 // # Saved sequences
 //

@@ -32,7 +32,8 @@ type Config struct {
 	Threads int  // most threads that call Attend
 	Whole   bool // the model keeps a state that goes back only to where the last window ended: period = window
 
-	// Room is asked whether so many bytes can be had before the first step takes them; nil = they can.
+	// Room is asked whether so many bytes can be had before the first step takes them; nil = they
+	// can.
 	Room func(bytes uint64) error
 }
 

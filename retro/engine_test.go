@@ -71,7 +71,8 @@ func checkUnion(h *host) func(layer int, rows []Row, out []float32) {
 	}
 }
 
-// trials is how many cases of so many run: fewer in passes that repeat them, and least where each takes long.
+// trials is how many cases of so many run: fewer in passes that repeat them, and least where each
+// takes long.
 func trials(n int) int {
 	switch {
 	case !testing.Short():

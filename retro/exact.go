@@ -9,13 +9,15 @@ import (
 	"retroattn/retro/failure"
 )
 
-// Exact rows are new tokens that attend to all that comes before them and to themselves: those of a prompt, drafts to
-// verify, or a lone token that a host wants exact. Nothing is chosen for them and nothing kept of them; Select builds
-// the summaries of the pages that they turn far, so that the sparse token after them finds them.
+// Exact rows are new tokens that attend to all that comes before them and to themselves: those of a
+// prompt, drafts to verify, or a lone token that a host wants exact. Nothing is chosen for them and
+// nothing kept of them; Select builds the summaries of the pages that they turn far, so that the
+// sparse token after them finds them.
 //
-// The rows of a KV head fall into blocks, and the entries before them into ranges where the blocks are few. A block and
-// a range are a unit of work, which any thread may take. The few rows of drafts are about as fast as memory: the heads of a
-// cell, which lie side by side, are one unit. As with items, the cut depends on the sequence alone.
+// The rows of a KV head fall into blocks, and the entries before them into ranges where the blocks
+// are few. A block and a range are a unit of work, which any thread may take. The few rows of
+// drafts are about as fast as memory: the heads of a cell, which lie side by side, are one unit. As
+// with items, the cut depends on the sequence alone.
 const (
 	exactRows   = 256 // query rows in a block, unless a single token has more
 	exactUnits  = 128 // units in a layer, about, where the context is long enough
@@ -113,7 +115,8 @@ func (e *Engine) beginExact(rows []Row, first int, s *sequence) error {
 	return nil
 }
 
-// prepareExact readies the jobs of all sequences with exact rows, and makes room for what they share.
+// prepareExact readies the jobs of all sequences with exact rows, and makes room for what they
+// share.
 func (e *Engine) prepareExact() {
 	counters, rows, floats := 0, 0, 0
 	for i := range e.layers {
@@ -164,7 +167,8 @@ func (x *exactSeq) parts() int {
 	return (x.local+groupPages-1)/groupPages - x.built/groupPages
 }
 
-// buildExact takes groups of pages, and builds what is missing of their summaries, until there are none left.
+// buildExact takes groups of pages, and builds what is missing of their summaries, until there are
+// none left.
 func (e *Engine) buildExact(w *worker, l *layer, q *stepSeq, layer int) {
 	x, j := &q.exact, &q.exact.jobs[layer]
 	parts := int32(x.parts() * l.KVHeads)
@@ -183,8 +187,8 @@ func (e *Engine) buildExact(w *worker, l *layer, q *stepSeq, layer int) {
 	}
 }
 
-// attendExact takes units until there are none left: the last blocks, which read most, first, and the heads of a range
-// one after another.
+// attendExact takes units until there are none left: the last blocks, which read most, first, and
+// the heads of a range one after another.
 func (e *Engine) attendExact(w *worker, l *layer, a *Attn, q *stepSeq) {
 	j := &q.exact.jobs[a.Layer]
 	heads := l.KVHeads / j.heads
@@ -201,8 +205,8 @@ func (e *Engine) attendExact(w *worker, l *layer, a *Attn, q *stepSeq) {
 	}
 }
 
-// attendUnit is a unit, or one head of it: it computes the partials of a block of rows over a range of entries, and the outputs if there are no other
-// ranges, or all of them are done.
+// attendUnit is a unit, or one head of it: it computes the partials of a block of rows over a range
+// of entries, and the outputs if there are no other ranges, or all of them are done.
 func (e *Engine) attendUnit(w *worker, l *layer, a *Attn, q *stepSeq, h, b, r int) {
 	x, j := &q.exact, &q.exact.jobs[a.Layer]
 	first := b * j.tokens
@@ -255,8 +259,8 @@ func (p *partial) writeRow(l *layer, a *Attn, row, head int) {
 	p.write(unsafe.Slice((*float32)(out), l.DV), l.sink(head))
 }
 
-// addRows adds entries from..to-1 to the partials of the queries in w.exact.q, of n tokens that begin at entry first:
-// each reads up to itself.
+// addRows adds entries from..to-1 to the partials of the queries in w.exact.q, of n tokens that
+// begin at entry first: each reads up to itself.
 func (w *worker) addRows(l *layer, s *sequence, h, first, n, from, to int, m, d, acc []float32) {
 	if from >= to {
 		return
@@ -300,8 +304,8 @@ func (w *worker) addFew(l *layer, keys, values *kernels.Cache, cells []int32, m,
 	}
 }
 
-// accFew adds the values of cells, the first of which is number at of the list. What a row does not see is left out, not
-// weighed with 0, which would not hide what is not finite.
+// accFew adds the values of cells, the first of which is number at of the list. What a row does not
+// see is left out, not weighed with 0, which would not hide what is not finite.
 func (w *worker) accFew(l *layer, values *kernels.Cache, cells []int32, at int, acc []float32, rows int) {
 	upto := w.exact.upto
 	for i, r := 0, 0; i < len(cells); {

@@ -11,8 +11,8 @@ import (
 	"retroattn/retro/options"
 )
 
-// Exact rows attend to everything before them, whatever they come with, and what is sparse after them is as after a
-// prompt that the host computed.
+// Exact rows attend to everything before them, whatever they come with, and what is sparse after
+// them is as after a prompt that the host computed.
 func TestExactRows(t *testing.T) {
 	for trial := range trials(48) {
 		rng := rand.New(rand.NewPCG(uint64(trial), 21))

@@ -11,8 +11,9 @@ import (
 // maxFootprint is more than the largest models need on the largest machines.
 const maxFootprint = 64 << 30
 
-// checkFootprint refuses shapes that would need absurdly much memory beside the KV cache, or more than there is room for
-// when all cells are taken by all sequences: running out of it ends the host's process, where an error would do.
+// checkFootprint refuses shapes that would need absurdly much memory beside the KV cache, or more
+// than there is room for when all cells are taken by all sequences: running out of it ends the
+// host's process, where an error would do.
 func (e *Engine) checkFootprint() error {
 	need, heads, dk := e.footprint(e.opt.Window), e.allHeads(), e.largest().dk
 	if need > maxFootprint {
@@ -43,8 +44,8 @@ func (e *Engine) footprint(window int) float64 {
 	return claims + float64(e.cfg.Seqs)*e.ringBytes(window) + float64(e.cfg.Threads)*workerBytes(&opt, e.largest())
 }
 
-// window is the most rows of a sequence in a step that the host and memory allow: of many query heads with large values,
-// as latent attention has, a few tokens fill it.
+// window is the most rows of a sequence in a step that the host and memory allow: of many query
+// heads with large values, as latent attention has, a few tokens fill it.
 func (e *Engine) window() int {
 	w := min(e.cfg.Rows, options.MaxWindow)
 	for w > 1 && e.footprint(w) > maxFootprint {

@@ -238,7 +238,8 @@ func (h *host) exactRows(seq int32, n int) (rows []Row) {
 	return rows
 }
 
-// compute runs one step; then, unless nil, check is called for each layer while the items still hold it.
+// compute runs one step; then, unless nil, check is called for each layer while the items still
+// hold it.
 func (h *host) compute(rows []Row, check func(layer int, rows []Row, out []float32)) {
 	sh := h.shape
 	require.NoError(h.t, h.e.StepBegin(rows, h.threads))

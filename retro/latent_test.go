@@ -13,7 +13,8 @@ import (
 	"retroattn/retro/stats"
 )
 
-// latents are layers of latent attention: one KV head for all query heads, whose values are a part of its keys.
+// latents are layers of latent attention: one KV head for all query heads, whose values are a part
+// of its keys.
 var latents = []shape{
 	{heads: 16, dk: 576, dv: 512, tk: kernels.F16},
 	{heads: 128, dk: 576, dv: 512, tk: kernels.Q8_0},
@@ -78,8 +79,8 @@ func TestLatentBytes(t *testing.T) {
 	require.EqualValues(t, sh.layers*100*(sh.kRow()+sh.vRow()), h.e.Stats().KVReadBytes)
 }
 
-// The rings of 256 sequences of a model like DeepSeek V3 are more than is allowed with a long window: a plan keeps to one
-// that fits, and what was asked for is refused before the first step.
+// The rings of 256 sequences of a model like DeepSeek V3 are more than is allowed with a long
+// window: a plan keeps to one that fits, and what was asked for is refused before the first step.
 func TestLatentWindow(t *testing.T) {
 	open := func(text string) (*Engine, error) {
 		opt, err := options.Parse(text)
@@ -108,8 +109,9 @@ func TestLatentWindow(t *testing.T) {
 	require.ErrorContains(t, err, "a smaller window")
 }
 
-// Where the position is a hundred times larger than what a token means, and the queries' as much smaller, tokens are
-// still chosen by both. One scale for all channels would see the position alone.
+// Where the position is a hundred times larger than what a token means, and the queries' as much
+// smaller, tokens are still chosen by both. One scale for all channels would see the position
+// alone.
 func TestLatentScales(t *testing.T) {
 	kept := func(position float32, together bool) float64 {
 		sh := shape{layers: 1, seqs: 1, cells: 3000, heads: 16, kv: 1, dk: 80, dv: 64, tk: kernels.F32, tv: kernels.F32, latent: true, position: position}

@@ -311,7 +311,8 @@ func (w *world) keep(seq int32) {
 	w.collect()
 }
 
-// exactSome decodes several tokens of the sequence, perhaps beside single ones of others, and may take some of them back.
+// exactSome decodes several tokens of the sequence, perhaps beside single ones of others, and may
+// take some of them back.
 func (w *world) exactSome(seq int32) {
 	rows := w.exactOf(seq)
 	for s := range int32(worldSeqs) {
@@ -353,7 +354,8 @@ func (w *world) decodeSome(seq int32) {
 	})
 }
 
-// compareSelection holds that an engine which knows nothing chooses the same pages for the newest tokens.
+// compareSelection holds that an engine which knows nothing chooses the same pages for the newest
+// tokens.
 func (w *world) compareSelection(layer int) {
 	e, sh := w.fresh, w.shape
 	for i := range w.e.step.seqs {

@@ -12,7 +12,8 @@ import (
 	"retroattn/retro/stats"
 )
 
-// decodeChecked decodes n steps of one sequence after a prefill, checks every output, and returns the statistics.
+// decodeChecked decodes n steps of one sequence after a prefill, checks every output, and returns
+// the statistics.
 func decodeChecked(t *testing.T, opt options.Options, sh shape, prefill, n int) stats.Stats {
 	h := newHost(t, sh, opt, 2, 5)
 	h.prefill(0, prefill)
@@ -70,7 +71,8 @@ func TestTwoLevels(t *testing.T) {
 // forceGroups sets how many groups are refined, however long the context is.
 func (e *Engine) forceGroups(n int) { e.opt.Groups = n }
 
-// The scan grows slower than the context: at 128k it reads less than 1.5 times what it reads at 32k.
+// The scan grows slower than the context: at 128k it reads less than 1.5 times what it reads at
+// 32k.
 func TestScanGrowsSlowly(t *testing.T) {
 	scanned := func(tokens int) uint64 {
 		opt := options.Default()
@@ -119,7 +121,8 @@ func TestLayerBudgets(t *testing.T) {
 	}
 }
 
-// A layer that was exact while others were sparse has no far partial; its tokens leave the window when it turns sparse.
+// A layer that was exact while others were sparse has no far partial; its tokens leave the window
+// when it turns sparse.
 func TestLayersTurnSparseOneByOne(t *testing.T) {
 	opt := testOptions()
 	opt.Window, opt.LayerBudget = 4, "0:64/1:96"
@@ -172,7 +175,8 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// With keys and queries rotated the same pages are chosen, nearly, as without: summaries know keys as they were.
+// With keys and queries rotated the same pages are chosen, nearly, as without: summaries know keys
+// as they were.
 func TestRotatedKeysChooseTheSame(t *testing.T) {
 	chosen := func(rotation int) (pages []map[int32]bool) {
 		opt := testOptions()

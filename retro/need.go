@@ -20,8 +20,8 @@ func (s *selection) candidates() int { return len(s.it.pages) * s.e.opt.Page }
 // partsOfWeights is how many parts the queries fall into.
 func (s *selection) partsOfWeights() int { return (s.queries() + weighRows - 1) / weighRows }
 
-// shares are, of a part of the queries, the share of the attention that each candidate has, the largest of the
-// queries'. Those of all queries are gathered in those of part 0.
+// shares are, of a part of the queries, the share of the attention that each candidate has, the
+// largest of the queries'. Those of all queries are gathered in those of part 0.
 func (s *selection) shares(part int) []float32 {
 	n := s.candidates()
 	if part == 0 {
@@ -64,7 +64,8 @@ func (s *selection) chooseByNeed() {
 	s.q.taken.add(uint64(k))
 }
 
-// nearMass is, for queries first..last-1 of those that select, the softmax denominator of sink and local window.
+// nearMass is, for queries first..last-1 of those that select, the softmax denominator of sink and
+// local window.
 func (s *selection) nearMass(first, last int) []partial {
 	w, l, q := s.w, s.l, s.q
 	near := w.near[:last-first]
@@ -82,9 +83,10 @@ func (s *selection) nearMass(first, last int) []partial {
 	return near
 }
 
-// need is how a sequence spends its budget: on every token that has at least a certain share of the attention of a query.
-// So a head whose attention is spread, or lies in what is near, reads little, and one that looks many things up reads
-// much; the share is such that the mean over layers, heads and steps is the budget.
+// need is how a sequence spends its budget: on every token that has at least a certain share of the
+// attention of a query. So a head whose attention is spread, or lies in what is near, reads little,
+// and one that looks many things up reads much; the share is such that the mean over layers, heads
+// and steps is the budget.
 type need struct {
 	log   float64 // of that share, times the budget
 	steps int     // sparse tokens so far
@@ -97,7 +99,8 @@ const (
 	leastGain = 1.0 / 16
 )
 
-// firstShare is where a sequence begins: at a quarter of what each token has if as many as the budget share all.
+// firstShare is where a sequence begins: at a quarter of what each token has if as many as the
+// budget share all.
 const firstShare = 0.25
 
 // share is the least share that is read with a budget.

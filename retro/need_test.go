@@ -58,7 +58,8 @@ func TestNeedAgain(t *testing.T) {
 	}
 }
 
-// What drafts read is the budget in the mean, although they are taken back after some steps, before it has settled.
+// What drafts read is the budget in the mean, although they are taken back after some steps, before
+// it has settled.
 func TestNeedOfDrafts(t *testing.T) {
 	play := func(draft int32) float64 {
 		opt := testOptions()

@@ -7,9 +7,10 @@ import (
 	"retroattn/retro/options"
 )
 
-// part is a range of channels of a layer's keys that has summaries and codes with scales of its own. Latents have two:
-// the channels that are values as well, and those behind them, which hold the position and may be a hundred times larger:
-// with one scale they would be all that is seen of a page.
+// part is a range of channels of a layer's keys that has summaries and codes with scales of its
+// own. Latents have two: the channels that are values as well, and those behind them, which hold
+// the position and may be a hundred times larger: with one scale they would be all that is seen of
+// a page.
 type part struct {
 	at, dim   int
 	sumOff    int // offset of the part in a block of summaries, in bytes

@@ -10,7 +10,8 @@ import (
 	"retroattn/retro/options"
 )
 
-// Tokens of a picture share a position: a saved table is told from one with as many tokens over the same positions.
+// Tokens of a picture share a position: a saved table is told from one with as many tokens over the
+// same positions.
 func TestPicturesAreTold(t *testing.T) {
 	sh := shape{layers: 1, seqs: 2, cells: 400, kv: 1, heads: 1, dk: 8, dv: 8, tk: kernels.F32, tv: kernels.F32}
 	h := newHost(t, sh, testOptions(), 1, 1)
@@ -47,8 +48,8 @@ func TestPositionsFall(t *testing.T) {
 	require.EqualValues(t, 8, next)
 }
 
-// Where recurrent state goes back only to where the last window ended, a window is embedded again once: what was set says so,
-// or is refused.
+// Where recurrent state goes back only to where the last window ended, a window is embedded again
+// once: what was set says so, or is refused.
 func TestWholeWindows(t *testing.T) {
 	cfg := Config{Layers: 1, Seqs: 1, Cells: 8192, Rows: 16, Threads: 1, Whole: true}
 	for text, want := range map[string]options.Choice{"window=4": {Window: 4, Period: 4}, "period=2": {Window: 2, Period: 2}, "window=1": {Window: 1, Period: 1}, "window=8,period=8": {Window: 8, Period: 8}} {

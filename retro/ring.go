@@ -25,7 +25,8 @@ type ringSlot struct {
 	selected, shown counter
 
 	q, m, l, acc []float32 // all layers, see ringLayout
-	// seen[b] are the entries from b*seenEntries on that were read: a bit set per KV head of all layers.
+	// seen[b] are the entries from b*seenEntries on that were read: a bit set per KV head of all
+	// layers.
 	seen [][]uint64
 }
 

@@ -137,7 +137,8 @@ func (s *selection) scanKeys(page, n int) {
 	w.stats.ScanBytes += uint64(n * size * l.kBytes)
 }
 
-// logitsOf leaves the logits of queries, which are ready for the keys, for at most blockCols cells in w.logits.
+// logitsOf leaves the logits of queries, which are ready for the keys, for at most blockCols cells
+// in w.logits.
 func (w *worker) logitsOf(l *layer, keys *kernels.Cache, q []float32, queries int, cells []int32) {
 	kernels.Dot(w.logits, blockCols, q, queries, keys, cells)
 	if l.SoftCap > 0 {

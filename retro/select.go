@@ -165,7 +165,8 @@ func (s *selection) scoreGroups(part int) {
 	s.combine(s.it.groupBest[part*groupChunks*groupPages:][:n])
 }
 
-// chooseGroups takes the best groups, and the pages behind the last whole group, to the second level.
+// chooseGroups takes the best groups, and the pages behind the last whole group, to the second
+// level.
 func (s *selection) chooseGroups() {
 	local, n := s.q.newest().local, s.cut.groups
 	whole := local / groupPages
@@ -221,7 +222,8 @@ func (s *selection) prepare() {
 	}
 }
 
-// scanPages leaves the products of the queries with the summaries of n pages in the worker, from column col on.
+// scanPages leaves the products of the queries with the summaries of n pages in the worker, from
+// column col on.
 func (s *selection) scanPages(col, page, n int) {
 	for end := page + n; page < end; {
 		n := min(end-page, blockPages-page%blockPages)

@@ -159,7 +159,8 @@ func (e *Engine) SeqWindow(id int, pos int32) (int, error) {
 	return s.ring.usable(n, e.cuts), nil
 }
 
-// reserve makes room for one more entry and, when sparse, for the summaries and codes of its far pages.
+// reserve makes room for one more entry and, when sparse, for the summaries and codes of its far
+// pages.
 func (e *Engine) reserve(s *sequence, v view) {
 	if len(s.pos) == cap(s.pos) {
 		room := min(e.cfg.Cells, len(s.pos)+len(s.pos)/4+1024)

@@ -185,7 +185,8 @@ func codeTable(c *coder, pos []int32) int {
 	return n
 }
 
-// codeSummaries codes the summaries, and their tokens' codes, of each layer's and KV head's leading pages.
+// codeSummaries codes the summaries, and their tokens' codes, of each layer's and KV head's leading
+// pages.
 func (e *Engine) codeSummaries(c *coder, s *sequence, entries int) {
 	most := 0
 	for i, n := range s.summed {

@@ -8,11 +8,10 @@ import (
 	"retroattn/retro/stats"
 )
 
-// Row is one token of a step. Rows of a sequence are adjacent with rising
-// positions; the last is the sequence's new token, the others are past tokens
-// that keep their cells. Or all of them are new and exact: each attends to
-// everything before it and to itself. A draft is a new token that will be truncated: what is read for it adapts what the
-// next ones read.
+// Row is one token of a step. Rows of a sequence are adjacent with rising positions; the last is
+// the sequence's new token, the others are past tokens that keep their cells. Or all of them are
+// new and exact: each attends to everything before it and to itself. A draft is a new token that
+// will be truncated: what is read for it adapts what the next ones read.
 type Row struct{ Seq, Pos, Cell, Exact, Draft int32 }
 
 // step is what StepBegin decided.

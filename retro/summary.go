@@ -8,9 +8,9 @@ import (
 	"retroattn/retro/options"
 )
 
-// One thread scans at most chunkPages pages at a time: a few microseconds of work. Their summaries are
-// allocated in blocks, so that little is set aside before it is needed. groupPages pages make a group, which has a
-// summary of its own; a group of pages is a tile of 8-bit summaries.
+// One thread scans at most chunkPages pages at a time: a few microseconds of work. Their summaries
+// are allocated in blocks, so that little is set aside before it is needed. groupPages pages make a
+// group, which has a summary of its own; a group of pages is a tile of 8-bit summaries.
 const (
 	groupPages = kernels.TilePages
 	chunkPages = groupPages * groupPages
@@ -168,7 +168,8 @@ func (e *Engine) addToGroup(a, b, x, y []float32, first bool) {
 	}
 }
 
-// storeSummary puts means a and variances b, or minima and maxima, at a place in their planes. b changes.
+// storeSummary puts means a and variances b, or minima and maxima, at a place in their planes. b
+// changes.
 func (e *Engine) storeSummary(a, b []float32, at int, plane func(i int) []byte) {
 	d := len(a)
 	if e.opt.Select == options.Tokens {

@@ -115,7 +115,8 @@ func talk(chat *bridge.Chat, opt bridge.GenerateOptions) error {
 	}
 }
 
-// answer streams a reply. A signal ends the reply and not the program; at the prompt nothing catches it.
+// answer streams a reply. A signal ends the reply and not the program; at the prompt nothing
+// catches it.
 func answer(chat *bridge.Chat, line string, opt bridge.GenerateOptions) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

@@ -15,8 +15,8 @@ func readGeneric(b []byte) uint64 {
 
 const lanesGeneric = 8
 
-// fmaGeneric, as all fma functions, computes s = s*1 + 1 in n rounds on each lane, and returns the sum of the lanes.
-// The ones are arguments to keep the compiler from using them.
+// fmaGeneric, as all fma functions, computes s = s*1 + 1 in n rounds on each lane, and returns the
+// sum of the lanes. The ones are arguments to keep the compiler from using them.
 //
 //go:noinline
 func fmaGeneric(n int, a, b float32) float32 {

@@ -13,9 +13,9 @@ func Read(b []byte) uint64 {
 	return s
 }
 
-// FMA does n rounds of independent float32 multiply-adds, as many in each as hide their latency, and returns
-// how many floating-point operations that were: two for each multiply-add. isa names the instruction set, as in
-// RETRO_ISA.
+// FMA does n rounds of independent float32 multiply-adds, as many in each as hide their latency,
+// and returns how many floating-point operations that were: two for each multiply-add. isa names
+// the instruction set, as in RETRO_ISA.
 func FMA(isa string, n int) int {
 	if n <= 0 {
 		return 0

@@ -42,7 +42,8 @@ type Step struct {
 	Top     []Likely `json:"top_logprobs"`
 }
 
-// logprob is that of a token, or, of one that is not among the likely, the least that is known to be more.
+// logprob is that of a token, or, of one that is not among the likely, the least that is known to
+// be more.
 func (s Step) logprob(id int) float64 {
 	for _, p := range s.Top {
 		if p.ID == id {
@@ -61,15 +62,16 @@ type Reply struct {
 	Timings   Timings
 }
 
-// Bounds are what an answer in company may differ from the same alone, as the rows of a batch choose the kernels.
+// Bounds are what an answer in company may differ from the same alone, as the rows of a batch
+// choose the kernels.
 type Bounds struct {
 	Step float64 // log-probability of one token
 	Mean float64 // in the mean of all tokens of all answers
 }
 
-// LanguageBounds are those of a language model. Stock llama.cpp differs, too: in a shared cache by 0.04 in the mean and 0.5
-// at most, and two answers of three part in the end. This project's was 0.007, 0.5, and one of six. Another request's answer
-// is off by several.
+// LanguageBounds are those of a language model. Stock llama.cpp differs, too: in a shared cache by
+// 0.04 in the mean and 0.5 at most, and two answers of three part in the end. This project's was
+// 0.007, 0.5, and one of six. Another request's answer is off by several.
 var LanguageBounds = Bounds{Step: 1.5, Mean: 0.05}
 
 // Difference is how far the steps of one answer are from those of another.
@@ -80,8 +82,9 @@ type Difference struct {
 
 func (d *Difference) add(x float64) { d.Steps, d.Sum, d.Worst = d.Steps+1, d.Sum+x, max(d.Worst, x) }
 
-// Differs compares an answer with the one given alone: the tokens' probabilities as long as both say the same, and where
-// they part, how much less likely each finds what the other says. From there on they answer different questions.
+// Differs compares an answer with the one given alone: the tokens' probabilities as long as both
+// say the same, and where they part, how much less likely each finds what the other says. From
+// there on they answer different questions.
 func Differs(alone, got Reply) (d Difference, err error) {
 	for i, g := range got.Steps {
 		if i == len(alone.Steps) {
@@ -104,8 +107,8 @@ func Differs(alone, got Reply) (d Difference, err error) {
 	return d, nil
 }
 
-// Ask sends a request and reads the answer as it comes. After so many pieces (none: never) it hangs up; so it does when
-// the context is done.
+// Ask sends a request and reads the answer as it comes. After so many pieces (none: never) it hangs
+// up; so it does when the context is done.
 func (q *Request) Ask(ctx context.Context, url string, pieces int) (r Reply, err error) {
 	ctx, hangUp := context.WithCancel(ctx)
 	defer hangUp()

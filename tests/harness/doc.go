@@ -5,11 +5,12 @@
 //	server    llama-server and the other programs, as users run them
 //	install   the archive, and what is built from it
 //
-// `go run ./build test` prepares what they need and names it in the environment; what is not there is skipped, and counted as
-// such. Programs in C and C++ that tests compile are in ../testdata.
+// `go run ./build test` prepares what they need and names it in the environment; what is not there
+// is skipped, and counted as such. Programs in C and C++ that tests compile are in ../testdata.
 //
-// It owns what the environment names, small models with random weights, a running llama-server and requests to it. It must not
-// look into the engine: packages kernels and retro have their own tests for that.
+// It owns what the environment names, small models with random weights, a running llama-server and
+// requests to it. It must not look into the engine: packages kernels and retro have their own tests
+// for that.
 //
 //	RETRO_PATCHED_DIR, RETRO_STOCK_DIR   folders of programs and libraries
 //	RETRO_LIB, RETRO_SOURCE              libretroattn; the pristine source

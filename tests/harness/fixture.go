@@ -11,7 +11,8 @@ import (
 // Fixture is a small model with random weights of an architecture that llama.cpp knows.
 type Fixture struct{ Arch, Kind string }
 
-// Compiled is a program of testdata in C++, built with the headers of the pinned llama.cpp and linked to the patched one.
+// Compiled is a program of testdata in C++, built with the headers of the pinned llama.cpp and
+// linked to the patched one.
 func Compiled(t *testing.T, name string) string {
 	cxx, ok := os.LookupEnv("CXX")
 	if !ok {

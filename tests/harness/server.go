@@ -31,7 +31,8 @@ func FreeAddress(t *testing.T) (host, port, address string) {
 	return host, port, address
 }
 
-// Background runs a program until the test ends, and waits until it is up. A failed test shows what it printed.
+// Background runs a program until the test ends, and waits until it is up. A failed test shows what
+// it printed.
 func Background(t *testing.T, up func() bool, path string, args ...string) *exec.Cmd {
 	var log bytes.Buffer
 	cmd := exec.Command(path, args...)
@@ -80,7 +81,8 @@ func Serve(t *testing.T, slots int, args ...string) string {
 	return StartServer(t, slots, append([]string{"--retro-attn", "--retro-budget", "128", "--retro-window", "2", "--retro-period", "1", "--retro-min-ctx", "256"}, args...)...).URL
 }
 
-// StartServer starts the patched llama-server with a context of 4096 tokens a slot, unless the arguments say otherwise.
+// StartServer starts the patched llama-server with a context of 4096 tokens a slot, unless the
+// arguments say otherwise.
 func StartServer(t *testing.T, slots int, args ...string) Server {
 	return StartServerOf(t, Setting(t, "RETRO_PATCHED_DIR"), slots, args...)
 }

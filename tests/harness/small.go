@@ -79,8 +79,9 @@ func (g *Maker) Save(t *testing.T, name string) string {
 	return path
 }
 
-// SmallModel writes a model with random weights of an architecture. Its attention is neither flat nor saturated, its
-// soft-cap bends the usual logit and its sinks take a good part of the sum, so that a mistake in any of them shows.
+// SmallModel writes a model with random weights of an architecture. Its attention is neither flat
+// nor saturated, its soft-cap bends the usual logit and its sinks take a good part of the sum, so
+// that a mistake in any of them shows.
 func SmallModel(t *testing.T, a Architecture) string {
 	g := &Maker{File: gguf.New(a.Name), Random: rand.New(rand.NewPCG(1, 2)), embd: 128, head: 4, kv: 2, dim: 32, ff: 128, experts: 4}
 	if a.Words {
@@ -134,8 +135,8 @@ func SmallModel(t *testing.T, a Architecture) string {
 	return g.Save(t, a.Name)
 }
 
-// wordVocab has words, behind the tokens for what is unknown, begins and ends, also of pictures. The words are as users define
-// them, which are found in a text as they are.
+// wordVocab has words, behind the tokens for what is unknown, begins and ends, also of pictures.
+// The words are as users define them, which are found in a text as they are.
 func (g *Maker) wordVocab() {
 	tokens, types := []string{"<unk>", "<s>", "</s>", "<|vision_start|>", "<|vision_end|>"}, []int32{2, 3, 3, 3, 3}
 	for i := len(tokens); i < SmallVocab; i++ {
@@ -204,9 +205,9 @@ func (g *Maker) block(layer int, a Architecture) {
 	}
 }
 
-// Latent attention (MLA) as DeepSeek has it: the cache holds one head of latents for all query heads, whose first
-// latentDim channels are the values as well, and which matrices per head take to queries and from values. There are more
-// query heads than the engine's kernels take at once.
+// Latent attention (MLA) as DeepSeek has it: the cache holds one head of latents for all query
+// heads, whose first latentDim channels are the values as well, and which matrices per head take to
+// queries and from values. There are more query heads than the engine's kernels take at once.
 const (
 	latentDim, latentRope = 64, 32
 	latentHeads           = 24

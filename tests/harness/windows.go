@@ -13,7 +13,8 @@ import (
 // windowsCC is Debian's compiler for Windows.
 const windowsCC = "x86_64-w64-mingw32-gcc-posix"
 
-// Wine skips the test where programs for Windows cannot be built and run: it needs Wine's folder in RETRO_WINE.
+// Wine skips the test where programs for Windows cannot be built and run: it needs Wine's folder in
+// RETRO_WINE.
 func Wine(t *testing.T) {
 	t.Helper()
 	if os.Getenv("RETRO_WINE") == "" {

@@ -28,7 +28,8 @@ func dist(t *testing.T, root string, args ...string) string {
 	return archives[0]
 }
 
-// unpack returns the folder in an archive, unpacked to a path with a space and checked by its own sums.
+// unpack returns the folder in an archive, unpacked to a path with a space and checked by its own
+// sums.
 func unpack(t *testing.T, archive string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "any folder")
@@ -152,7 +153,8 @@ func TestDistArm64(t *testing.T) {
 // portable says that the archive for all processors is to be tested, which takes long to build.
 func portable() bool { return os.Getenv("RETRO_LONG") != "" }
 
-// An archive works wherever it is unpacked: llama.cpp's programs by themselves, and its libraries in a Go host.
+// An archive works wherever it is unpacked: llama.cpp's programs by themselves, and its libraries
+// in a Go host.
 func TestDistPrograms(t *testing.T) {
 	harness.Slow(t)
 	harness.Setting(t, "RETRO_PATCHED_DIR") // is built
@@ -213,7 +215,8 @@ func requireMovable(t *testing.T, prefix string) {
 	require.Greater(t, found, 8)
 }
 
-// requireNoAMX checks that the module for processors with AMX does not use it, which would end the process.
+// requireNoAMX checks that the module for processors with AMX does not use it, which would end the
+// process.
 func requireNoAMX(t *testing.T, prefix string) {
 	if runtime.GOARCH != "amd64" {
 		return
@@ -223,7 +226,8 @@ func requireNoAMX(t *testing.T, prefix string) {
 	require.NotContains(t, string(module), "AMX is not ready")
 }
 
-// The patches of an archive go onto a llama.cpp checkout by one command, which has the CMake option then.
+// The patches of an archive go onto a llama.cpp checkout by one command, which has the CMake option
+// then.
 func TestDistPatches(t *testing.T) {
 	harness.Slow(t)
 	source := harness.Setting(t, "RETRO_SOURCE")
@@ -253,7 +257,8 @@ func TestDistPatches(t *testing.T) {
 	}
 }
 
-// requireWithout builds llama.cpp with the option off, which says so when it is asked for the feature.
+// requireWithout builds llama.cpp with the option off, which says so when it is asked for the
+// feature.
 func requireWithout(t *testing.T, dir string) {
 	harness.Run(t, "cmake", "--build", dir, "--target", "llama", "-j", "2")
 	require.NoError(t, os.Symlink(harness.Library(t), filepath.Join(dir, "bin/libretroattn.so.1")))

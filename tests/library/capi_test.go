@@ -13,8 +13,8 @@ import (
 	"retroattn/tests/harness"
 )
 
-// A C program uses every export as the header says, and then wrongly; the second time with the compiler's
-// checks for bad memory and undefined behaviour in the program's part.
+// A C program uses every export as the header says, and then wrongly; the second time with the
+// compiler's checks for bad memory and undefined behaviour in the program's part.
 func TestCABI(t *testing.T) {
 	cc, lib := harness.Compiler(t), harness.Library(t)
 	require.Equal(t, "ok\n", harness.Run(t, compileC(t, cc, lib, "abi")))
@@ -25,7 +25,8 @@ func TestCABI(t *testing.T) {
 	})
 }
 
-// Threads of Go's runtime must not wake up every some microseconds beside threads that compute (capi/thread_linux.c).
+// Threads of Go's runtime must not wake up every some microseconds beside threads that compute
+// (capi/thread_linux.c).
 func TestThreadsWakeRarely(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("timer slack is of Linux")
@@ -36,7 +37,8 @@ func TestThreadsWakeRarely(t *testing.T) {
 	require.Equal(t, "all patient, the host as before\n", harness.Run(t, exe, lib))
 }
 
-// A signal handler that the host installs late and without an alternate stack does not run on a goroutine's.
+// A signal handler that the host installs late and without an alternate stack does not run on a
+// goroutine's.
 func TestSignalHandlers(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("handlers are looked after on Linux only")
@@ -67,8 +69,8 @@ func sanitizers(t *testing.T, cc string) []string {
 	return flags
 }
 
-// sanitized runs a program that was built so. Faults are for Go's runtime, which makes errors of them, and it sees to
-// the stacks of signals; what it allocates for good looks like a leak.
+// sanitized runs a program that was built so. Faults are for Go's runtime, which makes errors of
+// them, and it sees to the stacks of signals; what it allocates for good looks like a leak.
 func sanitized(exe string, args ...string) *exec.Cmd {
 	cmd := exec.Command(exe, args...)
 	cmd.Env = append(os.Environ(), "ASAN_OPTIONS=handle_segv=0:handle_sigbus=0:handle_sigfpe=0:use_sigaltstack=0:detect_leaks=0", "UBSAN_OPTIONS=print_stacktrace=1")
@@ -96,7 +98,8 @@ func TestCABIArm64(t *testing.T) {
 	}
 }
 
-// The header that people read has the prototypes that cgo wrote from the code, where pointers are numbers.
+// The header that people read has the prototypes that cgo wrote from the code, where pointers are
+// numbers.
 func TestHeaderMatchesExports(t *testing.T) {
 	cc := harness.Compiler(t)
 	dir := t.TempDir()

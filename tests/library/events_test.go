@@ -20,8 +20,9 @@ import (
 	"retroattn/tests/harness"
 )
 
-// Streams of bytes, played as calls by testdata/events.c: those kept in testdata/events, then random ones for
-// RETRO_FUZZ_TIME (10s, or 1s). One that fails is added to them, and so stays a test.
+// Streams of bytes, played as calls by testdata/events.c: those kept in testdata/events, then
+// random ones for RETRO_FUZZ_TIME (10s, or 1s). One that fails is added to them, and so stays a
+// test.
 func TestEventStreams(t *testing.T) {
 	limit := 10 * time.Second
 	if testing.Short() {
@@ -62,7 +63,8 @@ func randomStreams(t *testing.T, rng *rand.Rand, n int) (files []string) {
 	return files
 }
 
-// playStreams plays streams in one process. One that takes minutes is tried again before it counts as hanging.
+// playStreams plays streams in one process. One that takes minutes is tried again before it counts
+// as hanging.
 func playStreams(t *testing.T, exe string, files []string) {
 	t.Helper()
 	for i, file := range files {

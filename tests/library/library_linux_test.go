@@ -16,22 +16,23 @@ import (
 	"retroattn/tests/harness"
 )
 
-// Where the library cannot be mapped, the loader's error is all there is, and an engine that does not fit is an error. Where
-// its runtime cannot be started, between that and 2 GiB of addresses, or memory runs out later, Go ends the process.
+// Where the library cannot be mapped, the loader's error is all there is, and an engine that does
+// not fit is an error. Where its runtime cannot be started, between that and 2 GiB of addresses, or
+// memory runs out later, Go ends the process.
 func TestFewAddresses(t *testing.T) {
 	exe := filepath.Join(t.TempDir(), "memory")
 	harness.Run(t, harness.Compiler(t), "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers", "-I../../capi", "-o", exe, "../testdata/memory.c", "-ldl")
 	require.Equal(t, "ok\n", harness.Run(t, exe, harness.Library(t)))
 }
 
-// A child of fork has none of the threads of Go's runtime. What it may do works, what it may not is an error at once, and the
-// parent decodes on.
+// A child of fork has none of the threads of Go's runtime. What it may do works, what it may not is
+// an error at once, and the parent decodes on.
 func TestForkAfterLoad(t *testing.T) {
 	require.Equal(t, "ok\n", harness.Run(t, compileC(t, harness.Compiler(t), harness.Library(t), "fork")))
 }
 
-// imports are the functions that the library may take from others: what Go's runtime needs of libc. There is no
-// network among them, and no name resolution.
+// imports are the functions that the library may take from others: what Go's runtime needs of libc.
+// There is no network among them, and no name resolution.
 var imports = strings.Fields(`
 	_ITM_deregisterTMCloneTable _ITM_registerTMCloneTable __cxa_finalize __gmon_start__ __errno_location __stack_chk_fail
 	abort fprintf fputc fwrite vfprintf stderr strerror malloc free mmap munmap nanosleep clearenv setenv unsetenv
@@ -94,10 +95,11 @@ func TestLibraryFile(t *testing.T) {
 	}
 }
 
-// A process that loads the library and decodes ends at the first system call for the network, another program,
-// or a file that is written; once it is loaded, for any file at all. Loading alone reads: Go's runtime looks up
-// /sys/kernel/mm/transparent_hugepage/hpage_pmd_size and the processors that the control group allows (/proc/self/cgroup,
-// mountinfo, cpu.max or cpu.cfs_*), and libc the bounds of the main thread's stack (/proc/self/maps) at the first call.
+// A process that loads the library and decodes ends at the first system call for the network,
+// another program, or a file that is written; once it is loaded, for any file at all. Loading alone
+// reads: Go's runtime looks up /sys/kernel/mm/transparent_hugepage/hpage_pmd_size and the
+// processors that the control group allows (/proc/self/cgroup, mountinfo, cpu.max or cpu.cfs_*),
+// and libc the bounds of the main thread's stack (/proc/self/maps) at the first call.
 func TestConfined(t *testing.T) {
 	cc, lib := harness.Compiler(t), harness.Library(t)
 	exe := filepath.Join(t.TempDir(), "confined")

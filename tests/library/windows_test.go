@@ -34,8 +34,8 @@ func TestWindows(t *testing.T) {
 	})
 }
 
-// checkDLL holds that the library exports the functions of its header and nothing else, needs only what each Windows has,
-// can lie anywhere in 64 bits, and has no data that can be executed.
+// checkDLL holds that the library exports the functions of its header and nothing else, needs only
+// what each Windows has, can lie anywhere in 64 bits, and has no data that can be executed.
 func checkDLL(t *testing.T, dll string) {
 	file, err := pe.Open(dll)
 	require.NoError(t, err)

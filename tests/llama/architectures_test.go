@@ -25,9 +25,9 @@ var noModel = map[string]string{
 	"dflash":           "no: it drafts with the features of another model",
 }
 
-// Of every architecture that llama.cpp knows, a small random model, or the reason why it is not served: without the
-// feature the bits of stock; with everything read what stock computes; and sparse attention that is sparse, from a
-// saved state on. What docs/models.md says of each is true.
+// Of every architecture that llama.cpp knows, a small random model, or the reason why it is not
+// served: without the feature the bits of stock; with everything read what stock computes; and
+// sparse attention that is sparse, from a saved state on. What docs/models.md says of each is true.
 func TestEveryArchitecture(t *testing.T) {
 	harness.Slow(t)
 	page, err := os.ReadFile("../../docs/models.md")

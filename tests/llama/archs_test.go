@@ -26,10 +26,10 @@ var architectures = []harness.Architecture{
 // caches has an architecture for each kind of cache.
 var caches = []harness.Architecture{{Name: "llama"}, {Name: "gemma3", Gemma: true, QkNorm: true, SWA: true}, {Name: "deepseek2", Latent: true}}
 
-// Of each architecture, a small random model: exact attention by the library is the host's own, the window changes
-// nothing in place as long as attention is exact, and sparse attention is sparse. Of models with a sliding window only
-// the other layers are the library's; the micro-batches are so small that the window's cache evicts, unless it has the
-// size of the other.
+// Of each architecture, a small random model: exact attention by the library is the host's own, the
+// window changes nothing in place as long as attention is exact, and sparse attention is sparse. Of
+// models with a sliding window only the other layers are the library's; the micro-batches are so
+// small that the window's cache evicts, unless it has the size of the other.
 func TestAttentionKinds(t *testing.T) {
 	harness.Slow(t)
 	for _, a := range architectures {

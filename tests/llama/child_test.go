@@ -176,8 +176,9 @@ func (j job) try(t *testing.T, env ...string) (*bytes.Buffer, string, error) {
 	return &out, msg.String(), err
 }
 
-// playFaults plays the script once for each call of the library, which fails, and names the function on standard error.
-// A text, which takes longer, is generated only for the first call, the second, the fourth, ...
+// playFaults plays the script once for each call of the library, which fails, and names the
+// function on standard error. A text, which takes longer, is generated only for the first call, the
+// second, the fourth, ...
 func (j job) playFaults(model *bridge.Model, out io.Writer) error {
 	handle, err := dlopen(j.Retro)
 	if err != nil {

@@ -41,7 +41,8 @@ func nmse(t *testing.T, want, got [][]float32) (all, worst float64) {
 	return errs / power, worst
 }
 
-// kl is the mean Kullback-Leibler divergence, in nats, of the distributions in got from those in want.
+// kl is the mean Kullback-Leibler divergence, in nats, of the distributions in got from those in
+// want.
 func kl(want, got [][]float32) float64 {
 	total := 0.0
 	for i := range want {

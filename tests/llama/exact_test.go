@@ -12,8 +12,9 @@ import (
 	"retroattn/tests/harness"
 )
 
-// exactScript has prompts in parts, together, beside steps, with what was there before, and drafts of 2 to 64 tokens, some of
-// them taken back across pages. count is how many tokens of it are exact where lone ones are not.
+// exactScript has prompts in parts, together, beside steps, with what was there before, and drafts
+// of 2 to 64 tokens, some of them taken back across pages. count is how many tokens of it are exact
+// where lone ones are not.
 func exactScript(r *rand.Rand, text []bridge.Token) (s script, count int) {
 	w := newWriter(text)
 	w.parts(70, false, 0, 1)
@@ -49,8 +50,8 @@ func exactScript(r *rand.Rand, text []bridge.Token) (s script, count int) {
 	return w.script, count
 }
 
-// The library computes prompts and drafts exactly, whatever they come with and however they are cut, and its logits are
-// stock's. What follows them is sparse.
+// The library computes prompts and drafts exactly, whatever they come with and however they are
+// cut, and its logits are stock's. What follows them is sparse.
 func TestExactIsStock(t *testing.T) {
 	harness.Slow(t)
 	for _, a := range caches {
@@ -143,8 +144,8 @@ func TestExactAborted(t *testing.T) {
 	}
 }
 
-// Drafts that are refused and taken back leave nothing behind, also where they completed pages: what follows is as sparse as without
-// them, and has the same logits.
+// Drafts that are refused and taken back leave nothing behind, also where they completed pages:
+// what follows is as sparse as without them, and has the same logits.
 func TestDraftsTakenBack(t *testing.T) {
 	for _, a := range caches {
 		m, _, text := random(t, a)

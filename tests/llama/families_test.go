@@ -45,8 +45,9 @@ func familyScript() *writer {
 	return w
 }
 
-// Of each family: several sequences, one copied and some decoded while a prompt arrives, are what stock computes if
-// everything is read, and sparse if not; a saved state goes on as if nothing had been; and slots of the server do.
+// Of each family: several sequences, one copied and some decoded while a prompt arrives, are what
+// stock computes if everything is read, and sparse if not; a saved state goes on as if nothing had
+// been; and slots of the server do.
 func TestFamilies(t *testing.T) {
 	harness.Slow(t)
 	program, _ := harness.Fixtures(t)
@@ -143,7 +144,8 @@ func testFamilySlots(t *testing.T, path string) {
 	require.Equal(t, first.Tokens, second.Tokens)
 }
 
-// testFamilyDrafts holds that what is drafted and verified is what is sampled with the same seed if everything is read.
+// testFamilyDrafts holds that what is drafted and verified is what is sampled with the same seed if
+// everything is read.
 func testFamilyDrafts(t *testing.T, path string) {
 	r := rand.New(rand.NewPCG(9, 10))
 	var prompt []int

@@ -15,7 +15,8 @@ import (
 	"retroattn/tests/harness"
 )
 
-// What goes wrong around the library, and where it is tested that the host gets a clear error and goes on:
+// What goes wrong around the library, and where it is tested that the host gets a clear error and
+// goes on:
 //
 //	library missing                here; TestOffIsStock, TestDrift (bridge)
 //	not a library, wrong version   here, also beside the programs and for a Go host; TestDrift (bridge)
@@ -53,8 +54,8 @@ func shortCompletion(dir, model string, env []string, args ...string) (text, log
 	return out.String(), msg.String(), err
 }
 
-// A flag that asks for a library that cannot be used stops the program with one sentence; the environment variable is a warning, and
-// the text is that of the program without it.
+// A flag that asks for a library that cannot be used stops the program with one sentence; the
+// environment variable is a warning, and the text is that of the program without it.
 func TestLibraryRefused(t *testing.T) {
 	dir, model := harness.Setting(t, "RETRO_PATCHED_DIR"), harness.Setting(t, "RETRO_MODEL")
 	stock, _, err := shortCompletion(dir, model, nil)

@@ -19,9 +19,9 @@ type features struct {
 	log                       string
 }
 
-// Draft models of MTP, EAGLE-3 and DFlash read the features of each token of a batch by its index. Tokens without drafts are
-// sparse there, drafts are exact, and each row is where it is without the feature, and what it is in a batch of its own.
-// Nothing is embedded again, which is said.
+// Draft models of MTP, EAGLE-3 and DFlash read the features of each token of a batch by its index.
+// Tokens without drafts are sparse there, drafts are exact, and each row is where it is without the
+// feature, and what it is in a batch of its own. Nothing is embedded again, which is said.
 func TestFeaturesOfTokens(t *testing.T) {
 	harness.Slow(t)
 	archs, program := harness.Compiled(t, "archs"), harness.Compiled(t, "features")

@@ -12,11 +12,13 @@ import (
 	"retroattn/tests/harness"
 )
 
-// hybrids have recurrent layers of each kind beside attention: delta nets with positions of several dimensions, Mamba in the same
-// layers and in others, short convolutions, and delta nets beside latent attention.
+// hybrids have recurrent layers of each kind beside attention: delta nets with positions of several
+// dimensions, Mamba in the same layers and in others, short convolutions, and delta nets beside
+// latent attention.
 var hybrids = []harness.Fixture{{Arch: "qwen35", Kind: "dense"}, {Arch: "falcon-h1", Kind: "dense"}, {Arch: "nemotron_h", Kind: "dense"}, {Arch: "lfm2moe", Kind: "moe"}, {Arch: "bailingmoe3", Kind: "moe"}}
 
-// hybridSequences begin, part, end and begin again, but lose nothing from their ends: recurrent state cannot go back.
+// hybridSequences begin, part, end and begin again, but lose nothing from their ends: recurrent
+// state cannot go back.
 func hybridSequences(text []bridge.Token) script {
 	w := newWriter(text)
 	w.prefill(0, 300)
@@ -33,8 +35,9 @@ func hybridSequences(text []bridge.Token) script {
 	return w.script
 }
 
-// With everything read the logits of each sequence are stock's, also where recurrent state goes back and tokens are embedded
-// again; with little read each token is sparse, in one pass for all sequences. Without the feature the bits are stock's.
+// With everything read the logits of each sequence are stock's, also where recurrent state goes
+// back and tokens are embedded again; with little read each token is sparse, in one pass for all
+// sequences. Without the feature the bits are stock's.
 func TestHybrids(t *testing.T) {
 	harness.Slow(t)
 	for _, f := range hybrids {
@@ -92,8 +95,8 @@ func TestHybrids(t *testing.T) {
 	}
 }
 
-// Whatever call of the library fails, and when, the answers are stock's: recurrent state, which cannot go back, and the keys
-// and values beside it have seen the same tokens.
+// Whatever call of the library fails, and when, the answers are stock's: recurrent state, which
+// cannot go back, and the keys and values beside it have seen the same tokens.
 func TestEveryCallFailsOfHybrids(t *testing.T) {
 	harness.Slow(t)
 	dir, lib := harness.Setting(t, "RETRO_PATCHED_DIR"), harness.Faulty(t)
@@ -175,8 +178,9 @@ func TestHybridStateContinues(t *testing.T) {
 	}
 }
 
-// A pass that is aborted at any of its nodes, whatever place in the window it has, is as if it had not been begun: recurrent
-// state goes back by the copy that windows have, and what came since is decoded again.
+// A pass that is aborted at any of its nodes, whatever place in the window it has, is as if it had
+// not been begun: recurrent state goes back by the copy that windows have, and what came since is
+// decoded again.
 func TestHybridAborts(t *testing.T) {
 	harness.Slow(t)
 	for _, f := range hybrids[:2] {

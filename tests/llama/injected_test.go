@@ -12,8 +12,8 @@ import (
 	"retroattn/tests/harness"
 )
 
-// randomScript has sequences begin, end, part and shrink while others decode, so that each is at another place in its
-// period of corrections.
+// randomScript has sequences begin, end, part and shrink while others decode, so that each is at
+// another place in its period of corrections.
 func randomScript(r *rand.Rand, text []bridge.Token, seqs, ops int) script {
 	w := newWriter(text)
 	held := func(not int) (all []int) {
@@ -50,8 +50,9 @@ func randomScript(r *rand.Rand, text []bridge.Token, seqs, ops int) script {
 	return w.script
 }
 
-// Whatever call of the library fails, and when, the host's answers are stock's: with everything in the budget they are
-// so before, too. The tokens of several layers, streams and sequences are in the middle of their windows then.
+// Whatever call of the library fails, and when, the host's answers are stock's: with everything in
+// the budget they are so before, too. The tokens of several layers, streams and sequences are in
+// the middle of their windows then.
 func TestEveryCallFails(t *testing.T) {
 	harness.Slow(t)
 	dir, lib := harness.Setting(t, "RETRO_PATCHED_DIR"), harness.Faulty(t)

@@ -10,8 +10,8 @@ import (
 	"retroattn/tests/harness"
 )
 
-// Latents of every type, and without flash attention, which only the layout of V would need: with everything read the
-// results are those of the host, and sparse attention is sparse.
+// Latents of every type, and without flash attention, which only the layout of V would need: with
+// everything read the results are those of the host, and sparse attention is sparse.
 func TestLatentTypes(t *testing.T) {
 	harness.Slow(t)
 	m, _, text := random(t, harness.Architecture{Name: "deepseek2", Latent: true})

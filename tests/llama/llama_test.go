@@ -214,7 +214,8 @@ func TestLibraryFailsMidway(t *testing.T) {
 		for _, where := range []string{"step_begin", "step_end"} {
 			t.Run(c.name+"/second half of a step/"+where, func(t *testing.T) {
 				mark := filepath.Join(t.TempDir(), "mark")
-				// The logits of the steps before are the stub's; a token lost or left behind would make a later batch fail.
+				// The logits of the steps before are the stub's; a token lost or left behind would
+				// make a later batch fail.
 				j.start(t, "LLAMA_RETRO_ATTN="+settled(""), "LLAMA_RETRO_LIB="+stub, "STUB_FAILS="+where, "STUB_SKIP=15", "STUB_MARK="+mark)
 				require.FileExists(t, mark, "the failure did not happen")
 			})

@@ -13,11 +13,12 @@ import (
 	"retroattn/tests/harness"
 )
 
-// drafted are options of which most drafts are right, and some are not; wrongly drafted is what leaves too much out.
+// drafted are options of which most drafts are right, and some are not; wrongly drafted is what
+// leaves too much out.
 const drafted, wronglyDrafted = "budget=48,min_ctx=0,local=32,window=1", "select=streaming,budget=16,min_ctx=0,local=16,window=1"
 
-// exactText is what full attention makes of a prompt, and how clear each choice was: the logits of the best token less
-// those of the second.
+// exactText is what full attention makes of a prompt, and how clear each choice was: the logits of
+// the best token less those of the second.
 func exactText(t *testing.T, c *bridge.Context, prompt []bridge.Token, n int) (text []bridge.Token, gaps []float32) {
 	t.Helper()
 	require.NoError(t, c.MemoryClear())
@@ -51,8 +52,8 @@ func exactText(t *testing.T, c *bridge.Context, prompt []bridge.Token, n int) (t
 // tie is by how much logits may differ for rounding to choose.
 const tie = 0.1
 
-// requireSameText fails unless a text is that of full attention, up to a choice that was none. It returns how many
-// tokens were compared.
+// requireSameText fails unless a text is that of full attention, up to a choice that was none. It
+// returns how many tokens were compared.
 func requireSameText(t *testing.T, want []bridge.Token, gaps []float32, got []bridge.Token) int {
 	t.Helper()
 	for i := range min(len(want), len(got)) {
@@ -84,8 +85,8 @@ func requireHeld(t *testing.T, c *bridge.Context, got bridge.Generation) {
 	require.LessOrEqual(t, len(got.Tokens)-got.Decoded, 1)
 }
 
-// What is drafted sparsely and verified is the text of full attention, although drafts are refused; of drafts of any length,
-// also of those that a micro-batch does not hold, and across pages.
+// What is drafted sparsely and verified is the text of full attention, although drafts are refused;
+// of drafts of any length, also of those that a micro-batch does not hold, and across pages.
 func TestLossless(t *testing.T) {
 	harness.Slow(t)
 	m := model(t, "RETRO_MODEL_F16")
@@ -118,7 +119,8 @@ func TestLossless(t *testing.T) {
 	require.Less(t, accepted, drafts)
 }
 
-// A sequence that drafts were taken back from is as if there had been none: decoding goes on sparsely with the same result.
+// A sequence that drafts were taken back from is as if there had been none: decoding goes on
+// sparsely with the same result.
 func TestLosslessLeavesNothing(t *testing.T) {
 	m := model(t, "RETRO_MODEL_F16")
 	text := prose(t, m, 1000)
@@ -153,8 +155,9 @@ func TestLosslessLeavesNothing(t *testing.T) {
 	require.NotZero(t, st.CorrectedTokens, "the window was not embedded again")
 }
 
-// Sampled tokens have the distribution of full attention: given what came before, their log-probabilities under it are
-// what they should be in the mean. Tokens of the drafts' own distribution are found out by that.
+// Sampled tokens have the distribution of full attention: given what came before, their
+// log-probabilities under it are what they should be in the mean. Tokens of the drafts' own
+// distribution are found out by that.
 func TestLosslessSampling(t *testing.T) {
 	harness.Slow(t)
 	m := model(t, "RETRO_MODEL_F16")
@@ -207,8 +210,8 @@ func surprise(logits []float32, token bridge.Token) (deviation, variance float64
 	return float64(logits[token]) - top - math.Log(z) - mean, square - mean*mean
 }
 
-// Where the window of a model slides, cells that a rolled-back position needs stay, also if the cache holds little more
-// than the window.
+// Where the window of a model slides, cells that a rolled-back position needs stay, also if the
+// cache holds little more than the window.
 func TestLosslessSlidingWindow(t *testing.T) {
 	harness.Slow(t)
 	m := model(t, "RETRO_MODEL_SWA")
@@ -225,7 +228,8 @@ func TestLosslessSlidingWindow(t *testing.T) {
 	require.Greater(t, got.Drafts.Tokens, got.Drafts.Accepted)
 }
 
-// An abort, in a draft or in its verification, loses nothing: the sequence holds what was accepted, and goes on from there.
+// An abort, in a draft or in its verification, loses nothing: the sequence holds what was accepted,
+// and goes on from there.
 func TestLosslessAborted(t *testing.T) {
 	harness.Slow(t)
 	m := model(t, "RETRO_MODEL_F16")
@@ -290,7 +294,8 @@ func TestLosslessRefuses(t *testing.T) {
 	require.ErrorIs(t, c.SetRetroMode(3), bridge.ErrArgument)
 }
 
-// Whatever call of the library fails, in a draft or in its verification, the text is that of full attention.
+// Whatever call of the library fails, in a draft or in its verification, the text is that of full
+// attention.
 func TestLosslessFaults(t *testing.T) {
 	harness.Slow(t)
 	lib := harness.Faulty(t)

@@ -10,8 +10,9 @@ import (
 	"retroattn/tests/harness"
 )
 
-// Where the library fails in the middle of a graph that embeds a whole window again, the window is decoded anew by stock
-// attention: from then on the logits are those of a context that never had the feature, in every layer's K and V.
+// Where the library fails in the middle of a graph that embeds a whole window again, the window is
+// decoded anew by stock attention: from then on the logits are those of a context that never had
+// the feature, in every layer's K and V.
 func TestFailureInsideStep(t *testing.T) {
 	harness.Slow(t)
 	const prompts = 3 // each of them a step

@@ -10,9 +10,9 @@ import (
 	"retroattn/tests/harness"
 )
 
-// Tokens that are alone in their sequence decode sparsely although prompts of other sequences are in the same batches, and
-// in the same pass through the model; and as they do in batches of their own, but for the rounding of products of many rows,
-// which stock llama.cpp shows as well.
+// Tokens that are alone in their sequence decode sparsely although prompts of other sequences are
+// in the same batches, and in the same pass through the model; and as they do in batches of their
+// own, but for the rounding of products of many rows, which stock llama.cpp shows as well.
 func TestMixedBatchesAreSparse(t *testing.T) {
 	harness.Slow(t)
 	for i := range 3 {
@@ -76,8 +76,8 @@ func TestMixedBatchesAreSparse(t *testing.T) {
 	}
 }
 
-// As many sequences as the server has slots at most, in one batch: more rows than a micro-batch holds, in both kinds of
-// cache, and with a window's cache of its own.
+// As many sequences as the server has slots at most, in one batch: more rows than a micro-batch
+// holds, in both kinds of cache, and with a window's cache of its own.
 func TestManySequences(t *testing.T) {
 	harness.Slow(t)
 	const n, steps = 64, 20

@@ -10,8 +10,9 @@ import (
 	"retroattn/bridge"
 )
 
-// Sequences that started at different times, and so embed their windows again at different steps, are decoded in one pass
-// through the model per step, in any order and with gaps between them; and each as it would be alone.
+// Sequences that started at different times, and so embed their windows again at different steps,
+// are decoded in one pass through the model per step, in any order and with gaps between them; and
+// each as it would be alone.
 func TestOnePassPerStep(t *testing.T) {
 	for _, a := range caches {
 		m, _, text := random(t, a)

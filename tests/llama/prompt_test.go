@@ -83,7 +83,8 @@ func TestPromptsAreDense(t *testing.T) {
 	}
 }
 
-// What was loaded goes on sparsely, unless its last token is computed again; and so does a token that was given up.
+// What was loaded goes on sparsely, unless its last token is computed again; and so does a token
+// that was given up.
 func TestPromptOfState(t *testing.T) {
 	m, _, text := random(t, architectures[0])
 	p := contextParams(1, true)
@@ -136,7 +137,8 @@ func TestPromptOfState(t *testing.T) {
 	}))
 }
 
-// An answer to the same question, whose prompt is cached but for its last token, is the same answer.
+// An answer to the same question, whose prompt is cached but for its last token, is the same
+// answer.
 func TestSameAnswerAgain(t *testing.T) {
 	harness.Slow(t)
 	m, text := model(t, "RETRO_MODEL"), harness.LongPrompt(t)
@@ -144,7 +146,8 @@ func TestSameAnswerAgain(t *testing.T) {
 		prompt := fmt.Sprintf("%s\n\nQuestion: %s\nAnswer:", text, question)
 		tokens, err := m.Tokenize(prompt, true, true)
 		require.NoError(t, err)
-		// The last token is computed by itself the first time as well, so that rounding is the same.
+		// The last token is computed by itself the first time as well, so that rounding is the
+		// same.
 		s := harness.StartServer(t, 1, "--retro-attn", "--retro-budget", "128", "--retro-window", "4", "--retro-period", "4",
 			"--retro-min-ctx", "256", "-t", "1", "-ub", fmt.Sprint(len(tokens)-1))
 		ask := func() (c harness.Completion) {
@@ -163,8 +166,8 @@ func TestSameAnswerAgain(t *testing.T) {
 	}
 }
 
-// After a prompt a window begins anew: in the second answer to the second question of a conversation, past tokens are embedded
-// again at the same places as in the first.
+// After a prompt a window begins anew: in the second answer to the second question of a
+// conversation, past tokens are embedded again at the same places as in the first.
 func TestWindowAfterPrompt(t *testing.T) {
 	m, _, text := random(t, architectures[0])
 	p := contextParams(1, true)

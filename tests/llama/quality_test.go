@@ -13,7 +13,8 @@ import (
 	"retroattn/tests/harness"
 )
 
-// newComparison is a model after a prompt of the text, to decode the rest of it under policies, and under full attention before them.
+// newComparison is a model after a prompt of the text, to decode the rest of it under policies, and
+// under full attention before them.
 func newComparison(t *testing.T, m *bridge.Model, text []bridge.Token, prompt int) *divergence.Comparison {
 	t.Helper()
 	k, err := divergence.New(t.Context(), m, divergence.Params{Threads: 2, Dir: t.TempDir()},

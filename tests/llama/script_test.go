@@ -16,7 +16,8 @@ func (w *writer) drafts(seq, n, rejected int) {
 	}
 }
 
-// part is n tokens of each sequence in one batch, in turns or one sequence after another, none of them with logits.
+// part is n tokens of each sequence in one batch, in turns or one sequence after another, none of
+// them with logits.
 func (w *writer) parts(n int, inTurns bool, seqs ...int) {
 	var b []token
 	for i := range n * len(seqs) {
@@ -137,7 +138,8 @@ func (w *writer) decode(n int, seqs ...int) {
 	}
 }
 
-// mixed is n tokens of a new sequence and one of each other in one batch, in that order or the other way round.
+// mixed is n tokens of a new sequence and one of each other in one batch, in that order or the
+// other way round.
 func (w *writer) mixed(first bool, seq, n int, seqs ...int) {
 	var steps, prompt []token
 	for _, s := range seqs {

@@ -264,7 +264,8 @@ func TestCopiedSequence(t *testing.T) {
 					require.True(t, same(got, want))
 					return
 				}
-				// The first token is as the last of a prompt, so that llama.cpp computes it: over other cells, it rounds otherwise.
+				// The first token is as the last of a prompt, so that llama.cpp computes it: over
+				// other cells, it rounds otherwise.
 				e, worst := nmse(t, want, got)
 				t.Logf("NMSE %.2g, worst token %.2g", e, worst)
 				require.Less(t, e, 1e-4)

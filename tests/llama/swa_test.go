@@ -8,9 +8,10 @@ import (
 	"retroattn/tests/harness"
 )
 
-// Gemma 3 has a sliding window of 512 tokens in five of six layers. Its attention is the host's when nothing is left
-// out, and its past tokens are embedded again in the caches of both kinds of layers: of several sequences, and after
-// more tokens than the window holds, when its cells are taken for new ones.
+// Gemma 3 has a sliding window of 512 tokens in five of six layers. Its attention is the host's
+// when nothing is left out, and its past tokens are embedded again in the caches of both kinds of
+// layers: of several sequences, and after more tokens than the window holds, when its cells are
+// taken for new ones.
 func TestSlidingWindow(t *testing.T) {
 	harness.Slow(t)
 	const env = "RETRO_MODEL_SWA"

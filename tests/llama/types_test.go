@@ -19,8 +19,9 @@ func TestCacheTypes(t *testing.T) {
 	text := prose(t, m, 2000)
 	for _, c := range []struct {
 		k, v string
-		// NMSE to stock, which rounds queries to the type of K and, for F16, sums values in F16. Prompts are multiplied without
-		// that rounding here; with K and V of 4 bits it turns values over in the next layers (seen: 0.011).
+		// NMSE to stock, which rounds queries to the type of K and, for F16, sums values in F16.
+		// Prompts are multiplied without that rounding here; with K and V of 4 bits it turns values
+		// over in the next layers (seen: 0.011).
 		bound float64
 	}{
 		{"f32", "f32", 1e-4}, {"bf16", "bf16", 1e-3}, {"q8_0", "q8_0", 1e-3}, {"q4_0", "q4_0", 2e-2}, {"q8_0", "f16", 1e-3}, {"f16", "q4_0", 1e-3},

@@ -15,7 +15,8 @@ import (
 	"retroattn/tests/harness"
 )
 
-// of testdata/picture.c: 2 times before the state is saved, once alone and once beside a copy after that, and once after it was loaded
+// of testdata/picture.c: 2 times before the state is saved, once alone and once beside a copy after
+// that, and once after it was loaded
 const pictureSteps = 10
 
 // pictureProgram is testdata/picture.c, which runs with any build of llama.cpp.
@@ -29,8 +30,9 @@ func pictureProgram(t *testing.T) string {
 
 var contextLine = regexp.MustCompile(`retro attention: (\d+) of (\d+) tokens sparse(?:.* (\d+) corrections)?`)
 
-// playPicture returns the logits of the parts: before the state is saved, after that, beside a copy, of the copy, and after
-// the state was loaded. And what the contexts said of tokens: how many were sparse, decoded, and embedded again.
+// playPicture returns the logits of the parts: before the state is saved, after that, beside a
+// copy, of the copy, and after the state was loaded. And what the contexts said of tokens: how many
+// were sparse, decoded, and embedded again.
 func playPicture(t *testing.T, exe, dir, model string, env ...string) (parts [5][][]float32, counts [][3]int) {
 	out := filepath.Join(t.TempDir(), "logits")
 	cmd := exec.Command(exe, model, out, filepath.Join(t.TempDir(), "state"))
@@ -56,8 +58,9 @@ func playPicture(t *testing.T, exe, dir, model string, env ...string) (parts [5]
 	return parts, counts
 }
 
-// Tokens of pictures share a position. They are dense, the text behind them is sparse and corrected, also right behind them;
-// with everything read it is stock's. A copy and a loaded state go on with the same bits.
+// Tokens of pictures share a position. They are dense, the text behind them is sparse and
+// corrected, also right behind them; with everything read it is stock's. A copy and a loaded state
+// go on with the same bits.
 func TestPictures(t *testing.T) {
 	harness.Slow(t)
 	exe := pictureProgram(t)

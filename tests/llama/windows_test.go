@@ -12,8 +12,9 @@ import (
 	"retroattn/tests/harness"
 )
 
-// On Windows, too, the patched build computes the bits of the stock one with the feature off, and decodes sparsely with it on.
-// The binding is the host, and what it opens lies in a folder that no code page can name.
+// On Windows, too, the patched build computes the bits of the stock one with the feature off, and
+// decodes sparsely with it on. The binding is the host, and what it opens lies in a folder that no
+// code page can name.
 func TestWindows(t *testing.T) {
 	harness.Wine(t)
 	stock, patched := harness.Setting(t, "RETRO_WINDOWS_STOCK_DIR"), harness.Setting(t, "RETRO_WINDOWS_DIR")

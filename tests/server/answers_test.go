@@ -8,7 +8,8 @@ import (
 	"retroattn/tests/harness"
 )
 
-// The comparison bears what rounding does, and sees another request's answer, a lost one, and what is no number.
+// The comparison bears what rounding does, and sees another request's answer, a lost one, and what
+// is no number.
 func TestSoakSeesWrongAnswers(t *testing.T) {
 	answer := func(logprob float64, ids ...int) (r harness.Reply) {
 		for _, id := range ids {

@@ -11,9 +11,10 @@ import (
 	"retroattn/tests/harness"
 )
 
-// Drafts are verified with full attention, so that what comes without one is sparse. With everything in the budget, window
-// and all, the text is that of stock llama.cpp, although tokens that the library knows are refused and taken back; so it is
-// with any budget where every token comes of a draft.
+// Drafts are verified with full attention, so that what comes without one is sparse. With
+// everything in the budget, window and all, the text is that of stock llama.cpp, although tokens
+// that the library knows are refused and taken back; so it is with any budget where every token
+// comes of a draft.
 func TestServerDrafts(t *testing.T) {
 	harness.Slow(t)
 	var prompt []int
@@ -57,8 +58,9 @@ func TestServerDrafts(t *testing.T) {
 	})
 }
 
-// A model drafts by its own last layer (MTP), from what is computed for every token. With everything read the answers of slots that
-// decode at the same time are stock's; with little read the tokens that come without drafts are sparse.
+// A model drafts by its own last layer (MTP), from what is computed for every token. With
+// everything read the answers of slots that decode at the same time are stock's; with little read
+// the tokens that come without drafts are sparse.
 func TestServerMTP(t *testing.T) {
 	harness.Slow(t)
 	program, _ := harness.Fixtures(t)
@@ -76,7 +78,8 @@ func TestServerMTP(t *testing.T) {
 	}
 	for _, f := range []harness.Fixture{{Arch: "hy_v3", Kind: "moe"}, {Arch: "step35", Kind: "moe"}, {Arch: "qwen35", Kind: "dense"}} {
 		t.Run(f.Arch, func(t *testing.T) {
-			// Drafts of little worth: most are refused, and where none is likely enough there is none.
+			// Drafts of little worth: most are refused, and where none is likely enough there is
+			// none.
 			args := []string{"-m", f.Make(t, program, "words", "mtp"), "--spec-type", "draft-mtp", "--spec-draft-n-max", "3", "--spec-draft-p-min", "0.15"}
 			deck := wordsDeck(6, 32)
 			stock := harness.StartServerOf(t, harness.Setting(t, "RETRO_STOCK_DIR"), 1, args...)

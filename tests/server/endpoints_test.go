@@ -15,8 +15,9 @@ import (
 	"retroattn/tests/harness"
 )
 
-// What has nothing to do with sparse decoding is answered with the bytes of a server without the feature: facts about the
-// server, tokens, and embeddings, even of single tokens in two slots at once, which look like decoding.
+// What has nothing to do with sparse decoding is answered with the bytes of a server without the
+// feature: facts about the server, tokens, and embeddings, even of single tokens in two slots at
+// once, which look like decoding.
 func TestServerOtherEndpoints(t *testing.T) {
 	text := fmt.Sprintf("%q", harness.LongPrompt(t)[:800])
 	requests := []sent{
@@ -90,11 +91,12 @@ func streamed(t *testing.T, url string, ask map[string]any) (text string, last h
 	return text, last
 }
 
-// fim makes the model know where a text to fill in begins and ends, by tokens that it has for other things.
+// fim makes the model know where a text to fill in begins and ends, by tokens that it has for other
+// things.
 var fim = []string{"--override-kv", "tokenizer.ggml.fim_pre_token_id=int:4,tokenizer.ggml.fim_suf_token_id=int:5,tokenizer.ggml.fim_mid_token_id=int:6"}
 
-// Every way to ask for text decodes sparsely, obeys a grammar and a schema, tells probabilities and comes in pieces, and its
-// answer has all that it has without the feature.
+// Every way to ask for text decodes sparsely, obeys a grammar and a schema, tells probabilities and
+// comes in pieces, and its answer has all that it has without the feature.
 func TestServerTextEndpoints(t *testing.T) {
 	harness.Slow(t)
 	text := harness.LongPrompt(t)[:900] // about 300 tokens
@@ -179,8 +181,9 @@ func TestServerTextEndpoints(t *testing.T) {
 	})
 }
 
-// A request that hangs up in the middle leaves nothing behind, and what another takes over from the cache of the prompt
-// before makes the same answers again on another server, and those of full attention with everything in the budget.
+// A request that hangs up in the middle leaves nothing behind, and what another takes over from the
+// cache of the prompt before makes the same answers again on another server, and those of full
+// attention with everything in the budget.
 func TestServerTakesOver(t *testing.T) {
 	harness.Slow(t)
 	series := func(url string) (all []harness.Reply) {

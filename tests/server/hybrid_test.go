@@ -10,8 +10,8 @@ import (
 	"retroattn/tests/harness"
 )
 
-// The slots of a server answer at the same time: with everything read as stock answers each question
-// alone, and with little read by sparse tokens only.
+// The slots of a server answer at the same time: with everything read as stock answers each
+// question alone, and with little read by sparse tokens only.
 func TestServerOfHybrids(t *testing.T) {
 	harness.Slow(t)
 	f := harness.Fixture{Arch: "qwen35", Kind: "dense"}
@@ -44,7 +44,8 @@ func TestServerOfHybrids(t *testing.T) {
 	}
 }
 
-// wordsDeck are n questions to a model with random weights and the vocabulary of testdata/archs.cpp, with answers of so many tokens.
+// wordsDeck are n questions to a model with random weights and the vocabulary of
+// testdata/archs.cpp, with answers of so many tokens.
 func wordsDeck(n, predict int) (deck []*harness.Request) {
 	r := rand.New(rand.NewPCG(9, 10))
 	for range n {

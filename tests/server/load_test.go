@@ -18,14 +18,16 @@ const (
 	loadContext = 512
 )
 
-// loadOptions of sparse attention: a step corrects whatever its neighbours do, so that an answer does not depend on company.
+// loadOptions of sparse attention: a step corrects whatever its neighbours do, so that an answer
+// does not depend on company.
 const loadOptions = "budget=64,local=16,min_ctx=0,window=4,period=1"
 
-// exactOptions leave nothing out, in the same way: an answer is stock's, before a failure and after it.
+// exactOptions leave nothing out, in the same way: an answer is stock's, before a failure and after
+// it.
 const exactOptions = "budget=100000,min_ctx=0,always=1,window=4,period=3"
 
-// faultCalls are what fails under load, and from which call on: after some steps, and after some requests. seq_extend is not called
-// there: prompts and steps tell the library their cells.
+// faultCalls are what fails under load, and from which call on: after some steps, and after some
+// requests. seq_extend is not called there: prompts and steps tell the library their cells.
 var faultCalls = []struct {
 	name string
 	at   int
@@ -34,9 +36,10 @@ var faultCalls = []struct {
 	{"step_begin", 30}, {"select", 240}, {"attend", 240}, {"step_end", 30},
 }
 
-// All slots of a server are full of requests that come, end, and are cancelled: each answer is as it was alone, what must be
-// refused is, nothing hangs, and memory does not grow. Then the same while the library fails, in every way once, where
-// each answer must be that of stock llama.cpp to the request alone.
+// All slots of a server are full of requests that come, end, and are cancelled: each answer is as
+// it was alone, what must be refused is, nothing hangs, and memory does not grow. Then the same
+// while the library fails, in every way once, where each answer must be that of stock llama.cpp to
+// the request alone.
 func TestSoak(t *testing.T) {
 	harness.Slow(t)
 	quiet(t)

@@ -11,8 +11,8 @@ import (
 	"retroattn/tests/harness"
 )
 
-// adapter writes random low-rank changes to all matrices of every other layer of the default model. They are so large that it
-// says something else, and so small that it makes sense.
+// adapter writes random low-rank changes to all matrices of every other layer of the default model.
+// They are so large that it says something else, and so small that it makes sense.
 func adapter(t *testing.T) string {
 	const rank, embd, kv, ff = 4, 576, 192, 1536
 	g := &harness.Maker{File: gguf.New("llama"), Random: rand.New(rand.NewPCG(8, 9))}
@@ -33,8 +33,9 @@ func adapter(t *testing.T) string {
 	return g.Save(t, "adapter")
 }
 
-// With an adapter the answer is stock llama.cpp's with it, not the model's own; a request may go without it, and it can be
-// switched off and on while the server runs. Sparse attention stays sparse.
+// With an adapter the answer is stock llama.cpp's with it, not the model's own; a request may go
+// without it, and it can be switched off and on while the server runs. Sparse attention stays
+// sparse.
 func TestServerAdapter(t *testing.T) {
 	harness.Slow(t)
 	path := adapter(t)
@@ -50,7 +51,8 @@ func TestServerAdapter(t *testing.T) {
 	require.Greater(t, d.Worst, 2*harness.LanguageBounds.Step, "the adapter changes too little to be missed")
 
 	exact := harness.StartServer(t, 1, append(exactly, "--lora", path)...)
-	// Random weights make more of rounding: with this adapter stock llama.cpp is off by 0.05 itself without flash attention.
+	// Random weights make more of rounding: with this adapter stock llama.cpp is off by 0.05 itself
+	// without flash attention.
 	requireAlike(t, want, q.Must(t, exact.URL), 4*harness.LanguageBounds.Mean)
 	requireAlike(t, wantPlain, plain(q).Must(t, exact.URL), harness.LanguageBounds.Mean)
 	require.NoError(t, exact.Kill())

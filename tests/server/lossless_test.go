@@ -16,8 +16,8 @@ import (
 var losslessly = []string{"--spec-type", "draft-retro", "--spec-draft-n-min", "6", "--spec-draft-n-max", "6", "--retro-budget", "64", "--retro-min-ctx", "128",
 	"--retro-opts", "local=32"}
 
-// The server's slots draft together, each with its own sampler, and say what became of it. The texts are those of stock
-// llama.cpp, greedy ones and such as are sampled with a seed.
+// The server's slots draft together, each with its own sampler, and say what became of it. The
+// texts are those of stock llama.cpp, greedy ones and such as are sampled with a seed.
 func TestServerLossless(t *testing.T) {
 	harness.Slow(t)
 	const slots = 3

@@ -23,7 +23,8 @@ import (
 // sent is a request; one with a body is a POST.
 type sent struct{ path, body string }
 
-// varies is all that two answers of one server to one request differ in: times, and names made of chance.
+// varies is all that two answers of one server to one request differ in: times, and names made of
+// chance.
 var varies = []struct {
 	what *regexp.Regexp
 	to   string
@@ -78,7 +79,8 @@ func answers(t *testing.T, dir string, requests []sent, args ...string) (texts [
 	return texts
 }
 
-// parted is what stands where two texts part, with some of what is before and after; of equal ones, nothing.
+// parted is what stands where two texts part, with some of what is before and after; of equal ones,
+// nothing.
 func parted(a, b string) (string, string) {
 	i := 0
 	for i < min(len(a), len(b)) && a[i] == b[i] {
@@ -91,8 +93,8 @@ func parted(a, b string) (string, string) {
 	return part(a), part(b)
 }
 
-// Without the feature the patched llama-server answers as the stock one does, byte for byte, header and body, and saves
-// the same slot.
+// Without the feature the patched llama-server answers as the stock one does, byte for byte, header
+// and body, and saves the same slot.
 func TestServerOffIsStock(t *testing.T) {
 	harness.Slow(t)
 	text := fmt.Sprintf("%q", harness.LongPrompt(t)[:500]) // about 170 tokens

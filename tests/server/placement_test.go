@@ -13,8 +13,9 @@ import (
 	"retroattn/tests/harness"
 )
 
-// What cannot be sparse keeps its cache where it is without the feature, and it is said why: a server of embeddings, and the
-// context of a draft model beside a target whose cache is in host memory.
+// What cannot be sparse keeps its cache where it is without the feature, and it is said why: a
+// server of embeddings, and the context of a draft model beside a target whose cache is in host
+// memory.
 func TestCachesStayInPlace(t *testing.T) {
 	harness.Slow(t)
 	remote, host := regexp.MustCompile(`RPC0\S* KV buffer size`), regexp.MustCompile(`CPU\S* KV buffer size`)
@@ -41,8 +42,8 @@ func TestCachesStayInPlace(t *testing.T) {
 	}
 }
 
-// Tokens that are sampled in the graph are sparse like others, and so are those of slots beside them. With everything in the
-// budget, window and all, they are those of stock llama.cpp.
+// Tokens that are sampled in the graph are sparse like others, and so are those of slots beside
+// them. With everything in the budget, window and all, they are those of stock llama.cpp.
 func TestServerBackendSampling(t *testing.T) {
 	harness.Slow(t)
 	ask := func(q *harness.Request, url string, slot int, backend bool) (c harness.Completion) {
@@ -79,7 +80,8 @@ func TestServerBackendSampling(t *testing.T) {
 	}
 }
 
-// Keys in BF16 cannot be rotated, which ends stock llama.cpp: a text that outgrows its context stops there, and it is said why.
+// Keys in BF16 cannot be rotated, which ends stock llama.cpp: a text that outgrows its context
+// stops there, and it is said why.
 func TestServerShiftOfBF16(t *testing.T) {
 	harness.Slow(t)
 	file := filepath.Join(t.TempDir(), "log")

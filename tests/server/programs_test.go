@@ -179,7 +179,8 @@ func TestServerSlots(t *testing.T) {
 	check("the prompt cache", other, 0)
 }
 
-// Where every second token comes with one that is embedded again, both kinds of steps keep their graph.
+// Where every second token comes with one that is embedded again, both kinds of steps keep their
+// graph.
 func TestGraphsTakeTurns(t *testing.T) {
 	const tokens = 60
 	out, err := program(t, nil, "llama-completion", "--retro-opts", "budget=32,local=16,min_ctx=0,window=2,period=2", "-p", strings.Repeat("The history of the river. ", 20),
@@ -192,8 +193,8 @@ func TestGraphsTakeTurns(t *testing.T) {
 	require.Greater(t, reused, tokens-6, out)
 }
 
-// A program that decodes nothing token by token says so; tokens whose positions self-extend changes are sparse, and those that are
-// sampled in the graph.
+// A program that decodes nothing token by token says so; tokens whose positions self-extend changes
+// are sparse, and those that are sampled in the graph.
 func TestProgramsSayWhy(t *testing.T) {
 	harness.Slow(t)
 	text := filepath.Join(t.TempDir(), "text.txt")

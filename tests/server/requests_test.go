@@ -17,8 +17,9 @@ import (
 	"retroattn/tests/harness"
 )
 
-// loadBounds are those of a small model of random weights. Answers were off by 0.0016 in the mean and 0.06 at most, where a
-// rounding had another token selected; see requireDifferent for what is noticed.
+// loadBounds are those of a small model of random weights. Answers were off by 0.0016 in the mean
+// and 0.06 at most, where a rounding had another token selected; see requireDifferent for what is
+// noticed.
 var loadBounds = harness.Bounds{Step: 0.4, Mean: 0.005}
 
 // metrics are the values that /metrics tells now.
@@ -113,7 +114,8 @@ func answerAlone(t *testing.T, url string, deck []*harness.Request) {
 	}
 }
 
-// answerTogether is what each request is answered when all come at once, up to the tokens that it asks for.
+// answerTogether is what each request is answered when all come at once, up to the tokens that it
+// asks for.
 func answerTogether(t *testing.T, url string, deck []*harness.Request) []harness.Reply {
 	replies := make([]harness.Reply, len(deck))
 	var all sync.WaitGroup

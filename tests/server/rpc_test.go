@@ -28,7 +28,8 @@ func startRPC(t *testing.T) string {
 	return address
 }
 
-// The layers lie on two remote workers, the KV cache and sparse attention here: the answer is that of a local run.
+// The layers lie on two remote workers, the KV cache and sparse attention here: the answer is that
+// of a local run.
 func TestRemoteWorkers(t *testing.T) {
 	harness.Slow(t)
 	prompt := filepath.Join(t.TempDir(), "prompt.txt")

@@ -8,8 +8,8 @@ import (
 	"retroattn/tests/harness"
 )
 
-// A text that outgrows the context goes on: half of it is dropped, again and again. What is left is attended to exactly
-// with everything in the budget, window and all, and sparsely with little.
+// A text that outgrows the context goes on: half of it is dropped, again and again. What is left is
+// attended to exactly with everything in the budget, window and all, and sparsely with little.
 func TestServerContextShift(t *testing.T) {
 	harness.Slow(t)
 	args := []string{"-c", "384", "--context-shift"}

@@ -15,7 +15,8 @@ import (
 	"retroattn/tests/harness"
 )
 
-// Servers are killed at random moments around saving a slot; another one restores the file and goes on as the first did.
+// Servers are killed at random moments around saving a slot; another one restores the file and goes
+// on as the first did.
 func TestSlotFileSurvives(t *testing.T) {
 	harness.Slow(t)
 	dir := t.TempDir()
@@ -65,8 +66,8 @@ func TestSlotFileSurvives(t *testing.T) {
 	}
 }
 
-// slotHeads are the places in the file of a slot that are not keys and values, where among them the number of cells is, and where
-// the file ends but for the library's part.
+// slotHeads are the places in the file of a slot that are not keys and values, where among them the
+// number of cells is, and where the file ends but for the library's part.
 func slotHeads(t *testing.T, data []byte) (heads []int, count, end int) {
 	at := 0
 	read := func() int {
@@ -102,8 +103,9 @@ func slotHeads(t *testing.T, data []byte) (heads []int, count, end int) {
 	return heads, count, end
 }
 
-// A slot's file that is cut anywhere, or whose heads are damaged, is refused with an error or restored without the
-// library's part; the server allocates no more than before and answers on. Without the feature, too.
+// A slot's file that is cut anywhere, or whose heads are damaged, is refused with an error or
+// restored without the library's part; the server allocates no more than before and answers on.
+// Without the feature, too.
 func TestSlotFileDamaged(t *testing.T) {
 	harness.Slow(t)
 	model, prompt := wordModel(t), randomPrompt(75)
@@ -180,8 +182,8 @@ func TestSlotFileDamaged(t *testing.T) {
 	}
 }
 
-// A slot's file that is refused leaves nothing behind, not even what padding would bring into a sum: the next request
-// computes what the first one did.
+// A slot's file that is refused leaves nothing behind, not even what padding would bring into a
+// sum: the next request computes what the first one did.
 func TestSlotFileRefusedLeavesNothing(t *testing.T) {
 	harness.Slow(t)
 	model, prompt := wordModel(t), randomPrompt(1200)

@@ -11,7 +11,8 @@ import (
 	"retroattn/tests/harness"
 )
 
-// Names of slots and links are as without the patches, and saving one slot leaves the files of others alone.
+// Names of slots and links are as without the patches, and saving one slot leaves the files of
+// others alone.
 func TestSlotNames(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	s := harness.StartServer(t, 1, "--slot-save-path", dir)

@@ -26,8 +26,9 @@ const (
 // soakFull is what llama-server tells all requests in work when the cache that they share is full.
 const soakFull = "500: Context size has been exceeded."
 
-// soakGrowth is what the memory may grow after the first round, in kB: less than 10 kB for each request of half an hour. The
-// heaps of C++ and Go take 4 MB from the 20th request to the 200th and 0.3 MB in the 200 after, without the feature 0 and 0.1 MB.
+// soakGrowth is what the memory may grow after the first round, in kB: less than 10 kB for each
+// request of half an hour. The heaps of C++ and Go take 4 MB from the 20th request to the 200th and
+// 0.3 MB in the 200 after, without the feature 0 and 0.1 MB.
 const soakGrowth = 16 << 10
 
 // soakTime is how long the load lasts.
@@ -40,7 +41,8 @@ func soakTime(t *testing.T) time.Duration {
 	return 40 * time.Second
 }
 
-// cacheKind is a kind of KV cache: the slots' own, or one that all share, and that is full again and again.
+// cacheKind is a kind of KV cache: the slots' own, or one that all share, and that is full again
+// and again.
 type cacheKind struct {
 	name string
 	full bool
@@ -59,7 +61,8 @@ func soakArgs(more ...[]string) []string {
 	return slices.Concat(append(more, []string{"--cache-ram", "0", "--threads-http", fmt.Sprint(soakClients + 8), "--metrics"})...)
 }
 
-// deckOf is what the clients ask for, of a context of so many tokens; the usual requests come several times.
+// deckOf is what the clients ask for, of a context of so many tokens; the usual requests come
+// several times.
 func deckOf(tokens []int, context int) (deck []*harness.Request) {
 	r := rand.New(rand.NewPCG(5, 6))
 	add := func(kind string, different, times, prompt, predict int) {
@@ -129,7 +132,8 @@ func (s *soakTally) count(q *harness.Request, got harness.Reply, err error) {
 	}
 }
 
-// soak has many clients ask for the cards of the deck, each at least once, until the time is over. Some hang up.
+// soak has many clients ask for the cards of the deck, each at least once, until the time is over.
+// Some hang up.
 func (tally *soakTally) soak(url string, deck []*harness.Request, seed uint64, load time.Duration) *soakTally {
 	r := rand.New(rand.NewPCG(seed, 7))
 	first := r.Perm(len(deck))
@@ -188,8 +192,8 @@ func (s *soakTally) check(t *testing.T, full bool) {
 	require.Less(t, mean, s.Mean)
 }
 
-// fillSlots fills each slot once: the summaries of its pages take memory when there are more pages than ever before, which
-// is no leak.
+// fillSlots fills each slot once: the summaries of its pages take memory when there are more pages
+// than ever before, which is no leak.
 func fillSlots(t *testing.T, url string, slots int, end *harness.Request) {
 	filled := newSoakTally(harness.LanguageBounds)
 	for i := range slots {
@@ -207,8 +211,8 @@ func endOf(deck []*harness.Request) *harness.Request {
 	return deck[slices.IndexFunc(deck, func(q *harness.Request) bool { return q.Kind == "to the end" })]
 }
 
-// quiet keeps a server's threads from spinning where other servers and many clients run, and its memory countable: arenas
-// of a hundred threads fill up slowly, which looks like a leak.
+// quiet keeps a server's threads from spinning where other servers and many clients run, and its
+// memory countable: arenas of a hundred threads fill up slowly, which looks like a leak.
 func quiet(t *testing.T) {
 	t.Setenv("OMP_WAIT_POLICY", "passive")
 	t.Setenv("MALLOC_ARENA_MAX", "1")
@@ -224,8 +228,8 @@ func endServer(t *testing.T, s harness.Server, b harness.Bounds, q *harness.Requ
 	require.NoError(t, s.Cmd.Wait())
 }
 
-// soakMemory loads a server in rounds: each answer is as it was alone, nothing hangs, memory does not grow, and attention was
-// sparse.
+// soakMemory loads a server in rounds: each answer is as it was alone, nothing hangs, memory does
+// not grow, and attention was sparse.
 func soakMemory(t *testing.T, server harness.Server, deck []*harness.Request, b harness.Bounds, slots int, full bool, load time.Duration) {
 	end := endOf(deck)
 	fillSlots(t, server.URL, slots, end)

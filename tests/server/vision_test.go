@@ -17,7 +17,8 @@ import (
 	"retroattn/tests/harness"
 )
 
-// visionModel writes what makes embeddings of pictures for a small qwen2vl: one layer with random weights.
+// visionModel writes what makes embeddings of pictures for a small qwen2vl: one layer with random
+// weights.
 func visionModel(t *testing.T) string {
 	const embd, ff, patch, text = 32, 64, 14, 128
 	g := &harness.Maker{File: gguf.New("clip"), Random: rand.New(rand.NewPCG(5, 6))}
@@ -96,8 +97,8 @@ func pictureAsked(t *testing.T) (deck []*harness.Request) {
 	return deck
 }
 
-// The slots of a server are asked of pictures at the same time: with everything read each answer is as stock's, to the question
-// alone, and with little read all tokens of all answers are sparse.
+// The slots of a server are asked of pictures at the same time: with everything read each answer is
+// as stock's, to the question alone, and with little read all tokens of all answers are sparse.
 func TestServerSeesPictures(t *testing.T) {
 	t.Setenv("LLAMA_MEDIA_MARKER", "<__media__>")
 	args := []string{"-m", harness.SmallModel(t, harness.Architecture{Name: "qwen2vl", Bias: true, MRoPE: true, Words: true}), "--mmproj", visionModel(t)}

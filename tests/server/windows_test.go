@@ -16,7 +16,8 @@ import (
 	"retroattn/tests/harness"
 )
 
-// windowsBuild is a folder of the programs for Windows that no code page can name, with the library or without.
+// windowsBuild is a folder of the programs for Windows that no code page can name, with the library
+// or without.
 func windowsBuild(t *testing.T, library bool) string {
 	harness.Wine(t)
 	from, dir := harness.Setting(t, "RETRO_WINDOWS_DIR"), harness.OddFolder(t)

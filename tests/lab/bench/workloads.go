@@ -78,7 +78,8 @@ var (
 	denseTypes = []kernels.Type{kernels.F16, kernels.Q8_0, kernels.Q4_0}
 )
 
-// workloads lists what is measured. Those over the same data are neighbours, so that it is made once.
+// workloads lists what is measured. Those over the same data are neighbours, so that it is made
+// once.
 func workloads(threads []int) (all []workload) {
 	if len(threads) == 0 {
 		return nil

@@ -1,4 +1,5 @@
-// Command gohost loads a libretroattn into a Go process on Windows, which then has two of Go's runtimes.
+// Command gohost loads a libretroattn into a Go process on Windows, which then has two of Go's
+// runtimes.
 package main
 
 import (
