@@ -29,22 +29,26 @@ type api struct {
 	vocabSize        func(vocab uintptr) int32
 	vocabIsEOG       func(vocab uintptr, token int32) bool
 	vocabBOS         func(vocab uintptr) int32
-	tokenize         func(vocab uintptr, text *byte, n int32, tokens *int32, max int32, special, parse bool) int32
-	detokenize       func(vocab uintptr, tokens *int32, n int32, text *byte, max int32, remove, unparse bool) int32
-	tokenToPiece     func(vocab uintptr, token int32, buf *byte, size, lstrip int32, special bool) int32
-	contextInit      func(model uintptr, params cContextParams) uintptr
-	contextFree      func(ctx uintptr)
-	contextMemory    func(ctx uintptr) uintptr
-	contextNCtx      func(ctx uintptr) uint32
-	contextNCtxSeq   func(ctx uintptr) uint32
-	contextNBatch    func(ctx uintptr) uint32
-	contextNSeqMax   func(ctx uintptr) uint32
-	decode           func(ctx uintptr, batch cBatch) int32
-	setThreads       func(ctx uintptr, decode, batch int32)
-	setAbort         func(ctx, callback, data uintptr)
-	logitsIth        func(ctx uintptr, i int32) *float32
-	chatTemplate     func(model, name uintptr) *byte
-	chatApply        func(template *byte, chat *cChatMessage, n uint64, assistant bool, buf *byte, size int32) int32
+	tokenize         func(vocab uintptr, text *byte, n int32, tokens *int32, max int32, special,
+		parse bool) int32
+	detokenize func(vocab uintptr, tokens *int32, n int32, text *byte, max int32, remove,
+		unparse bool) int32
+	tokenToPiece func(vocab uintptr, token int32, buf *byte, size, lstrip int32,
+		special bool) int32
+	contextInit    func(model uintptr, params cContextParams) uintptr
+	contextFree    func(ctx uintptr)
+	contextMemory  func(ctx uintptr) uintptr
+	contextNCtx    func(ctx uintptr) uint32
+	contextNCtxSeq func(ctx uintptr) uint32
+	contextNBatch  func(ctx uintptr) uint32
+	contextNSeqMax func(ctx uintptr) uint32
+	decode         func(ctx uintptr, batch cBatch) int32
+	setThreads     func(ctx uintptr, decode, batch int32)
+	setAbort       func(ctx, callback, data uintptr)
+	logitsIth      func(ctx uintptr, i int32) *float32
+	chatTemplate   func(model, name uintptr) *byte
+	chatApply      func(template *byte, chat *cChatMessage, n uint64, assistant bool, buf *byte,
+		size int32) int32
 	chainInit        func(params cChainParams) uintptr
 	chainAdd         func(chain, sampler uintptr)
 	chainGet         func(chain uintptr, i int32) uintptr

@@ -36,7 +36,8 @@ func NewBatch(n int) *Batch {
 func (b *Batch) Add(token Token, pos, seq int, logits bool) {
 	// The last position is left out: llama.cpp adds 1 to it.
 	if b.err == nil && (token < 0 || pos < 0 || pos >= math.MaxInt32 || seq < 0 || seq >= maxSeqs) {
-		b.err = argError("batch entry %d: token %d, position %d, sequence %d", len(b.tokens), token, pos, seq)
+		b.err = argError("batch entry %d: token %d, position %d, sequence %d", len(b.tokens), token,
+			pos, seq)
 	}
 	var want int8
 	if logits {

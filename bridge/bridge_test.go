@@ -85,7 +85,8 @@ func TestBatch(t *testing.T) {
 
 func TestBatchKeepsFirstBadAdd(t *testing.T) {
 	for _, c := range []struct{ token, pos, seq int }{
-		{-1, 0, 0}, {0, -1, 0}, {0, 1<<31 - 1, 0}, {0, 1 << 40, 0}, {0, 0, -1}, {0, 0, 256}, {0, 0, 1 << 40},
+		{-1, 0, 0}, {0, -1, 0}, {0, 1<<31 - 1, 0}, {0, 1 << 40, 0}, {0, 0, -1}, {0, 0, 256},
+		{0, 0, 1 << 40},
 	} {
 		b := NewBatch(-1)
 		b.Add(0, 0, 0, false)
@@ -118,12 +119,15 @@ func TestContextParams(t *testing.T) {
 	assert.EqualValues(t, -1, c.flashAttnType)
 	assert.Equal(t, base.typeK, c.typeK)
 	assert.True(t, c.offloadKQV)
-	c, err = ContextParams{FlashAttn: FlashOn, TypeK: "q8_0", Threads: 3, HostKV: true}.resolve(base)
+	c, err = ContextParams{FlashAttn: FlashOn, TypeK: "q8_0", Threads: 3,
+		HostKV: true}.resolve(base)
 	require.NoError(t, err)
 	assert.False(t, c.offloadKQV)
-	assert.EqualValues(t, []int32{1, 8, 1, 3}, []int32{c.flashAttnType, c.typeK, c.typeV, c.nThreadsBatch})
+	assert.EqualValues(t, []int32{1, 8, 1, 3},
+		[]int32{c.flashAttnType, c.typeK, c.typeV, c.nThreadsBatch})
 	for _, bad := range []ContextParams{
-		{Ctx: -1}, {Ctx: 1 << 40}, {Batch: -1}, {UBatch: -5}, {Seqs: 257}, {Threads: -1}, {Threads: 513},
+		{Ctx: -1}, {Ctx: 1 << 40}, {Batch: -1}, {UBatch: -5}, {Seqs: 257}, {Threads: -1},
+		{Threads: 513},
 		{FlashAttn: 7}, {TypeK: "F16"}, {TypeV: "i8"},
 	} {
 		_, err := bad.resolve(base)
@@ -194,7 +198,8 @@ func TestLoggerFiltersAndCaptures(t *testing.T) {
 
 func TestWholeRunes(t *testing.T) {
 	for text, want := range map[string]int{
-		"": 0, "abc": 3, "é": 2, "a\xc3": 1, "\xf0\x9f\x98": 0, "ab\xe2\x82": 2, "\x80\x80\x80\x80\x80": 5, "a\xff": 2,
+		"": 0, "abc": 3, "é": 2, "a\xc3": 1, "\xf0\x9f\x98": 0, "ab\xe2\x82": 2,
+		"\x80\x80\x80\x80\x80": 5, "a\xff": 2,
 	} {
 		assert.Equal(t, want, wholeRunes([]byte(text)), "%q", text)
 	}

@@ -33,7 +33,8 @@ func (c *Context) NewChat(seq int, system string) (*Chat, error) {
 		chat.system = 1
 		chat.messages = []Message{{"system", system}}
 	}
-	if _, err := c.model.ApplyTemplate(append(chat.Messages(), Message{"user", ""}), true); err != nil {
+	if _, err := c.model.ApplyTemplate(append(chat.Messages(), Message{"user", ""}),
+		true); err != nil {
 		return nil, err
 	}
 	return chat, nil
@@ -53,7 +54,8 @@ func (chat *Chat) Reset() {
 // After an error, such as a cancelled ctx, the chat can go on; after ErrTooLong, following Reset. A
 // turn that has a reply, if only a part of one, stays in the conversation with that; a turn without
 // one is taken back.
-func (chat *Chat) Send(ctx context.Context, text string, opt GenerateOptions, yield func(piece string) bool) (Generation, error) {
+func (chat *Chat) Send(ctx context.Context, text string, opt GenerateOptions,
+	yield func(piece string) bool) (Generation, error) {
 	messages := append(chat.Messages(), Message{"user", text})
 	prompt, err := chat.c.model.ApplyTemplate(messages, true)
 	if err != nil {
@@ -64,7 +66,8 @@ func (chat *Chat) Send(ctx context.Context, text string, opt GenerateOptions, yi
 		return Generation{}, err
 	}
 	if len(tokens) > chat.c.seqCtx {
-		return Generation{}, fmt.Errorf("%w: conversation of %d tokens, there are %d", ErrTooLong, len(tokens), chat.c.seqCtx)
+		return Generation{}, fmt.Errorf("%w: conversation of %d tokens, there are %d", ErrTooLong,
+			len(tokens), chat.c.seqCtx)
 	}
 	kept, err := chat.keep(tokens)
 	if err != nil {
@@ -76,7 +79,8 @@ func (chat *Chat) Send(ctx context.Context, text string, opt GenerateOptions, yi
 	if len(got.Tokens) > 0 || err == nil {
 		chat.messages = append(messages, Message{"assistant", got.Text})
 		chat.text, chat.tokens = prompt+got.Text, append(tokens, got.Tokens...)
-		if got.Reason == StopString || got.Reason == Stopped { // there are tokens whose text was not passed on
+		// there are tokens whose text was not passed on
+		if got.Reason == StopString || got.Reason == Stopped {
 			chat.text, chat.tokens = "", nil
 		}
 	}

@@ -14,14 +14,17 @@ func TestApplyTemplate(t *testing.T) {
 	collectGarbage(t)
 	long := strings.Repeat("many words ", 500)
 	for range 20 {
-		text, err := model.ApplyTemplate([]Message{{"system", long}, {"user", ""}, {"assistant", "é"}}, true)
+		text, err := model.ApplyTemplate([]Message{{"system", long}, {"user", ""},
+			{"assistant", "é"}}, true)
 		require.NoError(t, err)
-		assert.Equal(t, "<|im_start|>system\n"+long+"<|im_end|>\n<|im_start|>user\n<|im_end|>\n<|im_start|>assistant\né<|im_end|>\n<|im_start|>assistant\n", text)
+		assert.Equal(t, "<|im_start|>system\n"+long+
+			"<|im_end|>\n<|im_start|>user\n<|im_end|>\n<|im_start|>assistant\né<|im_end|>\n<|im_start|>assistant\n", text)
 	}
 	text, err := model.ApplyTemplate([]Message{{"user", "a"}}, false)
 	require.NoError(t, err)
 	assert.Equal(t, "<|im_start|>user\na<|im_end|>\n", text)
-	for name, messages := range map[string][]Message{"no messages": nil, "message 1": {{"user", ""}, {"user", "a\x00"}}, "message 0": {{"\x00", ""}}} {
+	for name, messages := range map[string][]Message{"no messages": nil,
+		"message 1": {{"user", ""}, {"user", "a\x00"}}, "message 0": {{"\x00", ""}}} {
 		_, err := model.ApplyTemplate(messages, true)
 		require.ErrorIs(t, err, ErrArgument)
 		assert.Contains(t, err.Error(), name)
@@ -67,7 +70,8 @@ func TestChat(t *testing.T) {
 	require.NoError(t, err)
 	opt := GenerateOptions{MaxTokens: 16}
 	var streamed strings.Builder
-	first, err := chat.Send(context.Background(), "What is the capital of France?", opt, func(s string) bool { streamed.WriteString(s); return true })
+	first, err := chat.Send(context.Background(), "What is the capital of France?", opt,
+		func(s string) bool { streamed.WriteString(s); return true })
 	require.NoError(t, err)
 	t.Log(first.Text)
 	assert.Contains(t, first.Text, "Paris")
@@ -90,7 +94,8 @@ func TestChat(t *testing.T) {
 
 	// Cancelled in a reply: the turn stays, and the chat goes on.
 	ctx, cancel := context.WithCancel(context.Background())
-	cut, err := chat.Send(ctx, "Tell me a long story.", GenerateOptions{}, func(string) bool { cancel(); return true })
+	cut, err := chat.Send(ctx, "Tell me a long story.", GenerateOptions{},
+		func(string) bool { cancel(); return true })
 	require.ErrorIs(t, err, context.Canceled)
 	assert.NotEmpty(t, cut.Text)
 	heldIsRight(t, chat)
@@ -128,12 +133,14 @@ func TestChat(t *testing.T) {
 	// A reply in tokens that its text would not have is not decoded again; one that was cut is.
 	chat.Reset()
 	hot := newSampler(t, model, SamplerParams{Temperature: 3, Seed: 9})
-	odd, err := chat.Send(context.Background(), "Say something odd.", GenerateOptions{MaxTokens: 30, Sampler: hot}, nil)
+	odd, err := chat.Send(context.Background(), "Say something odd.",
+		GenerateOptions{MaxTokens: 30, Sampler: hot}, nil)
 	require.NoError(t, err)
 	retold, err := model.Tokenize(odd.Text, false, true)
 	require.NoError(t, err)
 	require.NotEqual(t, odd.Tokens, retold)
-	next, err := chat.Send(context.Background(), "What is the capital of France?", GenerateOptions{Stop: []string{"a", "e"}}, nil)
+	next, err := chat.Send(context.Background(), "What is the capital of France?",
+		GenerateOptions{Stop: []string{"a", "e"}}, nil)
 	require.NoError(t, err)
 	assert.Less(t, next.Prompt, 20)
 	assert.Equal(t, StopString, next.Reason)

@@ -28,17 +28,22 @@ const (
 // ContextParams configures NewContext. The zero value is one sequence of the model's trained
 // length.
 type ContextParams struct {
-	Ctx       int       // KV cells over all sequences, rounded up to a multiple of 256; 0 = as trained
+	// KV cells over all sequences, rounded up to a multiple of 256; 0 = as trained
+	Ctx       int
 	Batch     int       // most tokens in one Decode; 0 = 2048
 	UBatch    int       // most tokens computed at once; 0 = 512
 	Seqs      int       // sequence ids are 0..Seqs-1; 0 = 1, at most 256
 	Threads   int       // 0 = one per processor
 	Unified   bool      // sequences share all cells instead of having Ctx/Seqs each
 	FlashAttn FlashAttn // default: llama.cpp decides
-	SmallSWA  bool      // layers with a sliding window cache little more than it, as in llama.cpp's programs; SeqAdd fails then
-	HostKV    bool      // keep the cache in host memory even for layers on a GPU, as sparse attention needs
-	TypeK     string    // cache types as ggml names them: "f16" (default), "f32", "bf16", "q8_0", ...
-	TypeV     string
+	// layers with a sliding window cache little more than it, as in llama.cpp's programs; SeqAdd
+	// fails then
+	SmallSWA bool
+	// keep the cache in host memory even for layers on a GPU, as sparse attention needs
+	HostKV bool
+	// cache types as ggml names them: "f16" (default), "f32", "bf16", "q8_0", ...
+	TypeK string
+	TypeV string
 }
 
 const ggmlTypeF16 = 1
@@ -259,10 +264,12 @@ func (c *Context) checkBatch(b *Batch) error {
 	}
 	for i, token := range b.tokens {
 		if !c.model.valid(token) {
-			return argError("batch entry %d: token %d, the vocabulary has %d", i, token, c.model.size)
+			return argError("batch entry %d: token %d, the vocabulary has %d", i, token,
+				c.model.size)
 		}
 		if int(b.seqs[i]) >= c.seqs {
-			return argError("batch entry %d: sequence %d, this context has %d", i, b.seqs[i], c.seqs)
+			return argError("batch entry %d: sequence %d, this context has %d", i, b.seqs[i],
+				c.seqs)
 		}
 	}
 	return nil
@@ -282,7 +289,8 @@ func (c *Context) Logits(i int) ([]float32, error) {
 func (c *Context) row(i int) ([]float32, error) {
 	switch {
 	case i >= len(c.rows) || i < -c.outputs:
-		return nil, argError("row %d of a batch of %d with %d rows of logits", i, len(c.rows), c.outputs)
+		return nil, argError("row %d of a batch of %d with %d rows of logits", i, len(c.rows),
+			c.outputs)
 	case i >= 0 && !c.rows[i]:
 		return nil, argError("row %d was added without logits", i)
 	}

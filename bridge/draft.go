@@ -68,14 +68,17 @@ func (c *cost) add(since time.Time) {
 func (c *Context) newDrafter(least, most int) (*drafter, error) {
 	switch l := c.lib; {
 	case least < 0 || most > maxDraft || least > most:
-		return nil, argError("DraftMin is %d and Draft is %d, must be 0..%d, and rise", least, most, maxDraft)
+		return nil, argError("DraftMin is %d and Draft is %d, must be 0..%d, and rise", least, most,
+			maxDraft)
 	case l.modelIsHybrid(c.model.ptr) || l.modelIsRecurrent(c.model.ptr):
-		return nil, argError("Draft is %d, but this model keeps a state that cannot go back: set 0", most)
+		return nil, argError("Draft is %d, but this model keeps a state that cannot go back: set 0",
+			most)
 	}
 	if err := c.SetRetroMode(RetroExact); err != nil {
 		return nil, err
 	}
-	return &drafter{min: least, max: most, exact: make([]cost, most+2), tested: 10, accepted: 8, often: 32}, nil
+	return &drafter{min: least, max: most, exact: make([]cost, most+2), tested: 10, accepted: 8,
+		often: 32}, nil
 }
 
 // batch is the cost of n tokens at once: between and beyond those that were measured, on a line

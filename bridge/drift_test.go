@@ -19,7 +19,8 @@ var goodABI = fmt.Sprintf("llama=0.5.0 model_params=80 context_params=160 batch=
 
 func TestCheckABI(t *testing.T) {
 	require.NoError(t, checkABI("0.5.0", goodABI))
-	for _, other := range []string{"", strings.Replace(goodABI, "160", "168", 1), goodABI + " more=1", strings.Replace(goodABI, "retro_abi=", "retro_abi=1", 1)} {
+	for _, other := range []string{"", strings.Replace(goodABI, "160", "168", 1),
+		goodABI + " more=1", strings.Replace(goodABI, "retro_abi=", "retro_abi=1", 1)} {
 		err := checkABI("0.5.0", other)
 		require.ErrorIs(t, err, ErrLayout)
 		assert.Contains(t, err.Error(), fmt.Sprintf("%q", other))
@@ -64,14 +65,18 @@ func returnsStruct(name string, data []byte) string {
 		name, len(data)-8, name, name, len(data), name, values)
 }
 
-func bytesOf[T any](v T) []byte { return unsafe.Slice((*byte)(unsafe.Pointer(&v)), unsafe.Sizeof(v)) }
+func bytesOf[T any](v T) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(&v)),
+		unsafe.Sizeof(v))
+}
 
 const driftEnv = "BRIDGE_TEST_DRIFT"
 
 // A library of another version is refused with one sentence, before anything is computed with it.
 func TestDrift(t *testing.T) {
 	returnsText := func(name, text string) string { return fmt.Sprintf("const char * %s(void) { return %q; }", name, text) }
-	const model, context, abi = "llama_model_default_params", "llama_context_default_params", "llama_retro_attn_abi"
+	const model, context, abi = "llama_model_default_params", "llama_context_default_params",
+		"llama_retro_attn_abi"
 	grown := knownContextDefaults.cContextParams
 	grown.nCtx, grown.nBatch = 0, 512 // as if a field came before
 	fits := func(changes stub) stub {
@@ -91,27 +96,39 @@ func TestDrift(t *testing.T) {
 		unpatched[f.name] = ""
 	}
 	const versionOfRetro = "retro_abi_version"
-	retro := stub{"retro_version": returnsText("retro_version", "9"), versionOfRetro: fmt.Sprintf("unsigned %s(void) { return %d; }", versionOfRetro, retroABI)}
+	retro := stub{"retro_version": returnsText("retro_version", "9"),
+		versionOfRetro: fmt.Sprintf("unsigned %s(void) { return %d; }", versionOfRetro, retroABI)}
 	for name, c := range map[string]struct {
 		llama, retro stub
 		load, ask    string // what the errors of Load and RetroVersion contain
 	}{
-		"fits":             {fits(nil), retro, "", ""},
-		"version":          {fits(stub{"llama_version": returnsText("llama_version", "0.6.0")}), retro, `which knows llama.cpp 0.5: its version is "0.6.0"`, ""},
-		"old":              {fits(stub{"llama_sampler_init_penalties": ""}), retro, "function llama_sampler_init_penalties is missing", ""},
-		"context params":   {fits(stub{context: returnsStruct(context, bytesOf(grown))}), retro, "llama_context_params of its version 0.5.3-dev is another struct", ""},
-		"patched sizes":    {fits(stub{abi: returnsText(abi, "llama=0.5.3-dev model_params=88")}), retro, `it was built with "llama=0.5.3-dev model_params=88", this package with "llama=0.5.3-dev model_params=80 context`, ""},
-		"older patch":      {fits(stub{abi: ""}), retro, "", "or has an older one: function llama_retro_attn_abi is missing"},
-		"unpatched":        {fits(unpatched), retro, "", "lacks the retroattn patch"},
-		"no library":       {fits(nil), nil, "", "no libretroattn.so.1 in"},
-		"newer library":    {fits(nil), stub{"retro_version": retro["retro_version"], versionOfRetro: "unsigned retro_abi_version(void) { return 77; }"}, "", fmt.Sprint("has version 77 of the interface, this package and the libllama have ", retroABI)},
-		"older library":    {fits(nil), stub{"retro_version": retro["retro_version"], versionOfRetro: ""}, "", "another version than this package knows: function retro_abi_version is missing"},
-		"library in parts": {fits(nil), stub{"retro_version": ""}, "", "function retro_version is missing"},
+		"fits": {fits(nil), retro, "", ""},
+		"version": {fits(stub{"llama_version": returnsText("llama_version", "0.6.0")}),
+			retro, `which knows llama.cpp 0.5: its version is "0.6.0"`, ""},
+		"old": {fits(stub{"llama_sampler_init_penalties": ""}), retro,
+			"function llama_sampler_init_penalties is missing", ""},
+		"context params": {fits(stub{context: returnsStruct(context, bytesOf(grown))}), retro,
+			"llama_context_params of its version 0.5.3-dev is another struct", ""},
+		"patched sizes": {fits(stub{abi: returnsText(abi, "llama=0.5.3-dev model_params=88")}),
+			retro, `it was built with "llama=0.5.3-dev model_params=88", this package with "llama=0.5.3-dev model_params=80 context`, ""},
+		"older patch": {fits(stub{abi: ""}), retro, "",
+			"or has an older one: function llama_retro_attn_abi is missing"},
+		"unpatched":  {fits(unpatched), retro, "", "lacks the retroattn patch"},
+		"no library": {fits(nil), nil, "", "no libretroattn.so.1 in"},
+		"newer library": {fits(nil), stub{"retro_version": retro["retro_version"],
+			versionOfRetro: "unsigned retro_abi_version(void) { return 77; }"}, "",
+			fmt.Sprint("has version 77 of the interface, this package and the libllama have ",
+				retroABI)},
+		"older library": {fits(nil), stub{"retro_version": retro["retro_version"],
+			versionOfRetro: ""}, "", "another version than this package knows: function retro_abi_version is missing"},
+		"library in parts": {fits(nil), stub{"retro_version": ""}, "",
+			"function retro_version is missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			all := new(api)
-			c.llama.build(t, filepath.Join(dir, "libllama.so"), append(all.llamaSymbols(), all.patchSymbols()...))
+			c.llama.build(t, filepath.Join(dir, "libllama.so"),
+				append(all.llamaSymbols(), all.patchSymbols()...))
 			if c.retro != nil {
 				c.retro.build(t, filepath.Join(dir, "libretroattn.so.1"), all.retroSymbols())
 			}

@@ -54,7 +54,8 @@ func Example() {
 			log.Fatal(err)
 		}
 	}
-	got, err := c.Generate(context.Background(), "Once upon a time", bridge.GenerateOptions{MaxTokens: 16},
+	got, err := c.Generate(context.Background(), "Once upon a time",
+		bridge.GenerateOptions{MaxTokens: 16},
 		func(piece string) bool { fmt.Print(piece); return true })
 	if err != nil {
 		log.Fatal(err)
@@ -76,7 +77,8 @@ func ExampleContext_Generate() {
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	got, err := c.Generate(ctx, "Red, green,", bridge.GenerateOptions{MaxTokens: 40, Stop: []string{".", "\n"}}, nil)
+	got, err := c.Generate(ctx, "Red, green,",
+		bridge.GenerateOptions{MaxTokens: 40, Stop: []string{".", "\n"}}, nil)
 	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		log.Fatal(err)
 	}
@@ -100,12 +102,14 @@ func ExampleModel_NewSampler() {
 		log.Fatal(err)
 	}
 	defer c.Close()
-	sampler, err := model.NewSampler(bridge.SamplerParams{Temperature: 0.8, TopP: 0.95, Seed: 1, Grammar: `root ::= "yes" | "no"`})
+	sampler, err := model.NewSampler(bridge.SamplerParams{Temperature: 0.8, TopP: 0.95, Seed: 1,
+		Grammar: `root ::= "yes" | "no"`})
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer sampler.Close()
-	got, err := c.Generate(context.Background(), "Is the sky blue? ", bridge.GenerateOptions{Sampler: sampler}, nil)
+	got, err := c.Generate(context.Background(), "Is the sky blue? ",
+		bridge.GenerateOptions{Sampler: sampler}, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -126,7 +130,8 @@ func ExampleChat() {
 		log.Fatal(err)
 	}
 	for _, line := range []string{"What is the capital of France?", "And of Italy?"} {
-		reply, err := chat.Send(context.Background(), line, bridge.GenerateOptions{MaxTokens: 24}, nil)
+		reply, err := chat.Send(context.Background(), line, bridge.GenerateOptions{MaxTokens: 24},
+			nil)
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -177,7 +182,8 @@ func TestExamples(t *testing.T) {
 		t.Setenv("RETRO_PATCHED_DIR", stock) // a process holds one llama.cpp
 	}
 	assert.Regexp(t, `(?s).+\n16 tokens, max tokens\n`, output(t, Example))
-	assert.Regexp(t, `^"[^.\\]*blue[^.\\]*" \((stop string|max tokens)\)\n$`, output(t, ExampleContext_Generate))
+	assert.Regexp(t, `^"[^.\\]*blue[^.\\]*" \((stop string|max tokens)\)\n$`,
+		output(t, ExampleContext_Generate))
 	assert.Equal(t, "true end of text\n", output(t, ExampleModel_NewSampler))
 	chat := output(t, ExampleChat)
 	assert.Regexp(t, `(?s)Paris.*\n5 messages\n$`, chat)

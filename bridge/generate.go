@@ -38,7 +38,8 @@ const (
 	Full                     // no room in the sequence
 )
 
-var reasonNames = [...]string{"failed", "end of text", "max tokens", "stopped", "stop string", "full"}
+var reasonNames = [...]string{"failed", "end of text", "max tokens", "stopped", "stop string",
+	"full"}
 
 func (r Reason) String() string { return reasonNames[min(max(r, 0), Full)] }
 
@@ -80,7 +81,8 @@ type generator struct {
 // The Generation is filled in after an error too, so that one can go on from there. The error is
 // that of ctx if it was done, which also interrupts the decoding of a prompt; ErrTooLong for a
 // prompt that does not fit.
-func (c *Context) Generate(ctx context.Context, prompt string, opt GenerateOptions, yield func(piece string) bool) (Generation, error) {
+func (c *Context) Generate(ctx context.Context, prompt string, opt GenerateOptions,
+	yield func(piece string) bool) (Generation, error) {
 	out, err := newStream(opt.Stop, yield)
 	if err != nil {
 		return Generation{}, err
@@ -101,7 +103,8 @@ func (c *Context) Generate(ctx context.Context, prompt string, opt GenerateOptio
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	before, retroErr := c.RetroStats()
-	g := &generator{c: c, ctx: ctx, opt: opt, out: out, batch: NewBatch(min(len(tokens), c.batch)), pos: last + 1}
+	g := &generator{c: c, ctx: ctx, opt: opt, out: out, batch: NewBatch(min(len(tokens), c.batch)),
+		pos: last + 1}
 	if opt.Draft != 0 || opt.DraftMin != 0 {
 		if g.drafter, err = c.newDrafter(opt.DraftMin, opt.Draft); err != nil {
 			return Generation{}, err
@@ -132,7 +135,8 @@ func (c *Context) promptTokens(prompt string, tokens []Token, pos int) ([]Token,
 		return nil, argError("the prompt has no tokens")
 	}
 	if pos+len(tokens) > c.seqCtx {
-		return nil, fmt.Errorf("%w: %d tokens at position %d of %d", ErrTooLong, len(tokens), pos, c.seqCtx)
+		return nil, fmt.Errorf("%w: %d tokens at position %d of %d", ErrTooLong, len(tokens), pos,
+			c.seqCtx)
 	}
 	return tokens, nil
 }

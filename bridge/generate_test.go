@@ -31,7 +31,11 @@ func TestStream(t *testing.T) {
 		{[]string{"\n\n"}, []string{"", "a\n", "b\n"}, []string{"a", "\nb", "\n"}, Failed},
 	} {
 		got := []string{}
-		s, err := newStream(c.stop, func(piece string) bool { got = append(got, piece); return true })
+		s, err := newStream(c.stop, func(piece string) bool {
+			got = append(got,
+				piece)
+			return true
+		})
 		require.NoError(t, err)
 		reason := Failed
 		for _, piece := range c.pieces {
@@ -58,7 +62,8 @@ func TestStream(t *testing.T) {
 
 func TestReasonString(t *testing.T) {
 	assert.Equal(t, []string{"failed", "end of text", "full", "full", "failed"},
-		[]string{Failed.String(), EndOfText.String(), Full.String(), Reason(99).String(), Reason(-1).String()})
+		[]string{Failed.String(), EndOfText.String(), Full.String(), Reason(99).String(),
+			Reason(-1).String()})
 }
 
 // checkHeld compares what is reported with what the memory holds.
@@ -82,7 +87,8 @@ func TestGenerateReports(t *testing.T) {
 	checkHeld(t, c, 0, plain)
 
 	// It goes on from there.
-	more, err := c.Generate(context.Background(), "", GenerateOptions{MaxTokens: 3, Tokens: plain.Tokens[plain.Decoded:]}, nil)
+	more, err := c.Generate(context.Background(), "",
+		GenerateOptions{MaxTokens: 3, Tokens: plain.Tokens[plain.Decoded:]}, nil)
 	require.NoError(t, err)
 	checkHeld(t, c, plain.Prompt+plain.Decoded, more)
 	assert.Equal(t, plain.Text+more.Text, sampled(t, c, nil, 15).Text)
@@ -91,7 +97,8 @@ func TestGenerateReports(t *testing.T) {
 	stop := plain.Text[len(plain.Text)/2 : len(plain.Text)/2+5]
 	var pieces strings.Builder
 	require.NoError(t, c.MemoryClear())
-	got, err := c.Generate(context.Background(), "", GenerateOptions{Tokens: proseTokens(t, model), MaxTokens: 12, Stop: []string{"\x01", stop}},
+	got, err := c.Generate(context.Background(), "",
+		GenerateOptions{Tokens: proseTokens(t, model), MaxTokens: 12, Stop: []string{"\x01", stop}},
 		func(piece string) bool { pieces.WriteString(piece); return true })
 	require.NoError(t, err)
 	assert.Equal(t, StopString, got.Reason)
@@ -101,7 +108,8 @@ func TestGenerateReports(t *testing.T) {
 	checkHeld(t, c, 0, got)
 
 	for name, opt := range map[string]GenerateOptions{
-		"MaxTokens": {MaxTokens: -1}, "Stop[0]": {Stop: []string{""}}, "give one": {Tokens: []Token{1}}, "sequence 3": {Seq: 3},
+		"MaxTokens": {MaxTokens: -1}, "Stop[0]": {Stop: []string{""}},
+		"give one": {Tokens: []Token{1}}, "sequence 3": {Seq: 3},
 		"sequence -1": {Seq: -1},
 	} {
 		_, err := c.Generate(context.Background(), prose, opt, nil)
@@ -156,7 +164,8 @@ func TestGenerateCancelled(t *testing.T) {
 	assert.ErrorIs(t, err, context.Canceled)
 	assert.NotEmpty(t, got.Text)
 	checkHeld(t, c, 0, got)
-	more, err := c.Generate(context.Background(), "", GenerateOptions{MaxTokens: 4, Tokens: got.Tokens[got.Decoded:]}, nil)
+	more, err := c.Generate(context.Background(), "",
+		GenerateOptions{MaxTokens: 4, Tokens: got.Tokens[got.Decoded:]}, nil)
 	require.NoError(t, err)
 	assert.Equal(t, sampled(t, c, nil, len(got.Tokens)+4).Text, got.Text+more.Text)
 }
@@ -172,12 +181,13 @@ func TestRetroOptionsStruct(t *testing.T) {
 	o.Budget, o.Window, o.Period, o.MinCtx = 64, 4, 1, 128
 	require.NoError(t, c.EnableRetroOptions(o))
 	assert.Empty(t, c.RetroPlan())
-	got, err := c.Generate(context.Background(), strings.Repeat(prose+" ", 20), GenerateOptions{MaxTokens: 16}, func(string) bool {
-		live, err := c.RetroStats()
-		assert.NoError(t, err)
-		assert.LessOrEqual(t, live.Tokens, uint64(15))
-		return true
-	})
+	got, err := c.Generate(context.Background(), strings.Repeat(prose+" ", 20),
+		GenerateOptions{MaxTokens: 16}, func(string) bool {
+			live, err := c.RetroStats()
+			assert.NoError(t, err)
+			assert.LessOrEqual(t, live.Tokens, uint64(15))
+			return true
+		})
 	require.NoError(t, err)
 	require.NotNil(t, got.Retro)
 	assert.EqualValues(t, 15, got.Retro.Tokens)

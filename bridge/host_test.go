@@ -141,7 +141,8 @@ func TestModel(t *testing.T) {
 func TestTokenizeRoundTrip(t *testing.T) {
 	model := loadModel(t)
 	for _, text := range []string{
-		"", "a", prose, "naïve café – 東京 🙂\n\ttabs", strings.Repeat("x", 5000), strings.Repeat("\n", 300), "a\x00b",
+		"", "a", prose, "naïve café – 東京 🙂\n\ttabs", strings.Repeat("x", 5000),
+		strings.Repeat("\n", 300), "a\x00b",
 		"<|im_start|>user",
 	} {
 		tokens, err := model.Tokenize(text, false, true)
@@ -200,7 +201,8 @@ func TestGenerateIsDeterministic(t *testing.T) {
 	})
 	assert.ErrorIs(t, err, context.Canceled)
 	require.NoError(t, c.MemoryClear())
-	out, err := c.Generate(context.Background(), prose, GenerateOptions{}, func(string) bool { return false })
+	out, err := c.Generate(context.Background(), prose, GenerateOptions{},
+		func(string) bool { return false })
 	require.NoError(t, err)
 	assert.Len(t, out.Tokens, 1)
 	_, err = c.Generate(context.Background(), strings.Repeat(prose, 60), GenerateOptions{}, nil)
@@ -211,8 +213,10 @@ func TestGenerateIsDeterministic(t *testing.T) {
 
 func TestGenerateStopsWhenFull(t *testing.T) {
 	model := loadModel(t)
-	c := newContext(t, model, ContextParams{Ctx: 256, FlashAttn: FlashOn, TypeK: "q8_0", TypeV: "q8_0"})
-	out, err := c.Generate(context.Background(), "1 2 3 4 5 6 7 8 9 10 11 12 13 14", GenerateOptions{}, nil)
+	c := newContext(t, model, ContextParams{Ctx: 256, FlashAttn: FlashOn, TypeK: "q8_0",
+		TypeV: "q8_0"})
+	out, err := c.Generate(context.Background(), "1 2 3 4 5 6 7 8 9 10 11 12 13 14",
+		GenerateOptions{}, nil)
 	require.NoError(t, err)
 	assert.NotEmpty(t, out.Tokens)
 	assert.Equal(t, Full, out.Reason)
@@ -265,8 +269,9 @@ func TestDecodeRejects(t *testing.T) {
 		long.Add(1, i, 0, false)
 	}
 	for name, b := range map[string]*Batch{
-		"nil": nil, "empty": NewBatch(4), "too long": long, "negative": one(-1, 0, 0), "position": one(1, -1, 0),
-		"token": one(Token(model.VocabSize()), 0, 0), "sequence": one(1, 0, 1),
+		"nil": nil, "empty": NewBatch(4), "too long": long, "negative": one(-1, 0, 0),
+		"position": one(1, -1, 0),
+		"token":    one(Token(model.VocabSize()), 0, 0), "sequence": one(1, 0, 1),
 	} {
 		assert.ErrorIs(t, c.Decode(b), ErrArgument, name)
 	}
@@ -328,7 +333,8 @@ func TestParallelContexts(t *testing.T) {
 	tokens := proseTokens(t, model)
 	want := feed(t, newContext(t, model, ContextParams{Ctx: 256}), 0, 0, tokens...)
 	contexts := []*Context{
-		newContext(t, model, ContextParams{Ctx: 256, Threads: 2}), newContext(t, model, ContextParams{Ctx: 256, Threads: 2}),
+		newContext(t, model, ContextParams{Ctx: 256, Threads: 2}),
+		newContext(t, model, ContextParams{Ctx: 256, Threads: 2}),
 	}
 	var wg sync.WaitGroup
 	for _, c := range contexts {

@@ -53,14 +53,16 @@ func TestParallelGeneration(t *testing.T) {
 						return Generation{}, err
 					}
 				}
-				s, err := model.NewSampler(SamplerParams{Temperature: 1, TopK: 50, TopP: 0.95, RepeatPenalty: 1.1, Seed: uint32(seed)})
+				s, err := model.NewSampler(SamplerParams{Temperature: 1, TopK: 50, TopP: 0.95,
+					RepeatPenalty: 1.1, Seed: uint32(seed)})
 				if err != nil {
 					return Generation{}, err
 				}
 				defer s.Close()
 				ctx, cancel := context.WithCancel(context.Background())
 				defer cancel()
-				return c.Generate(ctx, strings.Repeat(prose+" ", 6), GenerateOptions{MaxTokens: 12, Sampler: s}, func(string) bool { return true })
+				return c.Generate(ctx, strings.Repeat(prose+" ", 6),
+					GenerateOptions{MaxTokens: 12, Sampler: s}, func(string) bool { return true })
 			}
 			want, err := generate(1)
 			require.NoError(t, err)
@@ -123,7 +125,8 @@ func TestNoLeak(t *testing.T) {
 				require.NoError(t, c.EnableRetro("min_ctx=0,budget=16,window=2,period=1"))
 			}
 		}
-		s, err := model.NewSampler(SamplerParams{Temperature: 1, TopK: 20, RepeatPenalty: 1.1, Seed: uint32(i + 1), Grammar: `root ::= [^x]*`})
+		s, err := model.NewSampler(SamplerParams{Temperature: 1, TopK: 20, RepeatPenalty: 1.1,
+			Seed: uint32(i + 1), Grammar: `root ::= [^x]*`})
 		require.NoError(t, err)
 		defer s.Close()
 		prompt := long
@@ -132,7 +135,8 @@ func TestNoLeak(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
-		got, err := c.Generate(ctx, "", GenerateOptions{MaxTokens: 2, Tokens: prompt, Sampler: s, Stop: []string{"zz"}}, func(string) bool { return true })
+		got, err := c.Generate(ctx, "", GenerateOptions{MaxTokens: 2, Tokens: prompt, Sampler: s,
+			Stop: []string{"zz"}}, func(string) bool { return true })
 		require.NoError(t, err)
 		require.LessOrEqual(t, len(got.Tokens), 2)
 		require.NoError(t, c.MemoryClear())
@@ -151,7 +155,8 @@ func TestNoLeak(t *testing.T) {
 		generate(i)
 	}
 	after, now := measure()
-	t.Logf("%d generations in %v: %.1f MB before, %.1f MB after", rounds, time.Since(start), float64(memory)/1e6, float64(after)/1e6)
+	t.Logf("%d generations in %v: %.1f MB before, %.1f MB after", rounds, time.Since(start),
+		float64(memory)/1e6, float64(after)/1e6)
 	assert.Less(t, after, memory+8<<20, "a sampler that is lost each time would be 80 MB")
 	assert.LessOrEqual(t, now, goroutines)
 	assert.Zero(t, abortCount())

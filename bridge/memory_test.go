@@ -58,9 +58,11 @@ func TestSequenceArguments(t *testing.T) {
 	_, posErr := c.SeqPosMax(2)
 	_, dataErr := c.SeqStateData(-1)
 	for name, err := range map[string]error{
-		"remove": c.SeqRemove(-2, 0, 1), "copy to": c.SeqCopy(0, 2, -1, -1), "copy from": c.SeqCopy(-1, 0, -1, -1),
+		"remove": c.SeqRemove(-2, 0, 1), "copy to": c.SeqCopy(0, 2, -1, -1),
+		"copy from":      c.SeqCopy(-1, 0, -1, -1),
 		"part of a copy": c.SeqCopy(0, 1, 0, 2), "keep": c.SeqKeep(-1), "add": c.SeqAdd(9, 0, 1, 1),
-		"far": c.SeqAdd(0, 0, -1, math.MaxInt32-2), "farther": c.SeqAdd(0, 0, -1, math.MinInt), "pos": posErr, "data": dataErr,
+		"far": c.SeqAdd(0, 0, -1, math.MaxInt32-2), "farther": c.SeqAdd(0, 0, -1, math.MinInt),
+		"pos": posErr, "data": dataErr,
 		"set": c.SetSeqStateData(2, []byte{1}), "nothing": c.SetSeqStateData(0, nil),
 	} {
 		assert.ErrorIs(t, err, ErrArgument, name)
@@ -116,7 +118,8 @@ func TestStateFileErrors(t *testing.T) {
 	bad := filepath.Join(dir, "bad")
 	other := append([]byte("GGUF"), data[4:]...)
 	for name, content := range map[string][]byte{
-		"empty": {}, "magic": other, "tokens": data[:20], "half": data[:len(data)/2], "longer": append(data[:len(data):len(data)], 0),
+		"empty": {}, "magic": other, "tokens": data[:20], "half": data[:len(data)/2],
+		"longer": append(data[:len(data):len(data)], 0),
 	} {
 		require.NoError(t, os.WriteFile(bad, content, 0o600))
 		_, err := c.StateLoad(bad)

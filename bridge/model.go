@@ -198,7 +198,8 @@ func (m *Model) Tokenize(text string, addSpecial, parseSpecial bool) ([]Token, e
 	data := append([]byte(text), 0)
 	tokens := make([]Token, len(text)/3+8)
 	for {
-		n := m.lib.tokenize(m.vocab, &data[0], int32(len(text)), &tokens[0], int32(len(tokens)), addSpecial, parseSpecial)
+		n := m.lib.tokenize(m.vocab, &data[0], int32(len(text)), &tokens[0], int32(len(tokens)),
+			addSpecial, parseSpecial)
 		switch {
 		case n >= 0:
 			return tokens[:n:n], nil
@@ -230,7 +231,8 @@ func (m *Model) Detokenize(tokens ...Token) (string, error) {
 	}
 	buf := make([]byte, len(tokens)*8+16)
 	for {
-		n := m.lib.detokenize(m.vocab, unsafe.SliceData(tokens), int32(len(tokens)), &buf[0], int32(len(buf)), false, true)
+		n := m.lib.detokenize(m.vocab, unsafe.SliceData(tokens), int32(len(tokens)), &buf[0],
+			int32(len(buf)), false, true)
 		switch {
 		case n >= 0:
 			return string(buf[:n]), nil

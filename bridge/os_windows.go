@@ -39,7 +39,8 @@ func neededLibraries(path string) ([]string, error) {
 // dlopen takes a full path. What the library links to is looked for beside it, beside the program
 // and in the system's folder, never in the working directory or PATH.
 func dlopen(path string) (uintptr, error) {
-	handle, err := windows.LoadLibraryEx(path, 0, windows.LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR|windows.LOAD_LIBRARY_SEARCH_DEFAULT_DIRS)
+	handle, err := windows.LoadLibraryEx(path, 0,
+		windows.LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR|windows.LOAD_LIBRARY_SEARCH_DEFAULT_DIRS)
 	return uintptr(handle), err
 }
 

@@ -29,7 +29,8 @@ func (l *Library) loadRetro() error {
 	case !l.patched:
 		return fmt.Errorf("%w: the libllama in %s lacks the retroattn patch, or has an older one: %w", ErrRetroAbsent, l.dir, l.patchErr)
 	case l.retroPath == "":
-		return fmt.Errorf("%w: no %s in %s and Paths.Retro not given", ErrRetroAbsent, retroName, l.dir)
+		return fmt.Errorf("%w: no %s in %s and Paths.Retro not given", ErrRetroAbsent, retroName,
+			l.dir)
 	}
 	l.retroOnce.Do(func() {
 		l.retroErr = keepSIGURG(func() error {
@@ -38,7 +39,8 @@ func (l *Library) loadRetro() error {
 				return fmt.Errorf("%w: %w", ErrRetroAbsent, err)
 			}
 			if err := bind([]uintptr{handle}, l.retroSymbols()); err != nil {
-				return fmt.Errorf("%w: %s is another version than this package knows: %w", ErrRetroAbsent, l.retroPath, err)
+				return fmt.Errorf("%w: %s is another version than this package knows: %w",
+					ErrRetroAbsent, l.retroPath, err)
 			}
 			l.retroVersion() // returns when the library's runtime has installed its handlers
 			if abi := l.retroABIVersion(); abi != retroABI {

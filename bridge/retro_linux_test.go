@@ -112,7 +112,8 @@ func TestRetroCounts(t *testing.T) {
 	model := patchedModel(t)
 	c := newContext(t, model, ContextParams{Ctx: 2048, FlashAttn: FlashOn})
 	require.NoError(t, c.EnableRetro(""))
-	out, err := c.Generate(context.Background(), strings.Repeat(prose+" ", 40), GenerateOptions{MaxTokens: 16}, nil)
+	out, err := c.Generate(context.Background(), strings.Repeat(prose+" ", 40),
+		GenerateOptions{MaxTokens: 16}, nil)
 	require.NoError(t, err)
 	stats, err := c.RetroStats()
 	require.NoError(t, err)

@@ -12,13 +12,16 @@ import (
 // SamplerParams configures NewSampler. The zero value is greedy: the likeliest token, always. They
 // apply in this order: grammar, penalties, top-k, typical, top-p, min-p, temperature.
 type SamplerParams struct {
-	Temperature float64 // logits are divided by it; 0 = take the likeliest token, and TopK, Typical, TopP and MinP do nothing
+	// logits are divided by it; 0 = take the likeliest token, and TopK, Typical, TopP and MinP do
+	// nothing
+	Temperature float64
 	TopK        int     // keep the likeliest; 0 = all
 	TopP        float64 // keep the likeliest that hold this probability together; 0 or 1 = all
 	MinP        float64 // keep those at least so likely, relative to the likeliest; 0 = all
 	Typical     float64 // keep the most typical that hold this probability together; 0 or 1 = all
 
-	RepeatPenalty float64 // above 1: less of what was sampled or accepted before, which a prompt is not; 0 or 1 = off
+	// above 1: less of what was sampled or accepted before, which a prompt is not; 0 or 1 = off
+	RepeatPenalty float64
 	Frequency     float64 // subtracted from a token's logit for each time that it came before
 	Presence      float64 // subtracted once if it came
 	RepeatLast    int     // newest tokens that these look at; 0 = 64
@@ -47,7 +50,8 @@ func (p SamplerParams) check() error {
 	}{
 		{"Temperature", p.Temperature, 0, 100}, {"TopK", float64(p.TopK), 0, math.MaxInt32},
 		{"TopP", p.TopP, 0, 1}, {"MinP", p.MinP, 0, 1}, {"Typical", p.Typical, 0, 1},
-		{"RepeatPenalty", p.RepeatPenalty, 0, 100}, {"Frequency", p.Frequency, -100, 100}, {"Presence", p.Presence, -100, 100},
+		{"RepeatPenalty", p.RepeatPenalty, 0, 100}, {"Frequency", p.Frequency, -100, 100},
+		{"Presence", p.Presence, -100, 100},
 		{"RepeatLast", float64(p.RepeatLast), 0, 1 << 20},
 	} {
 		if !(f.value >= f.low && f.value <= f.upper) {
@@ -75,9 +79,13 @@ func (m *Model) NewSampler(params SamplerParams) (*Sampler, error) {
 	l := m.lib
 	s := &Sampler{model: m}
 	if params.Grammar != "" {
-		detail := l.log.capture(func() { s.grammar = l.samplerGrammar(m.vocab, params.Grammar, "root") })
+		detail := l.log.capture(func() {
+			s.grammar = l.samplerGrammar(m.vocab, params.Grammar,
+				"root")
+		})
 		if s.grammar == 0 {
-			return nil, argError("%s (llama.cpp prints syntax errors to standard error)", withDetail("Grammar", detail))
+			return nil, argError("%s (llama.cpp prints syntax errors to standard error)",
+				withDetail("Grammar", detail))
 		}
 	}
 	s.chain = l.chainInit(cChainParams{noPerf: true})
@@ -101,7 +109,8 @@ func (p SamplerParams) samplers(l *Library, vocab int) (chain []uintptr) {
 		if last == 0 {
 			last = 64
 		}
-		chain = append(chain, l.samplerPenalties(int32(vocab), int32(last), float32(repeat), float32(p.Frequency), float32(p.Presence)))
+		chain = append(chain, l.samplerPenalties(int32(vocab), int32(last), float32(repeat),
+			float32(p.Frequency), float32(p.Presence)))
 	}
 	if p.Temperature == 0 {
 		return append(chain, l.samplerGreedy())
@@ -209,7 +218,8 @@ func (s *Sampler) Sample(c *Context, row int) (Token, error) {
 // apply runs a sampler over candidates and returns the one that is selected, or the first where the
 // sampler selects none. Not ok: it was ruled out.
 func (s *Sampler) apply(sampler uintptr, candidates []cTokenData) (Token, bool) {
-	array := cTokenDataArray{data: uintptr(unsafe.Pointer(&candidates[0])), size: uint64(len(candidates)), selected: -1}
+	array := cTokenDataArray{data: uintptr(unsafe.Pointer(&candidates[0])),
+		size: uint64(len(candidates)), selected: -1}
 	var pinner runtime.Pinner
 	pinner.Pin(&candidates[0])
 	defer pinner.Unpin()

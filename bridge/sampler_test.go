@@ -35,7 +35,8 @@ func TestSamplerParams(t *testing.T) {
 		require.ErrorIs(t, err, ErrArgument)
 		assert.Contains(t, err.Error(), want)
 	}
-	assert.NoError(t, SamplerParams{Temperature: 1, TopK: 40, TopP: 0.9, MinP: 0.05, Typical: 1, RepeatPenalty: 1.1, Seed: 7}.check())
+	assert.NoError(t, SamplerParams{Temperature: 1, TopK: 40, TopP: 0.9, MinP: 0.05, Typical: 1,
+		RepeatPenalty: 1.1, Seed: 7}.check())
 }
 
 func TestSamplerWithoutObject(t *testing.T) {
@@ -54,7 +55,8 @@ func TestSamplerWithoutObject(t *testing.T) {
 func sampled(t *testing.T, c *Context, s *Sampler, n int) Generation {
 	t.Helper()
 	require.NoError(t, c.MemoryClear())
-	got, err := c.Generate(context.Background(), prose, GenerateOptions{MaxTokens: n, Sampler: s}, nil)
+	got, err := c.Generate(context.Background(), prose, GenerateOptions{MaxTokens: n, Sampler: s},
+		nil)
 	require.NoError(t, err)
 	return got
 }
@@ -64,11 +66,15 @@ func TestSamplers(t *testing.T) {
 	c := newContext(t, model, ContextParams{Ctx: 256})
 	greedy := sampled(t, c, nil, 24)
 	assert.Equal(t, greedy.Tokens, sampled(t, c, newSampler(t, model, SamplerParams{}), 24).Tokens)
-	assert.Equal(t, greedy.Tokens, sampled(t, c, newSampler(t, model, SamplerParams{Temperature: 2, TopK: 1}), 24).Tokens)
-	assert.Equal(t, greedy.Tokens, sampled(t, c, newSampler(t, model, SamplerParams{Temperature: 1, TopP: 1e-6}), 24).Tokens)
-	assert.Equal(t, greedy.Tokens, sampled(t, c, newSampler(t, model, SamplerParams{Temperature: 1, MinP: 1}), 24).Tokens)
+	assert.Equal(t, greedy.Tokens, sampled(t, c,
+		newSampler(t, model, SamplerParams{Temperature: 2, TopK: 1}), 24).Tokens)
+	assert.Equal(t, greedy.Tokens, sampled(t, c,
+		newSampler(t, model, SamplerParams{Temperature: 1, TopP: 1e-6}), 24).Tokens)
+	assert.Equal(t, greedy.Tokens, sampled(t, c,
+		newSampler(t, model, SamplerParams{Temperature: 1, MinP: 1}), 24).Tokens)
 
-	full := SamplerParams{Temperature: 1.2, TopK: 200, TopP: 0.99, MinP: 0.001, Typical: 0.99, RepeatPenalty: 1.1, Frequency: 0.1, Presence: 0.1, Seed: 42}
+	full := SamplerParams{Temperature: 1.2, TopK: 200, TopP: 0.99, MinP: 0.001, Typical: 0.99,
+		RepeatPenalty: 1.1, Frequency: 0.1, Presence: 0.1, Seed: 42}
 	s := newSampler(t, model, full)
 	first := sampled(t, c, s, 24).Tokens
 	assert.NotEqual(t, greedy.Tokens, first)
@@ -78,7 +84,8 @@ func TestSamplers(t *testing.T) {
 	full.Seed = 43
 	assert.NotEqual(t, first, sampled(t, c, newSampler(t, model, full), 24).Tokens, "another seed")
 	full.Seed = 0
-	assert.NotEqual(t, sampled(t, c, newSampler(t, model, full), 24).Tokens, sampled(t, c, newSampler(t, model, full), 24).Tokens, "no seed")
+	assert.NotEqual(t, sampled(t, c, newSampler(t, model, full), 24).Tokens,
+		sampled(t, c, newSampler(t, model, full), 24).Tokens, "no seed")
 
 	// A penalty that forbids repetition also forbids what was accepted before.
 	penal := newSampler(t, model, SamplerParams{Frequency: 100, RepeatLast: 500})
@@ -152,7 +159,8 @@ func TestGrammar(t *testing.T) {
 	model := loadModel(t)
 	c := newContext(t, model, ContextParams{Ctx: 256})
 	for _, temperature := range []float64{0, 3} {
-		s := newSampler(t, model, SamplerParams{Temperature: temperature, Seed: 5, Grammar: `root ::= ("left" | "right") "!" [0-9]{3}`})
+		s := newSampler(t, model, SamplerParams{Temperature: temperature, Seed: 5,
+			Grammar: `root ::= ("left" | "right") "!" [0-9]{3}`})
 		got := sampled(t, c, s, 40)
 		assert.Regexp(t, `^(left|right)![0-9]{3}$`, got.Text)
 		assert.Equal(t, EndOfText, got.Reason)
@@ -167,7 +175,8 @@ func TestGrammar(t *testing.T) {
 		require.NoError(t, s.Reset())
 		assert.ErrorIs(t, s.Accept(token), ErrArgument, "an end at the beginning")
 	}
-	nothing := newSampler(t, model, SamplerParams{Temperature: 1, TopK: 5, Grammar: `root ::= [^\x00-\U0010FFFF]`})
+	nothing := newSampler(t, model, SamplerParams{Temperature: 1, TopK: 5,
+		Grammar: `root ::= [^\x00-\U0010FFFF]`})
 	require.NoError(t, c.MemoryClear())
 	got, err := c.Generate(context.Background(), prose, GenerateOptions{Sampler: nothing}, nil)
 	require.Error(t, err)
@@ -178,8 +187,10 @@ func TestGrammar(t *testing.T) {
 func TestGrammarErrors(t *testing.T) {
 	model := loadModel(t)
 	for grammar, want := range map[string]string{
-		`root ::= "a`: "failed to parse grammar", `root = "a"`: "parse", `main ::= "a"`: "'root'", `root ::= missing`: "parse",
-		`root ::= root "a"`: "left recursion", strings.Repeat("(", 10): "parse", `root ::= "a"{100000}`: "parse",
+		`root ::= "a`: "failed to parse grammar", `root = "a"`: "parse", `main ::= "a"`: "'root'",
+		`root ::= missing`:  "parse",
+		`root ::= root "a"`: "left recursion", strings.Repeat("(", 10): "parse",
+		`root ::= "a"{100000}`: "parse",
 	} {
 		_, err := model.NewSampler(SamplerParams{Grammar: grammar})
 		require.ErrorIs(t, err, ErrArgument, grammar)

@@ -42,9 +42,11 @@ func text(n int) (tokens []Token) {
 // and of no other: their summaries need not be built again.
 func TestShiftForgetsItsOwn(t *testing.T) {
 	model := patchedModelTiny(t)
-	seqDiv := bound[func(mem uintptr, seq, p0, p1 int32, d int32)](t, filepath.Join(model.lib.dir, "libllama.so"), "llama_memory_seq_div")
+	seqDiv := bound[func(mem uintptr, seq, p0, p1 int32, d int32)](t,
+		filepath.Join(model.lib.dir, "libllama.so"), "llama_memory_seq_div")
 	for _, unified := range []bool{false, true} {
-		c := newContext(t, model, ContextParams{Ctx: 1024, Seqs: 4, Unified: unified, FlashAttn: FlashOn})
+		c := newContext(t, model, ContextParams{Ctx: 1024, Seqs: 4, Unified: unified,
+			FlashAttn: FlashOn})
 		require.NoError(t, c.EnableRetro("budget=64,window=2,period=1,min_ctx=0"))
 		fill := func(seqs ...int) {
 			for _, s := range seqs {
@@ -71,10 +73,12 @@ func TestShiftForgetsItsOwn(t *testing.T) {
 		if unified {
 			shared = 30
 		}
-		assert.Equal(t, []int{30, 41, 41, shared}, known(t, c, 0, 1, 2, 3), "add, unified %v", unified)
+		assert.Equal(t, []int{30, 41, 41, shared}, known(t, c, 0, 1, 2, 3), "add, unified %v",
+			unified)
 
 		seqDiv(c.mem, 1, 20, -1, 2)
-		assert.Equal(t, []int{30, 10, 41, shared}, known(t, c, 0, 1, 2, 3), "div, unified %v", unified)
+		assert.Equal(t, []int{30, 10, 41, shared}, known(t, c, 0, 1, 2, 3), "div, unified %v",
+			unified)
 
 		c.lib.memSeqKeep(c.mem, 2)
 		want := []int{30, 10, 41, shared}
@@ -125,13 +129,15 @@ func TestSummaryTellsWhy(t *testing.T) {
 	}
 	enable()
 	feed(t, c, 0, 0, text(50)...)
-	assert.Equal(t, "0 of 0 tokens sparse, 50 of prompts and drafts exact: nothing was decoded", c.RetroSummary())
+	assert.Equal(t, "0 of 0 tokens sparse, 50 of prompts and drafts exact: nothing was decoded",
+		c.RetroSummary())
 	feed(t, c, 0, 50, 5)
 	assert.Equal(t, "0 of 1 tokens sparse, 50 of prompts and drafts exact: the context was shorter than min_ctx", c.RetroSummary())
 
 	enable()
 	require.NoError(t, c.Decode(batch(0)))
-	assert.Equal(t, "0 of 0 tokens sparse, 8 of prompts and drafts exact: nothing was decoded", c.RetroSummary())
+	assert.Equal(t, "0 of 0 tokens sparse, 8 of prompts and drafts exact: nothing was decoded",
+		c.RetroSummary())
 	feed(t, c, 0, 8, text(80)...)
 	feed(t, c, 0, 88, 5)
 	assert.Contains(t, c.RetroSummary(), "1 of 1 tokens sparse, ")
@@ -141,7 +147,8 @@ func TestSummaryTellsWhy(t *testing.T) {
 func TestShiftOfBF16(t *testing.T) {
 	model := patchedModelTiny(t)
 	for _, typeK := range []string{"bf16", "f16"} {
-		c := newContext(t, model, ContextParams{Ctx: 256, FlashAttn: FlashOn, TypeK: typeK, TypeV: "bf16"})
+		c := newContext(t, model, ContextParams{Ctx: 256, FlashAttn: FlashOn, TypeK: typeK,
+			TypeV: "bf16"})
 		require.NoError(t, c.EnableRetro("budget=16,window=2,period=1,min_ctx=0,local=16"))
 		feed(t, c, 0, 0, text(100)...)
 		require.NoError(t, c.SeqRemove(0, 20, 40))

@@ -141,7 +141,8 @@ func (c *Context) SeqStateData(seq int) ([]byte, error) {
 		n = c.lib.stateSeqGet(c.ptr, &data[0], size, int32(seq))
 	})
 	if n == 0 || n > uint64(len(data)) {
-		return nil, errors.New(withDetail(fmt.Sprintf("bridge: cannot save sequence %d", seq), detail))
+		return nil, errors.New(withDetail(fmt.Sprintf("bridge: cannot save sequence %d", seq),
+			detail))
 	}
 	return data[:n], nil
 }
@@ -157,9 +158,13 @@ func (c *Context) SetSeqStateData(seq int, data []byte) error {
 		return argError("empty state")
 	}
 	var n uint64
-	detail := c.lib.log.capture(func() { n = c.lib.stateSeqSet(c.ptr, &data[0], uint64(len(data)), int32(seq)) })
+	detail := c.lib.log.capture(func() {
+		n = c.lib.stateSeqSet(c.ptr, &data[0], uint64(len(data)),
+			int32(seq))
+	})
 	if n == 0 {
-		return errors.New(withDetail(fmt.Sprintf("bridge: cannot restore sequence %d", seq), detail))
+		return errors.New(withDetail(fmt.Sprintf("bridge: cannot restore sequence %d", seq),
+			detail))
 	}
 	return nil
 }

@@ -137,10 +137,12 @@ var knownModelDefaults = cModelDefaults{cModelParams: cModelParams{
 }}
 
 var knownContextDefaults = cContextDefaults{cContextParams: cContextParams{
-	nCtx: 512, nBatch: 2048, nUbatch: 512, nSeqMax: 1, nOutputsMaxPerSeq: 1, nThreads: 4, nThreadsBatch: 4,
+	nCtx: 512, nBatch: 2048, nUbatch: 512, nSeqMax: 1, nOutputsMaxPerSeq: 1, nThreads: 4,
+	nThreadsBatch:   4,
 	ropeScalingType: -1, poolingType: -1, attentionType: -1, flashAttnType: -1,
 	yarnExtFactor: -1, yarnAttnFactor: -1, yarnBetaFast: -1, yarnBetaSlow: -1, defragThold: -1,
-	typeK: ggmlTypeF16, typeV: ggmlTypeF16, offloadKQV: true, noPerf: true, opOffload: true, swaFull: true,
+	typeK: ggmlTypeF16, typeV: ggmlTypeF16, offloadKQV: true, noPerf: true, opOffload: true,
+	swaFull: true,
 }}
 
 // knownVersion is what llama_version begins with.
@@ -152,9 +154,11 @@ func checkLayout(version string, model cModelDefaults, context cContextDefaults)
 	case !strings.HasPrefix(version, knownVersion):
 		return fmt.Errorf("%w: its version is %q", ErrLayout, version)
 	case model != knownModelDefaults:
-		return fmt.Errorf("%w: llama_model_params of its version %s is another struct", ErrLayout, version)
+		return fmt.Errorf("%w: llama_model_params of its version %s is another struct", ErrLayout,
+			version)
 	case context != knownContextDefaults:
-		return fmt.Errorf("%w: llama_context_params of its version %s is another struct", ErrLayout, version)
+		return fmt.Errorf("%w: llama_context_params of its version %s is another struct", ErrLayout,
+			version)
 	}
 	return nil
 }
@@ -165,11 +169,14 @@ const retroABI = 6
 // checkABI compares with what llama_retro_attn_abi of a patched libllama says about the same.
 func checkABI(version, library string) error {
 	here := fmt.Sprintf("llama=%s model_params=%d context_params=%d batch=%d chat_message=%d chain_params=%d token_data=%d token_data_array=%d retro_stats=%d retro_abi=%d",
-		version, unsafe.Sizeof(cModelParams{}), unsafe.Sizeof(cContextParams{}), unsafe.Sizeof(cBatch{}), unsafe.Sizeof(cChatMessage{}),
-		unsafe.Sizeof(cChainParams{}), unsafe.Sizeof(cTokenData{}), unsafe.Sizeof(cTokenDataArray{}),
+		version, unsafe.Sizeof(cModelParams{}), unsafe.Sizeof(cContextParams{}),
+		unsafe.Sizeof(cBatch{}), unsafe.Sizeof(cChatMessage{}),
+		unsafe.Sizeof(cChainParams{}), unsafe.Sizeof(cTokenData{}),
+		unsafe.Sizeof(cTokenDataArray{}),
 		unsafe.Sizeof(cRetroStats{}), retroABI)
 	if library != here {
-		return fmt.Errorf("%w: it was built with %q, this package with %q", ErrLayout, library, here)
+		return fmt.Errorf("%w: it was built with %q, this package with %q", ErrLayout, library,
+			here)
 	}
 	return nil
 }

@@ -51,7 +51,8 @@ func (m *Model) ApplyTemplate(messages []Message, assistant bool) (string, error
 	n := m.lib.chatApply(template, &chat[0], uint64(len(chat)), assistant, &buf[0], int32(len(buf)))
 	if int(n) > len(buf) {
 		buf = make([]byte, n)
-		n = m.lib.chatApply(template, &chat[0], uint64(len(chat)), assistant, &buf[0], int32(len(buf)))
+		n = m.lib.chatApply(template, &chat[0], uint64(len(chat)), assistant, &buf[0],
+			int32(len(buf)))
 	}
 	if n < 0 {
 		return "", fmt.Errorf("%w: its own begins with %.60q", ErrNoTemplate, goString(template))

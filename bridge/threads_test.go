@@ -26,7 +26,8 @@ const threadsPrompt = 600
 func sparseContext(t *testing.T, model *Model, most, window int) *Context {
 	t.Helper()
 	c := newContext(t, model, ContextParams{Ctx: 1024, FlashAttn: FlashOn, Threads: most})
-	require.NoError(t, c.EnableRetro(fmt.Sprintf("budget=64,min_ctx=128,window=%d,period=1", window)))
+	require.NoError(t, c.EnableRetro(fmt.Sprintf("budget=64,min_ctx=128,window=%d,period=1",
+		window)))
 	require.NoError(t, c.SetThreads(1, 1))
 	tokens := make([]Token, threadsPrompt)
 	for i := range tokens {
@@ -43,7 +44,8 @@ func TestThreadsChange(t *testing.T) {
 	for i, n := range []int{1, 2, 4, 1, 3, 4, 2, 1, 4} {
 		require.NoError(t, many.SetThreads(n, 5-n))
 		token := Token(3 + i)
-		want, got := feed(t, one, 0, threadsPrompt+i, token), feed(t, many, 0, threadsPrompt+i, token)
+		want, got := feed(t, one, 0, threadsPrompt+i, token),
+			feed(t, many, 0, threadsPrompt+i, token)
 		require.Equal(t, want, got, "token %d with %d threads", i, n)
 	}
 	a, err := one.RetroStats()
@@ -76,7 +78,8 @@ func TestTooManyThreads(t *testing.T) {
 			require.Equal(t, want, got, "position %d", pos)
 			pos++
 		}
-		require.Equal(t, 1, strings.Count(log.String(), "by more threads than there were when the library was opened"), log.String())
+		require.Equal(t, 1, strings.Count(log.String(),
+			"by more threads than there were when the library was opened"), log.String())
 		require.NotContains(t, log.String(), "failed")
 
 		require.NoError(t, c.SetThreads(1, 1))

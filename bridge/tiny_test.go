@@ -73,7 +73,8 @@ func tinyModel(t *testing.T, template string) *Model {
 	f := &tinyFile{}
 	f.set("general.architecture", ggufText, "llama")
 	for key, value := range map[string]uint32{
-		"context_length": 4096, "embedding_length": embd, "block_count": layers, "feed_forward_length": ff, "attention.head_count": embd / head,
+		"context_length": 4096, "embedding_length": embd, "block_count": layers,
+		"feed_forward_length": ff, "attention.head_count": embd / head,
 		"attention.head_count_kv": 1, "rope.dimension_count": head,
 	} {
 		f.set("llama."+key, gguf32, value)
@@ -85,7 +86,8 @@ func tinyModel(t *testing.T, template string) *Model {
 	if template != "" {
 		f.set("tokenizer.chat_template", ggufText, template)
 	}
-	tokens, scores, types := []any{"<unk>", "<s>", "</s>"}, []any{}, []any{int32(2), int32(3), int32(3)}
+	tokens, scores, types := []any{"<unk>", "<s>", "</s>"}, []any{},
+		[]any{int32(2), int32(3), int32(3)}
 	for i := range 256 {
 		tokens, types = append(tokens, fmt.Sprintf("<0x%02X>", i)), append(types, int32(6))
 	}

@@ -11,8 +11,9 @@ import (
 // result is what llama-cli says about a turn.
 type result struct {
 	prompt, generation float64 // tokens per second
-	retro              string  // the library's statistics, without brackets; empty if there were none
-	others             float64 // processors that other programs used meanwhile
+	// the library's statistics, without brackets; empty if there were none
+	retro  string
+	others float64 // processors that other programs used meanwhile
 }
 
 var (
@@ -35,7 +36,8 @@ func parseResult(text string) (result, error) {
 		}
 	}
 	if !found {
-		return r, fmt.Errorf("llama-cli ended without its line of timings; it said:\n%s", lastLines(text, 15))
+		return r, fmt.Errorf("llama-cli ended without its line of timings; it said:\n%s",
+			lastLines(text, 15))
 	}
 	return r, nil
 }

@@ -18,7 +18,8 @@ const (
 func TestParseResult(t *testing.T) {
 	r, err := parseResult(cliHead + "> q\nan answer" + cliTail)
 	require.NoError(t, err)
-	assert.Equal(t, result{prompt: 285.8, generation: 109.7, retro: "64 of 64 tokens sparse, 9.1 % of KV read, 63 corrections, exposure 1.21"}, r)
+	assert.Equal(t, result{prompt: 285.8, generation: 109.7,
+		retro: "64 of 64 tokens sparse, 9.1 % of KV read, 63 corrections, exposure 1.21"}, r)
 	require.NoError(t, r.active())
 
 	_, err = parseResult("Error: the request exceeds the available context size\n")
@@ -38,7 +39,8 @@ func TestAnswerShowsTheAnswerOnly(t *testing.T) {
 		if name == "long" {
 			echo = prompt[:500] + " ... (truncated)"
 		}
-		text := cliHead + "\n> " + echo + "\n" + "First line.\n\n[ not timings\nLast line." + cliTail
+		text := cliHead + "\n> " + echo + "\n" + "First line.\n\n[ not timings\nLast line." +
+			cliTail
 		var shown strings.Builder
 		begun := 0
 		a := newAnswer(&shown, prompt, func() { begun++ })

@@ -50,7 +50,8 @@ func checksums(members []member) member {
 }
 
 func sorted(members []member) []member {
-	return slices.SortedFunc(slices.Values(members), func(a, b member) int { return strings.Compare(a.name, b.name) })
+	return slices.SortedFunc(slices.Values(members),
+		func(a, b member) int { return strings.Compare(a.name, b.name) })
 }
 
 // writeTarGz makes FOLDER.tar.gz in dir, and its .sha256. The bytes depend on the arguments only.
@@ -71,7 +72,8 @@ func writeZip(dir, folder string, members []member, when time.Time) (string, err
 		if e.link != "" {
 			return "", fmt.Errorf("%s is a link, which Windows does not unpack: put the file in its place", e.name)
 		}
-		w, err := archive.CreateHeader(&zip.FileHeader{Name: folder + "/" + e.name, Method: zip.Deflate, Modified: when.UTC()})
+		w, err := archive.CreateHeader(&zip.FileHeader{Name: folder + "/" + e.name,
+			Method: zip.Deflate, Modified: when.UTC()})
 		if err == nil {
 			_, err = w.Write(e.content)
 		}
@@ -97,7 +99,8 @@ func writeArchive(dir, name string, packed []byte) (string, error) {
 func writeTar(to io.Writer, folder string, members []member, when time.Time) error {
 	archive := tar.NewWriter(to)
 	for _, e := range sorted(members) {
-		header := &tar.Header{Typeflag: tar.TypeReg, Name: folder + "/" + e.name, Size: int64(len(e.content)), Mode: 0o644, ModTime: when}
+		header := &tar.Header{Typeflag: tar.TypeReg, Name: folder + "/" + e.name,
+			Size: int64(len(e.content)), Mode: 0o644, ModTime: when}
 		switch {
 		case e.link != "":
 			header.Typeflag, header.Linkname, header.Mode = tar.TypeSymlink, e.link, 0o777

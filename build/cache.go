@@ -126,7 +126,8 @@ func (c *cache) acquire(try func() (bool, error)) error {
 			return err
 		}
 		if !waited {
-			c.say("Waiting for another run that uses %s (set RETRO_CACHE_DIR to work beside it).", c.dir)
+			c.say("Waiting for another run that uses %s (set RETRO_CACHE_DIR to work beside it).",
+				c.dir)
 			waited = true
 		}
 		select {

@@ -51,9 +51,10 @@ func TestCacheIsNotReplacedUnderAReader(t *testing.T) {
 	dir := t.TempDir()
 	reader := testCache(t.Context(), t, dir)
 	thing := func(c *cache, made string) product {
-		return product{name: "thing", made: made, files: []string{c.path("thing")}, make: func() error {
-			return os.WriteFile(c.path("thing"), nil, 0o644)
-		}}
+		return product{name: "thing", made: made, files: []string{c.path("thing")},
+			make: func() error {
+				return os.WriteFile(c.path("thing"), nil, 0o644)
+			}}
 	}
 	require.NoError(t, reader.ensure(thing(reader, "1")))
 

@@ -34,8 +34,8 @@ func (cmd *testCmd) Validate() error {
 // soakFor is how long TestSoak loads llama-server with --long.
 const soakFor = 30 * time.Minute
 
-// group is one line of the report.
-type group struct {
+// stage is one line of the report.
+type stage struct {
 	name string
 	run  func(a *app, t *tally) error // an error is a failure that is no test's
 	skip string                       // why it is not run, if it is not
@@ -50,13 +50,13 @@ func (cmd testCmd) Run(a *app) error {
 		return fmt.Errorf("--run %s is no regular expression: %w", cmd.Match, err)
 	}
 	var sum totals
-	for _, g := range cmd.groups() {
+	for _, g := range cmd.stages() {
 		if g.skip != "" {
 			a.say("NOT RUN  %s: %s", g.name, g.skip)
 			sum.notRun = append(sum.notRun, g.name+": "+g.skip)
 			continue
 		}
-		a.runGroup(g, &sum)
+		a.runStage(g, &sum)
 		if a.ctx.Err() != nil {
 			return a.ctx.Err()
 		}
@@ -68,7 +68,7 @@ func (cmd testCmd) Run(a *app) error {
 	return nil
 }
 
-func (a *app) runGroup(g group, sum *totals) {
+func (a *app) runStage(g stage, sum *totals) {
 	begun := time.Now()
 	t := newTally()
 	if err := g.run(a, t); err != nil {
@@ -95,19 +95,20 @@ func (a *app) runGroup(g group, sum *totals) {
 	}
 }
 
-func (cmd testCmd) groups() []group {
+func (cmd testCmd) stages() []stage {
 	if cmd.Match != "" {
-		return []group{{name: "end to end", run: cmd.matching}}
+		return []stage{{name: "end to end", run: cmd.matching}}
 	}
-	windows := group{name: "windows", run: cmd.windowsTests, must: true}
+	windows := stage{name: "windows", run: cmd.windowsTests, must: true}
 	if cmd.OS == "windows" {
-		return []group{windows}
+		return []stage{windows}
 	}
 	if !cmd.Long {
 		windows.skip = "--long, or --os windows, builds llama.cpp for Windows"
 	}
-	all := append([]group{{name: "vet", run: vet}, {name: "unit tests", run: cmd.unit, must: true}}, cmd.passes()...)
-	all = append(all, []group{
+	all := append([]stage{{name: "vet", run: vet}, {name: "unit tests", run: cmd.unit, must: true}},
+		cmd.passes()...)
+	all = append(all, []stage{
 		{name: "fuzz", run: cmd.fuzz, must: true},
 		{name: "llama.cpp", run: cmd.integration, must: true},
 		{name: "lab", run: cmd.labTests, must: true},
@@ -115,7 +116,8 @@ func (cmd testCmd) groups() []group {
 		windows,
 	}...)
 	for i := range all {
-		if g := &all[i]; cmd.Short && !slices.Contains([]string{"vet", "unit tests", "llama.cpp"}, g.name) {
+		if g := &all[i]; cmd.Short && !slices.Contains([]string{"vet", "unit tests", "llama.cpp"},
+			g.name) {
 			g.skip = "left out by --short"
 		}
 	}
@@ -125,12 +127,12 @@ func (cmd testCmd) groups() []group {
 // passes run kernels and engine again where they are other code: without assembly, at a lower
 // level, or emulated; and with the race detector. The unit tests were the full pass: these have
 // fewer cases, unless there is time.
-func (cmd testCmd) passes() []group {
+func (cmd testCmd) passes() []stage {
 	cmd.Short = !cmd.Long
-	pass := func(name string, env []string, args ...string) group {
-		return group{name: name, run: cmd.goTest(name, env, args...), must: true}
+	pass := func(name string, env []string, args ...string) stage {
+		return stage{name: name, run: cmd.goTest(name, env, args...), must: true}
 	}
-	all := []group{
+	all := []stage{
 		pass("noasm", nil, "-tags", "noasm", "./kernels/...", "./retro/..."),
 		pass("race", []string{"CGO_ENABLED=1"}, "-race", "./kernels/...", "./retro/..."),
 	}
@@ -151,12 +153,12 @@ const against = "^Test(UnionInvariant|ExactRows|LatentAttention|Model|SaveLoadCo
 // an emulated processor with every extension, and on one without the dot product instructions,
 // where a missing check shows as an illegal instruction. What else the engine does is Go, and no
 // other there.
-func (cmd testCmd) arm64() []group {
+func (cmd testCmd) arm64() []stage {
 	if runtime.GOARCH == "arm64" {
 		return nil // the unit tests were that
 	}
 	if runtime.GOOS != "linux" {
-		return []group{{name: "arm64", skip: "needs Linux"}}
+		return []stage{{name: "arm64", skip: "needs Linux"}}
 	}
 	qemu := ""
 	for _, name := range []string{"qemu-aarch64-static", "qemu-aarch64"} {
@@ -165,16 +167,20 @@ func (cmd testCmd) arm64() []group {
 		}
 	}
 	if qemu == "" {
-		return []group{{name: "arm64", skip: "install qemu-user-static"}}
+		return []stage{{name: "arm64", skip: "install qemu-user-static"}}
 	}
-	var groups []group
+	var stages []stage
 	for _, cpu := range []string{"max", "cortex-a72"} {
 		name, env := "arm64 "+cpu, []string{"GOARCH=arm64", "CGO_ENABLED=0", "QEMU_CPU=" + cpu}
 		kernelTests := cmd.goTest(name, env, "-exec", qemu, "./kernels/...")
 		engineTests := cmd.goTest(name, env, "-exec", qemu, "-run", against, "./retro")
-		groups = append(groups, group{name: name, must: true, run: func(a *app, t *tally) error { return errors.Join(kernelTests(a, t), engineTests(a, t)) }})
+		stages = append(stages, stage{name: name, must: true,
+			run: func(a *app, t *tally) error {
+				return errors.Join(kernelTests(a, t),
+					engineTests(a, t))
+			}})
 	}
-	return groups
+	return stages
 }
 
 // vet also compiles what Windows and macOS run, but for the library where it has no C compiler for
@@ -183,7 +189,8 @@ func vet(a *app, t *tally) error {
 	most := []string{"./kernels/...", "./retro/...", "./bridge/...", "./build/...", "./tests/..."}
 	darwin := []string{"GOOS=darwin", "GOARCH=arm64", "CGO_ENABLED=0"}
 	windows := []string{"GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0"}
-	err := errors.Join(a.vet(".", nil, "./..."), a.vet(labFolder, nil, "./..."), a.vet(labFolder, darwin, "./..."),
+	err := errors.Join(a.vet(".", nil, "./..."), a.vet(labFolder, nil, "./..."),
+		a.vet(labFolder, darwin, "./..."),
 		a.vet(".", darwin, most...), a.vet(".", windows, most...))
 	if needCompiler("mingw", mingwCC) != nil {
 		return err
@@ -193,11 +200,13 @@ func vet(a *app, t *tally) error {
 
 func (a *app) vet(folder string, env []string, packages ...string) error {
 	var text bytes.Buffer
-	cmd := command(a.ctx, filepath.Join(a.root, folder), "go", append([]string{"vet"}, packages...)...)
+	cmd := command(a.ctx, filepath.Join(a.root, folder), "go",
+		append([]string{"vet"}, packages...)...)
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdout, cmd.Stderr = &text, &text
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s: %w\n%s", strings.Join(append(env, "go vet"), " "), err, text.String())
+		return fmt.Errorf("%s: %w\n%s", strings.Join(append(env, "go vet"), " "), err,
+			text.String())
 	}
 	return nil
 }
@@ -213,7 +222,8 @@ func (cmd testCmd) unit(a *app, t *tally) error {
 	}
 	var packages []string
 	for _, p := range strings.Fields(list) {
-		if p != "retroattn/bridge" && !slices.Contains(endToEnd, "./"+strings.TrimPrefix(p, "retroattn/")) {
+		if p != "retroattn/bridge" && !slices.Contains(endToEnd,
+			"./"+strings.TrimPrefix(p, "retroattn/")) {
 			packages = append(packages, p)
 		}
 	}
@@ -227,13 +237,15 @@ func (cmd testCmd) integration(a *app, t *tally) error {
 	if err != nil {
 		return err
 	}
-	if err := cmd.goTest("tests", env, append([]string{"-count=1", "-timeout", "3h"}, endToEnd...)...)(a, t); err != nil {
+	if err := cmd.goTest("tests", env, append([]string{"-count=1", "-timeout", "3h"},
+		endToEnd...)...)(a, t); err != nil {
 		return err
 	}
 	if t.ran() == 0 {
 		return errors.New("no test of tests/ was run")
 	}
-	return cmd.goTest("bridge", append(env, "CGO_ENABLED=1"), "-race", "-count=1", "-timeout", "20m", "./bridge")(a, t)
+	return cmd.goTest("bridge", append(env, "CGO_ENABLED=1"), "-race", "-count=1", "-timeout",
+		"20m", "./bridge")(a, t)
 }
 
 // matching is what integration runs, of the tests that were asked for. The binding's run on the
@@ -243,15 +255,18 @@ func (cmd testCmd) matching(a *app, t *tally) error {
 	if err != nil {
 		return err
 	}
-	if err := cmd.goTest("tests", env, append([]string{"-count=1", "-timeout", "3h", "-run", cmd.Match}, endToEnd...)...)(a, t); err != nil {
+	if err := cmd.goTest("tests", env, append([]string{"-count=1", "-timeout", "3h", "-run",
+		cmd.Match}, endToEnd...)...)(a, t); err != nil {
 		return err
 	}
-	lab := cmd.goTestIn(labFolder, "lab", env, "-count=1", "-timeout", "1h", "-run", cmd.Match, "./...")
+	lab := cmd.goTestIn(labFolder, "lab", env, "-count=1", "-timeout", "1h", "-run", cmd.Match,
+		"./...")
 	if err := lab(a, t); err != nil {
 		return err
 	}
 	env = append(env, "CGO_ENABLED=1", "RETRO_STOCK_DIR=")
-	if err := cmd.goTest("bridge", env, "-race", "-count=1", "-timeout", "20m", "-run", cmd.Match, "./bridge")(a, t); err != nil {
+	if err := cmd.goTest("bridge", env, "-race", "-count=1", "-timeout", "20m", "-run", cmd.Match,
+		"./bridge")(a, t); err != nil {
 		return err
 	}
 	n := t.matched(cmd.Match)
@@ -265,9 +280,11 @@ func (cmd testCmd) matching(a *app, t *tally) error {
 // endToEndEnvironment is that of the tests that run llama.cpp.
 func (cmd testCmd) endToEndEnvironment(a *app) ([]string, error) {
 	env, err := a.testEnvironment()
-	env = append(env, "OMP_WAIT_POLICY=passive") // packages run side by side: threads that wait must not spin
+	// packages run side by side: threads that wait must not spin
+	env = append(env, "OMP_WAIT_POLICY=passive")
 	if cmd.Long {
-		env = append(env, "RETRO_LONG=1", "RETRO_FUZZ_TIME="+eventsFor.String(), "RETRO_SOAK="+soakFor.String())
+		env = append(env, "RETRO_LONG=1", "RETRO_FUZZ_TIME="+eventsFor.String(),
+			"RETRO_SOAK="+soakFor.String())
 	}
 	return env, err
 }
@@ -284,7 +301,8 @@ func (a *app) environment() (native, string, []string, error) {
 		return native{}, "", nil, err
 	}
 	source, err := a.source()
-	return patched, model, []string{"RETRO_PATCHED_DIR=" + patched.bin(), "RETRO_LIB=" + library, "RETRO_SOURCE=" + source, "RETRO_MODEL=" + model}, err
+	return patched, model, []string{"RETRO_PATCHED_DIR=" + patched.bin(), "RETRO_LIB=" + library,
+		"RETRO_SOURCE=" + source, "RETRO_MODEL=" + model}, err
 }
 
 // testEnvironment has the stock build and the other models, too.
@@ -310,28 +328,32 @@ func (a *app) testEnvironment() ([]string, error) {
 		return nil, err
 	}
 	env, err = a.wineEnvironment(env)
-	return append(env, "RETRO_STOCK_DIR="+stock.bin(), "RETRO_MODEL_F16="+f16, "RETRO_MODEL_SWA="+swa), err
+	return append(env, "RETRO_STOCK_DIR="+stock.bin(), "RETRO_MODEL_F16="+f16,
+		"RETRO_MODEL_SWA="+swa), err
 }
 
-// goTest makes a group of one "go test".
+// goTest makes a stage of one "go test".
 func (cmd testCmd) goTest(name string, env []string, args ...string) func(*app, *tally) error {
 	return cmd.goTestIn(".", name, env, args...)
 }
 
 // goTestIn is goTest in a folder of the checkout, which may be another module's.
-func (cmd testCmd) goTestIn(folder, name string, env []string, args ...string) func(*app, *tally) error {
+func (cmd testCmd) goTestIn(folder, name string, env []string, args ...string) func(*app,
+	*tally) error {
 	if cmd.Short {
 		args = append([]string{"-short"}, args...)
 	}
 	return func(a *app, t *tally) error {
-		test := command(a.ctx, filepath.Join(a.root, folder), "go", append([]string{"test", "-json"}, args...)...)
+		test := command(a.ctx, filepath.Join(a.root, folder), "go",
+			append([]string{"test", "-json"}, args...)...)
 		test.Env = append(os.Environ(), env...)
 		p := newProgress(a.out, "Running "+name, 0)
 		defer p.end()
 		verdicts := 0
 		lines := &lineWriter{line: func(line string) {
 			t.line(line)
-			if strings.Contains(line, `"Action":"pass"`) || strings.Contains(line, `"Action":"fail"`) {
+			if strings.Contains(line, `"Action":"pass"`) ||
+				strings.Contains(line, `"Action":"fail"`) {
 				verdicts++
 				p.note(fmt.Sprintf("Running %s: %d tests done, now %s", name, verdicts, t.running))
 			}
@@ -339,7 +361,8 @@ func (cmd testCmd) goTestIn(folder, name string, env []string, args ...string) f
 		var complaint bytes.Buffer
 		test.Stdout, test.Stderr = lines, &complaint
 		if a.verbose {
-			test.Stdout, test.Stderr = io.MultiWriter(lines, a.out), io.MultiWriter(&complaint, os.Stderr)
+			test.Stdout, test.Stderr = io.MultiWriter(lines, a.out),
+				io.MultiWriter(&complaint, os.Stderr)
 		}
 		t.finish(test.Run(), complaint.String())
 		t.spend(test)

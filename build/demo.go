@@ -52,7 +52,8 @@ func (cmd demoCmd) Run(a *app) error {
 			return err
 		}
 	}
-	a.say("\nModel: %s\nText: %s, about %d tokens\nQuestion: %s", filepath.Base(c.model), c.name, estimateTokens(c.prompt), c.question)
+	a.say("\nModel: %s\nText: %s, about %d tokens\nQuestion: %s", filepath.Base(c.model), c.name,
+		estimateTokens(c.prompt), c.question)
 	a.say("The model goes on for %d tokens even when its answer is complete, so that the speeds compare.", cmd.Tokens)
 	a.say("\nWith libretroattn (llama-cli --retro-attn):")
 	with, err := cmd.ask(a, patched, c, "--retro-attn")
@@ -69,7 +70,8 @@ func (cmd demoCmd) Run(a *app) error {
 }
 
 func (cmd demoCmd) conversation(pin modelPin) (conversation, error) {
-	c := conversation{model: cmd.Model, name: "an invented ship's log", question: firstOf(cmd.Question, defaultQuestion)}
+	c := conversation{model: cmd.Model, name: "an invented ship's log",
+		question: firstOf(cmd.Question, defaultQuestion)}
 	text := document(documentSize)
 	if cmd.Text != "" {
 		content, err := os.ReadFile(cmd.Text)
@@ -126,7 +128,8 @@ func (cmd demoCmd) ask(a *app, patched native, c conversation, extra ...string) 
 	}
 	// --simple-io: without it llama-cli writes to the terminal behind our back.
 	// --ignore-eos: speeds compare only over the same number of tokens.
-	args := []string{"-m", c.model, "-f", file, "-st", "-c", fmt.Sprint(c.context), "-n", fmt.Sprint(cmd.Tokens),
+	args := []string{"-m", c.model, "-f", file, "-st", "-c", fmt.Sprint(c.context), "-n",
+		fmt.Sprint(cmd.Tokens),
 		"--temp", "0", "--simple-io", "--no-escape", "--color", "off", "--ignore-eos"}
 	if cmd.Threads > 0 {
 		args = append(args, "-t", fmt.Sprint(cmd.Threads))
@@ -151,7 +154,8 @@ func (cmd demoCmd) ask(a *app, patched native, c conversation, extra ...string) 
 	p.end()
 	a.say("")
 	if err != nil {
-		return result{}, fmt.Errorf("llama-cli failed: %w; it said:\n%s", err, lastLines(reply.all.String()+"\n"+complaint.String(), 15))
+		return result{}, fmt.Errorf("llama-cli failed: %w; it said:\n%s", err,
+			lastLines(reply.all.String()+"\n"+complaint.String(), 15))
 	}
 	r, err := parseResult(reply.all.String())
 	r.others = before.others(after, run.ProcessState.UserTime()+run.ProcessState.SystemTime())

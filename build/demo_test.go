@@ -37,13 +37,15 @@ func TestDefaultConversationFits(t *testing.T) {
 
 func TestConversationOfYourOwn(t *testing.T) {
 	dir := t.TempDir()
-	writeFiles(t, dir, map[string]string{"long.txt": strings.Repeat("word ", 10000), "short.txt": "A text.\n", "empty.txt": "\n",
+	writeFiles(t, dir, map[string]string{"long.txt": strings.Repeat("word ", 10000),
+		"short.txt": "A text.\n", "empty.txt": "\n",
 		"model.gguf": "", "binary": "\xff\xfe"})
 	_, err := demoCmd{Tokens: 64, Text: dir + "/long.txt"}.conversation(testPin)
 	require.ErrorContains(t, err, "about 12")
 	require.ErrorContains(t, err, "--model")
 
-	c, err := demoCmd{Tokens: 64, Text: dir + "/long.txt", Model: dir + "/model.gguf"}.conversation(testPin)
+	c, err := demoCmd{Tokens: 64, Text: dir + "/long.txt",
+		Model: dir + "/model.gguf"}.conversation(testPin)
 	require.NoError(t, err)
 	assert.Equal(t, 16384, c.context, "12500 tokens and a third more, in whole thousands")
 
@@ -51,7 +53,8 @@ func TestConversationOfYourOwn(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "A text.\n\nWhy?", c.prompt)
 
-	for _, bad := range []demoCmd{{Text: dir + "/none"}, {Text: dir + "/empty.txt"}, {Text: dir + "/binary"}, {Model: dir + "/none"}} {
+	for _, bad := range []demoCmd{{Text: dir + "/none"}, {Text: dir + "/empty.txt"},
+		{Text: dir + "/binary"}, {Model: dir + "/none"}} {
 		_, err := bad.conversation(testPin)
 		require.Error(t, err)
 	}

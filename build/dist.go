@@ -149,9 +149,11 @@ func (a *app) template(name, to, version, system string) member {
 		soname = "@rpath/" + library
 	}
 	number := strings.Split(version, ".")
-	fill := strings.NewReplacer("@VERSION@", version, "@MAJOR@", number[0], "@MINOR@", number[1], "@LIBRARY@", path.Join(libraryFolder(system), library), "@SONAME@", soname,
+	fill := strings.NewReplacer("@VERSION@", version, "@MAJOR@", number[0], "@MINOR@", number[1],
+		"@LIBRARY@", path.Join(libraryFolder(system), library), "@SONAME@", soname,
 		"@LLAMA@", a.pins.Llama.Version)
-	return member{name: path.Join(to, name), content: []byte(fill.Replace(string(text))), program: strings.HasSuffix(name, ".sh")}
+	return member{name: path.Join(to, name), content: []byte(fill.Replace(string(text))),
+		program: strings.HasSuffix(name, ".sh")}
 }
 
 // libraryFolder is where libraries are: Windows looks for them beside the program.

@@ -20,20 +20,24 @@ func movable(system string) []string {
 	if system == "darwin" {
 		here = "@loader_path"
 	}
-	return []string{"-DCMAKE_BUILD_WITH_INSTALL_RPATH=ON", "-DCMAKE_INSTALL_RPATH=" + here + ";" + here + "/../lib"}
+	return []string{"-DCMAKE_BUILD_WITH_INSTALL_RPATH=ON",
+		"-DCMAKE_INSTALL_RPATH=" + here + ";" + here + "/../lib"}
 }
 
 // portableFlags build for every processor of this kind, with a module for each step of its
 // instruction set, and leave no trace of the folders that it was built in.
 func (a *app) portableFlags(n native) []string {
-	flags := append(movable(runtime.GOOS), "-DGGML_NATIVE=OFF", "-DGGML_BACKEND_DL=ON", "-DGGML_CPU_ALL_VARIANTS=ON",
+	flags := append(movable(runtime.GOOS), "-DGGML_NATIVE=OFF", "-DGGML_BACKEND_DL=ON",
+		"-DGGML_CPU_ALL_VARIANTS=ON",
 		"-DLLAMA_BUILD_NUMBER=0", "-DLLAMA_BUILD_COMMIT="+a.pins.Llama.Tree[:9])
-	return append(flags, compilerFlags(noAMX, "'-ffile-prefix-map="+n.source+"=llama.cpp'", "'-ffile-prefix-map="+n.dir+"=build'")...)
+	return append(flags, compilerFlags(noAMX, "'-ffile-prefix-map="+n.source+"=llama.cpp'",
+		"'-ffile-prefix-map="+n.dir+"=build'")...)
 }
 
 // portable builds the patched llama.cpp for the archive.
 func (a *app) portable(t toolchain) (native, error) {
-	return a.native(t, variant{"portable", "Building llama.cpp for every processor", true, a.portableFlags, distPrograms})
+	return a.native(t, variant{"portable", "Building llama.cpp for every processor", true,
+		a.portableFlags, distPrograms})
 }
 
 // llamaMembers are llama.cpp's programs and libraries, their licences, and the patches.
@@ -102,7 +106,8 @@ func sharedLibraries(files map[string]string, n native) (modules []string, err e
 		if !isLibrary(name) || strings.HasPrefix(name, "libretroattn") {
 			continue
 		}
-		if program, ok := strings.CutSuffix(name[len("lib"):], "-impl.so"); ok && !slices.Contains(distPrograms, program) {
+		if program, ok := strings.CutSuffix(name[len("lib"):], "-impl.so"); ok &&
+			!slices.Contains(distPrograms, program) {
 			continue // the body of a program that stays here
 		}
 		files[path.Join(libraryFolder(n.system), name)] = n.bin(name)
@@ -117,5 +122,6 @@ func sharedLibraries(files map[string]string, n native) (modules []string, err e
 }
 
 func isLibrary(name string) bool {
-	return strings.HasSuffix(name, ".dll") || strings.HasPrefix(name, "lib") && (strings.Contains(name, ".so") || strings.HasSuffix(name, ".dylib"))
+	return strings.HasSuffix(name, ".dll") || strings.HasPrefix(name, "lib") &&
+		(strings.Contains(name, ".so") || strings.HasSuffix(name, ".dylib"))
 }

@@ -17,7 +17,8 @@ func TestArchiveDependsOnItsContentOnly(t *testing.T) {
 		{name: "bin/a", content: []byte("program"), program: true},
 	}
 	sums := checksums(members)
-	assert.Regexp(t, `^[0-9a-f]{64}  bin/a\n[0-9a-f]{64}  lib/liba.so.1\n$`, string(sums.content), "sorted, without links")
+	assert.Regexp(t, `^[0-9a-f]{64}  bin/a\n[0-9a-f]{64}  lib/liba.so.1\n$`, string(sums.content),
+		"sorted, without links")
 	members = append(members, sums)
 	when := time.Unix(1700000000, 0)
 	linked := append(members, member{name: "lib/liba.so", link: "liba.so.1"})
@@ -27,7 +28,9 @@ func TestArchiveDependsOnItsContentOnly(t *testing.T) {
 	assert.ErrorContains(t, err, "lib/liba.so")
 }
 
-func archiveDependsOnItsContentOnly(t *testing.T, write func(string, string, []member, time.Time) (string, error), members []member, when time.Time) {
+func archiveDependsOnItsContentOnly(t *testing.T,
+	write func(string, string, []member, time.Time) (string, error), members []member,
+	when time.Time) {
 	first, err := write(t.TempDir(), "a-1.0", members, when)
 	require.NoError(t, err)
 	members = slices.Clone(members)

@@ -40,7 +40,8 @@ var (
 func anchors(text string) []string {
 	var names []string
 	for _, m := range heading.FindAllStringSubmatch(text, -1) {
-		names = append(names, "#"+strings.ReplaceAll(slugged.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-"))
+		names = append(names, "#"+strings.ReplaceAll(slugged.ReplaceAllString(strings.ToLower(m[1]),
+			""), " ", "-"))
 	}
 	return names
 }
@@ -81,7 +82,8 @@ func TestCommandsShownExist(t *testing.T) {
 				args[len(args)-1] = "x" // a placeholder
 			}
 			grammar := cli
-			parser, err := kong.New(&grammar, kong.Exit(func(int) { t.Fatalf("%s: %s ends the program", name, line) }))
+			parser, err := kong.New(&grammar,
+				kong.Exit(func(int) { t.Fatalf("%s: %s ends the program", name, line) }))
 			require.NoError(t, err)
 			_, err = parser.Parse(args)
 			assert.NoError(t, err, "%s shows go run ./build %s", name, m[1])

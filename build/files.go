@@ -48,7 +48,8 @@ func untarEntry(root *os.Root, header *tar.Header, content io.Reader) error {
 		if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
 			return err
 		}
-		f, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644|fs.FileMode(header.Mode)&0o111)
+		f, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY,
+			0o644|fs.FileMode(header.Mode)&0o111)
 		if err != nil {
 			return err
 		}

@@ -58,7 +58,8 @@ func (cmd testCmd) fuzz(a *app, t *tally) error {
 	for _, target := range targets {
 		// Inputs are made smaller by few tries only: that takes most of a short run's time
 		// otherwise.
-		run := cmd.goTestIn(target.folder, "fuzz "+target.name, nil, "-run", "^$", "-fuzz", "^"+target.name+"$",
+		run := cmd.goTestIn(target.folder, "fuzz "+target.name, nil, "-run", "^$", "-fuzz",
+			"^"+target.name+"$",
 			"-fuzztime", fmt.Sprint(share), "-fuzzminimizetime", "10x", ".")
 		one := newTally()
 		if err := run(a, one); err != nil || a.ctx.Err() != nil {
@@ -74,7 +75,8 @@ func (cmd testCmd) fuzz(a *app, t *tally) error {
 // tried. The go command sometimes calls that a failure; a real one has an input that it wrote to a
 // file.
 func (t *tally) forgiveDeadline() {
-	if t.failed == 1 && strings.Contains(t.failures[0], "context deadline exceeded") && !strings.Contains(t.failures[0], "Failing input written") {
+	if t.failed == 1 && strings.Contains(t.failures[0], "context deadline exceeded") &&
+		!strings.Contains(t.failures[0], "Failing input written") {
 		t.passed, t.failed, t.failures = t.passed+1, 0, nil
 	}
 }

@@ -9,7 +9,9 @@ import (
 func TestFuzzTargets(t *testing.T) {
 	targets, err := fuzzTargets("..")
 	require.NoError(t, err)
-	for _, want := range []fuzzTarget{{"./retro/options", "FuzzParse"}, {"./retro", "FuzzSeqLoad"}, {"./retro/plan", "FuzzPlanFile"}, {"./retro", "FuzzEvents"}, {"./kernels", "FuzzDot"}, {"./tests/lab/eval/tasks", "FuzzReadItems"}} {
+	for _, want := range []fuzzTarget{{"./retro/options", "FuzzParse"}, {"./retro", "FuzzSeqLoad"},
+		{"./retro/plan", "FuzzPlanFile"}, {"./retro", "FuzzEvents"}, {"./kernels", "FuzzDot"},
+		{"./tests/lab/eval/tasks", "FuzzReadItems"}} {
 		require.Contains(t, targets, want)
 	}
 }
@@ -17,7 +19,8 @@ func TestFuzzTargets(t *testing.T) {
 // A target that fails is a failure that names the input, one whose time is over is not.
 func TestFuzzVerdicts(t *testing.T) {
 	text := testHead + "func FuzzBad(f *testing.F) { f.Add([]byte{1}); f.Fuzz(func(t *testing.T, b []byte) { if len(b) > 3 { t.Error(\"too long\") } }) }\n"
-	one := tallyOf(t, map[string]string{"a/a_test.go": text}, "-run", "^$", "-fuzz", "FuzzBad", "-fuzztime", "60s")
+	one := tallyOf(t, map[string]string{"a/a_test.go": text}, "-run", "^$", "-fuzz", "FuzzBad",
+		"-fuzztime", "60s")
 	one.forgiveDeadline()
 	all := newTally()
 	all.skip("TestOther", "no such processor")

@@ -14,7 +14,8 @@ var here = target{runtime.GOOS, runtime.GOARCH}
 
 // crossCompilers are Debian's names.
 var crossCompilers = map[target]string{
-	{"linux", "amd64"}: "x86_64-linux-gnu-gcc", {"linux", "arm64"}: "aarch64-linux-gnu-gcc", {"windows", "amd64"}: mingwCC,
+	{"linux", "amd64"}: "x86_64-linux-gnu-gcc", {"linux", "arm64"}: "aarch64-linux-gnu-gcc",
+	{"windows", "amd64"}: mingwCC,
 }
 
 type libCmd struct{}
@@ -39,7 +40,8 @@ func (allCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	a.say("llama.cpp programs: %s\nlibretroattn: %s\nTry: %s --retro-attn -m MODEL", patched.bin(), library, patched.bin("llama-cli"))
+	a.say("llama.cpp programs: %s\nlibretroattn: %s\nTry: %s --retro-attn -m MODEL", patched.bin(),
+		library, patched.bin("llama-cli"))
 	return nil
 }
 
@@ -84,7 +86,8 @@ func (a *app) library(t toolchain) (string, error) {
 // buildLibrary builds libretroattn for a target; the bytes depend on the source and the compilers
 // only.
 func (a *app) buildLibrary(to string, g target) error {
-	build := command(a.ctx, a.root, "go", "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false",
+	build := command(a.ctx, a.root, "go", "build", "-buildmode=c-shared", "-trimpath",
+		"-buildvcs=false",
 		"-ldflags", linkFlags(g.system, a.root, to), "-o", to, "./capi")
 	build.Env = append(os.Environ(), "CGO_ENABLED=1", "GOOS="+g.system, "GOARCH="+g.arch)
 	if g != here {
@@ -95,7 +98,8 @@ func (a *app) buildLibrary(to string, g target) error {
 		build.Env = append(build.Env, "CC="+cc)
 	}
 	if text, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("building libretroattn for %s %s failed: %w\n%s", g.system, g.arch, err, text)
+		return fmt.Errorf("building libretroattn for %s %s failed: %w\n%s", g.system, g.arch, err,
+			text)
 	}
 	return nil
 }
@@ -142,7 +146,8 @@ const importLibrary = "libretroattn.dll.a"
 // no table is writable.
 func linkFlags(system, root, to string) string {
 	// The inner quotes let the checkout lie in a folder with spaces.
-	external := "'-Wl,--version-script=" + filepath.Join(root, "capi", "retroattn.map") + "' -Wl,-soname,libretroattn.so.1 -Wl,-z,relro,-z,now,-z,noexecstack"
+	external := "'-Wl,--version-script=" + filepath.Join(root, "capi", "retroattn.map") +
+		"' -Wl,-soname,libretroattn.so.1 -Wl,-z,relro,-z,now,-z,noexecstack"
 	switch system {
 	case "darwin":
 		external = "-Wl,-install_name,@rpath/libretroattn.dylib"

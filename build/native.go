@@ -17,7 +17,8 @@ import (
 )
 
 var cmakeFlags = []string{"-DCMAKE_BUILD_TYPE=Release", "-DLLAMA_CURL=OFF", "-DLLAMA_OPENSSL=OFF",
-	"-DLLAMA_BUILD_UI=OFF", "-DLLAMA_USE_PREBUILT_UI=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF"}
+	"-DLLAMA_BUILD_UI=OFF", "-DLLAMA_USE_PREBUILT_UI=OFF", "-DLLAMA_BUILD_TESTS=OFF",
+	"-DLLAMA_BUILD_EXAMPLES=OFF"}
 
 // noAMX leaves out ggml's AMX kernels. gcc drops what they write to the tile configuration before
 // they load it, so that the first prompt of a quantised model ends the process
@@ -28,7 +29,8 @@ const noAMX = "-U__AMX_INT8__"
 var patchedFlags = append([]string{"-DGGML_RPC=ON"}, movable(runtime.GOOS)...)
 
 var (
-	patchedTargets = []string{"llama-cli", "llama-completion", "llama-bench", "llama-perplexity", "llama-server",
+	patchedTargets = []string{"llama-cli", "llama-completion", "llama-bench", "llama-perplexity",
+		"llama-server",
 		"llama-batched-bench", "llama-quantize", "ggml-rpc-server"}
 	stockTargets = []string{libraryTarget, "llama-bench", "llama-server"}
 )
@@ -48,7 +50,8 @@ type toolchain struct {
 // toolchain checks the tools before anything is fetched.
 func (a *app) toolchain() (toolchain, error) {
 	cc, cxx := firstOf(os.Getenv("CC"), "cc"), firstOf(os.Getenv("CXX"), "c++")
-	if err := errors.Join(needBuildTools(), needCompiler("cc", cc), needCompiler("c++", cxx)); err != nil {
+	if err := errors.Join(needBuildTools(), needCompiler("cc", cc),
+		needCompiler("c++", cxx)); err != nil {
 		return toolchain{}, err
 	}
 	var flags []string
@@ -74,7 +77,8 @@ func (a *app) toolchainOf(g target, flags, compilers []string, made string) (too
 		flags = append([]string{"-G", "Ninja"}, flags...)
 	}
 	hash := sha256.New()
-	fmt.Fprintln(hash, a.pins.Llama.Tree, flags, g, compilers, os.Getenv("CFLAGS"), os.Getenv("CXXFLAGS"))
+	fmt.Fprintln(hash, a.pins.Llama.Tree, flags, g, compilers, os.Getenv("CFLAGS"),
+		os.Getenv("CXXFLAGS"))
 	for _, compiler := range compilers {
 		version, err := output(compilerCommand(a, compiler))
 		if err != nil {
@@ -89,7 +93,8 @@ func (a *app) toolchainOf(g target, flags, compilers []string, made string) (too
 // compilerFlags are the user's and more.
 func compilerFlags(more ...string) []string {
 	text := strings.Join(more, " ")
-	return []string{"-DCMAKE_C_FLAGS=" + strings.TrimSpace(os.Getenv("CFLAGS")+" "+text), "-DCMAKE_CXX_FLAGS=" + strings.TrimSpace(os.Getenv("CXXFLAGS")+" "+text)}
+	return []string{"-DCMAKE_C_FLAGS=" + strings.TrimSpace(os.Getenv("CFLAGS")+" "+text),
+		"-DCMAKE_CXX_FLAGS=" + strings.TrimSpace(os.Getenv("CXXFLAGS")+" "+text)}
 }
 
 func firstOf(a, b string) string {
@@ -155,12 +160,14 @@ type variant struct {
 
 // patched builds llama.cpp with the patch series.
 func (a *app) patched(t toolchain) (native, error) {
-	return a.native(t, variant{"patched", "Building the patched llama.cpp", true, func(native) []string { return patchedFlags }, patchedTargets})
+	return a.native(t, variant{"patched", "Building the patched llama.cpp", true,
+		func(native) []string { return patchedFlags }, patchedTargets})
 }
 
 // stock builds the pristine llama.cpp, which the tests compare with.
 func (a *app) stock(t toolchain) (native, error) {
-	return a.native(t, variant{"stock", "Building stock llama.cpp", false, func(native) []string { return nil }, stockTargets})
+	return a.native(t, variant{"stock", "Building stock llama.cpp", false,
+		func(native) []string { return nil }, stockTargets})
 }
 
 // native builds a variant, or finds it in the cache.
@@ -182,7 +189,8 @@ func (a *app) native(t toolchain, v variant) (native, error) {
 	flags := v.flags(n)
 	t.flags = slices.Concat(t.flags, flags)
 	return n, a.cache.ensure(product{
-		name: v.name, made: made + strings.Join(slices.Concat(flags, v.targets), " ") + "\n" + unity, files: programs(n, v.targets),
+		name: v.name, made: made + strings.Join(slices.Concat(flags, v.targets), " ") + "\n" +
+			unity, files: programs(n, v.targets),
 		make: func() error {
 			if err := refresh(); err != nil {
 				return err
@@ -207,7 +215,8 @@ func programs(n native, targets []string) []string {
 	var files []string
 	for _, name := range targets {
 		if name == libraryTarget {
-			files = append(files, n.bin("libllama"+map[string]string{"windows": ".dll", "darwin": ".dylib", "linux": ".so"}[n.system]))
+			files = append(files, n.bin("libllama"+map[string]string{"windows": ".dll",
+				"darwin": ".dylib", "linux": ".so"}[n.system]))
 		} else {
 			files = append(files, n.program(name))
 		}
@@ -226,12 +235,14 @@ func (a *app) compile(t toolchain, n native, text string, targets []string) erro
 	if err := writeFrom(strings.NewReader(unity), include, 0o644); err != nil {
 		return err
 	}
-	configure := append([]string{"-S", n.source, "-B", n.dir, "-DCMAKE_PROJECT_llama.cpp_INCLUDE=" + include}, t.flags...)
+	configure := append([]string{"-S", n.source, "-B", n.dir,
+		"-DCMAKE_PROJECT_llama.cpp_INCLUDE=" + include}, t.flags...)
 	if err := a.logged(log, nil, "cmake", configure...); err != nil {
 		return fmt.Errorf("configuring llama.cpp failed: %w", err)
 	}
 	p := newProgress(a.out, text, 100)
-	build := append([]string{"--build", n.dir, "-j", fmt.Sprint(runtime.NumCPU()), "--target"}, targets...)
+	build := append([]string{"--build", n.dir, "-j", fmt.Sprint(runtime.NumCPU()), "--target"},
+		targets...)
 	err = a.logged(log, func(line string) {
 		if done, total, ok := buildStep(line); ok {
 			p.set(done, total)
@@ -270,7 +281,8 @@ func (a *app) logged(log *os.File, line func(string), name string, args ...strin
 	cmd.Stderr = cmd.Stdout
 	if err := cmd.Run(); err != nil {
 		text, _ := os.ReadFile(log.Name())
-		return fmt.Errorf("%w; the log is %s and ends with:\n%s", err, log.Name(), lastLines(string(text[start:]), 25))
+		return fmt.Errorf("%w; the log is %s and ends with:\n%s", err, log.Name(),
+			lastLines(string(text[start:]), 25))
 	}
 	return nil
 }

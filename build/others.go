@@ -27,7 +27,8 @@ func busyNow() busy {
 // host took is work, too.
 func parseBusy(stat string) (time.Duration, bool) {
 	var user, nice, system, idle, wait, irq, softirq, steal int64
-	n, _ := fmt.Sscanf(stat, "cpu %d %d %d %d %d %d %d %d", &user, &nice, &system, &idle, &wait, &irq, &softirq, &steal)
+	n, _ := fmt.Sscanf(stat, "cpu %d %d %d %d %d %d %d %d", &user, &nice, &system, &idle, &wait,
+		&irq, &softirq, &steal)
 	return time.Duration(user+nice+system+irq+softirq+steal) * 10 * time.Millisecond, n == 8
 }
 

@@ -24,7 +24,8 @@ func TestOthersAreSeen(t *testing.T) {
 
 	said := func(x, y float64) string {
 		var out strings.Builder
-		printComparison(&app{out: &out}, result{generation: 4, others: x}, result{generation: 10, others: y})
+		printComparison(&app{out: &out}, result{generation: 4, others: x},
+			result{generation: 10, others: y})
 		return out.String()
 	}
 	assert.NotContains(t, said(0.1, 0.15), "Other programs")

@@ -20,8 +20,9 @@ const headerTarget = "src/retroattn.h"
 type series struct {
 	patches []string // files, in order
 	header  string   // empty if there is none
-	touched []string // files of llama.cpp, slash-separated, that the series writes, renames or removes
-	hash    string   // of all of it
+	// files of llama.cpp, slash-separated, that the series writes, renames or removes
+	touched []string
+	hash    string // of all of it
 }
 
 type patchCmd struct {
@@ -37,7 +38,8 @@ func (cmd patchCmd) Run(a *app) error {
 		return err
 	}
 	if len(s.patches) == 0 {
-		return fmt.Errorf("%s has no *.patch file: restore it from the repository", filepath.Join(a.root, "patches"))
+		return fmt.Errorf("%s has no *.patch file: restore it from the repository",
+			filepath.Join(a.root, "patches"))
 	}
 	to, err := filepath.Abs(cmd.To)
 	if err != nil {
@@ -48,7 +50,8 @@ func (cmd patchCmd) Run(a *app) error {
 	}
 	applied, err := patchCheckout(a.ctx, s, to)
 	if err != nil {
-		return fmt.Errorf("%s was left as it is: %w (the series is made for llama.cpp %s)", to, err, a.pins.Llama.Version)
+		return fmt.Errorf("%s was left as it is: %w (the series is made for llama.cpp %s)", to, err,
+			a.pins.Llama.Version)
 	}
 	if !applied {
 		a.say("The patches are already applied in %s.", to)
@@ -144,7 +147,8 @@ func (s series) unapplies(ctx context.Context, base, scratch string) (bool, erro
 		return false, err
 	}
 	for _, patch := range slices.Backward(s.patches) {
-		if _, err := output(git(ctx, scratch, "apply", "--reverse", "--whitespace=nowarn", patch)); err != nil {
+		if _, err := output(git(ctx, scratch, "apply", "--reverse", "--whitespace=nowarn",
+			patch)); err != nil {
 			return false, ctx.Err()
 		}
 	}
@@ -222,7 +226,8 @@ func freshWork(pristine, work, temp string) error {
 }
 
 func writeList(work string, names []string) error {
-	return writeFrom(strings.NewReader(strings.Join(names, "\n")), filepath.Join(work, touchedList), 0o644)
+	return writeFrom(strings.NewReader(strings.Join(names, "\n")), filepath.Join(work, touchedList),
+		0o644)
 }
 
 // syncFile makes to equal from, which may be missing, and leaves an equal file untouched.

@@ -47,7 +47,8 @@ func smallProject(t *testing.T, patches map[string]string) (root, pristine strin
 	for name, text := range patches {
 		writeFiles(t, root, map[string]string{"patches/" + name: text})
 	}
-	writeFiles(t, pristine, map[string]string{"src/a.cpp": "int a;\nint z;\n", "src/b.cpp": "int b;\n", "include/llama.h": "\n"})
+	writeFiles(t, pristine, map[string]string{"src/a.cpp": "int a;\nint z;\n",
+		"src/b.cpp": "int b;\n", "include/llama.h": "\n"})
 	return root, pristine
 }
 
@@ -66,7 +67,8 @@ func refresh(t *testing.T, root, pristine, work string) error {
 }
 
 func TestRefreshWritesOnlyWhatChanges(t *testing.T) {
-	root, pristine := smallProject(t, map[string]string{"0001-one.patch": patchOne, "0002-two.patch": patchTwo})
+	root, pristine := smallProject(t, map[string]string{"0001-one.patch": patchOne,
+		"0002-two.patch": patchTwo})
 	work := filepath.Join(t.TempDir(), "work")
 	require.NoError(t, refresh(t, root, pristine, work))
 	assert.Equal(t, "int aaa;\nint z;\n", read(t, work, "src/a.cpp"))
@@ -81,7 +83,8 @@ func TestRefreshWritesOnlyWhatChanges(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(root, "patches", "0002-two.patch")))
 	require.NoError(t, refresh(t, root, pristine, work))
 	assert.Equal(t, "int aa;\nint z;\n", read(t, work, "src/a.cpp"))
-	for name, touched := range map[string]bool{"src/a.cpp": true, "src/b.cpp": false, "src/new.cpp": false, headerTarget: false} {
+	for name, touched := range map[string]bool{"src/a.cpp": true, "src/b.cpp": false,
+		"src/new.cpp": false, headerTarget: false} {
 		info, err := os.Stat(filepath.Join(work, name))
 		require.NoError(t, err)
 		assert.Equal(t, touched, time.Since(info.ModTime()) < 30*time.Minute, name)
@@ -95,7 +98,8 @@ func TestRefreshWritesOnlyWhatChanges(t *testing.T) {
 }
 
 func TestRefreshNamesTheFailingPatch(t *testing.T) {
-	root, pristine := smallProject(t, map[string]string{"0001-one.patch": patchOne, "0002-two.patch": patchOne})
+	root, pristine := smallProject(t, map[string]string{"0001-one.patch": patchOne,
+		"0002-two.patch": patchOne})
 	work := filepath.Join(t.TempDir(), "work")
 	assert.ErrorContains(t, refresh(t, root, pristine, work), "0002-two.patch does not apply")
 	assert.Equal(t, "int a;\nint z;\n", read(t, work, "src/a.cpp"))
@@ -125,7 +129,8 @@ func TestSeriesHashCoversHeaderAndPatches(t *testing.T) {
 	record()
 	writeFiles(t, root, map[string]string{"capi/retroattn.h": "/* new */\n"})
 	record()
-	writeFiles(t, root, map[string]string{"patches/0001-one.patch": strings.Replace(patchOne, "int n", "int m", 1)})
+	writeFiles(t, root, map[string]string{"patches/0001-one.patch": strings.Replace(patchOne,
+		"int n", "int m", 1)})
 	record()
 	assert.Len(t, hashes, 3)
 }
@@ -138,7 +143,8 @@ func TestNoPatchesNoChange(t *testing.T) {
 }
 
 func TestPatchCheckout(t *testing.T) {
-	root, checkout := smallProject(t, map[string]string{"0001-one.patch": patchOne, "0002-two.patch": patchTwo})
+	root, checkout := smallProject(t, map[string]string{"0001-one.patch": patchOne,
+		"0002-two.patch": patchTwo})
 	s, err := loadSeries(root)
 	require.NoError(t, err)
 	applied, err := patchCheckout(t.Context(), s, checkout)

@@ -68,7 +68,8 @@ func parsePins(text []byte) (pins, error) {
 		return pins{}, err
 	}
 	if !treeHash.MatchString(p.Llama.Tree) {
-		return pins{}, fmt.Errorf("llama.tree is %q: give the 40 hexadecimal digits of a git tree", p.Llama.Tree)
+		return pins{}, fmt.Errorf("llama.tree is %q: give the 40 hexadecimal digits of a git tree",
+			p.Llama.Tree)
 	}
 	if p.Llama.Git.URL == "" || p.Llama.Git.Tag == "" {
 		return pins{}, fmt.Errorf("llama.git needs both url and tag")
@@ -84,7 +85,8 @@ func parsePins(text []byte) (pins, error) {
 
 func (p modelPin) check(field string) error {
 	if p.Context <= 0 {
-		return fmt.Errorf("%s.context is %d: give the context the model was trained for", field, p.Context)
+		return fmt.Errorf("%s.context is %d: give the context the model was trained for", field,
+			p.Context)
 	}
 	if p.File == "" || len(p.Pip) == 0 {
 		return fmt.Errorf("%s needs file and pip", field)
@@ -104,7 +106,8 @@ func (p packagePin) check(field string) error {
 	if p.Package == "" || p.Version == "" || p.Member == "" {
 		return fmt.Errorf("%s needs package, version and member", field)
 	}
-	for name, hash := range map[string]string{"archive_sha256": p.ArchiveSHA256, "member_sha256": p.MemberSHA256} {
+	for name, hash := range map[string]string{"archive_sha256": p.ArchiveSHA256,
+		"member_sha256": p.MemberSHA256} {
 		if !sha256Hash.MatchString(hash) {
 			return fmt.Errorf("%s.%s is %q: give 64 hexadecimal digits", field, name, hash)
 		}

@@ -30,18 +30,22 @@ type progress struct {
 
 // newProgress starts showing text; with total 0 nobody knows how long it takes.
 func newProgress(out io.Writer, text string, total int) *progress {
-	p := &progress{out: out, text: text, begun: time.Now(), said: time.Now(), stop: make(chan struct{})}
+	p := &progress{out: out, text: text, begun: time.Now(), said: time.Now(),
+		stop: make(chan struct{})}
 	if !isTerminal(out) {
 		if total == 0 {
 			fmt.Fprintf(out, "%s ...\n", text)
 		}
 		return p
 	}
-	options := []progressbar.Option{progressbar.OptionSetWriter(out), progressbar.OptionSetDescription(text),
-		progressbar.OptionSetWidth(30), progressbar.OptionClearOnFinish(), progressbar.OptionThrottle(100 * time.Millisecond)}
+	options := []progressbar.Option{progressbar.OptionSetWriter(out),
+		progressbar.OptionSetDescription(text),
+		progressbar.OptionSetWidth(30), progressbar.OptionClearOnFinish(),
+		progressbar.OptionThrottle(100 * time.Millisecond)}
 	if total == 0 {
 		total = -1
-		options = append(options, progressbar.OptionSpinnerType(14), progressbar.OptionSetElapsedTime(true))
+		options = append(options, progressbar.OptionSpinnerType(14),
+			progressbar.OptionSetElapsedTime(true))
 	} else {
 		options = append(options, progressbar.OptionShowCount())
 	}
@@ -81,7 +85,8 @@ func (p *progress) set(done, total int) {
 	}
 	if time.Since(p.said) >= quietFor {
 		p.said = time.Now()
-		fmt.Fprintf(p.out, "%s: %d of %d after %s\n", p.text, done, total, seconds(time.Since(p.begun)))
+		fmt.Fprintf(p.out, "%s: %d of %d after %s\n", p.text, done, total,
+			seconds(time.Since(p.begun)))
 	}
 }
 

@@ -27,7 +27,8 @@ func (cmd rebaseCmd) Run(a *app) error {
 		return err
 	}
 	if !exists(filepath.Join(to, "include", "llama.h")) {
-		return fmt.Errorf("--to is %s, which has no include/llama.h: name a checkout of llama.cpp", to)
+		return fmt.Errorf("--to is %s, which has no include/llama.h: name a checkout of llama.cpp",
+			to)
 	}
 	temp, err := os.MkdirTemp("", "retroattn-rebase-")
 	if err != nil {
@@ -50,10 +51,12 @@ func (cmd rebaseCmd) Run(a *app) error {
 	if !cmd.Write {
 		return nil
 	}
-	if err := s.rewrite(a.ctx, to, filepath.Join(temp, "rewrite"), filepath.Join(a.root, "patches")); err != nil {
+	if err := s.rewrite(a.ctx, to, filepath.Join(temp, "rewrite"),
+		filepath.Join(a.root, "patches")); err != nil {
 		return err
 	}
-	a.say("Wrote %d patches. Change the version in third_party/pins.json, too, and run the tests.", len(s.patches))
+	a.say("Wrote %d patches. Change the version in third_party/pins.json, too, and run the tests.",
+		len(s.patches))
 	return nil
 }
 
@@ -116,7 +119,8 @@ var (
 )
 
 func tryFile(ctx context.Context, scratch, part string) (trial, error) {
-	t := trial{file: diffLine.FindStringSubmatch(part)[2], hunks: len(hunkLine.FindAllString(part, -1))}
+	t := trial{file: diffLine.FindStringSubmatch(part)[2],
+		hunks: len(hunkLine.FindAllString(part, -1))}
 	apply := git(ctx, scratch, "apply", "--reject", "--verbose", "--whitespace=nowarn", "-")
 	apply.Stdin = strings.NewReader(part)
 	text, err := apply.CombinedOutput()
@@ -175,11 +179,15 @@ func (s series) rewrite(ctx context.Context, base, scratch, to string) error {
 	steps := [][]string{
 		{"init", "-q"}, {"add", "-A", "-f", "."}, {"commit", "-q", "--allow-empty", "-m", "base"},
 		append([]string{"am", "-q", "--whitespace=nowarn"}, s.patches...),
-		{"format-patch", "-q", "--zero-commit", "--no-numbered", "--no-signature", "-o", "made", fmt.Sprintf("HEAD~%d", len(s.patches))},
+		{"format-patch", "-q", "--zero-commit", "--no-numbered", "--no-signature", "-o", "made",
+			fmt.Sprintf("HEAD~%d", len(s.patches))},
 	}
 	for _, step := range steps {
-		cmd := git(ctx, scratch, append([]string{"-c", "user.name=rebase", "-c", "user.email=rebase@invalid", "-c", "core.abbrev=7", "-c", "commit.gpgsign=false"}, step...)...)
-		cmd.Env = append(cmd.Env, "GIT_CONFIG_GLOBAL="+os.DevNull, "GIT_CONFIG_NOSYSTEM=1") // the user's diff settings
+		cmd := git(ctx, scratch, append([]string{"-c", "user.name=rebase", "-c",
+			"user.email=rebase@invalid", "-c", "core.abbrev=7", "-c", "commit.gpgsign=false"},
+			step...)...)
+		// the user's diff settings
+		cmd.Env = append(cmd.Env, "GIT_CONFIG_GLOBAL="+os.DevNull, "GIT_CONFIG_NOSYSTEM=1")
 		if _, err := output(cmd); err != nil {
 			return fmt.Errorf("git %s: %w", step[0], err)
 		}

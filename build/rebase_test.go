@@ -30,13 +30,16 @@ func rebaseProject(t *testing.T) (a *app, out *strings.Builder, base string) {
 	runGit(t, made, "commit", "-q", "-m", "base")
 	first := strings.Repeat("x", 10) + "\n"
 	writeFiles(t, made, map[string]string{
-		"src/a.cpp": strings.Replace(strings.Replace(numbered(60), "\n"+first, "\nten\n", 1), strings.Repeat("x", 50)+"\n", "fifty\n", 1),
+		"src/a.cpp": strings.Replace(strings.Replace(numbered(60), "\n"+first, "\nten\n", 1),
+			strings.Repeat("x", 50)+"\n", "fifty\n", 1),
 		"src/b.cpp": "int b;\nint c;\n"})
 	runGit(t, made, "commit", "-q", "-a", "-m", "the change")
-	runGit(t, made, "format-patch", "-q", "--zero-commit", "--no-signature", "-N", "-o", filepath.Join(root, "patches"), "HEAD~1")
+	runGit(t, made, "format-patch", "-q", "--zero-commit", "--no-signature", "-N", "-o",
+		filepath.Join(root, "patches"), "HEAD~1")
 	writeFiles(t, root, map[string]string{"capi/retroattn.h": "/* header */\n"})
 	base = t.TempDir()
-	writeFiles(t, base, map[string]string{"src/a.cpp": numbered(60), "src/b.cpp": "int b;\n", "include/llama.h": "\n"})
+	writeFiles(t, base, map[string]string{"src/a.cpp": numbered(60), "src/b.cpp": "int b;\n",
+		"include/llama.h": "\n"})
 	out = new(strings.Builder)
 	return &app{ctx: t.Context(), root: root, out: out}, out, base
 }

@@ -13,7 +13,7 @@ import (
 // slowest is how many tests the report names by their time.
 const slowest = 20
 
-// totals sums the groups up.
+// totals sums the stages up.
 type totals struct {
 	passed, failed, skipped int
 	notRun                  []string
@@ -62,7 +62,8 @@ func (s sighting) String() string {
 	if s.unit != "" {
 		unit = " " + s.unit
 	}
-	return fmt.Sprintf("%s: %s%s in the mean, %s%s at most, seen %d times", s.name, figure(s.sum/float64(s.n)), unit, figure(s.most), unit, s.n)
+	return fmt.Sprintf("%s: %s%s in the mean, %s%s at most, seen %d times", s.name,
+		figure(s.sum/float64(s.n)), unit, figure(s.most), unit, s.n)
 }
 
 // figure has three digits, or all before the point.
@@ -73,8 +74,8 @@ func figure(x float64) string {
 	return fmt.Sprintf("%.3g", x)
 }
 
-// add takes over what a group has counted.
-func (s *totals) add(g group, t *tally) {
+// add takes over what a stage has counted.
+func (s *totals) add(g stage, t *tally) {
 	s.passed, s.failed, s.skipped = s.passed+t.passed, s.failed+t.failed, s.skipped+t.skipped
 	for _, x := range t.timed {
 		s.timed = append(s.timed, timed{g.name + ": " + x.name, x.seconds})
@@ -87,11 +88,15 @@ func (s *totals) add(g group, t *tally) {
 // details are what took long and what was seen.
 func (s *totals) details() string {
 	var b strings.Builder
-	slices.SortStableFunc(s.timed, func(x, y timed) int { return cmp.Compare(y.seconds, x.seconds) })
+	slices.SortStableFunc(s.timed, func(x, y timed) int {
+		return cmp.Compare(y.seconds,
+			x.seconds)
+	})
 	if n := min(slowest, len(s.timed)); n > 0 {
 		fmt.Fprintf(&b, "\nthe %d slowest of %d tests:\n", n, len(s.timed))
 		for _, x := range s.timed[:n] {
-			fmt.Fprintf(&b, "  %12s  %s\n", seconds(time.Duration(x.seconds*float64(time.Second))), x.name)
+			fmt.Fprintf(&b, "  %12s  %s\n", seconds(time.Duration(x.seconds*float64(time.Second))),
+				x.name)
 		}
 	}
 	for _, x := range s.seen {
@@ -106,7 +111,8 @@ func (s *totals) String() string {
 	case 0:
 		return text
 	case 1:
-		return fmt.Sprintf("%s, 1 group not run (%s)", text, s.notRun[0])
+		return fmt.Sprintf("%s, 1 stage not run (%s)", text, s.notRun[0])
 	}
-	return fmt.Sprintf("%s, %d groups not run (%s)", text, len(s.notRun), strings.Join(s.notRun, "; "))
+	return fmt.Sprintf("%s, %d stages not run (%s)", text, len(s.notRun),
+		strings.Join(s.notRun, "; "))
 }

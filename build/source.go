@@ -61,7 +61,8 @@ func (a *app) findTree(temp string) (string, error) {
 	if dir := os.Getenv("LLAMA_CPP_DIR"); dir != "" {
 		repo, err := localTree(a.ctx, dir, pin.Tree, filepath.Join(temp, "local"))
 		if err != nil {
-			return "", fmt.Errorf("LLAMA_CPP_DIR: %w; name a checkout of llama.cpp %s, or unset it", err, pin.Version)
+			return "", fmt.Errorf("LLAMA_CPP_DIR: %w; name a checkout of llama.cpp %s, or unset it",
+				err, pin.Version)
 		}
 		a.say("Taking llama.cpp %s from %s.", pin.Version, dir)
 		return repo, nil
@@ -114,7 +115,8 @@ func localTree(ctx context.Context, dir, tree, temp string) (string, error) {
 		return "", err // such as git's own advice about a folder of another user
 	}
 	if !exists(filepath.Join(dir, "include", "llama.h")) {
-		return "", fmt.Errorf("%s is not llama.cpp: it has no include/llama.h", dir) // rather than hashing a home folder
+		// rather than hashing a home folder
+		return "", fmt.Errorf("%s is not llama.cpp: it has no include/llama.h", dir)
 	}
 	if err := os.Mkdir(temp, 0o755); err != nil {
 		return "", err
@@ -144,11 +146,13 @@ func hashFolder(ctx context.Context, dir, temp string) (string, error) {
 }
 
 func (a *app) cloneTag(temp string) (string, error) {
-	ctx, cancel := context.WithTimeoutCause(a.ctx, cloneTimeout, fmt.Errorf("no answer within %s", cloneTimeout))
+	ctx, cancel := context.WithTimeoutCause(a.ctx, cloneTimeout,
+		fmt.Errorf("no answer within %s", cloneTimeout))
 	defer cancel()
 	repo := filepath.Join(temp, "repo")
 	pin := a.pins.Llama.Git
-	_, err := output(git(ctx, temp, "clone", "-q", "--bare", "--depth", "1", "--branch", pin.Tag, pin.URL, repo))
+	_, err := output(git(ctx, temp, "clone", "-q", "--bare", "--depth", "1", "--branch", pin.Tag,
+		pin.URL, repo))
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
@@ -174,10 +178,12 @@ func (a *app) cloneBundle(temp string) (string, error) {
 }
 
 // takeMember takes the pinned file out of the one archive that pattern matches, checking both.
-func takeMember(pattern string, pin packagePin, take func(archive, member, to string) error, to string) error {
+func takeMember(pattern string, pin packagePin, take func(archive, member, to string) error,
+	to string) error {
 	archives, _ := filepath.Glob(pattern)
 	if len(archives) != 1 {
-		return fmt.Errorf("%s %s came as %d archives instead of one", pin.Package, pin.Version, len(archives))
+		return fmt.Errorf("%s %s came as %d archives instead of one", pin.Package, pin.Version,
+			len(archives))
 	}
 	if err := checkSHA256(archives[0], pin.ArchiveSHA256); err != nil {
 		return err
@@ -189,9 +195,11 @@ func takeMember(pattern string, pin packagePin, take func(archive, member, to st
 }
 
 func holdsTree(ctx context.Context, repo, tree string) error {
-	if _, err := output(git(ctx, repo, "--git-dir=.", "cat-file", "-e", tree+"^{tree}")); err != nil {
+	if _, err := output(git(ctx, repo, "--git-dir=.", "cat-file", "-e",
+		tree+"^{tree}")); err != nil {
 		head, _ := output(git(ctx, repo, "--git-dir=.", "rev-parse", "HEAD^{tree}"))
-		return fmt.Errorf("%s does not hold the git tree %s (its HEAD is the tree %s)", repo, tree, head)
+		return fmt.Errorf("%s does not hold the git tree %s (its HEAD is the tree %s)", repo, tree,
+			head)
 	}
 	return nil
 }

@@ -25,7 +25,8 @@ func writeFiles(t *testing.T, dir string, files map[string]string) {
 
 func runGit(t *testing.T, dir string, args ...string) string {
 	t.Helper()
-	text, err := output(git(t.Context(), dir, append([]string{"-c", "user.name=t", "-c", "user.email=t@t"}, args...)...))
+	text, err := output(git(t.Context(), dir,
+		append([]string{"-c", "user.name=t", "-c", "user.email=t@t"}, args...)...))
 	require.NoError(t, err)
 	return text
 }
@@ -35,7 +36,8 @@ func runGit(t *testing.T, dir string, args ...string) string {
 func smallSource(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	writeFiles(t, dir, map[string]string{".gitignore": "*.log\n", "kept.log": "x", "src/a.cpp": "int a;\r\n", "include/llama.h": "\n",
+	writeFiles(t, dir, map[string]string{".gitignore": "*.log\n", "kept.log": "x",
+		"src/a.cpp": "int a;\r\n", "include/llama.h": "\n",
 		"run.sh": "#!/bin/sh\n", ".gitattributes": "* text=auto\n"})
 	require.NoError(t, os.Chmod(filepath.Join(dir, "run.sh"), 0o755))
 	return dir
@@ -49,7 +51,8 @@ func TestPlainFolderIsKnownByItsTree(t *testing.T) {
 	repo, err := localTree(t.Context(), dir, tree, filepath.Join(t.TempDir(), "r"))
 	require.NoError(t, err)
 	copied := filepath.Join(t.TempDir(), "x", "copy")
-	require.NoError(t, exportTree(t.Context(), repo, tree, copied, filepath.Join(t.TempDir(), "export")))
+	require.NoError(t, exportTree(t.Context(), repo, tree, copied,
+		filepath.Join(t.TempDir(), "export")))
 	again, err := hashFolder(t.Context(), copied, t.TempDir())
 	require.NoError(t, err)
 	assert.Equal(t, tree, again)
@@ -71,7 +74,8 @@ func TestCheckoutIsKnownByItsObjects(t *testing.T) {
 	repo, err := localTree(t.Context(), dir, tree, filepath.Join(t.TempDir(), "r"))
 	require.NoError(t, err)
 	copied := filepath.Join(t.TempDir(), "copy")
-	require.NoError(t, exportTree(t.Context(), repo, tree, copied, filepath.Join(t.TempDir(), "export")))
+	require.NoError(t, exportTree(t.Context(), repo, tree, copied,
+		filepath.Join(t.TempDir(), "export")))
 	text, err := os.ReadFile(filepath.Join(copied, "src/a.cpp"))
 	require.NoError(t, err)
 	assert.Equal(t, "int a;", strings.TrimSpace(string(text)))
@@ -90,7 +94,8 @@ func TestLocalTreeNeedsAFolder(t *testing.T) {
 func TestUntarStaysInside(t *testing.T) {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
-	require.NoError(t, w.WriteHeader(&tar.Header{Name: "../evil", Typeflag: tar.TypeReg, Mode: 0o644}))
+	require.NoError(t, w.WriteHeader(&tar.Header{Name: "../evil", Typeflag: tar.TypeReg,
+		Mode: 0o644}))
 	require.NoError(t, w.Close())
 	dir := t.TempDir()
 	require.Error(t, untar(&b, dir))
@@ -103,7 +108,8 @@ func TestTakeMemberChecksBothHashes(t *testing.T) {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
 	w := tar.NewWriter(z)
-	require.NoError(t, w.WriteHeader(&tar.Header{Name: "package/m", Typeflag: tar.TypeReg, Mode: 0o644, Size: 1}))
+	require.NoError(t, w.WriteHeader(&tar.Header{Name: "package/m", Typeflag: tar.TypeReg,
+		Mode: 0o644, Size: 1}))
 	_, err := w.Write([]byte("m"))
 	require.NoError(t, err)
 	require.NoError(t, w.Close())
@@ -113,20 +119,25 @@ func TestTakeMemberChecksBothHashes(t *testing.T) {
 	hash, err := fileSHA256(archive)
 	require.NoError(t, err)
 	const hashOfM = "62c66a7a5dd70c3146618063c344e531e6d4b59e379808443ce962b3abd63c5a"
-	pin := packagePin{Package: "p", Version: "1", Member: "package/m", ArchiveSHA256: hash, MemberSHA256: hashOfM}
+	pin := packagePin{Package: "p", Version: "1", Member: "package/m", ArchiveSHA256: hash,
+		MemberSHA256: hashOfM}
 	to := filepath.Join(dir, "m")
 	require.NoError(t, takeMember(filepath.Join(dir, "*.tgz"), pin, tarMember, to))
 
 	wrong := pin
 	wrong.MemberSHA256 = hash
-	require.ErrorContains(t, takeMember(filepath.Join(dir, "*.tgz"), wrong, tarMember, to), "demands "+hash)
+	require.ErrorContains(t, takeMember(filepath.Join(dir, "*.tgz"), wrong, tarMember, to),
+		"demands "+hash)
 	wrong = pin
 	wrong.ArchiveSHA256 = hashOfM
-	require.ErrorContains(t, takeMember(filepath.Join(dir, "*.tgz"), wrong, tarMember, to), "a.tgz has SHA-256")
+	require.ErrorContains(t, takeMember(filepath.Join(dir, "*.tgz"), wrong, tarMember, to),
+		"a.tgz has SHA-256")
 	wrong = pin
 	wrong.Member = "other"
-	require.ErrorContains(t, takeMember(filepath.Join(dir, "*.tgz"), wrong, tarMember, to), "no file other")
-	require.ErrorContains(t, takeMember(filepath.Join(dir, "*.whl"), pin, zipMember, to), "0 archives")
+	require.ErrorContains(t, takeMember(filepath.Join(dir, "*.tgz"), wrong, tarMember, to),
+		"no file other")
+	require.ErrorContains(t, takeMember(filepath.Join(dir, "*.whl"), pin, zipMember, to),
+		"0 archives")
 }
 
 func TestZipMember(t *testing.T) {

@@ -31,8 +31,9 @@ type tally struct {
 	timed                   []timed             // the tests that are no subtests
 	seen                    []sighting          // what tests have logged, see parseSighting
 	notes                   []string            // and what they have logged as "note: LINE"
-	found                   map[int]int         // tests that were begun, by how many others they are in
-	used                    time.Duration       // of processors, by the tests and what they ran
+	// tests that were begun, by how many others they are in
+	found map[int]int
+	used  time.Duration // of processors, by the tests and what they ran
 
 	tests   map[string]map[string]*testRun // package -> test
 	output  map[string]*strings.Builder    // package or build -> what belongs to no test
@@ -46,7 +47,8 @@ type testRun struct {
 }
 
 func newTally() *tally {
-	return &tally{skips: map[string][]string{}, found: map[int]int{}, tests: map[string]map[string]*testRun{}, output: map[string]*strings.Builder{}}
+	return &tally{skips: map[string][]string{}, found: map[int]int{},
+		tests: map[string]map[string]*testRun{}, output: map[string]*strings.Builder{}}
 }
 
 // line takes one line of "go test -json".
@@ -178,7 +180,8 @@ func (t *tally) skip(name, reason string) {
 
 // add takes over what another has counted.
 func (t *tally) add(o *tally) {
-	t.passed, t.failed, t.failures = t.passed+o.passed, t.failed+o.failed, append(t.failures, o.failures...)
+	t.passed, t.failed, t.failures = t.passed+o.passed, t.failed+o.failed,
+		append(t.failures, o.failures...)
 	t.timed, t.used = append(t.timed, o.timed...), t.used+o.used
 	for _, reason := range o.reasons {
 		for _, name := range o.skips[reason] {

@@ -19,7 +19,8 @@ func tallyOf(t *testing.T, files map[string]string, args ...string) *tally {
 	dir := t.TempDir()
 	writeFiles(t, dir, map[string]string{"go.mod": "module small\n\ngo 1.26\n"})
 	writeFiles(t, dir, files)
-	cmd := exec.CommandContext(t.Context(), "go", append(append([]string{"test", "-json"}, args...), "./...")...)
+	cmd := exec.CommandContext(t.Context(), "go",
+		append(append([]string{"test", "-json"}, args...), "./...")...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off")
 	var complaint strings.Builder
@@ -50,7 +51,8 @@ func TestSkipped(t *testing.T) { t.Skip("not today") }
 	assert.Equal(t, []string{"no such processor", "not today"}, c.reasons)
 	assert.Equal(t, []string{"TestParent/skipped"}, c.skips["no such processor"])
 	all := strings.Join(c.failures, "\n")
-	for _, want := range []string{"small/a TestParent/bad", "said by the parent", "said by the child", "small/a TestOwnFault", "said afterwards"} {
+	for _, want := range []string{"small/a TestParent/bad", "said by the parent",
+		"said by the child", "small/a TestOwnFault", "said afterwards"} {
 		assert.Contains(t, all, want)
 	}
 }
@@ -62,9 +64,11 @@ func TestTallyCountsPackagesThatNeverRan(t *testing.T) {
 		"main/a_test.go":   "package p\n\nimport (\"os\"; \"testing\")\n\nfunc TestMain(m *testing.M) { println(\"no set-up\"); os.Exit(3) }\n",
 		"exits/a_test.go":  "package p\n\nimport (\"os\"; \"testing\")\n\nfunc TestExit(t *testing.T) { os.Exit(3) }\n",
 	})
-	assert.Equal(t, []int{1, 4, 0}, []int{c.passed, c.failed, c.skipped}, strings.Join(c.failures, "\n"))
+	assert.Equal(t, []int{1, 4, 0}, []int{c.passed, c.failed, c.skipped},
+		strings.Join(c.failures, "\n"))
 	all := strings.Join(c.failures, "\n")
-	for _, want := range []string{"undefined: undefined", "at the disco", "TestBad", "no set-up", "TestExit"} {
+	for _, want := range []string{"undefined: undefined", "at the disco", "TestBad", "no set-up",
+		"TestExit"} {
 		assert.Contains(t, all, want)
 	}
 }
@@ -101,7 +105,7 @@ func TestQuick(t *testing.T) { t.Log("it has seen: nothing: at all") }
 
 	var sum totals
 	for range 2 {
-		sum.add(group{name: "tests"}, tallyOf(t, files))
+		sum.add(stage{name: "tests"}, tallyOf(t, files))
 	}
 	require.Len(t, sum.timed, 4)
 	text := sum.details()
@@ -113,7 +117,8 @@ func TestQuick(t *testing.T) { t.Log("it has seen: nothing: at all") }
 
 func TestTallyOfMalformedEvents(t *testing.T) {
 	c := newTally()
-	for _, e := range []event{{Action: "fail", Package: "p", Test: "T"}, {Action: "fail", Package: "p"}} {
+	for _, e := range []event{{Action: "fail", Package: "p", Test: "T"},
+		{Action: "fail", Package: "p"}} {
 		text, err := json.Marshal(e)
 		require.NoError(t, err)
 		c.line(string(text))
@@ -123,8 +128,9 @@ func TestTallyOfMalformedEvents(t *testing.T) {
 }
 
 func TestTotals(t *testing.T) {
-	assert.Equal(t, "tests: 3 passed, 0 failed, 1 skipped", (&totals{passed: 3, skipped: 1}).String())
-	assert.Equal(t, "tests: 3 passed, 0 failed, 0 skipped, 1 group not run (arm64: install qemu-user-static)",
+	assert.Equal(t, "tests: 3 passed, 0 failed, 1 skipped",
+		(&totals{passed: 3, skipped: 1}).String())
+	assert.Equal(t, "tests: 3 passed, 0 failed, 0 skipped, 1 stage not run (arm64: install qemu-user-static)",
 		(&totals{passed: 3, notRun: []string{"arm64: install qemu-user-static"}}).String())
 }
 
@@ -132,9 +138,13 @@ func TestEmptyIntegrationIsAFailure(t *testing.T) {
 	var out strings.Builder
 	a := &app{ctx: t.Context(), root: t.TempDir(), out: &out}
 	var sum totals
-	a.runGroup(group{name: "llama.cpp", must: true, run: func(*app, *tally) error { return nil }}, &sum)
+	a.runStage(stage{name: "llama.cpp", must: true, run: func(*app, *tally) error { return nil }},
+		&sum)
 	assert.Equal(t, 1, sum.failed)
 	assert.Contains(t, out.String(), "no test was run")
-	a.runGroup(group{name: "vet", run: func(*app, *tally) error { return errors.New("tool " + filepath.Join("x")) }}, &sum)
+	a.runStage(stage{name: "vet", run: func(*app,
+		*tally) error {
+		return errors.New("tool " + filepath.Join("x"))
+	}}, &sum)
 	assert.Equal(t, 2, sum.failed)
 }

@@ -54,7 +54,8 @@ func output(cmd *exec.Cmd) (string, error) {
 		if complaint == "" || errors.Is(err, context.DeadlineExceeded) {
 			complaint = err.Error()
 		}
-		return stdout.String(), fmt.Errorf("%s: %s", filepath.Base(cmd.Path), strings.ReplaceAll(complaint, "\n", "; "))
+		return stdout.String(), fmt.Errorf("%s: %s", filepath.Base(cmd.Path),
+			strings.ReplaceAll(complaint, "\n", "; "))
 	}
 	return strings.TrimSpace(stdout.String()), nil
 }
@@ -62,7 +63,8 @@ func output(cmd *exec.Cmd) (string, error) {
 // git prepares a git command that sees only dir: not a repository around it, not the one of a
 // calling hook, and not a setting that rewrites content.
 func git(ctx context.Context, dir string, args ...string) *exec.Cmd {
-	neutral := []string{"-c", "core.autocrlf=false", "-c", "core.attributesFile=" + os.DevNull, "-c", "core.excludesFile=" + os.DevNull}
+	neutral := []string{"-c", "core.autocrlf=false", "-c", "core.attributesFile=" + os.DevNull,
+		"-c", "core.excludesFile=" + os.DevNull}
 	cmd := command(ctx, dir, "git", append(neutral, args...)...)
 	ceiling := dir
 	if real, err := filepath.EvalSymlinks(dir); err == nil {
@@ -70,14 +72,17 @@ func git(ctx context.Context, dir string, args ...string) *exec.Cmd {
 	}
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")
-		return slices.Contains([]string{"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX"}, name)
+		return slices.Contains([]string{"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE",
+			"GIT_OBJECT_DIRECTORY", "GIT_PREFIX"}, name)
 	})
-	cmd.Env = append(cmd.Env, "LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "GIT_CEILING_DIRECTORIES="+filepath.Dir(ceiling))
+	cmd.Env = append(cmd.Env, "LC_ALL=C", "GIT_TERMINAL_PROMPT=0",
+		"GIT_CEILING_DIRECTORIES="+filepath.Dir(ceiling))
 	return cmd
 }
 
 // lastLines returns the last n non-empty lines of text.
 func lastLines(text string, n int) string {
-	lines := slices.DeleteFunc(strings.Split(text, "\n"), func(l string) bool { return strings.TrimSpace(l) == "" })
+	lines := slices.DeleteFunc(strings.Split(text, "\n"),
+		func(l string) bool { return strings.TrimSpace(l) == "" })
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }

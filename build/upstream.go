@@ -40,16 +40,20 @@ var upstreamTests = []upstreamTest{
 	{name: "test-llama-archs"},
 	// Of random weights, what is chosen hangs on the last bits, which a loaded state need not have:
 	// here nothing is chosen.
-	{name: "test-save-load-state", args: "--models MODELS -lv 4", sparse: true, on: ",select=streaming"},
+	{name: "test-save-load-state", args: "--models MODELS -lv 4", sparse: true,
+		on: ",select=streaming"},
 	{name: "test-save-load-state", args: "-m MODEL -t 1 -lv 4", sparse: true},
 	{name: "test-recurrent-state-rollback", args: "-m MODELS/qwen35-dense.gguf"},
-	{name: "test-thread-safety", args: "-m MODEL -p Once -n 64 -c 256 -ub 32 -np 4 -t 1 -lv 4", sparse: true},
+	{name: "test-thread-safety", args: "-m MODEL -p Once -n 64 -c 256 -ub 32 -np 4 -t 1 -lv 4",
+		sparse: true},
 	{name: "test-state-restore-fragmented", args: "-m MODEL -t 1 -lv 4"},
 }
 
 // upstreamServerTests are those of llama-server, in tools/server/tests.
-var upstreamServerTests = []string{"unit/test_ctx_shift.py", "unit/test_slot_save.py", "unit/test_basic.py", "unit/test_kv_keep_only_active.py",
-	"unit/test_metrics.py", "unit/test_completion.py", "unit/test_chat_completion.py", "unit/test_speculative.py", "unit/test_sleep.py"}
+var upstreamServerTests = []string{"unit/test_ctx_shift.py", "unit/test_slot_save.py",
+	"unit/test_basic.py", "unit/test_kv_keep_only_active.py",
+	"unit/test_metrics.py", "unit/test_completion.py", "unit/test_chat_completion.py",
+	"unit/test_speculative.py", "unit/test_sleep.py"}
 
 // upstream runs llama.cpp's own tests on the patched build, off and on.
 func (cmd testCmd) upstream(a *app, t *tally) error {
@@ -74,7 +78,8 @@ func (cmd testCmd) upstream(a *app, t *tally) error {
 		return err
 	}
 	for _, test := range upstreamTests {
-		a.upstreamProgram(t, test, patched, temp, strings.NewReplacer("MODELS", models, "MODEL", model), env)
+		a.upstreamProgram(t, test, patched, temp,
+			strings.NewReplacer("MODELS", models, "MODEL", model), env)
 	}
 	return a.upstreamServer(t, patched, temp, env)
 }
@@ -94,8 +99,12 @@ func (a *app) upstreamPrograms(tools toolchain, patched native) error {
 	targets = slices.Compact(targets)
 	tools.flags = append(slices.Concat(tools.flags, patchedFlags), "-DLLAMA_BUILD_TESTS=ON")
 	return a.cache.ensure(product{
-		name: "upstream", made: s.hash + "\n" + strings.Join(targets, " "), files: programs(patched, targets),
-		make: func() error { return a.compile(tools, patched, "Building llama.cpp's tests", targets) },
+		name: "upstream", made: s.hash + "\n" + strings.Join(targets, " "),
+		files: programs(patched, targets),
+		make: func() error {
+			return a.compile(tools, patched, "Building llama.cpp's tests",
+				targets)
+		},
 	})
 }
 
@@ -113,7 +122,8 @@ func sparseIn(text string) int {
 }
 
 // upstreamProgram runs one test off and on and says so in a line of the table.
-func (a *app) upstreamProgram(t *tally, test upstreamTest, patched native, temp string, names *strings.Replacer, env []string) {
+func (a *app) upstreamProgram(t *tally, test upstreamTest, patched native, temp string,
+	names *strings.Replacer, env []string) {
 	name := strings.TrimSpace(test.name + " " + test.args)
 	var line []string
 	for _, on := range []bool{false, true} {
@@ -122,7 +132,8 @@ func (a *app) upstreamProgram(t *tally, test upstreamTest, patched native, temp 
 			continue
 		}
 		begun := time.Now()
-		run := command(a.ctx, temp, patched.bin(test.name), strings.Fields(names.Replace(test.args))...)
+		run := command(a.ctx, temp, patched.bin(test.name),
+			strings.Fields(names.Replace(test.args))...)
 		run.Env = append(slices.Concat(os.Environ(), env), "OMP_WAIT_POLICY=passive")
 		if on {
 			run.Env = append(run.Env, "LLAMA_RETRO_ATTN="+upstreamOn+test.on)
@@ -142,7 +153,8 @@ func (a *app) upstreamProgram(t *tally, test upstreamTest, patched native, temp 
 		}
 		if err != nil {
 			verdict = "FAILED"
-			t.fail(fmt.Sprintf("%s, on: %v", name, on), err.Error()+"\n"+lastLines(out.String(), 40))
+			t.fail(fmt.Sprintf("%s, on: %v", name, on),
+				err.Error()+"\n"+lastLines(out.String(), 40))
 		} else {
 			t.passed++
 		}
@@ -180,7 +192,8 @@ func (a *app) upstreamServer(t *tally, patched native, temp string, env []string
 	sparse := 0
 	for i, on := range runs[1] {
 		off := runs[0][i]
-		a.say("  %s: off %s (%.0f s); on %s (%.0f s, %d tokens sparse)", off.Test, off.Outcome, off.Seconds, on.Outcome, on.Seconds, on.Sparse)
+		a.say("  %s: off %s (%.0f s); on %s (%.0f s, %d tokens sparse)", off.Test, off.Outcome,
+			off.Seconds, on.Outcome, on.Seconds, on.Sparse)
 		sparse += on.Sparse
 		for _, v := range []serverVerdict{off, on} {
 			switch v.Outcome {
@@ -210,16 +223,19 @@ func (a *app) pytest(tests string) (string, error) {
 	return python, a.cache.ensure(product{
 		name: "pytest", made: string(requirements), files: []string{python},
 		make: func() error {
-			if _, err := output(command(a.ctx, tests, "python3", "-m", "venv", "--clear", dir)); err != nil {
+			if _, err := output(command(a.ctx, tests, "python3", "-m", "venv", "--clear",
+				dir)); err != nil {
 				return fmt.Errorf("no Python environment for upstream's server tests: %w", err)
 			}
-			_, err := output(command(a.ctx, tests, python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", "requirements.txt"))
+			_, err := output(command(a.ctx, tests, python, "-m", "pip", "install", "-q",
+				"--disable-pip-version-check", "-r", "requirements.txt"))
 			return err
 		},
 	})
 }
 
-func (a *app) serverTests(t *tally, python string, patched native, temp, options string, env []string) ([]serverVerdict, error) {
+func (a *app) serverTests(t *tally, python string, patched native, temp, options string,
+	env []string) ([]serverVerdict, error) {
 	// The tests choose the arguments; ours come behind. A text must not end early, as upstream's
 	// model never does, unless the plugin says so.
 	server := filepath.Join(temp, "server.sh")
@@ -236,13 +252,18 @@ func (a *app) serverTests(t *tally, python string, patched native, temp, options
 		return nil, err
 	}
 	dir := filepath.Join(patched.source, "tools", "server", "tests")
-	run := command(a.ctx, dir, python, append([]string{"-m", "pytest", "-p", "retro_plugin", "-p", "no:cacheprovider", "-q"}, upstreamServerTests...)...)
-	run.Env = append(slices.Concat(os.Environ(), env), "OMP_WAIT_POLICY=passive", "PYTHONDONTWRITEBYTECODE=1", "LLAMA_SERVER_BIN_PATH="+server,
-		"RETRO_ON="+options, "RETRO_REPORT="+report, "PORT="+port, "PYTHONPATH="+filepath.Join(a.root, "tests", "upstream")+string(os.PathListSeparator)+dir)
+	run := command(a.ctx, dir, python, append([]string{"-m", "pytest", "-p", "retro_plugin", "-p",
+		"no:cacheprovider", "-q"}, upstreamServerTests...)...)
+	run.Env = append(slices.Concat(os.Environ(), env), "OMP_WAIT_POLICY=passive",
+		"PYTHONDONTWRITEBYTECODE=1", "LLAMA_SERVER_BIN_PATH="+server,
+		"RETRO_ON="+options, "RETRO_REPORT="+report, "PORT="+port,
+		"PYTHONPATH="+filepath.Join(a.root, "tests", "upstream")+string(os.PathListSeparator)+
+			dir)
 	text, err := run.CombinedOutput()
 	t.spend(run)
 	var failed *exec.ExitError
-	if err != nil && (!errors.As(err, &failed) || failed.ExitCode() != 1) { // 1: tests failed, which the report tells
+	// 1: tests failed, which the report tells
+	if err != nil && (!errors.As(err, &failed) || failed.ExitCode() != 1) {
 		return nil, fmt.Errorf("upstream's server tests: %w\n%s", err, lastLines(string(text), 40))
 	}
 	return readVerdicts(report)

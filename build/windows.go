@@ -17,11 +17,13 @@ var windows = target{"windows", "amd64"}
 
 // windowsISA is for processors since 2013 (Intel) and 2015 (AMD). A cross-build of ggml has none of
 // it unless told.
-var windowsISA = []string{"-DGGML_SSE42=ON", "-DGGML_AVX=ON", "-DGGML_AVX2=ON", "-DGGML_BMI2=ON", "-DGGML_FMA=ON", "-DGGML_F16C=ON"}
+var windowsISA = []string{"-DGGML_SSE42=ON", "-DGGML_AVX=ON", "-DGGML_AVX2=ON", "-DGGML_BMI2=ON",
+	"-DGGML_FMA=ON", "-DGGML_F16C=ON"}
 
 // windowsTools is the toolchain for Windows.
 func (a *app) windowsTools() (toolchain, error) {
-	err := errors.Join(needBuildTools(), needCompiler("mingw", mingwCC), needCompiler("mingw", mingwCXX))
+	err := errors.Join(needBuildTools(), needCompiler("mingw", mingwCC),
+		needCompiler("mingw", mingwCXX))
 	if err != nil {
 		return toolchain{}, err
 	}
@@ -30,13 +32,15 @@ func (a *app) windowsTools() (toolchain, error) {
 	if err != nil {
 		return toolchain{}, err
 	}
-	flags := append([]string{"-DCMAKE_TOOLCHAIN_FILE=" + file, "-DBUILD_SHARED_LIBS=ON", "-DGGML_NATIVE=OFF"}, windowsISA...)
+	flags := append([]string{"-DCMAKE_TOOLCHAIN_FILE=" + file, "-DBUILD_SHARED_LIBS=ON",
+		"-DGGML_NATIVE=OFF"}, windowsISA...)
 	return a.toolchainOf(windows, flags, []string{mingwCC, mingwCXX}, string(text))
 }
 
 // windowsPatched builds the programs for Windows, with the library and the compilers' beside them.
 func (a *app) windowsPatched(t toolchain) (native, error) {
-	n, err := a.native(t, variant{"patched", "Building the patched llama.cpp for Windows", true, noFlags, distPrograms})
+	n, err := a.native(t, variant{"patched", "Building the patched llama.cpp for Windows", true,
+		noFlags, distPrograms})
 	if err == nil {
 		err = a.mingwRuntime(n)
 	}
@@ -48,7 +52,8 @@ func (a *app) windowsPatched(t toolchain) (native, error) {
 
 // windowsStock builds stock libllama for Windows.
 func (a *app) windowsStock(t toolchain) (native, error) {
-	n, err := a.native(t, variant{"stock", "Building stock libllama for Windows", false, noFlags, []string{libraryTarget}})
+	n, err := a.native(t, variant{"stock", "Building stock libllama for Windows", false, noFlags,
+		[]string{libraryTarget}})
 	if err == nil {
 		err = a.mingwRuntime(n)
 	}
@@ -59,7 +64,8 @@ func noFlags(native) []string { return nil }
 
 // mingwRuntime puts gcc's own libraries beside a build's.
 func (a *app) mingwRuntime(n native) error {
-	for _, name := range []string{"libgcc_s_seh-1.dll", "libstdc++-6.dll", "libgomp-1.dll", "libwinpthread-1.dll"} {
+	for _, name := range []string{"libgcc_s_seh-1.dll", "libstdc++-6.dll", "libgomp-1.dll",
+		"libwinpthread-1.dll"} {
 		from, err := output(command(a.ctx, "", mingwCXX, "-print-file-name="+name))
 		if err != nil {
 			return err
@@ -83,16 +89,18 @@ func (a *app) wine() (string, error) {
 	}
 	prefix := a.cache.path("wine")
 	random := filepath.Join(prefix, "drive_c", "windows", "system32", "bcryptprimitives.dll")
-	return prefix, a.cache.ensure(product{name: "wine", made: version, files: []string{random}, make: func() error {
-		boot := command(a.ctx, "", "wine", "wineboot", "-i")
-		boot.Env = append(os.Environ(), "WINEPREFIX="+prefix, "WINEDEBUG=-all")
-		if _, err := output(boot); err != nil || exists(random) {
+	return prefix, a.cache.ensure(product{name: "wine", made: version, files: []string{random},
+		make: func() error {
+			boot := command(a.ctx, "", "wine", "wineboot", "-i")
+			boot.Env = append(os.Environ(), "WINEPREFIX="+prefix, "WINEDEBUG=-all")
+			if _, err := output(boot); err != nil || exists(random) {
+				return err
+			}
+			source := filepath.Join(a.root, "tests", "testdata", "bcryptprimitives.c")
+			_, err := output(command(a.ctx, "", mingwCC, "-shared", "-o", random, source,
+				"-ladvapi32"))
 			return err
-		}
-		source := filepath.Join(a.root, "tests", "testdata", "bcryptprimitives.c")
-		_, err := output(command(a.ctx, "", mingwCC, "-shared", "-o", random, source, "-ladvapi32"))
-		return err
-	}})
+		}})
 }
 
 // wineEnvironment adds where Wine's folder is, if Wine and the compilers are here.
@@ -126,6 +134,8 @@ func (cmd testCmd) windowsTests(a *app, t *tally) error {
 	if err != nil {
 		return err
 	}
-	env := []string{"RETRO_WINE=" + prefix, "RETRO_WINDOWS_DIR=" + patched.bin(), "RETRO_WINDOWS_STOCK_DIR=" + stock.bin(), "RETRO_MODEL=" + model}
-	return cmd.goTest("windows", env, "-count=1", "-timeout", "1h", "-run", "Windows", "./tests/library", "./tests/llama", "./tests/server", "./tests/install")(a, t)
+	env := []string{"RETRO_WINE=" + prefix, "RETRO_WINDOWS_DIR=" + patched.bin(),
+		"RETRO_WINDOWS_STOCK_DIR=" + stock.bin(), "RETRO_MODEL=" + model}
+	return cmd.goTest("windows", env, "-count=1", "-timeout", "1h", "-run", "Windows",
+		"./tests/library", "./tests/llama", "./tests/server", "./tests/install")(a, t)
 }

@@ -25,7 +25,8 @@ type seat struct {
 	_     [63]byte
 }
 
-var errBusy = fmt.Errorf("%w: retro_select or retro_attend has not returned on another thread", failure.State)
+var errBusy = fmt.Errorf("%w: retro_select or retro_attend has not returned on another thread",
+	failure.State)
 
 // enter lets thread ith into a phase. Calls that are alone do not wait for anybody, so that waiting
 // for them ends.

@@ -63,7 +63,8 @@ func open(config *C.struct_retro_config, opts C.uintptr_t, out bool) (uint64, er
 	if config == nil || !out {
 		return 0, argument("retro_open: config and engine must not be NULL")
 	}
-	if config.struct_size >= C.uint32_t(unsafe.Offsetof(config.n_layer)) && config.abi_version != C.RETRO_ABI_VERSION {
+	if config.struct_size >= C.uint32_t(unsafe.Offsetof(config.n_layer)) &&
+		config.abi_version != C.RETRO_ABI_VERSION {
 		return 0, argument(fmt.Sprintf("retro_open: the caller was built for version %d of the interface, this library has %d: rebuild it with the retroattn.h of this library", config.abi_version, C.RETRO_ABI_VERSION))
 	}
 	if config.struct_size < C.uint32_t(unsafe.Sizeof(*config)) {
@@ -82,7 +83,8 @@ func open(config *C.struct_retro_config, opts C.uintptr_t, out bool) (uint64, er
 	}
 	e, err := retro.Open(retro.Config{
 		Layers: int(config.n_layer), Seqs: int(config.n_seq), Cells: int(config.n_cell),
-		Rows: int(config.n_row), Threads: int(config.n_thread), Whole: config.whole == 1, Room: room,
+		Rows: int(config.n_row), Threads: int(config.n_thread), Whole: config.whole == 1,
+		Room: room,
 	}, opt)
 	if err != nil {
 		return 0, err
@@ -139,12 +141,14 @@ func retro_plan(engine C.uint64_t, measured, line C.uintptr_t, cap C.uint32_t) C
 		passes := at[C.struct_retro_passes](measured)
 		p := plan.Passes{Threads: e.Threads()}
 		if passes != nil {
-			if passes.struct_size < C.uint32_t(unsafe.Sizeof(*passes)) || passes.n > 8 || passes.n_thread > retro.MaxThreads {
+			if passes.struct_size < C.uint32_t(unsafe.Sizeof(*passes)) || passes.n > 8 ||
+				passes.n_thread > retro.MaxThreads {
 				return 0, argument("retro_plan: the struct_size of passes is too small, or more than 8 passes or 1024 threads")
 			}
 			p.Threads = int(passes.n_thread)
 			for i := range passes.n {
-				p.Rows, p.NS = append(p.Rows, int(passes.rows[i])), append(p.NS, uint64(passes.ns[i]))
+				p.Rows, p.NS = append(p.Rows, int(passes.rows[i])),
+					append(p.NS, uint64(passes.ns[i]))
 			}
 		}
 		done, text, err := e.Plan(p)
@@ -173,7 +177,8 @@ func retro_seq_next(engine C.uint64_t, seq C.int32_t) C.int32_t {
 }
 
 //export retro_seq_extend
-func retro_seq_extend(engine C.uint64_t, seq C.int32_t, n C.uint32_t, pos, cells C.uintptr_t) C.int32_t {
+func retro_seq_extend(engine C.uint64_t, seq C.int32_t, n C.uint32_t, pos,
+	cells C.uintptr_t) C.int32_t {
 	return call(engine, func(e *retro.Engine) error {
 		if n == 0 {
 			return nil
@@ -181,7 +186,8 @@ func retro_seq_extend(engine C.uint64_t, seq C.int32_t, n C.uint32_t, pos, cells
 		if pos == 0 || cells == 0 || n > retro.MaxCells {
 			return argument("retro_seq_extend: pos and cells must not be NULL, and at most 2^27 entries")
 		}
-		return e.SeqExtend(int(seq), unsafe.Slice(at[int32](pos), n), unsafe.Slice(at[int32](cells), n))
+		return e.SeqExtend(int(seq), unsafe.Slice(at[int32](pos), n),
+			unsafe.Slice(at[int32](cells), n))
 	})
 }
 
@@ -198,7 +204,8 @@ func retro_seq_copy(engine C.uint64_t, src, dst, end, offset C.int32_t) C.int32_
 }
 
 //export retro_seq_save
-func retro_seq_save(engine C.uint64_t, seq C.int32_t, note C.uintptr_t, noteSize C.uint64_t, dst C.uintptr_t, cap C.uint64_t, size C.uintptr_t) C.int32_t {
+func retro_seq_save(engine C.uint64_t, seq C.int32_t, note C.uintptr_t, noteSize C.uint64_t,
+	dst C.uintptr_t, cap C.uint64_t, size C.uintptr_t) C.int32_t {
 	return call(engine, func(e *retro.Engine) error {
 		if size == 0 || note == 0 && noteSize > 0 || noteSize > retro.MaxNote || cap > maxState {
 			return argument("retro_seq_save: size, or the note that note_size is of, is NULL, or note_size or cap is too large")
@@ -220,9 +227,11 @@ func retro_seq_save(engine C.uint64_t, seq C.int32_t, note C.uintptr_t, noteSize
 }
 
 //export retro_seq_load
-func retro_seq_load(engine C.uint64_t, seq C.int32_t, src C.uintptr_t, size C.uint64_t, note C.uintptr_t, noteCap C.uint64_t, noteSize C.uintptr_t) C.int32_t {
+func retro_seq_load(engine C.uint64_t, seq C.int32_t, src C.uintptr_t, size C.uint64_t,
+	note C.uintptr_t, noteCap C.uint64_t, noteSize C.uintptr_t) C.int32_t {
 	return call(engine, func(e *retro.Engine) error {
-		if src == 0 || size > maxState || note == 0 && noteCap > 0 || noteCap > maxState || noteSize == 0 {
+		if src == 0 || size > maxState || note == 0 && noteCap > 0 || noteCap > maxState ||
+			noteSize == 0 {
 			return argument("retro_seq_load: src, note_size, or the note that note_cap is of, is NULL, or size or note_cap is too large")
 		}
 		text, err := e.SeqLoad(int(seq), raw(src, size))
@@ -237,7 +246,10 @@ func retro_seq_load(engine C.uint64_t, seq C.int32_t, src C.uintptr_t, size C.ui
 
 //export retro_seq_window
 func retro_seq_window(engine C.uint64_t, seq, pos C.int32_t) C.int32_t {
-	return value(engine, func(e *retro.Engine) (int, error) { return e.SeqWindow(int(seq), int32(pos)) })
+	return value(engine, func(e *retro.Engine) (int,
+		error) {
+		return e.SeqWindow(int(seq), int32(pos))
+	})
 }
 
 //export retro_step_begin
@@ -273,7 +285,8 @@ func phase(engine C.uint64_t, p C.uintptr_t, ith, nth C.uint32_t, selected bool)
 		return status(errHandle)
 	}
 	attn := at[C.struct_retro_attn](p)
-	if attn == nil || attn.struct_size < C.uint32_t(unsafe.Sizeof(*attn)) || nth > retro.MaxThreads {
+	if attn == nil || attn.struct_size < C.uint32_t(unsafe.Sizeof(*attn)) ||
+		nth > retro.MaxThreads {
 		return fail(s, argument("attn is NULL, or its struct_size is too small, or too many threads"))
 	}
 	if err := s.gate.enter(uint32(ith)); err != nil {

@@ -9,7 +9,8 @@ import (
 
 const (
 	spareBytes = 128 << 20 // what Go's heap takes beyond what it is asked for: it grows by 64 MiB
-	stackBytes = 8 << 20   // of a thread of Go's runtime, of which there are as many as of the host's
+	// of a thread of Go's runtime, of which there are as many as of the host's
+	stackBytes = 8 << 20
 )
 
 // room finds out whether a limit leaves so many addresses, since Go ends the process where they run

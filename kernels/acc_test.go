@@ -83,7 +83,8 @@ func (c *accCase) check(t *testing.T, m memory) {
 		r, ch := i/c.ld, i%c.ld
 		if ch >= c.d {
 			if got != c.init[i] {
-				t.Fatalf("%s %v rows=%d d=%d n=%d: wrote to row %d channel %d", ISA(), c.typ, c.rows, c.d, c.n, r, ch)
+				t.Fatalf("%s %v rows=%d d=%d n=%d: wrote to row %d channel %d", ISA(), c.typ,
+					c.rows, c.d, c.n, r, ch)
 			}
 			continue
 		}
@@ -123,7 +124,8 @@ func TestAccBits(t *testing.T) {
 				for i, want := range whole[from:][:(part.rows-1)*c.ld+s.d] {
 					if !sameBits(acc[i], want) {
 						t.Fatalf("%v d=%d n=%d: row %d channel %d is %g among %d rows, %g among %d",
-							s.typ, s.d, s.n, part.row+i/c.ld, i%c.ld, acc[i], part.rows, want, s.rows)
+							s.typ, s.d, s.n, part.row+i/c.ld, i%c.ld, acc[i], part.rows, want,
+							s.rows)
 					}
 				}
 			}
@@ -155,7 +157,8 @@ func checkLoad(t *testing.T, m memory, s shape, c *testCache) {
 		for i, w := range want {
 			got := dst[j*s.d+i]
 			if !sameBits(got, float32(w)) && !(s.typ.Quantised() && got == 0 && w == 0) {
-				t.Fatalf("%s %v d=%d n=%d stride=%d: [%d][%d] = %g, want %g", ISA(), s.typ, s.d, s.n, c.Stride, j, i, got, w)
+				t.Fatalf("%s %v d=%d n=%d stride=%d: [%d][%d] = %g, want %g", ISA(), s.typ, s.d,
+					s.n, c.Stride, j, i, got, w)
 			}
 		}
 	}

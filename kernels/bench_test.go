@@ -35,21 +35,23 @@ func benchRows(b *testing.B, prepare func(rows int, c *Cache) (fn func(cells []i
 				}
 				n := min(256, len(cells))
 				for _, rows := range []int{1, 3, 8, 24} {
-					b.Run(fmt.Sprintf("%s/%v/d=%d/rows=%d", set.name, typ, d, rows), func(b *testing.B) {
-						limit := readBandwidth(data)
-						b.SetBytes(int64(size * n))
-						c := &Cache{typ, d, unsafe.Pointer(&data[0]), uintptr(heads * size)}
-						fn := prepare(rows, c)
-						at, head := 0, 0
-						for b.Loop() {
-							fn(cells[at : at+n])
-							if at += n; at+n > len(cells) {
-								at, head = 0, (head+1)%heads
-								c.Base = unsafe.Pointer(&data[head*size])
+					b.Run(fmt.Sprintf("%s/%v/d=%d/rows=%d", set.name, typ, d, rows),
+						func(b *testing.B) {
+							limit := readBandwidth(data)
+							b.SetBytes(int64(size * n))
+							c := &Cache{typ, d, unsafe.Pointer(&data[0]), uintptr(heads * size)}
+							fn := prepare(rows, c)
+							at, head := 0, 0
+							for b.Loop() {
+								fn(cells[at : at+n])
+								if at += n; at+n > len(cells) {
+									at, head = 0, (head+1)%heads
+									c.Base = unsafe.Pointer(&data[head*size])
+								}
 							}
-						}
-						b.ReportMetric(float64(size*n)*float64(b.N)/b.Elapsed().Seconds()/limit, "bw_share")
-					})
+							b.ReportMetric(float64(size*n)*float64(b.N)/b.Elapsed().Seconds()/limit,
+								"bw_share")
+						})
 				}
 			}
 		}
@@ -120,7 +122,8 @@ func BenchmarkScan(b *testing.B) {
 						Scan(dst, n, q, rows, d, tiles[at:], n, Signed)
 						at = (at + size) % len(tiles)
 					}
-					b.ReportMetric(float64(size)*float64(b.N)/b.Elapsed().Seconds()/limit, "bw_share")
+					b.ReportMetric(float64(size)*float64(b.N)/b.Elapsed().Seconds()/limit,
+						"bw_share")
 				})
 			}
 		}

@@ -15,7 +15,9 @@ const CodeTokens = 16
 
 const (
 	codeLine = 4 * CodeTokens
-	codeTop  = 97 // of the integers of a query, so that 8 products with 42, twice the largest level, are within int16
+	// of the integers of a query, so that 8 products with 42, twice the largest level, are within
+	// int16
+	codeTop = 97
 )
 
 // codeChannels is how many channels 64 bytes of codes hold.
@@ -115,7 +117,8 @@ func CodeQueries(dst, q []float32, rows, d int) {
 // the codes, and to +-63 0.5 %. All levels agree bit for bit. It fetches ahead but for the first
 // pages. It panics if a page is not in both planes, a slice is too short, or d > 1024 or not a
 // positive multiple of 8.
-func ScoreCodes(dst []float32, ldDst int, q []float32, rows, d, bits int, tiles, codes []byte, pages []int32) {
+func ScoreCodes(dst []float32, ldDst int, q []float32, rows, d, bits int, tiles, codes []byte,
+	pages []int32) {
 	checkCode(bits, d)
 	if uint64(rows)|uint64(len(pages)) >= maxDim/CodeTokens {
 		panicDims()
@@ -144,7 +147,8 @@ func codeStep(bits int) float32 {
 	return 0.5
 }
 
-func scoreCodesGeneric(dst []float32, ldDst int, q []float32, rows, d, bits int, tiles, codes []byte, pages []int32) {
+func scoreCodesGeneric(dst []float32, ldDst int, q []float32, rows, d, bits int, tiles,
+	codes []byte, pages []int32) {
 	var z [CodeTokens][maxScanDim]int32
 	size, pad := CodeQueryLen(d), pad4(d)
 	for i, p := range pages {

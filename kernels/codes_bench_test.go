@@ -41,7 +41,8 @@ func BenchmarkScan4(b *testing.B) {
 			b.Run(fmt.Sprintf("d=%d/rows=%d", d, rows), func(b *testing.B) {
 				tiles := benchData(n / 16 * TileBytes4(d))
 				tiles8 := benchData(n / 16 * TileBytes(d))
-				q, dst, dst2 := make([]float32, rows*ScanLen4(d)), make([]float32, rows*n), make([]float32, rows*n)
+				q, dst, dst2 := make([]float32, rows*ScanLen4(d)), make([]float32, rows*n),
+					make([]float32, rows*n)
 				q8 := make([]float32, rows*ScanLen(d))
 				ScanQueries4(q, benchFloats(rows*d), rows, d)
 				ScanQueries(q8, benchFloats(rows*d), rows, d)

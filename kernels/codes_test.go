@@ -15,13 +15,15 @@ func code(codes []byte, bits, t, c int) int {
 
 func TestEncodeCodes(t *testing.T) {
 	eachISA(t, func(t *testing.T) {
-		xZone, meanZone, sdZone, dstZone := newZone(t, 4*16*1024), newZone(t, 4*1024), newZone(t, 4*1024), newZone(t, 4*1024)
+		xZone, meanZone, sdZone, dstZone := newZone(t, 4*16*1024), newZone(t, 4*1024),
+			newZone(t, 4*1024), newZone(t, 4*1024)
 		for _, d := range dims4 {
 			for n := range CodeTokens + 1 {
 				for bits := 1; bits <= 2; bits++ {
 					rng := newRand(d, n, bits)
 					p := place(rng.IntN(2) == 0)
-					x, mean, sd := in[float32](xZone, n*d, p), in[float32](meanZone, d, p), in[float32](sdZone, d, p)
+					x, mean, sd := in[float32](xZone, n*d, p), in[float32](meanZone, d, p),
+						in[float32](sdZone, d, p)
 					fillFloats(rng, x, 3)
 					fillFloats(rng, mean, 1)
 					for c := range sd {
@@ -29,7 +31,8 @@ func TestEncodeCodes(t *testing.T) {
 					}
 					sprinkle(rng, sd, 9, 0, nan32, inf32)
 					for i := range x {
-						switch m, s := mean[i%d], sd[i%d]; rng.IntN(12) { // at the thresholds, or nothing like a key
+						// at the thresholds, or nothing like a key
+						switch m, s := mean[i%d], sd[i%d]; rng.IntN(12) {
 						case 0:
 							x[i] = m
 						case 1:
@@ -71,14 +74,16 @@ func checkCodes(t *testing.T, dst []byte, bits int, x, mean, sd []float32) {
 				}
 			}
 			if got := code(dst, bits, tok, c); got != want {
-				t.Fatalf("%s bits=%d d=%d: token %d channel %d is %d, want %d", ISA(), bits, d, tok, c, got, want)
+				t.Fatalf("%s bits=%d d=%d: token %d channel %d is %d, want %d", ISA(), bits, d, tok,
+					c, got, want)
 			}
 		}
 	}
 }
 
 // codeRow reads a prepared row as CodeQueries documents it: what is for means, and for codes.
-func codeRow(t testing.TB, row []float32, d int) (x []int, scale float32, y []int, scaleY float32, sum int) {
+func codeRow(t testing.TB, row []float32, d int) (x []int, scale float32, y []int, scaleY float32,
+	sum int) {
 	pad := (d + 15) / 16 * 16
 	x, y = scanForms(t, row[:pad]), make([]int, pad)
 	for c, b := range bytesOf(row[pad+2:][:pad/4]) {
@@ -94,7 +99,8 @@ func TestCodeQueries(t *testing.T) {
 			for rows := range 4 {
 				rng := newRand(d, rows)
 				p := place(rng.IntN(2) == 0)
-				q, dst := in[float32](qZone, rows*d, p), in[float32](dstZone, rows*CodeQueryLen(d), p)
+				q, dst := in[float32](qZone, rows*d, p),
+					in[float32](dstZone, rows*CodeQueryLen(d), p)
 				for r := range rows {
 					drawSummary(rng, q[r*d:][:d], Signed)
 				}
@@ -122,7 +128,8 @@ func checkCodeRow(t *testing.T, row, q []float32) {
 			v = q[c]
 		}
 		if !within(x[c], scale, v, scanTop) || !within(y[c], scaleY, v, 97) {
-			t.Fatalf("%s d=%d: channel %d is %d * %g and %d * %g, want %g", ISA(), d, c, x[c], scale, y[c], scaleY, v)
+			t.Fatalf("%s d=%d: channel %d is %d * %g and %d * %g, want %g", ISA(), d, c, x[c],
+				scale, y[c], scaleY, v)
 		}
 		sum -= y[c]
 	}
@@ -159,7 +166,8 @@ func (c *codesCase) check(t *testing.T, zone []byte) {
 	}
 	for i, v := range dst {
 		if i%c.ld >= n && v != untouched {
-			t.Fatalf("%s bits=%d d=%d rows=%d pages=%d: wrote to %d", ISA(), c.bits, c.d, c.rows, len(c.pages), i)
+			t.Fatalf("%s bits=%d d=%d rows=%d pages=%d: wrote to %d", ISA(), c.bits, c.d, c.rows,
+				len(c.pages), i)
 		}
 	}
 }
@@ -193,13 +201,15 @@ const maxCodePages = 40
 type codesZones struct{ tiles, codes, q, dst []byte }
 
 func newCodesZones(t testing.TB) *codesZones {
-	return &codesZones{newZone(t, 3*TileBytes4(1024)), newZone(t, maxCodePages*4096), newZone(t, 4*maxScanRows*CodeQueryLen(1024)),
+	return &codesZones{newZone(t, 3*TileBytes4(1024)), newZone(t, maxCodePages*4096),
+		newZone(t, 4*maxScanRows*CodeQueryLen(1024)),
 		newZone(t, 4*maxScanRows*(16*maxCodePages+8))}
 }
 
 // drawCodes has n pages of maxCodePages in any order.
 func drawCodes(rng *rand.Rand, z *codesZones, d, rows, bits, n int) *codesCase {
-	c := &codesCase{d: d, rows: rows, bits: bits, ld: max(1, 16*n+rng.IntN(8)), p: place(rng.IntN(2) == 0)}
+	c := &codesCase{d: d, rows: rows, bits: bits, ld: max(1, 16*n+rng.IntN(8)),
+		p: place(rng.IntN(2) == 0)}
 	c.tiles = tiles4(rng, z.tiles, d, maxCodePages, c.p)
 	c.codes = in[byte](z.codes, maxCodePages*CodeBytes(bits, d), c.p)
 	for i := range c.codes {
@@ -307,7 +317,8 @@ func TestScoreCodesError(t *testing.T) {
 					err += e * e
 				}
 				if ratio := math.Sqrt(err / noise); math.Abs(ratio-1) > 0.05 {
-					t.Errorf("%s bits=%d d=%d: error is %.3f of that expected", ISA(), bits, d, ratio)
+					t.Errorf("%s bits=%d d=%d: error is %.3f of that expected", ISA(), bits, d,
+						ratio)
 				}
 			}
 		}
@@ -320,7 +331,8 @@ func FuzzScoreCodes(f *testing.F) {
 	f.Add(byte(127), byte(23), byte(9), byte(1), uint64(3), []byte{0xff, 0xff, 0xff, 0xff})
 	z := newCodesZones(f)
 	f.Fuzz(func(t *testing.T, d, rows, n, bits byte, seed uint64, raw []byte) {
-		c := drawCodes(rand.New(rand.NewPCG(seed, 6)), z, 8*(1+int(d)%128), 1+int(rows)%maxScanRows, 1+int(bits)%2, int(n)%20)
+		c := drawCodes(rand.New(rand.NewPCG(seed, 6)), z, 8*(1+int(d)%128), 1+int(rows)%maxScanRows,
+			1+int(bits)%2, int(n)%20)
 		copy(c.tiles, raw)
 		copy(c.codes, raw)
 		levels(func() { c.check(t, z.dst) })

@@ -57,7 +57,8 @@ func scoreCodesPages(dst []float32, ldDst int, q []float32, rows, d, bits int,
 				factor[r] = float32(float32(row[size-2]*scaleSd) * codeStep(bits))
 			}
 			to, bytes := &dst[first*ldDst+CodeTokens*i], unsafe.Pointer(&q[first*size+ScanLen(pad)])
-			multiplyCodesASM(&productArgs{to, ldDst, &z[0], bytes, 4 * size, some, pad, &factor[0], &base[0]})
+			multiplyCodesASM(&productArgs{to, ldDst, &z[0], bytes, 4 * size, some, pad, &factor[0],
+				&base[0]})
 		}
 	}
 }

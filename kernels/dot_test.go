@@ -114,7 +114,8 @@ func (c *dotCase) check(t *testing.T, m memory) {
 		r, j := i/c.ld, i%c.ld
 		if j >= c.n {
 			if got != untouched {
-				t.Fatalf("%s %v rows=%d d=%d n=%d: wrote to row %d column %d", ISA(), c.typ, c.rows, c.d, c.n, r, j)
+				t.Fatalf("%s %v rows=%d d=%d n=%d: wrote to row %d column %d", ISA(), c.typ, c.rows,
+					c.d, c.n, r, j)
 			}
 			continue
 		}
@@ -156,7 +157,8 @@ func TestDotBits(t *testing.T) {
 				Dot(dst, n, c.q[part.row*ql:], part.rows, &c.c.Cache, cells)
 				for r := range part.rows {
 					for i, j := range part.tokens {
-						if got, want := dst[r*n+i], whole[(part.row+r)*s.n+j]; !sameBits(got, want) {
+						if got, want := dst[r*n+i],
+							whole[(part.row+r)*s.n+j]; !sameBits(got, want) {
 							t.Fatalf("%v d=%d: row %d token %d is %g among %d rows and %d tokens, %g among %d and %d",
 								s.typ, s.d, part.row+r, j, got, part.rows, n, want, s.rows, s.n)
 						}
@@ -232,7 +234,8 @@ func TestDotSpecial(t *testing.T) {
 			for n := 1; n <= 9; n++ {
 				for rows := 1; rows <= 9; rows++ {
 					size := rowSize(v.typ, 8)
-					k, q, dst := make([]byte, size*n), make([]float32, 8*rows), make([]float32, rows*n)
+					k, q, dst := make([]byte, size*n), make([]float32, 8*rows),
+						make([]float32, rows*n)
 					cells := make([]int32, n)
 					for j := range n {
 						cells[j] = int32(j)
@@ -245,10 +248,12 @@ func TestDotSpecial(t *testing.T) {
 					for r := range rows {
 						q[8*r+5] = v.q
 					}
-					Dot(dst, n, q, rows, &Cache{v.typ, 8, unsafe.Pointer(&k[0]), uintptr(size)}, cells)
+					Dot(dst, n, q, rows, &Cache{v.typ, 8, unsafe.Pointer(&k[0]), uintptr(size)},
+						cells)
 					for i, got := range dst {
 						if !sameBits(got, v.want) {
-							t.Fatalf("%v %#x * %g, rows=%d n=%d: [%d] = %g, want %g", v.typ, v.k, v.q, rows, n, i, got, v.want)
+							t.Fatalf("%v %#x * %g, rows=%d n=%d: [%d] = %g, want %g", v.typ, v.k,
+								v.q, rows, n, i, got, v.want)
 						}
 					}
 				}

@@ -11,7 +11,8 @@ import (
 // that overwrite the rows in the order of the list, so that every pattern can occur.
 
 func fuzzShape(typ, d, rows, n byte, seed uint64) shape {
-	s := shape{typ: Types[int(typ)%len(Types)], rows: 1 + int(rows)%maxRows, n: int(n) % (maxTokens + 1)}
+	s := shape{typ: Types[int(typ)%len(Types)], rows: 1 + int(rows)%maxRows,
+		n: int(n) % (maxTokens + 1)}
 	s.d = 8 * (1 + int(d)%32)
 	if s.typ.Quantised() {
 		s.d = 32 * (1 + int(d)%8)
@@ -82,7 +83,8 @@ func FuzzAttendRows(f *testing.F) {
 	m := newRowsMemory(f)
 	f.Fuzz(func(t *testing.T, typ, d, rows, n byte, seed uint64, raw []byte) {
 		s := fuzzShape(typ, d, rows, n, seed)
-		c := &rowsCase{typeK: s.typ, typeV: Types[int(seed>>8)%len(Types)], dk: s.d, dv: s.d, rows: s.rows, n: s.n, rng: s.rng}
+		c := &rowsCase{typeK: s.typ, typeV: Types[int(seed>>8)%len(Types)], dk: s.d, dv: s.d,
+			rows: s.rows, n: s.n, rng: s.rng}
 		if !c.allowed() {
 			return
 		}
@@ -126,7 +128,8 @@ func FuzzScan(f *testing.F) {
 	tileZone, qZone, dstZone := scanZones(f)
 	f.Fuzz(func(t *testing.T, d, rows, n byte, seed uint64, raw []byte) {
 		rng := rand.New(rand.NewPCG(seed, 3))
-		c := scanCase{d: 8 * (1 + int(d)%128), rows: 1 + int(rows)%maxScanRows, n: int(n) % (maxTokens + 1)}
+		c := scanCase{d: 8 * (1 + int(d)%128), rows: 1 + int(rows)%maxScanRows,
+			n: int(n) % (maxTokens + 1)}
 		c.p, c.sign = place(seed&1 == 0), []Sign{Signed, Unsigned}[seed>>1&1]
 		c.ld = max(1, c.n+rng.IntN(8))
 		c.tiles = scanTiles(rng, tileZone, c.d, c.n, c.p)
@@ -138,7 +141,8 @@ func FuzzScan(f *testing.F) {
 
 // FuzzTopK repeats the scores of raw, with a few others, so that they are enough for a guess.
 func FuzzTopK(f *testing.F) {
-	f.Add([]byte{0, 0, 0x80, 0x3f, 0, 0, 0xc0, 0xff, 0, 0, 0x80, 0xff, 0, 0, 0, 0x80}, uint16(700), uint16(16), uint64(1))
+	f.Add([]byte{0, 0, 0x80, 0x3f, 0, 0, 0xc0, 0xff, 0, 0, 0x80, 0xff, 0, 0, 0, 0x80}, uint16(700),
+		uint16(16), uint64(1))
 	f.Add([]byte{}, uint16(0), uint16(0), uint64(2))
 	f.Add(make([]byte, 32), uint16(3000), uint16(100), uint64(3))
 	f.Fuzz(func(t *testing.T, raw []byte, n, k uint16, seed uint64) {
@@ -150,7 +154,8 @@ func FuzzTopK(f *testing.F) {
 		}
 		ranked := ranking(x)
 		levels(func() {
-			checkTopK(t, "fuzz", x, ranked, make([]int32, int(k)%(len(x)+1)), make([]uint32, 2*len(x)))
+			checkTopK(t, "fuzz", x, ranked, make([]int32, int(k)%(len(x)+1)),
+				make([]uint32, 2*len(x)))
 		})
 	})
 }

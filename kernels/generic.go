@@ -115,7 +115,8 @@ func dotQuantisedGeneric(dst []float32, ldDst int, q []float32, rows int, k *Cac
 				} else {
 					s, bytes = q4Block(row, b)
 					for i, y := range bytes {
-						n += (int32(y&15)-8)*int32(int8(xs[i])) + (int32(y>>4)-8)*int32(int8(xs[blockLen/2+i]))
+						n += (int32(y&15)-8)*int32(int8(xs[i])) +
+							(int32(y>>4)-8)*int32(int8(xs[blockLen/2+i]))
 					}
 				}
 				sum += s * x[k.Dim/4+b] * float32(n)
@@ -281,7 +282,8 @@ func quantise14Generic(dst, x []float32, inv float32) int32 {
 	return sum
 }
 
-func scanGeneric(dst []float32, ldDst int, q []float32, rows, d int, tiles []byte, n int, sign Sign) {
+func scanGeneric(dst []float32, ldDst int, q []float32, rows, d int, tiles []byte, n int,
+	sign Sign) {
 	for p := range n {
 		tile := tiles[p/TilePages*TileBytes(d):][:TileBytes(d)]
 		slot := p % TilePages

@@ -9,7 +9,8 @@ func available() []isa {
 	switch {
 	case !c.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C):
 		return []isa{isaGeneric}
-	case !c.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL, cpuid.AVX512VNNI):
+	case !c.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL,
+		cpuid.AVX512VNNI):
 		return []isa{isaGeneric, isaAVX2}
 	}
 	return []isa{isaGeneric, isaAVX2, isaAVX512}

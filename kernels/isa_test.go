@@ -20,7 +20,8 @@ func TestAvailable(t *testing.T) {
 }
 
 func TestChoose(t *testing.T) {
-	only, arm, amd := []isa{isaGeneric}, []isa{isaGeneric, isaNEON, isaDotProd}, []isa{isaGeneric, isaAVX2, isaAVX512}
+	only, arm, amd := []isa{isaGeneric}, []isa{isaGeneric, isaNEON, isaDotProd},
+		[]isa{isaGeneric, isaAVX2, isaAVX512}
 	for _, tc := range []struct {
 		forced    string
 		available []isa
@@ -46,7 +47,8 @@ func TestChoose(t *testing.T) {
 		{" generic", amd, isaAVX512},
 	} {
 		if got := choose(tc.forced, tc.available); got != tc.want {
-			t.Errorf("choose(%q, %v) = %s, want %s", tc.forced, tc.available, isaName(got), isaName(tc.want))
+			t.Errorf("choose(%q, %v) = %s, want %s", tc.forced, tc.available, isaName(got),
+				isaName(tc.want))
 		}
 	}
 }

@@ -40,7 +40,8 @@ func TestTypes(t *testing.T) {
 			t.Errorf("%v: RowBytes(40) = %d", tc.typ, tc.typ.RowBytes(40))
 		}
 	}
-	if Type(7).RowBytes(32) != 0 || Type(7).String() != "q5_1" || Type(99).String() != "type 99" || len(Types) != 5 {
+	if Type(7).RowBytes(32) != 0 || Type(7).String() != "q5_1" || Type(99).String() != "type 99" ||
+		len(Types) != 5 {
 		t.Error("an unknown type is known")
 	}
 	if TileBytes(64) != 64+16*64 || ScanLen(64) != 66 {
@@ -57,8 +58,10 @@ func TestNoAllocation(t *testing.T) {
 	}
 	f := func(n int) []float32 { return make([]float32, n) }
 	dst, q, x, acc, w, long := f(rows*n), f(rows*(d+2)), f(n*d), f(rows*d), f(rows*n), f(2000)
-	h, tiles, best, scratch := make([]uint16, d), make([]byte, 3*TileBytes(d)), make([]int32, 20), make([]uint32, 4000)
-	tiles4, codes, q4, qc := make([]byte, 3*TileBytes4(d)), make([]byte, 2*CodeBytes(2, d)), f(rows*ScanLen4(d)), f(rows*CodeQueryLen(d))
+	h, tiles, best, scratch := make([]uint16, d), make([]byte, 3*TileBytes(d)), make([]int32, 20),
+		make([]uint32, 4000)
+	tiles4, codes, q4, qc := make([]byte, 3*TileBytes4(d)), make([]byte, 2*CodeBytes(2, d)),
+		f(rows*ScanLen4(d)), f(rows*CodeQueryLen(d))
 	var sink float32
 	list := map[string]func(){
 		"SoftmaxRow":  func() { _, sink = SoftmaxRow(w, 0) },
@@ -86,7 +89,10 @@ func TestNoAllocation(t *testing.T) {
 	}
 	for _, typ := range Types {
 		// Of a Cache on the stack no pointer may escape.
-		cache := func() Cache { return Cache{typ, d, unsafe.Pointer(&data[0]), uintptr(typ.RowBytes(d))} }
+		cache := func() Cache {
+			return Cache{typ, d, unsafe.Pointer(&data[0]),
+				uintptr(typ.RowBytes(d))}
+		}
 		list["Queries "+typ.String()] = func() { Queries(typ, q, x, rows, d) }
 		list["Dot "+typ.String()] = func() { c := cache(); Dot(dst, n, q, rows, &c, cells) }
 		list["Acc "+typ.String()] = func() { c := cache(); Acc(acc, d, w, n, rows, &c, cells) }
@@ -174,13 +180,19 @@ func TestBadArguments(t *testing.T) {
 		"ScanQueries q":    func() { ScanQueries(f(20), f(15), 2, 8) },
 		"Scan d":           func() { Scan(f(9), 9, f(99), 1, 12, b, 1, Signed) },
 		"Scan d 0":         func() { Scan(f(9), 9, f(99), 1, 0, b, 1, Signed) },
-		"Scan d 1032":      func() { Scan(f(9), 9, f(2000), 1, 1032, make([]byte, 1<<16), 1, Signed) },
-		"Scan n":           func() { Scan(f(9), 9, f(99), 1, 8, b, -1, Signed) },
-		"Scan rows":        func() { Scan(f(9), 9, f(99), -1, 8, b, 1, Signed) },
-		"Scan dst":         func() { Scan(f(5), 3, f(20), 2, 8, b, 3, Signed) },
-		"Scan ld":          func() { Scan(f(99), 2, f(20), 2, 8, b, 3, Signed) },
-		"Scan q":           func() { Scan(f(6), 3, f(19), 2, 8, b, 3, Signed) },
-		"Scan tiles":       func() { Scan(f(99), 17, f(10), 1, 8, b[:2*TileBytes(8)-1], 17, Signed) },
+		"Scan d 1032": func() {
+			Scan(f(9), 9, f(2000), 1, 1032, make([]byte, 1<<16), 1,
+				Signed)
+		},
+		"Scan n":    func() { Scan(f(9), 9, f(99), 1, 8, b, -1, Signed) },
+		"Scan rows": func() { Scan(f(9), 9, f(99), -1, 8, b, 1, Signed) },
+		"Scan dst":  func() { Scan(f(5), 3, f(20), 2, 8, b, 3, Signed) },
+		"Scan ld":   func() { Scan(f(99), 2, f(20), 2, 8, b, 3, Signed) },
+		"Scan q":    func() { Scan(f(6), 3, f(19), 2, 8, b, 3, Signed) },
+		"Scan tiles": func() {
+			Scan(f(99), 17, f(10), 1, 8, b[:2*TileBytes(8)-1], 17,
+				Signed)
+		},
 		"Pack4 slot":       func() { Pack4(b, 16, f(8), f(8)) },
 		"Pack4 d":          func() { Pack4(b, 0, f(12), f(12)) },
 		"Pack4 sd":         func() { Pack4(b, 0, f(8), f(16)) },
@@ -192,7 +204,10 @@ func TestBadArguments(t *testing.T) {
 		"Scan4 spread":     func() { Scan4(f(6), f(5), 3, f(72), 2, 8, b, 3) },
 		"Scan4 ld":         func() { Scan4(f(99), nil, 2, f(72), 2, 8, b, 3) },
 		"Scan4 q":          func() { Scan4(f(6), f(6), 3, f(71), 2, 8, b, 3) },
-		"Scan4 tiles":      func() { Scan4(f(99), f(99), 17, f(36), 1, 8, b[:2*TileBytes4(8)-1], 17) },
+		"Scan4 tiles": func() {
+			Scan4(f(99), f(99), 17, f(36), 1, 8, b[:2*TileBytes4(8)-1],
+				17)
+		},
 		"EncodeCodes bits": func() { EncodeCodes(b, 3, f(8), f(8), f(8)) },
 		"EncodeCodes x":    func() { EncodeCodes(b, 2, f(17*8), f(8), f(8)) },
 		"EncodeCodes part": func() { EncodeCodes(b, 2, f(9), f(8), f(8)) },
@@ -200,10 +215,22 @@ func TestBadArguments(t *testing.T) {
 		"EncodeCodes dst":  func() { EncodeCodes(b[:63], 2, f(8), f(8), f(8)) },
 		"CodeQueries dst":  func() { CodeQueries(f(2*CodeQueryLen(8)-1), f(16), 2, 8) },
 		"ScoreCodes bits":  func() { ScoreCodes(f(99), 16, f(99), 1, 8, 0, b, b, c(1)) },
-		"ScoreCodes dst":   func() { ScoreCodes(f(31), 16, f(2*CodeQueryLen(8)), 2, 8, 2, b, b, c(1)) },
-		"ScoreCodes ld":    func() { ScoreCodes(f(99), 15, f(2*CodeQueryLen(8)), 2, 8, 2, b, b, c(1)) },
-		"ScoreCodes q":     func() { ScoreCodes(f(99), 16, f(2*CodeQueryLen(8)-1), 2, 8, 2, b, b, c(1)) },
-		"ScoreCodes tiles": func() { ScoreCodes(f(99), 16, f(99), 1, 8, 2, b[:TileBytes4(8)-1], b, c(1)) },
+		"ScoreCodes dst": func() {
+			ScoreCodes(f(31), 16, f(2*CodeQueryLen(8)), 2, 8, 2, b, b,
+				c(1))
+		},
+		"ScoreCodes ld": func() {
+			ScoreCodes(f(99), 15, f(2*CodeQueryLen(8)), 2, 8, 2, b, b,
+				c(1))
+		},
+		"ScoreCodes q": func() {
+			ScoreCodes(f(99), 16, f(2*CodeQueryLen(8)-1), 2, 8, 2, b, b,
+				c(1))
+		},
+		"ScoreCodes tiles": func() {
+			ScoreCodes(f(99), 16, f(99), 1, 8, 2, b[:TileBytes4(8)-1], b,
+				c(1))
+		},
 		"ScoreCodes codes": func() { ScoreCodes(f(99), 16, f(99), 1, 8, 2, b, b[:63], c(1)) },
 		"ScoreCodes page":  func() { ScoreCodes(f(99), 16, f(99), 1, 8, 2, b, b, []int32{-1}) },
 		"MaxInto":          func() { MaxInto(f(3), f(2)) },
@@ -264,7 +291,8 @@ func TestNothingToDo(t *testing.T) {
 // A single row needs no leading dimension.
 func TestSingleRow(t *testing.T) {
 	eachISA(t, func(t *testing.T) {
-		k, q, dst, acc := make([]uint16, 8), make([]float32, 8), make([]float32, 1), make([]float32, 8)
+		k, q, dst, acc := make([]uint16, 8), make([]float32, 8), make([]float32, 1),
+			make([]float32, 8)
 		k[3], q[3] = 0x3c00, 2
 		c := &Cache{F16, 8, unsafe.Pointer(&k[0]), 0}
 		Dot(dst, -1, q, 1, c, []int32{0})
@@ -280,7 +308,8 @@ func TestPrefetch(t *testing.T) {
 	eachISA(t, func(*testing.T) {
 		z := newZone(t, 4096)
 		for _, typ := range append(slices.Clone(Types), 7) {
-			Prefetch(&Cache{typ, 256, unsafe.Pointer(&z[len(z)-2]), 1 << (bits.UintSize/2 + 1)}, []int32{0, 5, -1, 1 << 30})
+			Prefetch(&Cache{typ, 256, unsafe.Pointer(&z[len(z)-2]), 1 << (bits.UintSize/2 + 1)},
+				[]int32{0, 5, -1, 1 << 30})
 			Prefetch(&Cache{typ, 64, nil, 0}, make([]int32, 16))
 			Prefetch(&Cache{typ, 0, nil, 0}, make([]int32, 16))
 		}

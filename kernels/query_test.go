@@ -115,11 +115,13 @@ func checkQuery(t *testing.T, typ Type, q query, x []float32) {
 			n := q.ints[32*b+i]
 			sum += int32(n)
 			if !within(int(n), scale, v, 127) {
-				t.Fatalf("%s %v d=%d: channel %d of block %d is %d * %g, want %g", ISA(), typ, len(x), i, b, n, scale, v)
+				t.Fatalf("%s %v d=%d: channel %d of block %d is %d * %g, want %g", ISA(), typ,
+					len(x), i, b, n, scale, v)
 			}
 		}
 		if q.bias[b] != -zero*sum {
-			t.Fatalf("%s %v d=%d: bias of block %d is %d, want %d", ISA(), typ, len(x), b, q.bias[b], -zero*sum)
+			t.Fatalf("%s %v d=%d: bias of block %d is %d, want %d", ISA(), typ, len(x), b,
+				q.bias[b], -zero*sum)
 		}
 	}
 }
@@ -141,7 +143,8 @@ func TestAbsMax(t *testing.T) {
 					t.Fatalf("d=%d: %g, want %g", d, got, want)
 				}
 				// One that is not finite, among others that are.
-				for _, v := range []float32{nan32, math.Float32frombits(0xff800001), inf32, -inf32} {
+				for _, v := range []float32{nan32, math.Float32frombits(0xff800001), inf32,
+					-inf32} {
 					x[rng.IntN(d)] = v
 					if got := absMax(x); got <= math.MaxFloat32 {
 						t.Fatalf("d=%d: %g, want NaN or Inf", d, got)

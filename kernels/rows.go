@@ -22,9 +22,10 @@ type Rows struct {
 const (
 	tileCells = 128
 	groupRows = 256
-	panel     = 32             // cells of keys, channels of values
-	lane      = 16             // cells that are put side by side at once
-	ldTile    = tileCells + 16 // floats from a row of weights to the next: rows share no set of the cache
+	panel     = 32 // cells of keys, channels of values
+	lane      = 16 // cells that are put side by side at once
+	// floats from a row of weights to the next: rows share no set of the cache
+	ldTile = tileCells + 16
 )
 
 // AttendRows adds a list of cells to the attention of rows, as many as Max is long. Keys and values
@@ -76,7 +77,8 @@ func (r *Rows) check(k, v *Cache, n, scratch int) {
 	}
 	checkMatrix(len(r.Q), rows, r.LdQ, k.Dim, "q")
 	checkMatrix(len(r.Acc), rows, v.Dim, v.Dim, "acc")
-	if len(r.Sum) < rows || r.From != nil && len(r.From) < rows || r.Upto != nil && len(r.Upto) < rows {
+	if len(r.Sum) < rows || r.From != nil && len(r.From) < rows || r.Upto != nil &&
+		len(r.Upto) < rows {
 		panicShort("sum, from or upto")
 	}
 }

@@ -24,7 +24,8 @@ func BenchmarkAttendRows(b *testing.B) {
 			k, v := benchData(heads*size*n), benchData(heads*size*n)
 			for _, rows := range []int{8, 16, 24, 64, 256} {
 				b.Run(fmt.Sprintf("%v/d=%d/rows=%d", typ, d, rows), func(b *testing.B) {
-					r := Rows{Q: benchFloats(rows * d), LdQ: d, Max: make([]float32, rows), Sum: make([]float32, rows), Acc: make([]float32, rows*d)}
+					r := Rows{Q: benchFloats(rows * d), LdQ: d, Max: make([]float32, rows),
+						Sum: make([]float32, rows), Acc: make([]float32, rows*d)}
 					scratch := make([]float32, RowsScratch(d)+rows*(256+d))
 					ours, blocks := time.Hour, time.Hour
 					for i := 0; b.Loop(); i++ {

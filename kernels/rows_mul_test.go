@@ -8,7 +8,8 @@ import (
 // mul writes n columns and no more, and adds the terms of a row in their order.
 func TestMul(t *testing.T) {
 	rng := newRand(5)
-	zones := [3][]byte{newZone(t, 4*maxAttendRows*64), newZone(t, 4*maxAttendRows*150), newZone(t, 4*150*panel)}
+	zones := [3][]byte{newZone(t, 4*maxAttendRows*64), newZone(t, 4*maxAttendRows*150),
+		newZone(t, 4*150*panel)}
 	for m := 1; m <= maxAttendRows; m++ {
 		for _, n := range []int{8, 16, 24, 32} {
 			for _, k := range []int{1, 2, 3, 4, 5, 7, 8, 64, 127, 130} {
@@ -16,7 +17,8 @@ func TestMul(t *testing.T) {
 					continue
 				}
 				p, ldc, lda := place(rng.IntN(2) == 0), n+rng.IntN(9), k+rng.IntN(9)
-				c, a, b := in[float32](zones[0], (m-1)*ldc+n, p), in[float32](zones[1], (m-1)*lda+k, p), in[float32](zones[2], k*panel, p)
+				c, a, b := in[float32](zones[0], (m-1)*ldc+n, p),
+					in[float32](zones[1], (m-1)*lda+k, p), in[float32](zones[2], k*panel, p)
 				fillFloats(rng, a, 1)
 				fillFloats(rng, b, 1)
 				for _, add := range []bool{false, true} {
@@ -27,7 +29,8 @@ func TestMul(t *testing.T) {
 	}
 }
 
-func checkMul(t *testing.T, c []float32, ldc int, a []float32, lda int, b []float32, m, n, k int, add bool) {
+func checkMul(t *testing.T, c []float32, ldc int, a []float32, lda int, b []float32, m, n, k int,
+	add bool) {
 	t.Helper()
 	levels(func() {
 		clean(c)
@@ -47,7 +50,8 @@ func checkMul(t *testing.T, c []float32, ldc int, a []float32, lda int, b []floa
 				abs = 0
 			}
 			if !matches(c[i], want, tolerance(abs, k)) {
-				t.Fatalf("%s m=%d n=%d k=%d add=%v: [%d][%d] = %g, want %g", ISA(), m, n, k, add, row, col, c[i], want)
+				t.Fatalf("%s m=%d n=%d k=%d add=%v: [%d][%d] = %g, want %g", ISA(), m, n, k, add,
+					row, col, c[i], want)
 			}
 		}
 	})
@@ -70,8 +74,10 @@ func TestTurn(t *testing.T) {
 					for j, cell := range c.cells {
 						decode(typ, c.bytes(cell), want)
 						for i, w := range want {
-							if got := dst[i*panel+j]; !sameBits(got, float32(w)) && !(typ.Quantised() && got == 0 && w == 0) {
-								t.Fatalf("%s %v d=%d n=%d: cell %d channel %d is %g, want %g", ISA(), typ, d, n, j, i, got, w)
+							if got := dst[i*panel+j]; !sameBits(got, float32(w)) &&
+								!(typ.Quantised() && got == 0 && w == 0) {
+								t.Fatalf("%s %v d=%d n=%d: cell %d channel %d is %g, want %g",
+									ISA(), typ, d, n, j, i, got, w)
 							}
 						}
 					}

@@ -41,7 +41,8 @@ type rowRef struct {
 }
 
 func (c *rowsCase) String() string {
-	return fmt.Sprintf("%s %v/%v d=%d/%d rows=%d n=%d within=%v cap=%g", ISA(), c.typeK, c.typeV, c.dk, c.dv, c.rows, c.n, c.within, c.softCap)
+	return fmt.Sprintf("%s %v/%v d=%d/%d rows=%d n=%d within=%v cap=%g", ISA(), c.typeK, c.typeV,
+		c.dk, c.dv, c.rows, c.n, c.within, c.softCap)
 }
 
 type rowsMemory struct{ k, v, cells, q, limits, state, acc, scratch []byte }
@@ -88,7 +89,8 @@ func (m rowsMemory) draw(c *rowsCase, what content) {
 	c.drawRows(m, p)
 }
 
-func (m rowsMemory) cache(zone []byte, typ Type, d int, cells []int32, span int, p place, rng *rand.Rand) *testCache {
+func (m rowsMemory) cache(zone []byte, typ Type, d int, cells []int32, span int, p place,
+	rng *rand.Rand) *testCache {
 	size, unit := rowSize(typ, d), 2
 	if typ == F32 {
 		unit = 4
@@ -208,12 +210,14 @@ func (c *rowsCase) check(t *testing.T) {
 func (c *rowsCase) compare(t *testing.T) {
 	t.Helper()
 	for i := range c.ref {
-		ref, m, sum, acc := &c.ref[i], float64(c.r.Max[i]), float64(c.r.Sum[i]), c.r.Acc[i*c.dv:][:c.dv]
+		ref, m, sum, acc := &c.ref[i], float64(c.r.Max[i]), float64(c.r.Sum[i]),
+			c.r.Acc[i*c.dv:][:c.dv]
 		if ref.wild {
 			continue
 		}
 		if math.IsInf(ref.max, -1) {
-			require.True(t, math.IsInf(m, -1) && sum == 0, "%v: row %d sees nothing, and has %g, %g", c, i, m, sum)
+			require.True(t, math.IsInf(m, -1) && sum == 0,
+				"%v: row %d sees nothing, and has %g, %g", c, i, m, sum)
 			continue
 		}
 		f := math.Exp(m - ref.max)
@@ -221,7 +225,8 @@ func (c *rowsCase) compare(t *testing.T) {
 		for l, want := range ref.out {
 			got := float64(acc[l]) * f
 			if finite(want) != finite(got) || finite(want) && math.Abs(got-want) > ref.tol[l] {
-				t.Fatalf("%v: row %d channel %d is %g, want %g within %g", c, i, l, got, want, ref.tol[l])
+				t.Fatalf("%v: row %d channel %d is %g, want %g within %g", c, i, l, got, want,
+					ref.tol[l])
 			}
 		}
 	}
@@ -229,7 +234,8 @@ func (c *rowsCase) compare(t *testing.T) {
 
 func finite(x float64) bool { return math.Abs(x) <= math.MaxFloat32 }
 
-var attendDims = [][2]int{{8, 8}, {16, 24}, {24, 16}, {32, 32}, {64, 64}, {72, 40}, {80, 80}, {96, 96}, {128, 128}, {192, 128}, {256, 256}, {576, 512}}
+var attendDims = [][2]int{{8, 8}, {16, 24}, {24, 16}, {32, 32}, {64, 64}, {72, 40}, {80, 80},
+	{96, 96}, {128, 128}, {192, 128}, {256, 256}, {576, 512}}
 
 // eachRowsCase draws cases of every number of rows and cells, with types and head sizes at random.
 func eachRowsCase(t *testing.T, f func(c *rowsCase)) {
@@ -238,7 +244,8 @@ func eachRowsCase(t *testing.T, f func(c *rowsCase)) {
 		for draw := range 12 {
 			rng := newRand(n, draw)
 			d := attendDims[rng.IntN(len(attendDims))]
-			c := &rowsCase{typeK: Types[rng.IntN(len(Types))], typeV: Types[rng.IntN(len(Types))], dk: d[0], dv: d[1],
+			c := &rowsCase{typeK: Types[rng.IntN(len(Types))], typeV: Types[rng.IntN(len(Types))],
+				dk: d[0], dv: d[1],
 				rows: 1 + (n+draw)%maxAttendRows, n: n, rng: rng}
 			if c.allowed() && keep(rng, c.rows*(c.dk+c.dv)*c.n/8) {
 				m.draw(c, drawContent(rng))
@@ -302,7 +309,8 @@ func TestAttendRowsAlone(t *testing.T) {
 			AttendRows(&alone, &c.k.Cache, &c.v.Cache, c.k.cells, c.scratch)
 			same := slices.EqualFunc(alone.Acc, c.r.Acc[i*c.dv:][:c.dv], sameBits)
 			if !same || !sameBits(alone.Max[0], c.r.Max[i]) || !sameBits(alone.Sum[0], c.r.Sum[i]) {
-				t.Fatalf("%v: row %d differs alone: max %g, %g; sum %g, %g", c, i, alone.Max[0], c.r.Max[i], alone.Sum[0], c.r.Sum[i])
+				t.Fatalf("%v: row %d differs alone: max %g, %g; sum %g, %g", c, i, alone.Max[0],
+					c.r.Max[i], alone.Sum[0], c.r.Sum[i])
 			}
 		})
 	})
@@ -370,7 +378,8 @@ func TestAttendRowsAllocatesNothing(t *testing.T) {
 func TestAttendRowsChecks(t *testing.T) {
 	k := &Cache{Type: F16, Dim: 64, Base: unsafe.Pointer(&make([]byte, 128)[0]), Stride: 128}
 	good := func() *Rows {
-		return &Rows{Q: make([]float32, 128), LdQ: 64, Max: make([]float32, 2), Sum: make([]float32, 2), Acc: make([]float32, 128)}
+		return &Rows{Q: make([]float32, 128), LdQ: 64, Max: make([]float32, 2),
+			Sum: make([]float32, 2), Acc: make([]float32, 128)}
 	}
 	cells, scratch := []int32{0}, make([]float32, RowsScratch(64))
 	require.NotPanics(t, func() { AttendRows(good(), k, k, cells, scratch) })

@@ -52,7 +52,8 @@ func newTile(r *Rows, k, v *Cache, list []int32, scratch []float32) (t tile) {
 		return s
 	}
 	t.r, t.k, t.v, t.list = r, k, v, list
-	t.panel, t.weights, t.buf = cut(max(k.Dim, tileCells)*panel), cut(groupRows*ldTile), cut(lane*k.Dim)
+	t.panel, t.weights, t.buf = cut(max(k.Dim, tileCells)*panel), cut(groupRows*ldTile),
+		cut(lane*k.Dim)
 	return t
 }
 
@@ -124,7 +125,8 @@ func (t *tile) multiply(lo, hi int) {
 		}
 		for i := range t.n {
 			if b := &t.blocks[i]; b.all0 < p+panel && b.all1 > p {
-				mul(t.weights[b.first*ldTile+p:], ldTile, q[b.first*r.LdQ:], r.LdQ, t.panel, b.end-b.first, panel, d, false)
+				mul(t.weights[b.first*ldTile+p:], ldTile, q[b.first*r.LdQ:], r.LdQ, t.panel,
+					b.end-b.first, panel, d, false)
 			}
 		}
 	}
@@ -201,7 +203,8 @@ func (t *tile) addRows(first, end, lo, hi, c, n int) {
 	if lo < hi {
 		dv := t.v.Dim
 		acc := t.r.Acc[(t.first+first)*dv+c:]
-		mul(acc, dv, t.weights[first*ldTile+lo:], ldTile, t.panel[lo*panel:], end-first, n, hi-lo, true)
+		mul(acc, dv, t.weights[first*ldTile+lo:], ldTile, t.panel[lo*panel:], end-first, n, hi-lo,
+			true)
 	}
 }
 

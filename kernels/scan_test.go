@@ -74,7 +74,8 @@ func checkSummary(t *testing.T, tile []byte, slot int, x []float32, sign Sign) {
 	checkScale(t, scale, m, float64(top))
 	for c, n := range ints {
 		if m == m && !within(n, scale, x[c], top) {
-			t.Fatalf("%s d=%d slot %d: channel %d is %d * %g, want %g", ISA(), len(x), slot, c, n, scale, x[c])
+			t.Fatalf("%s d=%d slot %d: channel %d is %d * %g, want %g", ISA(), len(x), slot, c, n,
+				scale, x[c])
 		}
 	}
 }
@@ -137,7 +138,8 @@ func (c *scanCase) check(t *testing.T, zone []byte) {
 		}
 		for i := c.n; i < c.ld && r < c.rows-1; i++ {
 			if dst[r*c.ld+i] != untouched {
-				t.Fatalf("%s d=%d rows=%d n=%d: wrote to row %d column %d", ISA(), c.d, c.rows, c.n, r, i)
+				t.Fatalf("%s d=%d rows=%d n=%d: wrote to row %d column %d", ISA(), c.d, c.rows, c.n,
+					r, i)
 			}
 		}
 	}
@@ -197,13 +199,15 @@ const maxScanRows = 24
 
 // scanZones are for tiles, queries and scores.
 func scanZones(t testing.TB) (tiles, q, dst []byte) {
-	return newZone(t, 9*(64+16*1024)), newZone(t, 4*maxScanRows*1026), newZone(t, 4*maxScanRows*(maxTokens+8))
+	return newZone(t, 9*(64+16*1024)), newZone(t, 4*maxScanRows*1026),
+		newZone(t, 4*maxScanRows*(maxTokens+8))
 }
 
 func TestScan(t *testing.T) {
 	eachISA(t, func(t *testing.T) {
 		tileZone, qZone, dstZone := scanZones(t)
-		for _, d := range []int{8, 16, 24, 32, 40, 56, 64, 72, 80, 96, 120, 128, 136, 192, 256, 512, 1000, 1024} {
+		for _, d := range []int{8, 16, 24, 32, 40, 56, 64, 72, 80, 96, 120, 128, 136, 192, 256, 512,
+			1000, 1024} {
 			for rows := 1; rows <= maxScanRows; rows++ {
 				for n := range maxTokens + 1 {
 					rng := newRand(d, rows, n)
@@ -258,7 +262,8 @@ func TestScanPacked(t *testing.T) {
 				const rows, n = 5, 37
 				rng := newRand(d)
 				tiles, pages := make([]byte, 3*TileBytes(d)), make([]float32, n*d)
-				q, x, dst := make([]float32, rows*ScanLen(d)), make([]float32, rows*d), make([]float32, rows*n)
+				q, x, dst := make([]float32, rows*ScanLen(d)), make([]float32, rows*d),
+					make([]float32, rows*n)
 				fillFloats(rng, pages, 2)
 				fillFloats(rng, x, 2)
 				for i, v := range pages {
@@ -287,7 +292,8 @@ func TestScanPacked(t *testing.T) {
 						want = math.NaN()
 					}
 					if !matches(got, want, tol*1.01) {
-						t.Fatalf("zero=%d d=%d: [%d][%d] = %g, want %g +- %g", sign, d, r, p, got, want, tol)
+						t.Fatalf("zero=%d d=%d: [%d][%d] = %g, want %g +- %g", sign, d, r, p, got,
+							want, tol)
 					}
 				}
 			}

@@ -33,14 +33,17 @@ func checkSoftmax(t *testing.T, name string, old, x []float32, oldMax float32) {
 		switch {
 		case e != e:
 			if x[j] == x[j] {
-				t.Fatalf("%s %s: n=%d: exp(%g-%g) = %g, want NaN", ISA(), name, len(old), v, want, x[j])
+				t.Fatalf("%s %s: n=%d: exp(%g-%g) = %g, want NaN", ISA(), name, len(old), v, want,
+					x[j])
 			}
 		case masked || v-want < expCutoff:
 			if e = 0; math.Float32bits(x[j]) != 0 {
-				t.Fatalf("%s %s: n=%d: exp(%g-%g) = %g, want 0", ISA(), name, len(old), v, want, x[j])
+				t.Fatalf("%s %s: n=%d: exp(%g-%g) = %g, want 0", ISA(), name, len(old), v, want,
+					x[j])
 			}
 		case ulps(x[j], e) > expUlps:
-			t.Fatalf("%s %s: n=%d: exp(%g-%g) = %g, want %g", ISA(), name, len(old), v, want, x[j], e)
+			t.Fatalf("%s %s: n=%d: exp(%g-%g) = %g, want %g", ISA(), name, len(old), v, want, x[j],
+				e)
 		}
 		ref += e
 	}
@@ -52,19 +55,34 @@ func checkSoftmax(t *testing.T, name string, old, x []float32, oldMax float32) {
 
 func TestSoftmaxRow(t *testing.T) {
 	logits := map[string]func(*rand.Rand) float32{
-		"small":    func(rng *rand.Rand) float32 { return float32(rng.NormFloat64()) },
-		"spread":   func(rng *rand.Rand) float32 { return float32(rng.NormFloat64() * 40) },
-		"extreme":  func(rng *rand.Rand) float32 { return []float32{-1e4, 1e4, 0}[rng.IntN(3)] },
-		"high":     func(rng *rand.Rand) float32 { return 1e4 + rng.Float32() },
-		"masked":   func(*rand.Rand) float32 { return -inf32 },
-		"partly":   func(rng *rand.Rand) float32 { return []float32{-inf32, rng.Float32()}[rng.IntN(2)] },
-		"nan":      func(rng *rand.Rand) float32 { return []float32{nan32, rng.Float32(), -1, -2}[rng.IntN(4)] },
-		"all nan":  func(*rand.Rand) float32 { return nan32 },
-		"nan mask": func(rng *rand.Rand) float32 { return []float32{nan32, -inf32, -inf32, -inf32}[rng.IntN(4)] },
-		"inf":      func(rng *rand.Rand) float32 { return []float32{inf32, 1, 2, 3, 4}[rng.IntN(5)] },
-		"tiny":     func(rng *rand.Rand) float32 { return rng.Float32() * 1e-40 },
-		"huge":     func(rng *rand.Rand) float32 { return (rng.Float32() - 0.5) * 2 * math.MaxFloat32 },
-		"boundary": func(rng *rand.Rand) float32 { return expCutoff + float32(rng.IntN(9)-4)*0x1p-17 },
+		"small":   func(rng *rand.Rand) float32 { return float32(rng.NormFloat64()) },
+		"spread":  func(rng *rand.Rand) float32 { return float32(rng.NormFloat64() * 40) },
+		"extreme": func(rng *rand.Rand) float32 { return []float32{-1e4, 1e4, 0}[rng.IntN(3)] },
+		"high":    func(rng *rand.Rand) float32 { return 1e4 + rng.Float32() },
+		"masked":  func(*rand.Rand) float32 { return -inf32 },
+		"partly": func(rng *rand.Rand) float32 {
+			return []float32{-inf32,
+				rng.Float32()}[rng.IntN(2)]
+		},
+		"nan": func(rng *rand.Rand) float32 {
+			return []float32{nan32, rng.Float32(), -1,
+				-2}[rng.IntN(4)]
+		},
+		"all nan": func(*rand.Rand) float32 { return nan32 },
+		"nan mask": func(rng *rand.Rand) float32 {
+			return []float32{nan32, -inf32, -inf32,
+				-inf32}[rng.IntN(4)]
+		},
+		"inf": func(rng *rand.Rand) float32 {
+			return []float32{inf32, 1, 2, 3,
+				4}[rng.IntN(5)]
+		},
+		"tiny": func(rng *rand.Rand) float32 { return rng.Float32() * 1e-40 },
+		"huge": func(rng *rand.Rand) float32 { return (rng.Float32() - 0.5) * 2 * math.MaxFloat32 },
+		"boundary": func(rng *rand.Rand) float32 {
+			return expCutoff +
+				float32(rng.IntN(9)-4)*0x1p-17
+		},
 	}
 	sizes := []int{255, 256, 1000, 4096}
 	for n := range maxTokens + 1 {
@@ -179,7 +197,8 @@ func TestSoftCap(t *testing.T) {
 				for i := range old {
 					old[i] = limit * float32(math.Exp(rng.Float64()*25-20)) * float32(rng.IntN(2)*2-1)
 				}
-				sprinkle(rng, old, 8, inf32, -inf32, nan32, 0, negZ, tiny32, -1e-40, math.MaxFloat32, -math.MaxFloat32, 1e4, -1e4)
+				sprinkle(rng, old, 8, inf32, -inf32, nan32, 0, negZ, tiny32, -1e-40,
+					math.MaxFloat32, -math.MaxFloat32, 1e4, -1e4)
 				copy(x, old)
 				SoftCap(x, limit)
 				got := slices.Clone(x)
@@ -197,7 +216,8 @@ func TestSoftCap(t *testing.T) {
 				SoftCap(x, limit)
 				for i := range x {
 					if !sameBits(x[i], -got[i]) {
-						t.Fatalf("n=%d: %g to within %g is %g, its negative %g", n, old[i], limit, got[i], x[i])
+						t.Fatalf("n=%d: %g to within %g is %g, its negative %g", n, old[i], limit,
+							got[i], x[i])
 					}
 				}
 			}

@@ -24,12 +24,14 @@ func summary4(tiles []byte, d, page int) (mean, sd []int, scale, scaleSd float32
 
 func TestPack4(t *testing.T) {
 	eachISA(t, func(t *testing.T) {
-		meanZone, sdZone, tileZone := newZone(t, 4*1024), newZone(t, 4*1024), newZone(t, 128+16*1024)
+		meanZone, sdZone, tileZone := newZone(t, 4*1024), newZone(t, 4*1024),
+			newZone(t, 128+16*1024)
 		for _, d := range dims4 {
 			for slot := range TilePages {
 				rng := newRand(d, slot)
 				p := place(rng.IntN(2) == 0)
-				mean, sd, tile := in[float32](meanZone, d, p), in[float32](sdZone, d, p), in[byte](tileZone, TileBytes4(d), p)
+				mean, sd, tile := in[float32](meanZone, d, p), in[float32](sdZone, d, p),
+					in[byte](tileZone, TileBytes4(d), p)
 				drawSummary(rng, mean, Signed)
 				drawSummary(rng, sd, Unsigned)
 				before := byte(rng.Uint32())
@@ -68,7 +70,8 @@ func checkSummary4(t *testing.T, tile []byte, slot int, mean, sd []float32) {
 	checkScale(t, scale, m, 15)
 	about := make([]float32, d)
 	for c := range about {
-		about[c] = float32(math.Hypot(float64(sd[c]), float64(mean[c]-float32(scale*float32(ints[c])))))
+		about[c] = float32(math.Hypot(float64(sd[c]),
+			float64(mean[c]-float32(scale*float32(ints[c])))))
 		if m != m {
 			about[c] = nan32
 		}
@@ -79,13 +82,17 @@ func checkSummary4(t *testing.T, tile []byte, slot int, mean, sd []float32) {
 	Unpack4(gotMean, gotSd, tile, slot)
 	for c := range mean {
 		if m == m && !within(ints[c], scale, mean[c], 15) {
-			t.Fatalf("%s d=%d slot %d: mean of channel %d is %d * %g, want %g", ISA(), d, slot, c, ints[c], scale, mean[c])
+			t.Fatalf("%s d=%d slot %d: mean of channel %d is %d * %g, want %g", ISA(), d, slot, c,
+				ints[c], scale, mean[c])
 		}
 		if s == s && !within(sds[c], scaleSd, about[c], 7) {
-			t.Fatalf("%s d=%d slot %d: spread of channel %d is %d * %g, want %g", ISA(), d, slot, c, sds[c], scaleSd, about[c])
+			t.Fatalf("%s d=%d slot %d: spread of channel %d is %d * %g, want %g", ISA(), d, slot, c,
+				sds[c], scaleSd, about[c])
 		}
-		if !sameBits(gotMean[c], scale*float32(ints[c])) || !sameBits(gotSd[c], scaleSd*float32(sds[c])) {
-			t.Fatalf("%s d=%d slot %d: channel %d is unpacked to %g and %g", ISA(), d, slot, c, gotMean[c], gotSd[c])
+		if !sameBits(gotMean[c], scale*float32(ints[c])) ||
+			!sameBits(gotSd[c], scaleSd*float32(sds[c])) {
+			t.Fatalf("%s d=%d slot %d: channel %d is unpacked to %g and %g", ISA(), d, slot, c,
+				gotMean[c], gotSd[c])
 		}
 	}
 }
@@ -106,7 +113,8 @@ func tiles4(rng *rand.Rand, zone []byte, d, n int, p place) []byte {
 			if rng.IntN(12) == 0 {
 				scale = []float32{0, nan32, inf32, 1e-42}[rng.IntN(4)]
 			}
-			binary.LittleEndian.PutUint32(tiles[page/16*TileBytes4(d)+64*half+page%16*4:], math.Float32bits(scale))
+			binary.LittleEndian.PutUint32(tiles[page/16*TileBytes4(d)+64*half+page%16*4:],
+				math.Float32bits(scale))
 		}
 	}
 	return tiles
@@ -144,14 +152,18 @@ func (c *scan4Case) check(t *testing.T, meanZone, spreadZone []byte) {
 				a += ms[i] * x[i]
 				b += ss[i] * ss[i] * y[i]
 			}
-			if got, want := mean[r*c.ld+page], float32(a)*float32(row[pad]*scale); !sameBits(got, want) {
-				t.Fatalf("%s d=%d rows=%d n=%d: mean [%d][%d] = %g, want %g", ISA(), c.d, c.rows, c.n, r, page, got, want)
+			if got, want := mean[r*c.ld+page],
+				float32(a)*float32(row[pad]*scale); !sameBits(got, want) {
+				t.Fatalf("%s d=%d rows=%d n=%d: mean [%d][%d] = %g, want %g", ISA(), c.d, c.rows,
+					c.n, r, page, got, want)
 			}
 			if c.alone {
 				continue
 			}
-			if got, want := spread[r*c.ld+page], float32(b)*float32(row[2*pad+2]*float32(scaleSd*scaleSd)); !sameBits(got, want) {
-				t.Fatalf("%s d=%d rows=%d n=%d: spread [%d][%d] = %g, want %g", ISA(), c.d, c.rows, c.n, r, page, got, want)
+			if got, want := spread[r*c.ld+page],
+				float32(b)*float32(row[2*pad+2]*float32(scaleSd*scaleSd)); !sameBits(got, want) {
+				t.Fatalf("%s d=%d rows=%d n=%d: spread [%d][%d] = %g, want %g", ISA(), c.d, c.rows,
+					c.n, r, page, got, want)
 			}
 		}
 	}
@@ -198,7 +210,8 @@ type scan4Zones struct{ tiles, q, mean, spread []byte }
 
 func newScan4Zones(t testing.TB) *scan4Zones {
 	dst := 4 * maxScanRows * (maxTokens + 8)
-	return &scan4Zones{newZone(t, 9*TileBytes4(1024)), newZone(t, 4*maxScanRows*ScanLen4(1024)), newZone(t, dst), newZone(t, dst)}
+	return &scan4Zones{newZone(t, 9*TileBytes4(1024)), newZone(t, 4*maxScanRows*ScanLen4(1024)),
+		newZone(t, dst), newZone(t, dst)}
 }
 
 func TestScan4(t *testing.T) {
@@ -247,7 +260,8 @@ func TestScan4Packed(t *testing.T) {
 		for _, d := range []int{8, 64, 128, 200, 1024} {
 			const rows, n = 5, 37
 			rng := newRand(d)
-			tiles, means, sds := make([]byte, 3*TileBytes4(d)), make([]float32, n*d), make([]float32, n*d)
+			tiles, means, sds := make([]byte, 3*TileBytes4(d)), make([]float32, n*d),
+				make([]float32, n*d)
 			q, x := make([]float32, rows*ScanLen4(d)), make([]float32, rows*d)
 			gotMean, gotSpread := make([]float32, rows*n), make([]float32, rows*n)
 			fillFloats(rng, means, 2)
@@ -278,7 +292,8 @@ func TestScan4Packed(t *testing.T) {
 					a, b = math.NaN(), math.NaN()
 				}
 				if !matches(gotMean[i], a, tolA*1.01) || !matches(gotSpread[i], b, tolB*1.01) {
-					t.Fatalf("%s d=%d: [%d][%d] = %g, %g, want %g, %g", ISA(), d, r, p, gotMean[i], gotSpread[i], a, b)
+					t.Fatalf("%s d=%d: [%d][%d] = %g, %g, want %g, %g", ISA(), d, r, p, gotMean[i],
+						gotSpread[i], a, b)
 				}
 			}
 		}
@@ -291,7 +306,8 @@ func FuzzScan4(f *testing.F) {
 	f.Add(byte(127), byte(23), byte(130), uint64(3), []byte{0xff, 0xff, 0xff, 0xff})
 	z := newScan4Zones(f)
 	f.Fuzz(func(t *testing.T, d, rows, n byte, seed uint64, raw []byte) {
-		c := drawScan4(rand.New(rand.NewPCG(seed, 5)), z, 8*(1+int(d)%128), 1+int(rows)%maxScanRows, int(n)%(maxTokens+1))
+		c := drawScan4(rand.New(rand.NewPCG(seed, 5)), z, 8*(1+int(d)%128), 1+int(rows)%maxScanRows,
+			int(n)%(maxTokens+1))
 		copy(c.tiles, raw)
 		levels(func() { c.check(t, z.mean, z.spread) })
 	})

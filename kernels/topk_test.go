@@ -14,7 +14,8 @@ func ranking(x []float32) []int32 {
 		idx[i] = int32(i)
 	}
 	slices.SortFunc(idx, func(a, b int32) int {
-		return cmp.Or(cmp.Compare(x[b], x[a]), cmp.Compare(a, b)) // to cmp.Compare a NaN is the least
+		// to cmp.Compare a NaN is the least
+		return cmp.Or(cmp.Compare(x[b], x[a]), cmp.Compare(a, b))
 	})
 	return idx
 }
@@ -82,7 +83,8 @@ func checkTopK(t *testing.T, name string, x []float32, ranked, dst []int32, scra
 	if !slices.Equal(dst, want) {
 		for i, j := range dst {
 			if j != want[i] {
-				t.Fatalf("%s %s: n=%d k=%d: [%d] = %d, want %d", ISA(), name, len(x), len(dst), i, j, want[i])
+				t.Fatalf("%s %s: n=%d k=%d: [%d] = %d, want %d", ISA(), name, len(x), len(dst), i,
+					j, want[i])
 			}
 		}
 	}
@@ -106,7 +108,8 @@ func TestTopK(t *testing.T) {
 				x, scratch := in[float32](xZone, n, p), in[uint32](scratchZone, 2*n, p)
 				draw(rng, x)
 				ranked := ranking(x)
-				for _, k := range []int{0, 1, 2, 3, 16, 17, 256, n / 100, n / 4, n/4 + 1, n / 2, n - 1, n, rng.IntN(n + 1)} {
+				for _, k := range []int{0, 1, 2, 3, 16, 17, 256, n / 100, n / 4, n/4 + 1, n / 2,
+					n - 1, n, rng.IntN(n + 1)} {
 					if k >= 0 && k <= n {
 						checkTopK(t, name, x, ranked, in[int32](dstZone, k, p), scratch)
 					}
@@ -126,7 +129,8 @@ func TestAbove(t *testing.T) {
 				for _, p := range places {
 					x, dst := in[float32](xZone, n, p), in[int32](dstZone, n, p)
 					draw(rng, x)
-					for _, limit := range []float32{0, negZ, 0.5, -1, inf32, -inf32, nan32, tiny32, float32(rng.NormFloat64())} {
+					for _, limit := range []float32{0, negZ, 0.5, -1, inf32, -inf32, nan32, tiny32,
+						float32(rng.NormFloat64())} {
 						var want []int32
 						for i, v := range x {
 							if v >= limit {
@@ -135,7 +139,8 @@ func TestAbove(t *testing.T) {
 						}
 						got := above(dst, x, limit)
 						if got != len(want) || !slices.Equal(dst[:got], want) {
-							t.Fatalf("%s: n=%d: those above %g are %v, want %v", name, n, limit, dst[:got], want)
+							t.Fatalf("%s: n=%d: those above %g are %v, want %v", name, n, limit,
+								dst[:got], want)
 						}
 					}
 				}

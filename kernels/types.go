@@ -9,9 +9,10 @@ import (
 type Type uint32
 
 const (
-	F32  Type = 0
-	F16  Type = 1
-	Q4_0 Type = 2 // blocks of an F16 scale and 32 nibbles: 0..15 low, 16..31 high; value (nibble-8)*scale
+	F32 Type = 0
+	F16 Type = 1
+	// blocks of an F16 scale and 32 nibbles: 0..15 low, 16..31 high; value (nibble-8)*scale
+	Q4_0 Type = 2
 	Q8_0 Type = 8 // blocks of an F16 scale and 32 int8
 	BF16 Type = 30
 )

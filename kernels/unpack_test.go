@@ -30,11 +30,15 @@ func TestUnpack(t *testing.T) {
 			for slot, want := range rows {
 				Unpack(got, tile, slot, sign)
 				for i := range got {
-					require.InDelta(t, want[i], got[i], float64(top[slot])/127*0.51, "d %d slot %d", d, slot)
+					require.InDelta(t, want[i], got[i], float64(top[slot])/127*0.51, "d %d slot %d",
+						d, slot)
 				}
 			}
 		}
 	}
-	require.Panics(t, func() { Unpack(make([]float32, 8), make([]byte, TileBytes(8)), TilePages, Signed) })
+	require.Panics(t, func() {
+		Unpack(make([]float32, 8), make([]byte, TileBytes(8)), TilePages,
+			Signed)
+	})
 	require.Panics(t, func() { Unpack(make([]float32, 8), make([]byte, 8), 0, Signed) })
 }

@@ -14,7 +14,8 @@ func eachLength(t *testing.T, f func(t *testing.T, a, b, c []float32, seed int))
 		}
 		for n := range maxTokens + 1 {
 			for i, p := range places {
-				f(t, in[float32](zones[0], n, p), in[float32](zones[1], n, p), in[float32](zones[2], n, p), 2*n+i)
+				f(t, in[float32](zones[0], n, p), in[float32](zones[1], n, p),
+					in[float32](zones[2], n, p), 2*n+i)
 			}
 		}
 	})
@@ -105,7 +106,8 @@ func TestMaxAddSqrt(t *testing.T) {
 				want := float64(pick(v, float32(score)))
 				// A rounding each of root, product and sum.
 				if !matches(dst[i], want, tolerance(magnitude(spread)+magnitude(score), 2)) {
-					t.Fatalf("n=%d: [%d] = max(%g, %g+%g*sqrt(%g)) = %g, want %g", len(dst), i, v, a[i], beta, b[i], dst[i], want)
+					t.Fatalf("n=%d: [%d] = max(%g, %g+%g*sqrt(%g)) = %g, want %g", len(dst), i, v,
+						a[i], beta, b[i], dst[i], want)
 				}
 			}
 		}
@@ -122,7 +124,8 @@ func TestChannelStatistics(t *testing.T) {
 					continue
 				}
 				p := place(rng.IntN(2) == 0)
-				x, a, b := in[float32](zone, d*n, p), in[float32](aZone, d, p), in[float32](bZone, d, p)
+				x, a, b := in[float32](zone, d*n, p), in[float32](aZone, d, p),
+					in[float32](bZone, d, p)
 				fillFloats(rng, x, 4)
 				if rng.IntN(3) == 0 {
 					sprinkle(rng, x, 4*max(n, 1), inf32, -inf32, nan32, 1e-42, -tiny32)
@@ -138,8 +141,10 @@ func TestChannelStatistics(t *testing.T) {
 						s, q = s+v, q+v*v
 						abs, sq = abs+magnitude(v), sq+magnitude(v*v)
 					}
-					if !matches(a[i], s, tolerance(abs, n+1)) || !matches(b[i], q, tolerance(sq, n+2)) {
-						t.Fatalf("SumSq: d=%d n=%d: [%d] = %g, %g, want %g, %g", d, n, i, a[i], b[i], s, q)
+					if !matches(a[i], s, tolerance(abs, n+1)) ||
+						!matches(b[i], q, tolerance(sq, n+2)) {
+						t.Fatalf("SumSq: d=%d n=%d: [%d] = %g, %g, want %g, %g", d, n, i, a[i],
+							b[i], s, q)
 					}
 				}
 				for i := range d {
@@ -160,7 +165,8 @@ func TestChannelStatistics(t *testing.T) {
 						}
 					}
 					if a[i] != lo || b[i] != hi {
-						t.Fatalf("MinMax: d=%d n=%d: [%d] = %g, %g, want %g, %g", d, n, i, a[i], b[i], lo, hi)
+						t.Fatalf("MinMax: d=%d n=%d: [%d] = %g, %g, want %g, %g", d, n, i, a[i],
+							b[i], lo, hi)
 					}
 				}
 			}
@@ -201,7 +207,8 @@ func TestToF16Rounding(t *testing.T) {
 		tie := float32(halves[h]+halves[h+1]) / 2
 		src = append(src, tie, -tie, math.Nextafter32(tie, inf32), math.Nextafter32(tie, -inf32))
 	}
-	src = append(src, 65504, 65519, 65520, 65536, math.MaxFloat32, -math.MaxFloat32, inf32, -inf32, nan32,
+	src = append(src, 65504, 65519, 65520, 65536, math.MaxFloat32, -math.MaxFloat32, inf32, -inf32,
+		nan32,
 		0x1p-25, tiny32, negZ, math.Float32frombits(0x7f800001), math.Float32frombits(0xffc12345))
 	eachISA(t, func(t *testing.T) {
 		out := make([]uint16, len(src))

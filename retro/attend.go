@@ -128,10 +128,12 @@ func (e *Engine) checkAttn(a *Attn, ith, nth int) error {
 	}
 	l := &e.layers[a.Layer]
 	if a.Rows != e.step.rows || a.Q == nil {
-		return failure.Argumentf("layer %d: %d rows where the step has %d, or no q", a.Layer, a.Rows, e.step.rows)
+		return failure.Argumentf("layer %d: %d rows where the step has %d, or no q", a.Layer,
+			a.Rows, e.step.rows)
 	}
 	if a.QRow > maxStride || a.QHead > maxStride || a.QHead < uint64(l.DK)*4 && l.Heads > 1 {
-		return failure.Argumentf("layer %d: strides of q of %d and %d bytes do not fit %d heads", a.Layer, a.QRow, a.QHead, l.Heads)
+		return failure.Argumentf("layer %d: strides of q of %d and %d bytes do not fit %d heads",
+			a.Layer, a.QRow, a.QHead, l.Heads)
 	}
 	return nil
 }
@@ -156,7 +158,7 @@ type item struct {
 	near   int
 	per    int // entries per near chunk when exact, per far chunk when not
 
-	q  []float32 // [rows][group][dk], scaled
+	q  []float32 // [rows][gqa][dk], scaled
 	kq []float32 // the same, ready for the type of K: q itself, or prepared
 	// The selection. A column is a page, all of them or those of the chosen groups.
 	groupBest []float32 // score of each group
@@ -178,8 +180,8 @@ type item struct {
 
 	prepared []float32
 
-	m, l []float32 // [chunk][rows*group]
-	acc  []float32 // [chunk][rows*group][dv], without the audit's chunks
+	m, l []float32 // [chunk][rows*gqa]
+	acc  []float32 // [chunk][rows*gqa][dv], without the audit's chunks
 }
 
 // grow makes room in slices that are kept from step to step; they reach their
@@ -194,7 +196,7 @@ func grow[T any](s []T, n int) []T {
 // loadQueries gathers the queries of the item's virtual rows: from the batch, or
 // from the ring for past tokens that are not in it.
 func (e *Engine) loadQueries(l *layer, a *Attn, it *item, q *stepSeq, h int) {
-	n := l.group * l.DK
+	n := l.gqa * l.DK
 	it.q = grow(it.q, q.rows*n)
 	for r := range q.rows {
 		dst := it.q[r*n : (r+1)*n]
@@ -210,17 +212,17 @@ func (e *Engine) loadQueries(l *layer, a *Attn, it *item, q *stepSeq, h int) {
 	}
 	it.kq = it.q
 	if l.TypeK.Quantised() {
-		it.prepared = grow(it.prepared, q.rows*l.group*kernels.QueryLen(l.TypeK, l.DK))
-		kernels.Queries(l.TypeK, it.prepared, it.q, q.rows*l.group, l.DK)
+		it.prepared = grow(it.prepared, q.rows*l.gqa*kernels.QueryLen(l.TypeK, l.DK))
+		kernels.Queries(l.TypeK, it.prepared, it.q, q.rows*l.gqa, l.DK)
 		it.kq = it.prepared
 	}
 }
 
 // batchQueries copies the queries of one row of the batch for KV head h, scaled:
-// dst is [group][dk].
+// dst is [gqa][dk].
 func (l *layer) batchQueries(dst []float32, a *Attn, row, h int) {
-	for g := range l.group {
-		p := unsafe.Add(a.Q, uint64(row)*a.QRow+uint64(h*l.group+g)*a.QHead)
+	for g := range l.gqa {
+		p := unsafe.Add(a.Q, uint64(row)*a.QRow+uint64(h*l.gqa+g)*a.QHead)
 		x := dst[g*l.DK : (g+1)*l.DK]
 		copy(x, unsafe.Slice((*float32)(p), l.DK))
 		kernels.Scale(x, a.Scale)
@@ -230,10 +232,10 @@ func (l *layer) batchQueries(dst []float32, a *Attn, row, h int) {
 // merge joins the chunks of an item, brings the ring up to date, and writes the
 // outputs of the rows in the batch.
 func (e *Engine) merge(w *worker, l *layer, a *Attn, it *item, q *stepSeq, h int) {
-	rows := q.rows * l.group
+	rows := q.rows * l.gqa
 	for r := range q.rows {
-		for g := range l.group {
-			head, at := h*l.group+g, r*l.group+g
+		for g := range l.gqa {
+			head, at := h*l.gqa+g, r*l.gqa+g
 			p := partial{m: negInf, acc: w.tmp[:l.DV]}
 			if !it.exact {
 				slot := q.slots[r]

@@ -69,9 +69,9 @@ func (s *selection) planAudit() {
 func (e *Engine) auditChunk(w *worker, l *layer, it *item, q *stepSeq, h, chunk int) {
 	first := e.opt.Page + (chunk-it.chunks)*it.auditPer
 	last := min(first+it.auditPer, q.newest().local*e.opt.Page)
-	newest := (q.rows - 1) * l.group
+	newest := (q.rows - 1) * l.gqa
 	keys, x := l.keys(h), it.kq[newest*kernels.QueryLen(l.TypeK, l.DK):]
-	sums := w.near[:l.group]
+	sums := w.near[:l.gqa]
 	for g := range sums {
 		sums[g] = partial{m: negInf}
 	}
@@ -88,7 +88,7 @@ func (e *Engine) auditChunk(w *worker, l *layer, it *item, q *stepSeq, h, chunk 
 			n = 0
 		}
 	}
-	at := chunk*q.rows*l.group + newest
+	at := chunk*q.rows*l.gqa + newest
 	for g := range sums {
 		it.m[at+g], it.l[at+g] = sums[g].m, sums[g].l
 	}

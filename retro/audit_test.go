@@ -28,10 +28,12 @@ func TestAuditRotation(t *testing.T) {
 							due++
 						}
 					}
-					require.InDelta(t, float64(step-from+1)*float64(heads)/float64(n), due, 1, "evenly in time")
+					require.InDelta(t, float64(step-from+1)*float64(heads)/float64(n), due, 1,
+						"evenly in time")
 				}
 				for p := range audits {
-					require.Equal(t, 1, audits[p], "head %d of %d, 1 in %d, from step %d", p, heads, n, from)
+					require.Equal(t, 1, audits[p], "head %d of %d, 1 in %d, from step %d", p, heads,
+						n, from)
 				}
 			}
 		}
@@ -106,7 +108,8 @@ func checkAudit(h *host) func(layer int, rows []Row, out []float32) {
 		require.EqualValues(h.t, heads, now.AuditedHeads-before.AuditedHeads)
 		require.EqualValues(h.t, bytes, now.AuditBytes-before.AuditBytes)
 		if heads > 0 {
-			require.InDelta(h.t, want/float64(heads), float64(now.KeptMass-before.KeptMass)/stats.KeptUnit/float64(heads), 1e-3)
+			require.InDelta(h.t, want/float64(heads),
+				float64(now.KeptMass-before.KeptMass)/stats.KeptUnit/float64(heads), 1e-3)
 		}
 		before = now
 	}
@@ -124,7 +127,8 @@ func TestAuditMeasuresWhatIsKept(t *testing.T) {
 		opt.Budget = options.Budget(opt.Page * (1 + rng.IntN(5)))
 		varyOptions(&opt, rng)
 		opt.Audit = 1
-		sh := shape{layers: 2, seqs: 2, cells: 4000, kv: 2, heads: 2 * (1 + rng.IntN(4)), dk: 32 * (1 + rng.IntN(2)), dv: 32,
+		sh := shape{layers: 2, seqs: 2, cells: 4000, kv: 2, heads: 2 * (1 + rng.IntN(4)),
+			dk: 32 * (1 + rng.IntN(2)), dv: 32,
 			tk: kernels.Types[trial%5], tv: kernels.F16, sinks: rng.IntN(2) == 0}
 		if rng.IntN(2) == 0 {
 			sh.softCap = 3
@@ -144,14 +148,16 @@ func TestAuditMeasuresWhatIsKept(t *testing.T) {
 			kept := st.Figures().MassKept
 			require.Greater(t, kept, 0.0)
 			require.LessOrEqual(t, kept, 1.0)
-			require.Contains(t, st.Figures().String(), fmt.Sprintf("%.1f %% of attention kept", 100*kept))
+			require.Contains(t, st.Figures().String(),
+				fmt.Sprintf("%.1f %% of attention kept", 100*kept))
 		})
 	}
 }
 
 // An audit changes no bit of an output and no other counter, and threads nothing of it.
 func TestAuditChangesNothing(t *testing.T) {
-	for _, text := range []string{"window=1", "window=4,period=2", "window=4,period=4,correct_budget=160", "select=streaming,window=1",
+	for _, text := range []string{"window=1", "window=4,period=2",
+		"window=4,period=4,correct_budget=160", "select=streaming,window=1",
 		"select=oracle", "groups=1", "page=8,groups=1,select=pages", "budget=0.1,select=minmax"} {
 		o, err := options.Parse("budget=64,min_ctx=0,local=32," + text)
 		require.NoError(t, err)
@@ -178,8 +184,10 @@ func TestAuditChangesNothing(t *testing.T) {
 				require.Equal(t, plain, st, text)
 			}
 		}
-		require.EqualValues(t, int(one[0].SparseTokens)*plainShape.layers*plainShape.heads, one[0].AuditedHeads, text)
-		require.InDelta(t, float64(one[0].AuditedHeads)/3, float64(one[1].AuditedHeads), float64(one[0].AuditedHeads)/6, text)
+		require.EqualValues(t, int(one[0].SparseTokens)*plainShape.layers*plainShape.heads,
+			one[0].AuditedHeads, text)
+		require.InDelta(t, float64(one[0].AuditedHeads)/3, float64(one[1].AuditedHeads),
+			float64(one[0].AuditedHeads)/6, text)
 	}
 }
 
@@ -189,7 +197,8 @@ func TestOracleScores(t *testing.T) {
 		for _, softCap := range []float32{0, 3} {
 			opt := testOptions()
 			opt.Select, opt.Page, opt.Window, opt.Groups = options.Oracle, 8, 1, 1
-			sh := shape{layers: 1, seqs: 1, cells: 2600, heads: 3, kv: 1, dk: 32, dv: 8, tk: tk, tv: kernels.F16, softCap: softCap, rotation: 32}
+			sh := shape{layers: 1, seqs: 1, cells: 2600, heads: 3, kv: 1, dk: 32, dv: 8, tk: tk,
+				tv: kernels.F16, softCap: softCap, rotation: 32}
 			h := newHost(t, sh, opt, 1, 4)
 			h.prefill(0, 2500)
 			h.decode([]int32{0}, func(int, []Row, []float32) {
@@ -208,7 +217,8 @@ func TestOracleScores(t *testing.T) {
 						}
 						want = max(want, math.Log(sum))
 					}
-					require.InDelta(t, want, h.e.items[0].best[p], 1e-4*(1+math.Abs(want)), "%v page %d", tk, p)
+					require.InDelta(t, want, h.e.items[0].best[p], 1e-4*(1+math.Abs(want)),
+						"%v page %d", tk, p)
 				}
 			})
 			st := h.e.Stats()

@@ -20,7 +20,8 @@ func BenchmarkStep(b *testing.B) {
 		name string
 		opt  string
 	}{
-		{"w=1", "budget=512,window=1"}, {"w=2", "budget=512,window=2,period=1"}, {"w=8,c=8", "budget=512,window=8,period=8"}, {"exact", "budget=all,window=1"},
+		{"w=1", "budget=512,window=1"}, {"w=2", "budget=512,window=2,period=1"},
+		{"w=8,c=8", "budget=512,window=8,period=8"}, {"exact", "budget=all,window=1"},
 	} {
 		for _, threads := range []int{1, 2} {
 			b.Run(fmt.Sprintf("%s/threads=%d", c.name, threads), func(b *testing.B) {
@@ -36,7 +37,8 @@ func BenchmarkStep(b *testing.B) {
 func BenchmarkSelect(b *testing.B) {
 	for _, c := range []struct{ depth, pages int }{{8, 640}, {32, 256}, {128, 128}} {
 		pages := fmt.Sprintf("select=pages,budget=%d", c.pages)
-		for _, opt := range []string{"select=tokens,budget=512", "select=tokens,budget=512,need=0", pages} {
+		for _, opt := range []string{"select=tokens,budget=512", "select=tokens,budget=512,need=0",
+			pages} {
 			b.Run(fmt.Sprintf("%dk/%s", c.depth, opt), func(b *testing.B) {
 				benchmarkStep(b, opt+",window=1", 1, c.depth<<10, smolLM(min(30, 640/c.depth)))
 			})
@@ -51,7 +53,8 @@ func BenchmarkLatent(b *testing.B) {
 		for _, depth := range []int{8, 32} {
 			for _, opt := range []string{"budget=all", "budget=1024", "budget=1024,need=0"} {
 				b.Run(fmt.Sprintf("%d heads/%dk/%s", heads, depth, opt), func(b *testing.B) {
-					sh := shape{layers: 2, heads: heads, kv: 1, dk: 576, dv: 512, tk: kernels.F16, tv: kernels.F16, latent: true}
+					sh := shape{layers: 2, heads: heads, kv: 1, dk: 576, dv: 512, tk: kernels.F16,
+						tv: kernels.F16, latent: true}
 					benchmarkStep(b, opt+",window=1", 1, depth<<10, sh)
 				})
 			}

@@ -37,10 +37,12 @@ func (s *selection) choose() {
 		w.stats.FarTokens += uint64(v.far(e.opt.Page))
 		w.stats.SelectedTokens += uint64(k)
 	}
-	rows := q.rows * l.group
+	rows := q.rows * l.gqa
 	all := it.chunks + it.auditChunks
-	most := max(it.chunks, 1+min(maxChunks-1, (s.most()+farChunk-1)/farChunk)) // so that a step that reads more finds room
-	it.m, it.l = grow(grow(it.m, (most+it.auditChunks)*rows), all*rows), grow(grow(it.l, (most+it.auditChunks)*rows), all*rows)
+	// so that a step that reads more finds room
+	most := max(it.chunks, 1+min(maxChunks-1, (s.most()+farChunk-1)/farChunk))
+	it.m, it.l = grow(grow(it.m, (most+it.auditChunks)*rows), all*rows),
+		grow(grow(it.l, (most+it.auditChunks)*rows), all*rows)
 	it.acc = grow(grow(it.acc, most*rows*l.DV), it.chunks*rows*l.DV)
 	s.claim.chunks = int32(all)
 	s.claim.left.Store(int32(all))

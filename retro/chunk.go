@@ -45,10 +45,10 @@ type prepared struct {
 type run struct{ col, n, r0, r1 int }
 
 func (w *worker) allocate(o *options.Options, most sizes) {
-	group, dk, dv := most.group, most.dk, most.dv
-	w.logits = make([]float32, max(fewRows, o.Window*group)*blockCols)
+	gqa, dk, dv := most.gqa, most.dk, most.dv
+	w.logits = make([]float32, max(fewRows, o.Window*gqa)*blockCols)
 	w.runs = make([]run, 0, maxRuns)
-	queries := group // that select
+	queries := gqa // that select
 	if o.CorrectBudget > 0 {
 		queries *= o.Window
 	}
@@ -64,9 +64,10 @@ func (w *worker) allocate(o *options.Options, most sizes) {
 	if most.parts > 1 {
 		w.more = make([]float32, queries*max(2*chunkPages, codePart*kernels.CodeTokens))
 	}
-	w.near, w.nearQ = make([]partial, queries), make([]float32, queries*kernels.QueryLen(kernels.Q8_0, dk))
+	w.near, w.nearQ = make([]partial, queries),
+		make([]float32, queries*kernels.QueryLen(kernels.Q8_0, dk))
 	w.page = make([]float32, max(2, o.Page)*dk)
-	w.exact.allocate(group, dk, dv)
+	w.exact.allocate(gqa, dk, dv)
 	w.tmp, w.tmp2 = make([]float32, max(dk, dv)), make([]float32, max(dk, dv))
 }
 
@@ -83,7 +84,7 @@ type chunkState struct {
 
 // attendChunk computes one chunk of an item: the partial of every row over its tokens.
 func (e *Engine) attendChunk(w *worker, l *layer, it *item, q *stepSeq, h, chunk int) {
-	rows := q.rows * l.group
+	rows := q.rows * l.gqa
 	w.runs, w.cols = w.runs[:0], 0 // a fault in the last chunk may have left some
 	if chunk >= it.chunks {
 		e.auditChunk(w, l, it, q, h, chunk)
@@ -180,7 +181,7 @@ func (w *worker) flush(c *chunkState) {
 	if w.cols == 0 {
 		return
 	}
-	l, g := c.l, c.l.group
+	l, g := c.l, c.l.gqa
 	covered := w.mask(c)
 	for i, t := range w.runs {
 		next := kernels.Ahead{Asked: i > 0, Cache: &c.k, Cells: w.runCells(i + 1)}
@@ -239,7 +240,7 @@ func (w *worker) mask(c *chunkState) (covered [options.MaxWindow]int) {
 		if covered[r] == 0 || covered[r] == w.cols {
 			continue
 		}
-		for row := r * c.l.group; row < (r+1)*c.l.group; row++ {
+		for row := r * c.l.gqa; row < (r+1)*c.l.gqa; row++ {
 			x := w.logits[row*blockCols:][:w.cols]
 			for i := range x {
 				x[i] = negInf

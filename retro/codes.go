@@ -40,11 +40,14 @@ func (s *selection) scoreCodes(part int) {
 			if j > 0 {
 				to, ldTo = w.more, codePart*kernels.CodeTokens
 			}
-			tiles := p.pages(s.q.s, 1, s.h, 0, page/blockPages)[page%blockPages/kernels.TilePages*kernels.TileBytes4(p.dim):]
-			kernels.ScoreCodes(to, ldTo, w.codeQ[s.queries()*p.codeAt:], s.queries(), p.dim, e.opt.CodeBits,
+			tiles := p.pages(s.q.s, 1, s.h, 0,
+				page/blockPages)[page%blockPages/kernels.TilePages*kernels.TileBytes4(p.dim):]
+			kernels.ScoreCodes(to, ldTo, w.codeQ[s.queries()*p.codeAt:], s.queries(), p.dim,
+				e.opt.CodeBits,
 				tiles, p.codes(s.q.s, s.h, int(block)), slots[first:first+n])
 			if j > 0 {
-				addTo(dst[first*kernels.CodeTokens:], ld, to, ldTo, s.queries(), n*kernels.CodeTokens)
+				addTo(dst[first*kernels.CodeTokens:], ld, to, ldTo, s.queries(),
+					n*kernels.CodeTokens)
 			}
 			w.stats.ScanBytes += uint64(n * p.codeBytes)
 		}

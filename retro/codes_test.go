@@ -23,7 +23,8 @@ func estimates(t *testing.T, opt options.Options, sh shape, f func(it *item, log
 			for kv := range sh.kv {
 				var logits [][]float64
 				for g := range sh.heads / sh.kv {
-					logits = append(logits, h.logits(key{0, rows[len(rows)-1].Pos, int32(layer)}, kv*sh.heads/sh.kv+g))
+					logits = append(logits, h.logits(key{0, rows[len(rows)-1].Pos, int32(layer)},
+						kv*sh.heads/sh.kv+g))
 				}
 				f(&h.e.items[kv], logits)
 			}
@@ -43,8 +44,10 @@ func largest(logits [][]float64, entry int) float64 {
 // is mostly of the best of all far tokens. Rotated and quantised keys do as well.
 func TestEstimates(t *testing.T) {
 	for _, sh := range []shape{
-		{layers: 1, seqs: 1, cells: 4000, heads: 6, kv: 2, dk: 64, dv: 16, tk: kernels.F16, tv: kernels.F16},
-		{layers: 1, seqs: 1, cells: 4000, heads: 2, kv: 1, dk: 128, dv: 16, tk: kernels.Q8_0, tv: kernels.F16, rotation: 64},
+		{layers: 1, seqs: 1, cells: 4000, heads: 6, kv: 2, dk: 64, dv: 16, tk: kernels.F16,
+			tv: kernels.F16},
+		{layers: 1, seqs: 1, cells: 4000, heads: 2, kv: 1, dk: 128, dv: 16, tk: kernels.Q8_0,
+			tv: kernels.F16, rotation: 64},
 	} {
 		last := 0.0
 		for _, bits := range []int{1, 2} {
@@ -85,7 +88,8 @@ func TestEstimates(t *testing.T) {
 func TestAllTokensAreExact(t *testing.T) {
 	for _, bits := range []int{1, 2} {
 		opt := testOptions()
-		opt.CodeBits, opt.Candidates, opt.Window, opt.Period, opt.CorrectBudget = bits, 1, 2, 2, options.Everything
+		opt.CodeBits, opt.Candidates, opt.Window, opt.Period, opt.CorrectBudget = bits, 1, 2, 2,
+			options.Everything
 		h := newHost(t, plainShape, opt, 2, 5)
 		h.prefill(0, 600)
 		exact := 0
@@ -97,8 +101,10 @@ func TestAllTokensAreExact(t *testing.T) {
 				}
 				exact++
 				for hd := range plainShape.heads {
-					want := h.exact(key{0, rows[1].Pos, int32(layer)}, hd, func(int) bool { return true })
-					requireClose(t, want, out[(plainShape.heads+hd)*plainShape.dv:][:plainShape.dv], 2e-5, fmt.Sprint("head ", hd))
+					want := h.exact(key{0, rows[1].Pos, int32(layer)}, hd,
+						func(int) bool { return true })
+					requireClose(t, want, out[(plainShape.heads+hd)*plainShape.dv:][:plainShape.dv],
+						2e-5, fmt.Sprint("head ", hd))
 				}
 			})
 		}

@@ -63,7 +63,8 @@ func (e *Engine) cutSelection(c *cut, local int) {
 	if e.opt.Select == options.Tokens {
 		groups = c.pages / 4
 	}
-	if groups = max(e.opt.Groups, groups); e.opt.Groups > 0 && e.opt.Select != options.Oracle && local/groupPages > groups {
+	if groups = max(e.opt.Groups, groups); e.opt.Groups > 0 && e.opt.Select != options.Oracle &&
+		local/groupPages > groups {
 		c.groups, c.cols = groups, groups*groupPages+local%groupPages
 		c.parts = (local + groupChunks*chunkPages - 1) / (groupChunks * chunkPages)
 	}

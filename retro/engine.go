@@ -25,12 +25,13 @@ const (
 
 // Config is the shape of the KV cache and of the largest step.
 type Config struct {
-	Layers  int  // attention layers
-	Seqs    int  // sequence ids are 0..Seqs-1
-	Cells   int  // KV cells over all streams
-	Rows    int  // most rows in one step
-	Threads int  // most threads that call Attend
-	Whole   bool // the model keeps a state that goes back only to where the last window ended: period = window
+	Layers  int // attention layers
+	Seqs    int // sequence ids are 0..Seqs-1
+	Cells   int // KV cells over all streams
+	Rows    int // most rows in one step
+	Threads int // most threads that call Attend
+	// the model keeps a state that goes back only to where the last window ended: period = window
+	Whole bool
 
 	// Room is asked whether so many bytes can be had before the first step takes them; nil = they
 	// can.
@@ -64,7 +65,7 @@ type Layer struct {
 // layer is a registered Layer with what the engine derives from it.
 type layer struct {
 	Layer
-	group   int // query heads per KV head
+	gqa     int // query heads per KV head
 	kBytes  int // of a row of K of one KV head
 	vBytes  int // of a row of V; 0 where it is a part of that of K
 	parts   []part
@@ -74,11 +75,13 @@ type layer struct {
 
 // keys and values are the caches of KV head h.
 func (l *layer) keys(h int) kernels.Cache {
-	return kernels.Cache{Type: l.TypeK, Dim: l.DK, Base: unsafe.Add(l.K, uint64(h)*l.KHead), Stride: uintptr(l.KRow)}
+	return kernels.Cache{Type: l.TypeK, Dim: l.DK, Base: unsafe.Add(l.K, uint64(h)*l.KHead),
+		Stride: uintptr(l.KRow)}
 }
 
 func (l *layer) values(h int) kernels.Cache {
-	return kernels.Cache{Type: l.TypeV, Dim: l.DV, Base: unsafe.Add(l.V, uint64(h)*l.VHead), Stride: uintptr(l.VRow)}
+	return kernels.Cache{Type: l.TypeV, Dim: l.DV, Base: unsafe.Add(l.V, uint64(h)*l.VHead),
+		Stride: uintptr(l.VRow)}
 }
 
 // Engine holds everything about one KV cache. Only Select and Attend may be called
@@ -90,10 +93,11 @@ type Engine struct {
 	layers []layer
 	ready  bool // layers complete, scratch allocated
 
-	seqs                []*sequence // by id; nil until first used
-	sumBlock, sumGroups int         // bytes of a block of summaries, and of those of the groups of a chunk, over all layers
-	codeBlock           int         // bytes of the codes of codePages pages, over all layers
-	kvHeads             int         // KV heads over all layers
+	seqs []*sequence // by id; nil until first used
+	// bytes of a block of summaries, and of those of the groups of a chunk, over all layers
+	sumBlock, sumGroups int
+	codeBlock           int // bytes of the codes of codePages pages, over all layers
+	kvHeads             int // KV heads over all layers
 	maxPages            int
 	budgets             []options.Budget // per layer
 
@@ -102,8 +106,9 @@ type Engine struct {
 	items   []item
 	workers []worker
 
-	exactLeft                []atomic.Int32 // see exactJob
-	exactM, exactL, exactAcc []float32      // partials of exact rows, of ranges that are to be joined
+	exactLeft []atomic.Int32 // see exactJob
+	// partials of exact rows, of ranges that are to be joined
+	exactM, exactL, exactAcc []float32
 
 	cuts []cut // scratch, per layer
 
@@ -124,7 +129,8 @@ func Open(cfg Config, opt options.Options) (*Engine, error) {
 		name      string
 		value, hi int
 	}{
-		{"n_layer", cfg.Layers, options.MaxLayers}, {"n_seq", cfg.Seqs, maxSeqs}, {"n_cell", cfg.Cells, MaxCells},
+		{"n_layer", cfg.Layers, options.MaxLayers}, {"n_seq", cfg.Seqs, maxSeqs},
+		{"n_cell", cfg.Cells, MaxCells},
 		{"n_row", cfg.Rows, MaxRows}, {"n_thread", cfg.Threads, MaxThreads},
 	} {
 		if c.value < 1 || c.value > c.hi {
@@ -135,7 +141,8 @@ func Open(cfg Config, opt options.Options) (*Engine, error) {
 		return nil, err
 	}
 	if cfg.Rows < opt.Window {
-		return nil, failure.Argumentf("n_row=%d: must be at least the window (%d)", cfg.Rows, opt.Window)
+		return nil, failure.Argumentf("n_row=%d: must be at least the window (%d)", cfg.Rows,
+			opt.Window)
 	}
 	e := &Engine{
 		cfg: cfg, asked: asked, opt: opt,
@@ -180,13 +187,16 @@ func (e *Engine) AddLayer(i int, l Layer) error {
 	if l.K == nil || l.V == nil {
 		return failure.Argumentf("layer %d has no K or V", i)
 	}
-	if !(l.SoftCap >= 0 && l.SoftCap <= math.MaxFloat32) || len(l.Sinks) != 0 && len(l.Sinks) != l.Heads {
+	if !(l.SoftCap >= 0 && l.SoftCap <= math.MaxFloat32) || len(l.Sinks) != 0 &&
+		len(l.Sinks) != l.Heads {
 		return failure.Argumentf("layer %d has a soft cap of %v and %d sinks: must be >= 0 and one per query head", i, l.SoftCap, len(l.Sinks))
 	}
-	if err := checkExtent("K", i, l.KSize, l.KRow, l.KHead, l.KVHeads, kBytes, e.cfg.Cells); err != nil {
+	if err := checkExtent("K", i, l.KSize, l.KRow, l.KHead, l.KVHeads, kBytes,
+		e.cfg.Cells); err != nil {
 		return err
 	}
-	if err := checkExtent("V", i, l.VSize, l.VRow, l.VHead, l.KVHeads, vBytes, e.cfg.Cells); err != nil {
+	if err := checkExtent("V", i, l.VSize, l.VRow, l.VHead, l.KVHeads, vBytes,
+		e.cfg.Cells); err != nil {
 		return err
 	}
 	latent := l.latent(kBytes, vBytes)
@@ -194,7 +204,7 @@ func (e *Engine) AddLayer(i int, l Layer) error {
 		vBytes = 0
 	}
 	l.Sinks = slices.Clone(l.Sinks)
-	e.layers[i] = layer{Layer: l, group: l.Heads / l.KVHeads, kBytes: kBytes, vBytes: vBytes}
+	e.layers[i] = layer{Layer: l, gqa: l.Heads / l.KVHeads, kBytes: kBytes, vBytes: vBytes}
 	e.layers[i].parts = e.layers[i].split(latent)
 	return nil
 }
@@ -202,7 +212,8 @@ func (e *Engine) AddLayer(i int, l Layer) error {
 // latent tells whether the rows of V lie in those of K, as where latents are cached.
 func (l *Layer) latent(kBytes, vBytes int) bool {
 	k, v := uintptr(l.K), uintptr(l.V)
-	return v >= k && v-k+uintptr(vBytes) <= uintptr(kBytes) && l.VRow == l.KRow && l.VHead == l.KHead
+	return v >= k && v-k+uintptr(vBytes) <= uintptr(kBytes) && l.VRow == l.KRow &&
+		l.VHead == l.KHead
 }
 
 // checkExtent checks where K or V lies; bytes is the size of one head's row.
@@ -213,7 +224,8 @@ func checkExtent(name string, layer int, size, row, head uint64, heads, bytes, c
 	}
 	inRow := uint64(heads-1)*head + uint64(bytes)
 	if inRow > row || size < uint64(cells-1)*row+inRow {
-		return failure.Argumentf("layer %d: %s of %d bytes is too small for %d cells of %d bytes", layer, name, size, cells, row)
+		return failure.Argumentf("layer %d: %s of %d bytes is too small for %d cells of %d bytes",
+			layer, name, size, cells, row)
 	}
 	return nil
 }
@@ -223,7 +235,8 @@ func (e *Engine) prepare() error {
 	if e.ready {
 		return nil
 	}
-	for i := range e.layers { // all, before anything is laid out: the host may add what is missing and go on
+	// all, before anything is laid out: the host may add what is missing and go on
+	for i := range e.layers {
 		if e.layers[i].K == nil {
 			return failure.Statef("layer %d was not added", i)
 		}

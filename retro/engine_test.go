@@ -60,10 +60,11 @@ func checkUnion(h *host) func(layer int, rows []Row, out []float32) {
 						p := e / h.e.opt.Page
 						return it.exact || p == 0 || p >= view.local || h.seen[k][kv][int32(e)]
 					}
-					for g := range l.group {
-						hd := kv*l.group + g
+					for g := range l.gqa {
+						hd := kv*l.gqa + g
 						got := out[(row*sh.heads+hd)*sh.dv:][:sh.dv]
-						requireClose(h.t, h.exact(k, hd, see), got, 2e-5, fmt.Sprintf("%+v head %d of row %d/%d", k, hd, r, q.rows))
+						requireClose(h.t, h.exact(k, hd, see), got, 2e-5,
+							fmt.Sprintf("%+v head %d of row %d/%d", k, hd, r, q.rows))
 					}
 				}
 			}
@@ -98,7 +99,8 @@ func TestUnionInvariant(t *testing.T) {
 		}
 		varyOptions(&opt, rng)
 		kv := 1 + rng.IntN(3)
-		sh := shape{layers: 2, seqs: 3, cells: 2000, kv: kv, heads: kv * (1 + rng.IntN(4)), dk: 8 * (1 + rng.IntN(6)), dv: 8 * (1 + rng.IntN(6)),
+		sh := shape{layers: 2, seqs: 3, cells: 2000, kv: kv, heads: kv * (1 + rng.IntN(4)),
+			dk: 8 * (1 + rng.IntN(6)), dv: 8 * (1 + rng.IntN(6)),
 			tk: kernels.Types[rng.IntN(5)], tv: kernels.Types[rng.IntN(5)], sinks: rng.IntN(3) == 0}
 		if sh.tk.Quantised() {
 			sh.dk = 32 * (1 + rng.IntN(2))
@@ -170,7 +172,8 @@ func TestBudgetCoversContext(t *testing.T) {
 	for _, window := range []int{1, 4} {
 		opt := testOptions()
 		opt.Budget, opt.Window, opt.Always = 4096, window, true
-		h := newHost(t, shape{layers: 1, seqs: 2, cells: 1500, heads: 3, kv: 1, dk: 64, dv: 64, tk: kernels.F16, tv: kernels.F16}, opt, 2, 3)
+		h := newHost(t, shape{layers: 1, seqs: 2, cells: 1500, heads: 3, kv: 1, dk: 64, dv: 64,
+			tk: kernels.F16, tv: kernels.F16}, opt, 2, 3)
 		h.prefill(0, 600)
 		h.prefill(1, 5)
 		for range 12 {
@@ -187,10 +190,12 @@ func TestBudgetCoversContext(t *testing.T) {
 	}
 }
 
-var plainShape = shape{layers: 2, seqs: 4, cells: 4000, heads: 6, kv: 2, dk: 32, dv: 32, tk: kernels.F16, tv: kernels.F16}
+var plainShape = shape{layers: 2, seqs: 4, cells: 4000, heads: 6, kv: 2, dk: 32, dv: 32,
+	tk: kernels.F16, tv: kernels.F16}
 
 // decodeSteps decodes n steps of the given sequences and returns the newest outputs.
-func decodeSteps(t *testing.T, opt options.Options, threads int, seqs []int32, steps int) (*host, map[key][]float32) {
+func decodeSteps(t *testing.T, opt options.Options, threads int, seqs []int32, steps int) (*host,
+	map[key][]float32) {
 	h := newHost(t, plainShape, opt, threads, 5)
 	for _, s := range seqs {
 		h.prefill(s, 300+40*int(s))
@@ -311,7 +316,9 @@ func TestFailedStep(t *testing.T) {
 }
 
 func TestStepsDoNotAllocate(t *testing.T) {
-	for _, text := range []string{"period=1", "period=4", "groups=1", "groups=1,page=8,select=pages", "code_bits=1,candidates=2", "period=4,correct_budget=128", "audit=1", "select=oracle,audit=3"} {
+	for _, text := range []string{"period=1", "period=4", "groups=1",
+		"groups=1,page=8,select=pages", "code_bits=1,candidates=2", "period=4,correct_budget=128",
+		"audit=1", "select=oracle,audit=3"} {
 		opt, err := options.Parse("budget=64,min_ctx=0,local=32,window=4," + text)
 		require.NoError(t, err)
 		sh := plainShape
@@ -320,7 +327,8 @@ func TestStepsDoNotAllocate(t *testing.T) {
 		for range 40 {
 			h.decode([]int32{0}, nil)
 		}
-		q, out := make([]float32, opt.Window*sh.heads*sh.dk), make([]float32, opt.Window*sh.heads*sh.dv)
+		q, out := make([]float32, opt.Window*sh.heads*sh.dk),
+			make([]float32, opt.Window*sh.heads*sh.dv)
 		rows := make([]Row, 0, opt.Window)
 		table := make([]entry, 0, 4000)
 		table = append(table, h.table[0]...)

@@ -39,10 +39,11 @@ type exactSeq struct {
 // exactJob is the shared state of a layer.
 type exactJob struct {
 	rowsCut
-	build, unbuilt atomic.Int32   // parts of the summaries claimed, and not yet built
-	next           atomic.Int32   // units claimed
-	left           []atomic.Int32 // ranges not yet done, per KV head and block; nil where there is one range
-	at             int            // of the partials of the first unit
+	build, unbuilt atomic.Int32 // parts of the summaries claimed, and not yet built
+	next           atomic.Int32 // units claimed
+	// ranges not yet done, per KV head and block; nil where there is one range
+	left []atomic.Int32
+	at   int // of the partials of the first unit
 }
 
 // rowsCut is how exact rows are cut in a layer.
@@ -53,10 +54,10 @@ type rowsCut struct {
 }
 
 func cutRows(n, entries int, l *layer) rowsCut {
-	c := rowsCut{tokens: max(1, exactRows/l.group), heads: 1}
+	c := rowsCut{tokens: max(1, exactRows/l.gqa), heads: 1}
 	c.blocks = (n + c.tokens - 1) / c.tokens
 	most := exactUnits / (c.blocks * l.KVHeads)
-	if n*l.group <= readRows {
+	if n*l.gqa <= readRows {
 		c.heads, most = l.KVHeads, exactRanges
 	}
 	c.ranges = max(1, min(most, entries/exactRange))
@@ -72,8 +73,8 @@ type exactScratch struct {
 	prepared     []float32 // queries of few rows for quantised keys
 }
 
-func (x *exactScratch) allocate(group, dk, dv int) {
-	rows := max(exactRows, group)
+func (x *exactScratch) allocate(gqa, dk, dv int) {
+	rows := max(exactRows, gqa)
 	x.q = make([]float32, rows*dk)
 	x.m, x.l, x.acc = make([]float32, rows), make([]float32, rows), make([]float32, rows*dv)
 	x.upto = make([]int32, rows)
@@ -85,7 +86,8 @@ func (x *exactScratch) allocate(group, dk, dv int) {
 func (e *Engine) beginExact(rows []Row, first int, s *sequence) error {
 	id, t := int(rows[0].Seq), len(s.pos)
 	if t+len(rows) > e.cfg.Cells {
-		return failure.Argumentf("sequence %d: %d entries do not fit in %d cells", id, t+len(rows), e.cfg.Cells)
+		return failure.Argumentf("sequence %d: %d entries do not fit in %d cells", id, t+len(rows),
+			e.cfg.Cells)
 	}
 	next := int32(0)
 	if t > 0 {
@@ -96,9 +98,11 @@ func (e *Engine) beginExact(rows []Row, first int, s *sequence) error {
 		case r.Exact == 0:
 			return failure.Argumentf("sequence %d: the row at position %d is not exact, as others are", id, r.Pos)
 		case r.Cell < 0 || int(r.Cell) >= e.cfg.Cells:
-			return failure.Argumentf("sequence %d: cell %d, must be 0..%d", id, r.Cell, e.cfg.Cells-1)
+			return failure.Argumentf("sequence %d: cell %d, must be 0..%d", id, r.Cell,
+				e.cfg.Cells-1)
 		case r.Pos < next || r.Pos == 1<<31-1:
-			return failure.Argumentf("sequence %d: position %d, where at least %d was due", id, r.Pos, next)
+			return failure.Argumentf("sequence %d: position %d, where at least %d was due", id,
+				r.Pos, next)
 		}
 		next = r.Pos + 1
 	}
@@ -142,7 +146,8 @@ func (e *Engine) prepareExact() {
 		rows, floats = max(rows, end), max(floats, end*l.DV)
 	}
 	e.exactLeft = grow(e.exactLeft, counters)
-	e.exactM, e.exactL, e.exactAcc = grow(e.exactM, rows), grow(e.exactL, rows), grow(e.exactAcc, floats)
+	e.exactM, e.exactL, e.exactAcc = grow(e.exactM, rows), grow(e.exactL, rows),
+		grow(e.exactAcc, floats)
 	for i, at := 0, 0; i < len(e.layers) && counters > 0; i++ {
 		for k := range e.step.seqs {
 			x := &e.step.seqs[k].exact
@@ -211,7 +216,7 @@ func (e *Engine) attendUnit(w *worker, l *layer, a *Attn, q *stepSeq, h, b, r in
 	x, j := &q.exact, &q.exact.jobs[a.Layer]
 	first := b * j.tokens
 	n := min(j.tokens, x.n-first)
-	rows := n * l.group
+	rows := n * l.gqa
 	m, d, acc := w.exact.m[:rows], w.exact.l[:rows], w.exact.acc[:rows*l.DV]
 	if j.ranges > 1 {
 		m, d, acc = e.partialsOf(l, x, j, h, first, r, rows)
@@ -221,13 +226,13 @@ func (e *Engine) attendUnit(w *worker, l *layer, a *Attn, q *stepSeq, h, b, r in
 	}
 	clear(acc)
 	for i := range n {
-		l.batchQueries(w.exact.q[i*l.group*l.DK:][:l.group*l.DK], a, q.firstRow+first+i, h)
+		l.batchQueries(w.exact.q[i*l.gqa*l.DK:][:l.gqa*l.DK], a, q.firstRow+first+i, h)
 	}
 	w.addRows(l, q.s, h, x.first+first, n, r*j.per, min((r+1)*j.per, x.first+first+n), m, d, acc)
 	if j.ranges == 1 {
 		for g := range rows {
 			p := partial{m: m[g], l: d[g], acc: acc[g*l.DV:][:l.DV]}
-			p.writeRow(l, a, q.firstRow+first+g/l.group, h*l.group+g%l.group)
+			p.writeRow(l, a, q.firstRow+first+g/l.gqa, h*l.gqa+g%l.gqa)
 		}
 	} else if j.left[h*j.blocks+b].Add(-1) == 0 {
 		e.mergeRanges(w, l, a, q, h, first, rows)
@@ -235,8 +240,9 @@ func (e *Engine) attendUnit(w *worker, l *layer, a *Attn, q *stepSeq, h, b, r in
 }
 
 // partialsOf is where the partials of a block, whose first row is given, lie.
-func (e *Engine) partialsOf(l *layer, x *exactSeq, j *exactJob, h, first, r, rows int) (m, d, acc []float32) {
-	at := j.at + ((h*j.ranges+r)*x.n+first)*l.group
+func (e *Engine) partialsOf(l *layer, x *exactSeq, j *exactJob, h, first, r, rows int) (m, d,
+	acc []float32) {
+	at := j.at + ((h*j.ranges+r)*x.n+first)*l.gqa
 	return e.exactM[at:][:rows], e.exactL[at:][:rows], e.exactAcc[at*l.DV:][:rows*l.DV]
 }
 
@@ -249,7 +255,7 @@ func (e *Engine) mergeRanges(w *worker, l *layer, a *Attn, q *stepSeq, h, first,
 			m, d, acc := e.partialsOf(l, &q.exact, j, h, first, r, rows)
 			p.merge(m[g], d[g], acc[g*l.DV:][:l.DV])
 		}
-		p.writeRow(l, a, q.firstRow+first+g/l.group, h*l.group+g%l.group)
+		p.writeRow(l, a, q.firstRow+first+g/l.gqa, h*l.gqa+g%l.gqa)
 	}
 }
 
@@ -265,15 +271,16 @@ func (w *worker) addRows(l *layer, s *sequence, h, first, n, from, to int, m, d,
 	if from >= to {
 		return
 	}
-	x, rows, keys, values := &w.exact, n*l.group, l.keys(h), l.values(h)
+	x, rows, keys, values := &w.exact, n*l.gqa, l.keys(h), l.values(h)
 	for r := range rows {
-		x.upto[r] = int32(first + r/l.group + 1 - from)
+		x.upto[r] = int32(first + r/l.gqa + 1 - from)
 	}
 	if rows <= fewRows {
 		w.addFew(l, &keys, &values, s.cell[from:to], m, d, acc)
 		return
 	}
-	kernels.AttendRows(&kernels.Rows{Q: x.q, LdQ: l.DK, Upto: x.upto[:rows], Max: m, Sum: d, Acc: acc, SoftCap: l.SoftCap},
+	kernels.AttendRows(&kernels.Rows{Q: x.q, LdQ: l.DK, Upto: x.upto[:rows], Max: m, Sum: d,
+		Acc: acc, SoftCap: l.SoftCap},
 		&keys, &values, s.cell[from:to], x.tile)
 }
 
@@ -306,7 +313,8 @@ func (w *worker) addFew(l *layer, keys, values *kernels.Cache, cells []int32, m,
 
 // accFew adds the values of cells, the first of which is number at of the list. What a row does not
 // see is left out, not weighed with 0, which would not hide what is not finite.
-func (w *worker) accFew(l *layer, values *kernels.Cache, cells []int32, at int, acc []float32, rows int) {
+func (w *worker) accFew(l *layer, values *kernels.Cache, cells []int32, at int, acc []float32,
+	rows int) {
 	upto := w.exact.upto
 	for i, r := 0, 0; i < len(cells); {
 		for r < rows && int(upto[r]) <= at+i {
@@ -316,7 +324,8 @@ func (w *worker) accFew(l *layer, values *kernels.Cache, cells []int32, at int, 
 			return
 		}
 		n := min(len(cells), int(upto[r])-at) - i // which all rows from r on see
-		kernels.Acc(acc[r*l.DV:], l.DV, w.logits[r*blockCols+i:], blockCols, rows-r, values, cells[i:i+n])
+		kernels.Acc(acc[r*l.DV:], l.DV, w.logits[r*blockCols+i:], blockCols, rows-r, values,
+			cells[i:i+n])
 		i += n
 	}
 }

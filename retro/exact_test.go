@@ -22,7 +22,8 @@ func TestExactRows(t *testing.T) {
 		varySelector(&opt, rng)
 		varyOptions(&opt, rng)
 		kv := 1 + rng.IntN(3)
-		sh := shape{layers: 2, seqs: 3, cells: 3000, kv: kv, heads: kv * (1 + rng.IntN(4)), dk: 32 * (1 + rng.IntN(2)), dv: 32 * (1 + rng.IntN(2)),
+		sh := shape{layers: 2, seqs: 3, cells: 3000, kv: kv, heads: kv * (1 + rng.IntN(4)),
+			dk: 32 * (1 + rng.IntN(2)), dv: 32 * (1 + rng.IntN(2)),
 			tk: kernels.Types[rng.IntN(5)], tv: kernels.Types[rng.IntN(5)], sinks: rng.IntN(3) == 0}
 		if rng.IntN(3) == 0 {
 			sh.softCap = 3
@@ -46,7 +47,8 @@ func TestExactRows(t *testing.T) {
 				}
 				h.compute(rows, check)
 				if step%3 == 2 { // drafts are rejected
-					h.truncate(0, h.table[0][len(h.table[0])-1-rng.IntN(min(40, len(h.table[0])))].pos)
+					h.truncate(0, h.table[0][len(h.table[0])-1-rng.IntN(min(40,
+						len(h.table[0])))].pos)
 				}
 			}
 			h.prefill(1, 250)
@@ -87,7 +89,8 @@ func TestExactAloneAndInCompany(t *testing.T) {
 
 // The token after a prompt finds the summaries built.
 func TestExactRowsBuildSummaries(t *testing.T) {
-	for _, text := range []string{"select=tokens", "select=pages,groups=1", "select=minmax,page=8"} {
+	for _, text := range []string{"select=tokens", "select=pages,groups=1",
+		"select=minmax,page=8"} {
 		opt, err := options.Parse("budget=64,min_ctx=0,local=32,window=1," + text)
 		require.NoError(t, err)
 		h := newHost(t, plainShape, opt, 3, 5)
@@ -122,7 +125,8 @@ func TestExactStepFails(t *testing.T) {
 	require.Equal(t, next, got)
 	require.Equal(t, before.ExactTokens, h.e.Stats().ExactTokens)
 	for _, n := range h.e.seqs[0].summed {
-		require.LessOrEqual(t, int(n)*h.e.opt.Page, 401, "what is written there next is another key")
+		require.LessOrEqual(t, int(n)*h.e.opt.Page, 401,
+			"what is written there next is another key")
 	}
 	h.compute(h.exactRows(0, 120), checkUnion(h))
 	h.decode([]int32{0}, checkUnion(h))
@@ -152,7 +156,8 @@ func TestExactStepsDoNotAllocate(t *testing.T) {
 	h := newHost(t, plainShape, testOptions(), 1, 5)
 	h.prefill(0, 1500)
 	const n = 8
-	q, out := make([]float32, n*plainShape.heads*plainShape.dk), make([]float32, n*plainShape.heads*plainShape.dv)
+	q, out := make([]float32, n*plainShape.heads*plainShape.dk),
+		make([]float32, n*plainShape.heads*plainShape.dv)
 	rows := make([]Row, n)
 	require.Zero(t, testing.AllocsPerRun(20, func() {
 		for i := range rows {
@@ -177,4 +182,34 @@ func TestExactStepsDoNotAllocate(t *testing.T) {
 			t.Fatal(err)
 		}
 	}))
+}
+
+// manyRows tells whether an exact row is in a block of many.
+func (h *host) manyRows(layer int, row Row) bool {
+	for i := range h.e.step.seqs {
+		if q := &h.e.step.seqs[i]; q.id == int(row.Seq) {
+			x, j := &q.exact, &q.exact.jobs[layer]
+			at := int(row.Pos-h.table[row.Seq][x.first].pos) / j.tokens * j.tokens
+			return min(j.tokens, x.n-at)*h.e.layers[layer].gqa > fewRows
+		}
+	}
+	return false
+}
+
+// checkExact holds that each exact row attends to everything before it and to itself.
+func (h *host) checkExact(layer int, rows []Row, out []float32) {
+	sh := h.shape
+	defer func(was bool) { h.unrounded = was }(h.unrounded)
+	for r, row := range rows {
+		if row.Exact == 0 {
+			continue
+		}
+		k := key{row.Seq, row.Pos, int32(layer)}
+		h.unrounded = h.manyRows(layer, row)
+		for hd := range sh.heads {
+			got := out[(r*sh.heads+hd)*sh.dv:][:sh.dv]
+			requireClose(h.t, h.exact(k, hd, func(int) bool { return true }), got, 2e-5,
+				fmt.Sprintf("%+v head %d", k, hd))
+		}
+	}
 }

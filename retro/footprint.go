@@ -24,7 +24,8 @@ func (e *Engine) checkFootprint() error {
 		return nil
 	}
 	pages := float64(e.cfg.Cells/e.opt.Page + e.cfg.Seqs*blockPages)
-	page := float64(planesOf(e.opt.Select) * planeBytes(&e.opt, dk, kernels.TilePages) / kernels.TilePages)
+	page := float64(planesOf(e.opt.Select) * planeBytes(&e.opt, dk,
+		kernels.TilePages) / kernels.TilePages)
 	if e.opt.Select == options.Tokens {
 		page += float64(kernels.CodeBytes(e.opt.CodeBits, dk))
 	}
@@ -41,7 +42,8 @@ func (e *Engine) footprint(window int) float64 {
 	opt := e.opt
 	opt.Window = window
 	claims := float64(cap(e.step.seqs)*e.allHeads()) * float64(unsafe.Sizeof(claim{}))
-	return claims + float64(e.cfg.Seqs)*e.ringBytes(window) + float64(e.cfg.Threads)*workerBytes(&opt, e.largest())
+	return claims + float64(e.cfg.Seqs)*e.ringBytes(window) +
+		float64(e.cfg.Threads)*workerBytes(&opt, e.largest())
 }
 
 // window is the most rows of a sequence in a step that the host and memory allow: of many query
@@ -70,23 +72,25 @@ func (e *Engine) largest() (m sizes) {
 		for _, p := range l.parts {
 			scan, code = scan+scanLen(p.dim), code+kernels.CodeQueryLen(p.dim)
 		}
-		m = sizes{max(m.kv, l.KVHeads), max(m.group, l.group), max(m.dk, l.DK), max(m.dv, l.DV), max(m.parts, len(l.parts)), max(m.scan, scan), max(m.code, code)}
+		m = sizes{max(m.kv, l.KVHeads), max(m.gqa, l.gqa), max(m.dk, l.DK), max(m.dv, l.DV),
+			max(m.parts, len(l.parts)), max(m.scan, scan), max(m.code, code)}
 	}
 	return m
 }
 
 type sizes struct {
-	kv, group, dk, dv, parts int
-	scan, code               int // of a query that was made ready
+	kv, gqa, dk, dv, parts int
+	scan, code             int // of a query that was made ready
 }
 
 // workerBytes is the larger part of what worker.allocate does, and what attention makes of it.
 func workerBytes(o *options.Options, m sizes) float64 {
-	queries := m.group
+	queries := m.gqa
 	if o.CorrectBudget > 0 {
 		queries *= o.Window
 	}
-	return 4 * (float64(o.Window*m.group)*(blockCols+float64(m.dk+m.dv)) + float64(queries)*2*(chunkPages+2*float64(m.dk)))
+	return 4 * (float64(o.Window*m.gqa)*(blockCols+float64(m.dk+m.dv)) +
+		float64(queries)*2*(chunkPages+2*float64(m.dk)))
 }
 
 // ringBytes is the output cache of one sequence, without the bits of what was read.

@@ -50,9 +50,11 @@ type shape struct {
 	tk, tv                                 kernels.Type
 	softCap                                float32
 	sinks                                  bool
-	latent                                 bool    // the values are the first dv channels of the keys
-	position                               float32 // if not 0, how much larger the other channels are, and the queries' smaller
-	rotation                               int
+	// the values are the first dv channels of the keys
+	latent bool
+	// if not 0, how much larger the other channels are, and the queries' smaller
+	position float32
+	rotation int
 }
 
 // kRow and vRow are the bytes of one head's row.
@@ -65,9 +67,11 @@ func (sh shape) vRow() int {
 }
 
 func newHost(t testing.TB, sh shape, opt options.Options, threads int, seed uint64) *host {
-	h := &host{t: t, shape: sh, threads: threads, table: map[int32][]entry{}, out: map[key][]float32{}, seen: map[key][]map[int32]bool{}}
+	h := &host{t: t, shape: sh, threads: threads, table: map[int32][]entry{},
+		out: map[key][]float32{}, seen: map[key][]map[int32]bool{}}
 	var err error
-	h.e, err = Open(Config{Layers: sh.layers, Seqs: sh.seqs, Cells: sh.cells, Rows: 512, Threads: threads}, opt)
+	h.e, err = Open(Config{Layers: sh.layers, Seqs: sh.seqs, Cells: sh.cells, Rows: 512,
+		Threads: threads}, opt)
 	require.NoError(t, err)
 	for i := range sh.layers {
 		h.k = append(h.k, make([]byte, sh.cells*sh.kv*sh.kRow()))
@@ -75,10 +79,12 @@ func newHost(t testing.TB, sh shape, opt options.Options, threads int, seed uint
 		if !sh.latent {
 			h.v[i] = make([]byte, sh.cells*sh.kv*sh.vRow())
 		}
-		require.NoError(t, h.e.AddLayer(i, Layer{TypeK: sh.tk, TypeV: sh.tv, Heads: sh.heads, KVHeads: sh.kv, DK: sh.dk, DV: sh.dv,
+		require.NoError(t, h.e.AddLayer(i, Layer{TypeK: sh.tk, TypeV: sh.tv, Heads: sh.heads,
+			KVHeads: sh.kv, DK: sh.dk, DV: sh.dv,
 			K: unsafe.Pointer(&h.k[i][0]), V: unsafe.Pointer(&h.v[i][0]),
 			KSize: uint64(len(h.k[i])), VSize: uint64(len(h.v[i])),
-			KRow: uint64(sh.kv * sh.kRow()), VRow: uint64(sh.kv * sh.vRow()), KHead: uint64(sh.kRow()), VHead: uint64(sh.vRow()),
+			KRow: uint64(sh.kv * sh.kRow()), VRow: uint64(sh.kv * sh.vRow()),
+			KHead: uint64(sh.kRow()), VHead: uint64(sh.vRow()),
 			SoftCap: sh.softCap, Sinks: h.sinks(i), Rotation: sh.rotation}))
 	}
 	// Mostly neighbouring cells, with breaks inside pages.
@@ -116,7 +122,8 @@ func (h *host) write(seq int32, e entry) {
 		if sh.latent {
 			continue
 		}
-		encode(sh.tv, h.v[l][int(e.cell)*sh.kv*sh.vRow():], h.vector(2, seq, what, int32(l), sh.kv*sh.dv))
+		encode(sh.tv, h.v[l][int(e.cell)*sh.kv*sh.vRow():],
+			h.vector(2, seq, what, int32(l), sh.kv*sh.dv))
 	}
 }
 
@@ -267,8 +274,10 @@ func (h *host) compute(rows []Row, check func(layer int, rows []Row, out []float
 
 func (h *host) attn(l, rows int, q, out []float32) Attn {
 	sh := h.shape
-	return Attn{Layer: l, Rows: rows, Scale: h.scale(), Q: unsafe.Pointer(&q[0]), Out: unsafe.Pointer(&out[0]),
-		QRow: uint64(4 * sh.heads * sh.dk), QHead: uint64(4 * sh.dk), OutRow: uint64(4 * sh.heads * sh.dv)}
+	return Attn{Layer: l, Rows: rows, Scale: h.scale(), Q: unsafe.Pointer(&q[0]),
+		Out:  unsafe.Pointer(&out[0]),
+		QRow: uint64(4 * sh.heads * sh.dk), QHead: uint64(4 * sh.dk),
+		OutRow: uint64(4 * sh.heads * sh.dv)}
 }
 
 func (h *host) attend(l, rows int, q, out []float32) {
@@ -287,35 +296,6 @@ func (h *host) attend(l, rows int, q, out []float32) {
 }
 
 func (h *host) scale() float32 { return float32(1.5 / math.Sqrt(float64(h.shape.dk))) }
-
-// manyRows tells whether an exact row is in a block of many.
-func (h *host) manyRows(layer int, row Row) bool {
-	for i := range h.e.step.seqs {
-		if q := &h.e.step.seqs[i]; q.id == int(row.Seq) {
-			x, j := &q.exact, &q.exact.jobs[layer]
-			at := int(row.Pos-h.table[row.Seq][x.first].pos) / j.tokens * j.tokens
-			return min(j.tokens, x.n-at)*h.e.layers[layer].group > fewRows
-		}
-	}
-	return false
-}
-
-// checkExact holds that each exact row attends to everything before it and to itself.
-func (h *host) checkExact(layer int, rows []Row, out []float32) {
-	sh := h.shape
-	defer func(was bool) { h.unrounded = was }(h.unrounded)
-	for r, row := range rows {
-		if row.Exact == 0 {
-			continue
-		}
-		k := key{row.Seq, row.Pos, int32(layer)}
-		h.unrounded = h.manyRows(layer, row)
-		for hd := range sh.heads {
-			got := out[(r*sh.heads+hd)*sh.dv:][:sh.dv]
-			requireClose(h.t, h.exact(k, hd, func(int) bool { return true }), got, 2e-5, fmt.Sprintf("%+v head %d", k, hd))
-		}
-	}
-}
 
 // scalePosition multiplies what of keys or queries is behind the values' channels, unless f is 0.
 func (sh shape) scalePosition(x []float32, f float32) {

@@ -33,16 +33,20 @@ func TestLatentAttention(t *testing.T) {
 	for i, sh := range latents {
 		sh := sh.asLatent()
 		for _, window := range []int{1, 4, 16} {
-			if sh.heads*sh.dk > 20000 && (testing.Short() || window > 1 && window != []int{4, 16}[i%2]) {
+			if sh.heads*sh.dk > 20000 && (testing.Short() || window > 1 &&
+				window != []int{4, 16}[i%2]) {
 				continue // takes long
 			}
 			opt := testOptions()
 			opt.Window, opt.Period = window, max(1, window/2)
 			opt.Need = i%2 == 0
 			if window == 1 {
-				opt.Select, opt.SummaryBits = []options.Selector{options.Tokens, options.Tokens, options.Pages, options.MinMax, options.Tokens, options.Pages}[i], []int{8, 16}[i/3]
+				opt.Select, opt.SummaryBits = []options.Selector{options.Tokens, options.Tokens,
+					options.Pages, options.MinMax, options.Tokens, options.Pages}[i],
+					[]int{8, 16}[i/3]
 			}
-			t.Run(fmt.Sprintf("%d heads of %d in %d, %v, window %d", sh.heads, sh.dv, sh.dk, sh.tk, window), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%d heads of %d in %d, %v, window %d", sh.heads, sh.dv, sh.dk, sh.tk,
+				window), func(t *testing.T) {
 				h := newHost(t, sh, opt, 2, uint64(i))
 				h.prefill(0, 330)
 				h.prefill(1, 200)
@@ -65,7 +69,8 @@ func TestLatentAttention(t *testing.T) {
 
 // What lies in K and V at once is read once.
 func TestLatentBytes(t *testing.T) {
-	sh := shape{layers: 2, seqs: 1, cells: 200, heads: 8, kv: 1, dk: 48, dv: 32, tk: kernels.F16, tv: kernels.F16, latent: true}
+	sh := shape{layers: 2, seqs: 1, cells: 200, heads: 8, kv: 1, dk: 48, dv: 32, tk: kernels.F16,
+		tv: kernels.F16, latent: true}
 	opt := testOptions()
 	opt.MinCtx = 1000
 	h := newHost(t, sh, opt, 1, 1)
@@ -90,8 +95,10 @@ func TestLatentWindow(t *testing.T) {
 		mem, size := make([]byte, 8), uint64(576*2<<17)
 		for i := range 61 {
 			p := unsafe.Pointer(&mem[0])
-			require.NoError(t, e.AddLayer(i, Layer{TypeK: kernels.F16, TypeV: kernels.F16, Heads: 128, KVHeads: 1, DK: 576, DV: 512,
-				K: p, V: p, KSize: size, VSize: size, KRow: 1152, VRow: 1152, KHead: 1152, VHead: 1152}))
+			require.NoError(t, e.AddLayer(i, Layer{TypeK: kernels.F16, TypeV: kernels.F16,
+				Heads: 128, KVHeads: 1, DK: 576, DV: 512,
+				K: p, V: p, KSize: size, VSize: size, KRow: 1152, VRow: 1152, KHead: 1152,
+				VHead: 1152}))
 		}
 		_, _, err = e.Plan(plan.Passes{Threads: 16})
 		return e, err
@@ -114,7 +121,8 @@ func TestLatentWindow(t *testing.T) {
 // alone.
 func TestLatentScales(t *testing.T) {
 	kept := func(position float32, together bool) float64 {
-		sh := shape{layers: 1, seqs: 1, cells: 3000, heads: 16, kv: 1, dk: 80, dv: 64, tk: kernels.F32, tv: kernels.F32, latent: true, position: position}
+		sh := shape{layers: 1, seqs: 1, cells: 3000, heads: 16, kv: 1, dk: 80, dv: 64,
+			tk: kernels.F32, tv: kernels.F32, latent: true, position: position}
 		opt := testOptions()
 		opt.Audit, opt.Window = 1, 1
 		h := newHost(t, sh, opt, 1, 1)

@@ -23,7 +23,10 @@ func (w *world) wrong(seq int32) {
 	bad := []int{-1, worldSeqs, math.MaxInt32, math.MinInt32}[w.rng.IntN(4)]
 	cell := []int32{-1, int32(w.shape.cells), math.MaxInt32, math.MinInt32}[w.rng.IntN(4)]
 	back := int32(w.rng.IntN(int(next)))
-	some := func(n int) []Row { return slices.Repeat([]Row{{Seq: seq, Pos: last.pos, Cell: last.cell}}, n) }
+	some := func(n int) []Row {
+		return slices.Repeat([]Row{{Seq: seq, Pos: last.pos,
+			Cell: last.cell}}, n)
+	}
 	var err error
 	switch w.rng.IntN(20) {
 	case 0:
@@ -51,9 +54,11 @@ func (w *world) wrong(seq int32) {
 	case 10:
 		err = e.StepBegin([]Row{{Seq: seq, Pos: next, Cell: cell}}, 1)
 	case 11:
-		err = e.StepBegin([]Row{{Seq: seq, Pos: next, Cell: 0}, {Seq: int32(bad), Pos: 0, Cell: 0}}, 1)
+		err = e.StepBegin([]Row{{Seq: seq, Pos: next, Cell: 0}, {Seq: int32(bad), Pos: 0, Cell: 0}},
+			1)
 	case 12:
-		err = e.StepBegin(append(some(1+w.rng.IntN(options.MaxWindow)), Row{Seq: seq, Pos: next, Cell: 0}), 1+w.rng.IntN(3))
+		err = e.StepBegin(append(some(1+w.rng.IntN(options.MaxWindow)),
+			Row{Seq: seq, Pos: next, Cell: 0}), 1+w.rng.IntN(3))
 	case 13:
 		err = e.StepBegin([]Row{{Seq: seq, Pos: next, Cell: 0}, {Seq: seq, Pos: back, Cell: 0}}, 1)
 	case 14:
@@ -63,13 +68,17 @@ func (w *world) wrong(seq int32) {
 		a := w.attn(0, 1, x, x)
 		err = e.Attend(&a, 0, 1)
 	case 16:
-		err = e.StepBegin([]Row{{Seq: seq, Pos: next, Cell: 0, Exact: 1}, {Seq: seq, Pos: next + 1, Cell: cell, Exact: 1}}, 1)
+		err = e.StepBegin([]Row{{Seq: seq, Pos: next, Cell: 0, Exact: 1},
+			{Seq: seq, Pos: next + 1, Cell: cell, Exact: 1}}, 1)
 	case 17:
-		err = e.StepBegin([]Row{{Seq: seq, Pos: next, Cell: 0, Exact: 1}, {Seq: seq, Pos: back, Cell: 0, Exact: 1}}, 1)
+		err = e.StepBegin([]Row{{Seq: seq, Pos: next, Cell: 0, Exact: 1},
+			{Seq: seq, Pos: back, Cell: 0, Exact: 1}}, 1)
 	case 18:
-		err = e.StepBegin([]Row{{Seq: seq, Pos: next, Cell: 0, Exact: 1}, {Seq: seq, Pos: next + 1, Cell: 0}}, 1)
+		err = e.StepBegin([]Row{{Seq: seq, Pos: next, Cell: 0, Exact: 1},
+			{Seq: seq, Pos: next + 1, Cell: 0}}, 1)
 	case 19:
-		err = e.StepBegin([]Row{{Seq: seq, Pos: next, Cell: 0, Exact: 1}, {Seq: int32(bad), Pos: 0, Cell: 0, Exact: 1}}, 1)
+		err = e.StepBegin([]Row{{Seq: seq, Pos: next, Cell: 0, Exact: 1},
+			{Seq: int32(bad), Pos: 0, Cell: 0, Exact: 1}}, 1)
 	}
 	if err == nil { // the last token alone can be embedded again
 		require.NoError(w.t, e.StepEnd(false))
@@ -102,7 +111,8 @@ func TestOrderOfPhases(t *testing.T) {
 	h := newHost(t, plainShape, testOptions(), 1, 5)
 	h.prefill(0, 500)
 	row := []Row{{Seq: 0, Pos: 500, Cell: h.free[0]}}
-	q, out := make([]float32, plainShape.heads*plainShape.dk), make([]float32, plainShape.heads*plainShape.dv)
+	q, out := make([]float32, plainShape.heads*plainShape.dk),
+		make([]float32, plainShape.heads*plainShape.dv)
 	first, second := h.attn(0, 1, q, out), h.attn(1, 1, q, out)
 	for range 2 {
 		require.NoError(t, h.e.StepBegin(row, 1))
@@ -127,9 +137,11 @@ func TestFaultLeavesNothing(t *testing.T) {
 		h, plain := newHost(t, plainShape, opt, 1, 5), newHost(t, plainShape, opt, 1, 5)
 		h.prefill(0, 500)
 		plain.prefill(0, 500)
-		q, out := make([]float32, plainShape.heads*plainShape.dk), make([]float32, plainShape.heads*plainShape.dv)
+		q, out := make([]float32, plainShape.heads*plainShape.dk),
+			make([]float32, plainShape.heads*plainShape.dv)
 		good, guard := h.e.layers[0].Layer, unsafe.Pointer(&unreadable(t)[0])
-		for _, faulty := range []func(*Layer){func(l *Layer) { l.K = guard }, func(l *Layer) { l.V = guard }} {
+		for _, faulty := range []func(*Layer){func(l *Layer) { l.K = guard },
+			func(l *Layer) { l.V = guard }} {
 			bad := good
 			faulty(&bad)
 			h.e.layers[0].Layer = bad
@@ -155,12 +167,15 @@ func TestFootprint(t *testing.T) {
 	mem := make([]byte, 8)
 	var room func(uint64) error
 	open := func(layers, cells, threads, heads, kv, d int) error {
-		e, err := Open(Config{Layers: layers, Seqs: 64, Cells: cells, Rows: 4096, Threads: threads, Room: room}, opt)
+		e, err := Open(Config{Layers: layers, Seqs: 64, Cells: cells, Rows: 4096, Threads: threads,
+			Room: room}, opt)
 		require.NoError(t, err)
 		row, p := uint64(kv*d*2), unsafe.Pointer(&mem[0])
 		for i := range layers {
-			require.NoError(t, e.AddLayer(i, Layer{TypeK: kernels.F16, TypeV: kernels.F16, Heads: heads, KVHeads: kv, DK: d, DV: d, K: p, V: p,
-				KSize: row * uint64(cells), VSize: row * uint64(cells), KRow: row, VRow: row, KHead: uint64(2 * d), VHead: uint64(2 * d)}))
+			require.NoError(t, e.AddLayer(i, Layer{TypeK: kernels.F16, TypeV: kernels.F16,
+				Heads: heads, KVHeads: kv, DK: d, DV: d, K: p, V: p,
+				KSize: row * uint64(cells), VSize: row * uint64(cells), KRow: row, VRow: row,
+				KHead: uint64(2 * d), VHead: uint64(2 * d)}))
 		}
 		return e.checkFootprint()
 	}

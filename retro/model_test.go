@@ -39,14 +39,16 @@ func drawWorld(t *testing.T, rng *rand.Rand, seed uint64) *world {
 	opt.Page, opt.Local = 8, 16
 	opt.Window = []int{1, 2, 4, 8}[w.rng.IntN(4)]
 	opt.Period = 1 + w.rng.IntN(opt.Window)
-	opt.Select = []options.Selector{options.Tokens, options.Pages, options.MinMax, options.Oracle}[w.rng.IntN(4)]
+	opt.Select = []options.Selector{options.Tokens, options.Pages, options.MinMax,
+		options.Oracle}[w.rng.IntN(4)]
 	varySelector(&opt, w.rng)
 	opt.Budget = options.Budget(8 * (1 + w.rng.IntN(4)))
 	opt.MinCtx = w.rng.IntN(100)
 	varyOptions(&opt, w.rng)
 	opt.Need = false
 	opt.CorrectBudget = 0 // the fresh engine never corrects, and would choose other pages
-	sh := shape{layers: 2, seqs: worldSeqs, cells: 1600, heads: 4, kv: 2, dk: 8, dv: 8, tk: kernels.F16, tv: kernels.F16}
+	sh := shape{layers: 2, seqs: worldSeqs, cells: 1600, heads: 4, kv: 2, dk: 8, dv: 8,
+		tk: kernels.F16, tv: kernels.F16}
 	if w.rng.IntN(4) == 0 {
 		sh.kv, sh.dk, sh.latent = 1, 16, true
 	}
@@ -59,7 +61,8 @@ func drawWorld(t *testing.T, rng *rand.Rand, seed uint64) *world {
 // another is an engine over the same keys and values.
 func (w *world) another(opt options.Options) *Engine {
 	opt.Window, opt.Period = 1, 1
-	e, err := Open(Config{Layers: w.shape.layers, Seqs: worldSeqs, Cells: w.shape.cells, Rows: worldSeqs * opt.Window, Threads: 1}, opt)
+	e, err := Open(Config{Layers: w.shape.layers, Seqs: worldSeqs, Cells: w.shape.cells,
+		Rows: worldSeqs * opt.Window, Threads: 1}, opt)
 	require.NoError(w.t, err)
 	for i := range w.shape.layers {
 		require.NoError(w.t, e.AddLayer(i, w.e.layers[i].Layer))
@@ -371,7 +374,8 @@ func (w *world) compareSelection(layer int) {
 			pos, cell = append(pos, x.pos), append(cell, x.cell)
 		}
 		require.NoError(w.t, e.SeqExtend(q.id, pos, cell))
-		require.NoError(w.t, e.StepBegin([]Row{{Seq: int32(q.id), Pos: last.pos, Cell: last.cell}}, 1))
+		require.NoError(w.t, e.StepBegin([]Row{{Seq: int32(q.id), Pos: last.pos, Cell: last.cell}},
+			1))
 		x := w.vector(3, int32(q.id), last.pos, int32(layer), sh.heads*sh.dk)
 		a := w.attn(layer, 1, x, x)
 		require.NoError(w.t, e.Select(&a, 0, 1))
@@ -412,7 +416,8 @@ func TestModel(t *testing.T) {
 		st.CorrectedTokens += s.CorrectedTokens
 	}
 	t.Logf("%v; %d tokens sparse, %d corrected", total, st.SparseTokens, st.CorrectedTokens)
-	for _, op := range []string{"prefill", "truncate", "remove", "copy", "shift", "defragment", "fail", "keep", "reload", "wrong", "decode", "picture", "exact"} {
+	for _, op := range []string{"prefill", "truncate", "remove", "copy", "shift", "defragment",
+		"fail", "keep", "reload", "wrong", "decode", "picture", "exact"} {
 		require.NotZero(t, total[op], op)
 	}
 	require.Greater(t, int(st.SparseTokens), ops/4)

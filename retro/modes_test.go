@@ -36,7 +36,8 @@ func TestTwoLevels(t *testing.T) {
 				}
 				flat, two := opt, opt
 				flat.Groups = 0
-				sh := shape{layers: 1, seqs: 1, cells: 8000, heads: 4, kv: 2, dk: 32, dv: 32, tk: kernels.F16, tv: kernels.F16}
+				sh := shape{layers: 1, seqs: 1, cells: 8000, heads: 4, kv: 2, dk: 32, dv: 32,
+					tk: kernels.F16, tv: kernels.F16}
 				choose := func(opt options.Options, groups int) (pages map[int32]int, h *host) {
 					h = newHost(t, sh, opt, 1, 5)
 					h.prefill(0, 6000)
@@ -76,7 +77,8 @@ func (e *Engine) forceGroups(n int) { e.opt.Groups = n }
 func TestScanGrowsSlowly(t *testing.T) {
 	scanned := func(tokens int) uint64 {
 		opt := options.Default()
-		h := newHost(t, shape{layers: 1, seqs: 1, cells: 132000, heads: 1, kv: 1, dk: 8, dv: 8, tk: kernels.F16, tv: kernels.F16}, opt, 1, 5)
+		h := newHost(t, shape{layers: 1, seqs: 1, cells: 132000, heads: 1, kv: 1, dk: 8, dv: 8,
+			tk: kernels.F16, tv: kernels.F16}, opt, 1, 5)
 		pos, cell := make([]int32, tokens), make([]int32, tokens)
 		for i := range pos {
 			pos[i], cell[i] = int32(i), int32(i)
@@ -114,7 +116,8 @@ func TestLayerBudgets(t *testing.T) {
 		})
 	}
 	require.NotZero(t, h.e.Stats().CorrectedTokens)
-	for _, bad := range []string{"x:1", "0:0", "0:all/", "3-1:5", "0-2000:5", "0", "0:1.5", "-1:all"} {
+	for _, bad := range []string{"x:1", "0:0", "0:all/", "3-1:5", "0-2000:5", "0", "0:1.5",
+		"-1:all"} {
 		_, err := options.Parse("layer_budget=" + bad)
 		require.ErrorIs(t, err, failure.Argument, bad)
 		require.Contains(t, err.Error(), "option layer_budget="+bad)
@@ -148,12 +151,14 @@ func TestCorrectBudget(t *testing.T) {
 
 // Beside the F16 cache of a context, summaries, codes and windows take little memory.
 func TestMemory(t *testing.T) {
-	for text, most := range map[string]float64{"code_bits=2": 0.085, "code_bits=1": 0.053, "select=pages": 0.05} {
+	for text, most := range map[string]float64{"code_bits=2": 0.085, "code_bits=1": 0.053,
+		"select=pages": 0.05} {
 		opt, err := options.Parse(text)
 		require.NoError(t, err)
 		for _, d := range []int{64, 128} {
 			for _, n := range []int{4300, 8000, 16000} {
-				sh := shape{layers: 2, seqs: 1, cells: 16384, heads: 6, kv: 2, dk: d, dv: d, tk: kernels.F16, tv: kernels.F16}
+				sh := shape{layers: 2, seqs: 1, cells: 16384, heads: 6, kv: 2, dk: d, dv: d,
+					tk: kernels.F16, tv: kernels.F16}
 				h := newHost(t, sh, opt, 1, 5)
 				pos, cell := make([]int32, n), make([]int32, n)
 				for i := range pos {
@@ -181,7 +186,8 @@ func TestRotatedKeysChooseTheSame(t *testing.T) {
 	chosen := func(rotation int) (pages []map[int32]bool) {
 		opt := testOptions()
 		opt.Window, opt.Budget = 1, 128
-		sh := shape{layers: 1, seqs: 1, cells: 2000, heads: 4, kv: 2, dk: 64, dv: 32, tk: kernels.Q8_0, tv: kernels.F16, rotation: rotation}
+		sh := shape{layers: 1, seqs: 1, cells: 2000, heads: 4, kv: 2, dk: 64, dv: 32,
+			tk: kernels.Q8_0, tv: kernels.F16, rotation: rotation}
 		h := newHost(t, sh, opt, 1, 5)
 		for range 10 {
 			h.prefill(0, 100)

@@ -26,8 +26,10 @@ func TestLayersThatDoNotExist(t *testing.T) {
 func TestOpenAndAddLayerErrors(t *testing.T) {
 	good := Config{Layers: 1, Seqs: 1, Cells: 64, Rows: 2, Threads: 1}
 	for _, bad := range []func(*Config){
-		func(c *Config) { c.Layers = 0 }, func(c *Config) { c.Layers = 1025 }, func(c *Config) { c.Seqs = 257 },
-		func(c *Config) { c.Cells = 1<<27 + 1 }, func(c *Config) { c.Rows = 0 }, func(c *Config) { c.Threads = -1 },
+		func(c *Config) { c.Layers = 0 }, func(c *Config) { c.Layers = 1025 },
+		func(c *Config) { c.Seqs = 257 },
+		func(c *Config) { c.Cells = 1<<27 + 1 }, func(c *Config) { c.Rows = 0 },
+		func(c *Config) { c.Threads = -1 },
 	} {
 		c := good
 		bad(&c)
@@ -37,33 +39,44 @@ func TestOpenAndAddLayerErrors(t *testing.T) {
 	e, err := Open(good, options.Default())
 	require.NoError(t, err)
 	mem := make([]uint16, 64*2*16)
-	layer := Layer{TypeK: kernels.F16, TypeV: kernels.F16, Heads: 4, KVHeads: 2, DK: 16, DV: 16, K: unsafe.Pointer(&mem[0]), V: unsafe.Pointer(&mem[0]),
+	layer := Layer{TypeK: kernels.F16, TypeV: kernels.F16, Heads: 4, KVHeads: 2, DK: 16, DV: 16,
+		K: unsafe.Pointer(&mem[0]), V: unsafe.Pointer(&mem[0]),
 		KSize: 64 * 64, VSize: 64 * 64, KRow: 64, VRow: 64, KHead: 32, VHead: 32}
 	for _, c := range []struct {
 		kind error
 		bad  func(*Layer)
 	}{
-		{failure.Unsupported, func(l *Layer) { l.TypeK = 3 }}, {failure.Unsupported, func(l *Layer) { l.TypeV = kernels.Q8_0 }},
-		{failure.Argument, func(l *Layer) { l.TypeK = kernels.F32 }}, {failure.Argument, func(l *Layer) { l.SoftCap = -1 }},
-		{failure.Argument, func(l *Layer) { l.Sinks = make([]float32, 3) }}, {failure.Unsupported, func(l *Layer) { l.DK = 12 }},
-		{failure.Unsupported, func(l *Layer) { l.DV = 2048 }}, {failure.Argument, func(l *Layer) { l.Heads = 5 }},
-		{failure.Argument, func(l *Layer) { l.KVHeads = 0 }}, {failure.Argument, func(l *Layer) { l.K = nil }},
-		{failure.Argument, func(l *Layer) { l.KSize-- }}, {failure.Argument, func(l *Layer) { l.VRow = 1 << 60 }},
-		{failure.Argument, func(l *Layer) { l.VHead = 1 << 60 }}, {failure.Argument, func(l *Layer) { l.KRow = 32 }},
+		{failure.Unsupported, func(l *Layer) { l.TypeK = 3 }},
+		{failure.Unsupported, func(l *Layer) { l.TypeV = kernels.Q8_0 }},
+		{failure.Argument, func(l *Layer) { l.TypeK = kernels.F32 }},
+		{failure.Argument, func(l *Layer) { l.SoftCap = -1 }},
+		{failure.Argument, func(l *Layer) { l.Sinks = make([]float32, 3) }},
+		{failure.Unsupported, func(l *Layer) { l.DK = 12 }},
+		{failure.Unsupported, func(l *Layer) { l.DV = 2048 }},
+		{failure.Argument, func(l *Layer) { l.Heads = 5 }},
+		{failure.Argument, func(l *Layer) { l.KVHeads = 0 }},
+		{failure.Argument, func(l *Layer) { l.K = nil }},
+		{failure.Argument, func(l *Layer) { l.KSize-- }},
+		{failure.Argument, func(l *Layer) { l.VRow = 1 << 60 }},
+		{failure.Argument, func(l *Layer) { l.VHead = 1 << 60 }},
+		{failure.Argument, func(l *Layer) { l.KRow = 32 }},
 	} {
 		l := layer
 		c.bad(&l)
 		require.ErrorIs(t, e.AddLayer(0, l), c.kind)
 	}
 	require.ErrorIs(t, e.AddLayer(1, layer), failure.Argument)
-	require.ErrorIs(t, e.StepBegin([]Row{{Seq: 0, Pos: 0, Cell: 0}}, 1), failure.State, "layers are missing")
+	require.ErrorIs(t, e.StepBegin([]Row{{Seq: 0, Pos: 0, Cell: 0}}, 1), failure.State,
+		"layers are missing")
 	require.NoError(t, e.AddLayer(0, layer))
 
 	require.ErrorIs(t, e.SeqExtend(1, nil, nil), failure.Argument)
 	require.ErrorIs(t, e.SeqExtend(0, []int32{1, 0}, []int32{0, 1}), failure.Argument)
 	require.ErrorIs(t, e.SeqExtend(0, []int32{0}, []int32{64}), failure.Argument)
 	require.ErrorIs(t, e.SeqExtend(0, []int32{0}, nil), failure.Argument)
-	for _, rows := range [][]Row{nil, {{Seq: 0, Pos: 0, Cell: 0}, {Seq: 0, Pos: 1, Cell: 1}, {Seq: 0, Pos: 2, Cell: 2}}, {{Seq: 0, Pos: -1, Cell: 0}}, {{Seq: 0, Pos: 0, Cell: 64}}, {{Seq: 5, Pos: 0, Cell: 0}}, {{Seq: 0, Pos: 0, Cell: 0}, {Seq: 0, Pos: 1, Cell: 1}}} {
+	for _, rows := range [][]Row{nil, {{Seq: 0, Pos: 0, Cell: 0}, {Seq: 0, Pos: 1, Cell: 1},
+		{Seq: 0, Pos: 2, Cell: 2}}, {{Seq: 0, Pos: -1, Cell: 0}}, {{Seq: 0, Pos: 0, Cell: 64}},
+		{{Seq: 5, Pos: 0, Cell: 0}}, {{Seq: 0, Pos: 0, Cell: 0}, {Seq: 0, Pos: 1, Cell: 1}}} {
 		require.ErrorIs(t, e.StepBegin(rows, 1), failure.Argument)
 	}
 	require.ErrorIs(t, e.StepBegin([]Row{{Seq: 0, Pos: 0, Cell: 0}}, 2), failure.Argument)
@@ -75,7 +88,8 @@ func TestOpenAndAddLayerErrors(t *testing.T) {
 		require.ErrorIs(t, e.Attend(&a, 0, 1), failure.Argument)
 	}
 	var q, out [64]float32
-	early := Attn{Rows: 1, Q: unsafe.Pointer(&q[0]), Out: unsafe.Pointer(&out[0]), QRow: 256, QHead: 64, OutRow: 256}
+	early := Attn{Rows: 1, Q: unsafe.Pointer(&q[0]), Out: unsafe.Pointer(&out[0]), QRow: 256,
+		QHead: 64, OutRow: 256}
 	require.ErrorIs(t, e.Attend(&early, 0, 1), failure.State, "nothing was selected")
 	require.ErrorIs(t, e.Attend(&Attn{}, 1, 1), failure.Argument)
 	require.ErrorIs(t, e.StepBegin([]Row{{Seq: 0, Pos: 0, Cell: 0}}, 1), failure.State)
@@ -98,7 +112,8 @@ func TestScores(t *testing.T) {
 func testScores(t *testing.T, sel options.Selector, bits int) {
 	opt := testOptions()
 	opt.Select, opt.SummaryBits, opt.Page = sel, bits, 8
-	sh := shape{layers: 1, seqs: 1, cells: 2600, heads: 3, kv: 1, dk: 24, dv: 8, tk: kernels.F16, tv: kernels.F16}
+	sh := shape{layers: 1, seqs: 1, cells: 2600, heads: 3, kv: 1, dk: 24, dv: 8, tk: kernels.F16,
+		tv: kernels.F16}
 	h := newHost(t, sh, opt, 1, 4)
 	h.prefill(0, 2500)
 	h.decode([]int32{0}, func(int, []Row, []float32) {
@@ -134,7 +149,8 @@ func (h *host) definition(sel options.Selector, p int, q []float32) (score, boun
 		qi := float64(q[i])
 		mean := sum / float64(page)
 		variance := sq/float64(page) - mean*mean
-		absQ, sqQ, topKey, topVar = absQ+math.Abs(qi), sqQ+qi*qi, max(topKey, hi, -lo), max(topVar, variance)
+		absQ, sqQ, topKey, topVar = absQ+math.Abs(qi), sqQ+qi*qi, max(topKey, hi, -lo),
+			max(topVar, variance)
 		switch sel {
 		case options.MinMax:
 			score += max(qi*lo, qi*hi)
@@ -147,7 +163,8 @@ func (h *host) definition(sel options.Selector, p int, q []float32) (score, boun
 	if sel == options.Pages {
 		score += h.e.opt.Beta * math.Sqrt(spread)
 		bound += h.e.opt.Beta * (math.Sqrt(spread+sqQ*topVar/(2*255)*1.01) - math.Sqrt(spread))
-		bound += h.e.opt.Beta * (math.Sqrt(spread) - math.Sqrt(max(0, spread-sqQ*topVar/(2*255)*1.01)))
+		bound += h.e.opt.Beta * (math.Sqrt(spread) - math.Sqrt(max(0,
+			spread-sqQ*topVar/(2*255)*1.01)))
 	}
 	return score, bound
 }

@@ -40,7 +40,8 @@ func (e *Engine) layoutParts() {
 		scan, code := 0, 0
 		for j := range l.parts {
 			p := &l.parts[j]
-			p.sumOff, p.groupOff, p.codeOff, p.scanAt, p.codeAt = e.sumBlock, e.sumGroups, e.codeBlock, scan, code
+			p.sumOff, p.groupOff, p.codeOff, p.scanAt, p.codeAt = e.sumBlock, e.sumGroups,
+				e.codeBlock, scan, code
 			scan, code = scan+scanLen(p.dim), code+kernels.CodeQueryLen(p.dim)
 			if planes > 0 {
 				p.sumPages = planeBytes(&e.opt, p.dim, blockPages)

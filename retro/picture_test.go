@@ -13,7 +13,8 @@ import (
 // Tokens of a picture share a position: a saved table is told from one with as many tokens over the
 // same positions.
 func TestPicturesAreTold(t *testing.T) {
-	sh := shape{layers: 1, seqs: 2, cells: 400, kv: 1, heads: 1, dk: 8, dv: 8, tk: kernels.F32, tv: kernels.F32}
+	sh := shape{layers: 1, seqs: 2, cells: 400, kv: 1, heads: 1, dk: 8, dv: 8, tk: kernels.F32,
+		tv: kernels.F32}
 	h := newHost(t, sh, testOptions(), 1, 1)
 	tables := [][]int32{{0, 1, 2, 2, 4}, {0, 1, 2, 3, 4}, {0, 1, 1, 3, 4}, {0, 1, 2, 2, 2}}
 	cells := []int32{0, 1, 2, 3, 4}
@@ -36,10 +37,12 @@ func TestPicturesAreTold(t *testing.T) {
 
 // Positions never fall, and a decoded token has one of its own.
 func TestPositionsFall(t *testing.T) {
-	sh := shape{layers: 1, seqs: 1, cells: 400, kv: 1, heads: 1, dk: 8, dv: 8, tk: kernels.F32, tv: kernels.F32}
+	sh := shape{layers: 1, seqs: 1, cells: 400, kv: 1, heads: 1, dk: 8, dv: 8, tk: kernels.F32,
+		tv: kernels.F32}
 	h := newHost(t, sh, testOptions(), 1, 1)
 	require.NoError(t, h.e.SeqExtend(0, []int32{7, 9, 9}, []int32{0, 1, 2}))
-	require.ErrorContains(t, h.e.SeqExtend(0, []int32{8}, []int32{3}), "position 8, where at least 9 was due")
+	require.ErrorContains(t, h.e.SeqExtend(0, []int32{8}, []int32{3}),
+		"position 8, where at least 9 was due")
 	require.NoError(t, h.e.SeqExtend(0, []int32{9}, []int32{3}))
 	require.ErrorContains(t, h.e.StepBegin([]Row{{Pos: 9, Cell: 4}}, 1), "position 9")
 	require.NoError(t, h.e.SeqTruncate(0, 9))
@@ -52,7 +55,9 @@ func TestPositionsFall(t *testing.T) {
 // once: what was set says so, or is refused.
 func TestWholeWindows(t *testing.T) {
 	cfg := Config{Layers: 1, Seqs: 1, Cells: 8192, Rows: 16, Threads: 1, Whole: true}
-	for text, want := range map[string]options.Choice{"window=4": {Window: 4, Period: 4}, "period=2": {Window: 2, Period: 2}, "window=1": {Window: 1, Period: 1}, "window=8,period=8": {Window: 8, Period: 8}} {
+	for text, want := range map[string]options.Choice{"window=4": {Window: 4, Period: 4},
+		"period=2": {Window: 2, Period: 2}, "window=1": {Window: 1, Period: 1},
+		"window=8,period=8": {Window: 8, Period: 8}} {
 		e, err := Open(cfg, planOptions(t, text))
 		require.NoError(t, err)
 		require.Equal(t, want.Window, e.opt.Window, text)

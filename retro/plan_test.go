@@ -20,9 +20,11 @@ func planOptions(t testing.TB, text string) options.Options {
 	return o
 }
 
-var planModel = shape{layers: 6, seqs: 1, cells: 6000, heads: 9, kv: 3, dk: 64, dv: 64, tk: kernels.F16, tv: kernels.F16}
+var planModel = shape{layers: 6, seqs: 1, cells: 6000, heads: 9, kv: 3, dk: 64, dv: 64,
+	tk: kernels.F16, tv: kernels.F16}
 
-var planPasses = plan.Passes{Threads: 2, Rows: []int{1, 2, 4, 8}, NS: []uint64{1e6, 1.7e6, 2.2e6, 4e6}}
+var planPasses = plan.Passes{Threads: 2, Rows: []int{1, 2, 4, 8},
+	NS: []uint64{1e6, 1.7e6, 2.2e6, 4e6}}
 
 // A plan is measured, kept, and used by the next engine of that shape; it leaves nothing else
 // behind.
@@ -68,7 +70,8 @@ func TestTimer(t *testing.T) {
 			defer timer.Close()
 			require.NoError(t, timer.Fill(4, 256))
 			var steps []plan.Timing
-			for _, x := range []plan.Step{{Budget: 256}, {Budget: 512}, {Budget: 256, Past: 3}, {Budget: 256, Wide: 1024, Past: 3}} {
+			for _, x := range []plan.Step{{Budget: 256}, {Budget: 512}, {Budget: 256, Past: 3},
+				{Budget: 256, Wide: 1024, Past: 3}} {
 				x.Window = 4
 				got, err := timer.Step(x)
 				require.NoError(t, err)
@@ -103,14 +106,17 @@ func TestPlanOutOfOrder(t *testing.T) {
 	_, _, err = h.e.Plan(plan.Passes{})
 	require.ErrorIs(t, err, failure.State)
 
-	e, err := Open(Config{Layers: 1, Seqs: 1, Cells: 8192, Rows: 16, Threads: 1}, planOptions(t, "target=speed"))
+	e, err := Open(Config{Layers: 1, Seqs: 1, Cells: 8192, Rows: 16, Threads: 1},
+		planOptions(t, "target=speed"))
 	require.NoError(t, err)
 	_, _, err = e.Plan(plan.Passes{Threads: 1})
 	require.ErrorIs(t, err, failure.State)
 
 	h = newHost(t, planModel, planOptions(t, "target=speed"), 2, 1)
-	for _, bad := range []plan.Passes{{}, {Threads: 3}, {Threads: 1, Rows: []int{1}}, {Threads: 1, Rows: []int{2}, NS: []uint64{1}},
-		{Threads: 1, Rows: []int{1, 1}, NS: []uint64{1, 1}}, {Threads: 1, Rows: []int{1}, NS: []uint64{0}}} {
+	for _, bad := range []plan.Passes{{}, {Threads: 3}, {Threads: 1, Rows: []int{1}},
+		{Threads: 1, Rows: []int{2}, NS: []uint64{1}},
+		{Threads: 1, Rows: []int{1, 1}, NS: []uint64{1, 1}},
+		{Threads: 1, Rows: []int{1}, NS: []uint64{0}}} {
 		_, _, err = h.e.Plan(bad)
 		require.ErrorIs(t, err, failure.Argument)
 	}
@@ -146,7 +152,8 @@ func TestPlanWithoutMeasurement(t *testing.T) {
 // In a context that is smaller than what summaries are built from, a plan is made like in any
 // other.
 func TestPlanOfASmallContext(t *testing.T) {
-	sh := shape{layers: 1, seqs: 1, cells: 256, kv: 1, heads: 1, dk: 32, dv: 32, tk: kernels.F16, tv: kernels.F16}
+	sh := shape{layers: 1, seqs: 1, cells: 256, kv: 1, heads: 1, dk: 32, dv: 32, tk: kernels.F16,
+		tv: kernels.F16}
 	h := newHost(t, sh, planOptions(t, "budget=16,window=2,min_ctx=0,local=16"), 1, 1)
 	done, line, err := h.e.Plan(plan.Passes{Threads: 1, Rows: []int{1, 2}, NS: []uint64{1e6, 15e5}})
 	require.NoError(t, err)

@@ -20,7 +20,7 @@ func (s *selection) selecting() (first, n int) {
 // queries is the number of query rows that select.
 func (s *selection) queries() int {
 	_, n := s.selecting()
-	return n * s.l.group
+	return n * s.l.gqa
 }
 
 // scanQueries prepares, for each plane, what its summaries are multiplied by: the
@@ -29,7 +29,7 @@ func (s *selection) queries() int {
 func (s *selection) scanQueries() {
 	e, w, l := s.e, s.w, s.l
 	first, rows := s.selecting()
-	size := l.group * l.DK
+	size := l.gqa * l.DK
 	x, y := w.q[:rows*size], w.q[len(w.q)/2:][:rows*size]
 	for r := range rows {
 		l.batchQueries(x[r*size:(r+1)*size], s.a, first+r, s.h)
@@ -39,7 +39,7 @@ func (s *selection) scanQueries() {
 		return
 	}
 	hadamard(x, l.Rotation)
-	queries := rows * l.group
+	queries := rows * l.gqa
 	for j := range l.parts {
 		p := &l.parts[j]
 		if e.opt.Select == options.Tokens {
@@ -149,7 +149,8 @@ func (w *worker) logitsOf(l *layer, keys *kernels.Cache, q []float32, queries in
 }
 
 // addMass adds cells, at most blockCols, to the softmax denominator of each query.
-func (w *worker) addMass(sums []partial, l *layer, keys *kernels.Cache, q []float32, cells []int32) {
+func (w *worker) addMass(sums []partial, l *layer, keys *kernels.Cache, q []float32,
+	cells []int32) {
 	w.logitsOf(l, keys, q, len(sums), cells)
 	for r := range sums {
 		m, sum := kernels.SoftmaxRow(w.logits[r*blockCols:][:len(cells)], sums[r].m)

@@ -227,14 +227,20 @@ func (s *selection) prepare() {
 func (s *selection) scanPages(col, page, n int) {
 	for end := page + n; page < end; {
 		n := min(end-page, blockPages-page%blockPages)
-		s.scan(col, page%blockPages, n, func(p *part, planes, i int) []byte { return p.pages(s.q.s, planes, s.h, i, page/blockPages) })
+		s.scan(col, page%blockPages, n, func(p *part, planes,
+			i int) []byte {
+			return p.pages(s.q.s, planes, s.h, i, page/blockPages)
+		})
 		col, page = col+n, page+n
 	}
 }
 
 // scanGroups does so with the first n groups of a chunk.
 func (s *selection) scanGroups(col, chunk, n int) {
-	s.scan(col, 0, n, func(p *part, planes, i int) []byte { return p.groups(s.q.s, planes, s.h, i, chunk) })
+	s.scan(col, 0, n, func(p *part, planes, i int) []byte {
+		return p.groups(s.q.s, planes, s.h, i,
+			chunk)
+	})
 }
 
 // scan adds up the products with all parts of the summaries.
@@ -251,7 +257,8 @@ func (s *selection) scan(col, first, n int, plane func(p *part, planes, i int) [
 			kernels.Scan4(x, y, chunkPages, w.scanQ[0][queries*p.scanAt:], queries, p.dim, tiles, n)
 		} else {
 			for i, dst := range [][]float32{x, y}[:planes] {
-				s.e.scanPlane(dst, w.scanQ[i][queries*p.scanAt:], p.dim, i, queries, plane(p, planes, i), first, n)
+				s.e.scanPlane(dst, w.scanQ[i][queries*p.scanAt:], p.dim, i, queries,
+					plane(p, planes, i), first, n)
 			}
 		}
 		if j > 0 {

@@ -21,12 +21,15 @@ type sequence struct {
 	// summed[layer head] is the number of leading pages whose summary is built.
 	summed []int32
 
-	need  need // starts anew where tokens that it learned from are taken back, so that the same context decodes the same
-	spare int  // of the newest entries, how many need not be there for that: drafts, and exact ones
+	// starts anew where tokens that it learned from are taken back, so that the same context
+	// decodes the same
+	need  need
+	spare int // of the newest entries, how many need not be there for that: drafts, and exact ones
 	ring  ring
 	since int // steps since the window was last embedded again
 
-	audits uint64 // sparse steps so far, for the rotation of audits; it does not affect results and is not saved
+	// sparse steps so far, for the rotation of audits; it does not affect results and is not saved
+	audits uint64
 }
 
 func (e *Engine) sequenceAt(id int) (*sequence, error) {
@@ -80,17 +83,21 @@ func (e *Engine) SeqExtend(id int, pos, cell []int32) error {
 	}
 	for i, p := range pos {
 		if p < last || p == 1<<31-1 {
-			return failure.Argumentf("sequence %d: position %d, where at least %d was due", id, p, last)
+			return failure.Argumentf("sequence %d: position %d, where at least %d was due", id, p,
+				last)
 		}
 		if cell[i] < 0 || int(cell[i]) >= e.cfg.Cells {
-			return failure.Argumentf("sequence %d: cell %d, must be 0..%d", id, cell[i], e.cfg.Cells-1)
+			return failure.Argumentf("sequence %d: cell %d, must be 0..%d", id, cell[i],
+				e.cfg.Cells-1)
 		}
 		last = p
 	}
 	if len(s.pos)+len(pos) > e.cfg.Cells {
-		return failure.Argumentf("sequence %d: %d entries do not fit in %d cells", id, len(s.pos)+len(pos), e.cfg.Cells)
+		return failure.Argumentf("sequence %d: %d entries do not fit in %d cells", id,
+			len(s.pos)+len(pos), e.cfg.Cells)
 	}
-	if len(pos) > 0 { // what is decoded next is not next to the window, and begins one as if it were the first
+	// what is decoded next is not next to the window, and begins one as if it were the first
+	if len(pos) > 0 {
 		s.ring.retire(&e.stats)
 		s.since = 0
 		s.spare += len(pos)
@@ -149,7 +156,8 @@ func (e *Engine) SeqWindow(id int, pos int32) (int, error) {
 	}
 	n := len(s.pos)
 	if n > 0 && pos <= s.pos[n-1] {
-		return 0, failure.Argumentf("sequence %d: window asked for position %d, but %d is known", id, pos, s.pos[n-1])
+		return 0, failure.Argumentf("sequence %d: window asked for position %d, but %d is known",
+			id, pos, s.pos[n-1])
 	}
 	v := e.viewAt(n, false, e.cuts)
 	e.reserve(s, v)

@@ -67,7 +67,8 @@ func (e *Engine) savable(id, note int) (*sequence, error) {
 		return nil, failure.Statef("sequence %d is saved inside a step", id)
 	}
 	if note < 0 || note > MaxNote {
-		return nil, failure.Argumentf("sequence %d: a note of %d bytes, must be 0..%d", id, note, MaxNote)
+		return nil, failure.Argumentf("sequence %d: a note of %d bytes, must be 0..%d", id, note,
+			MaxNote)
 	}
 	s, err := e.sequenceAt(id)
 	if err != nil || s == nil || len(s.pos) == 0 {
@@ -104,7 +105,8 @@ func (e *Engine) SeqLoad(id int, data []byte) (note []byte, err error) {
 		e.stats.SummaryBytes = summaries
 		return nil, failure.Argumentf("sequence %d: what was saved does not fit (%v): its page summaries are built again", id, c.err)
 	}
-	e.stats.SummaryBytes -= uint64(len(s.blocks)*e.sumBlock + len(s.groups)*e.sumGroups + len(s.codes)*e.codeBlock)
+	e.stats.SummaryBytes -= uint64(len(s.blocks)*e.sumBlock + len(s.groups)*e.sumGroups +
+		len(s.codes)*e.codeBlock)
 	e.stats.RingBytes += fresh.ring.bytes() - s.ring.bytes()
 	e.seqs[id] = fresh
 	return note, nil
@@ -131,10 +133,12 @@ func (e *Engine) openState(id int, data []byte) ([]byte, error) {
 // fingerprint is of all that the payload's layout and meaning depend on.
 func (e *Engine) fingerprint() uint64 {
 	h, o := fnv.New64a(), &e.opt
-	fmt.Fprintln(h, o.Page, int(o.Select), o.CodeBits, o.SummaryBits, o.Window, o.Local, len(e.layers), kernels.TilePages)
+	fmt.Fprintln(h, o.Page, int(o.Select), o.CodeBits, o.SummaryBits, o.Window, o.Local,
+		len(e.layers), kernels.TilePages)
 	for i := range e.layers {
 		l := &e.layers[i]
-		fmt.Fprintln(h, int(l.TypeK), int(l.TypeV), l.Heads, l.KVHeads, l.DK, l.DV, len(l.parts), l.Rotation, l.SoftCap)
+		fmt.Fprintln(h, int(l.TypeK), int(l.TypeV), l.Heads, l.KVHeads, l.DK, l.DV, len(l.parts),
+			l.Rotation, l.SoftCap)
 	}
 	return h.Sum64()
 }
@@ -215,7 +219,8 @@ func (e *Engine) codePart(c *coder, s *sequence, part *part, h, n int) {
 	for plane := range planes {
 		for p := 0; p < n; p += chunkPages {
 			for b := p; b < min(n, p+chunkPages); b += blockPages {
-				c.bytes(part.pages(s, planes, h, plane, b/blockPages)[:summaryBytes(&e.opt, part.dim, n-b)])
+				c.bytes(part.pages(s, planes, h, plane,
+					b/blockPages)[:summaryBytes(&e.opt, part.dim, n-b)])
 			}
 			c.bytes(part.groups(s, planes, h, plane, p/chunkPages))
 		}
@@ -227,7 +232,8 @@ func (e *Engine) codePart(c *coder, s *sequence, part *part, h, n int) {
 
 // summaryBytes is what the first n pages of a block take in a plane.
 func summaryBytes(o *options.Options, dk, n int) int {
-	return planeBytes(o, dk, (min(n, blockPages)+kernels.TilePages-1)/kernels.TilePages*kernels.TilePages)
+	return planeBytes(o, dk, (min(n, blockPages)+
+		kernels.TilePages-1)/kernels.TilePages*kernels.TilePages)
 }
 
 // codeRing codes the valid slots, oldest first.
@@ -289,7 +295,8 @@ func (e *Engine) SeqCopy(src, dst int, end, cellOffset int32) error {
 		return err
 	}
 	if len(d.pos) > 0 {
-		return failure.Statef("sequence %d: copied to from %d, but it holds %d entries", dst, src, len(d.pos))
+		return failure.Statef("sequence %d: copied to from %d, but it holds %d entries", dst, src,
+			len(d.pos))
 	}
 	if s == nil || src == dst {
 		return nil
@@ -297,7 +304,8 @@ func (e *Engine) SeqCopy(src, dst int, end, cellOffset int32) error {
 	n := sort.Search(len(s.pos), func(i int) bool { return s.pos[i] >= end })
 	for _, c := range s.cell[:n] {
 		if c := int64(c) + int64(cellOffset); c < 0 || c >= int64(e.cfg.Cells) {
-			return failure.Argumentf("sequence %d: copied to cell %d, must be 0..%d", dst, c, e.cfg.Cells-1)
+			return failure.Argumentf("sequence %d: copied to cell %d, must be 0..%d", dst, c,
+				e.cfg.Cells-1)
 		}
 	}
 	d.pos, d.cell = append(d.pos[:0], s.pos[:n]...), d.cell[:0]

@@ -30,7 +30,8 @@ func stateCase(trial int) (options.Options, shape, *rand.Rand) {
 		opt.MinCtx = 500 // exact at first
 	}
 	kv := 1 + rng.IntN(2)
-	sh := shape{layers: 2, seqs: 2, cells: 1500, kv: kv, heads: kv * (1 + rng.IntN(3)), dk: 8 * (1 + rng.IntN(4)), dv: 8 * (1 + rng.IntN(4)),
+	sh := shape{layers: 2, seqs: 2, cells: 1500, kv: kv, heads: kv * (1 + rng.IntN(3)),
+		dk: 8 * (1 + rng.IntN(4)), dv: 8 * (1 + rng.IntN(4)),
 		tk: kernels.F16, tv: kernels.F16}
 	if rng.IntN(2) == 0 {
 		sh.tk, sh.tv, sh.dk, sh.dv = kernels.Q8_0, kernels.Q4_0, 32, 64
@@ -96,7 +97,8 @@ func TestSaveLoadContinue(t *testing.T) {
 			require.Equal(t, "note", string(note))
 			require.Equal(t, data, b.save(0, "note"), "saved again")
 			require.Equal(t, a.e.seqs[0].summed, b.e.seqs[0].summed)
-			require.Equal(t, a.e.Stats().SummaryBytes >= uint64(a.e.sumBlock), b.e.Stats().SummaryBytes >= uint64(b.e.sumBlock))
+			require.Equal(t, a.e.Stats().SummaryBytes >= uint64(a.e.sumBlock),
+				b.e.Stats().SummaryBytes >= uint64(b.e.sumBlock))
 			before := a.e.Stats()
 			sameSteps(t, a, b, 25)
 			sa, sb := a.e.Stats(), b.e.Stats()
@@ -135,10 +137,12 @@ func reseal(data []byte) []byte {
 }
 
 // savedState is a saved sequence with everything in it, and hosts to load it into.
-func savedState(t testing.TB, edit func(*options.Options)) (data []byte, other func(testing.TB) *host) {
+func savedState(t testing.TB, edit func(*options.Options)) (data []byte,
+	other func(testing.TB) *host) {
 	opt := testOptions()
 	opt.Window, opt.Period = 4, 4
-	sh := shape{layers: 2, seqs: 2, cells: 700, kv: 1, heads: 2, dk: 8, dv: 8, tk: kernels.F16, tv: kernels.F16}
+	sh := shape{layers: 2, seqs: 2, cells: 700, kv: 1, heads: 2, dk: 8, dv: 8, tk: kernels.F16,
+		tv: kernels.F16}
 	a := newHost(t, sh, opt, 1, 1)
 	a.prefill(0, 400)
 	for range 10 {
@@ -180,7 +184,8 @@ func TestLoadRefuses(t *testing.T) {
 		flipped[i] ^= 1 << (i % 8)
 		refused(failure.Argument, flipped, "sequence 0")
 	}
-	refused(failure.Argument, reseal(append(append([]byte(nil), data...), 1, 2, 3, 4)), "bytes follow")
+	refused(failure.Argument, reseal(append(append([]byte(nil), data...), 1, 2, 3, 4)),
+		"bytes follow")
 	refused(failure.Argument, nil, "not a saved sequence")
 	newer := append([]byte(nil), data...)
 	newer[4] = 99
@@ -319,8 +324,10 @@ func TestSeqCopyRefuses(t *testing.T) {
 	for _, c := range []struct {
 		src, dst int
 		offset   int32
-	}{{-1, 1, 0}, {0, 2, 0}, {9, 1, 0}, {0, 1, -1000}, {0, 1, 1 << 30}, {0, 1, math.MaxInt32}, {0, 1, math.MinInt32}} {
-		require.ErrorIs(t, h.e.SeqCopy(c.src, c.dst, math.MaxInt32, c.offset), failure.Argument, "%+v", c)
+	}{{-1, 1, 0}, {0, 2, 0}, {9, 1, 0}, {0, 1, -1000}, {0, 1, 1 << 30}, {0, 1, math.MaxInt32},
+		{0, 1, math.MinInt32}} {
+		require.ErrorIs(t, h.e.SeqCopy(c.src, c.dst, math.MaxInt32, c.offset), failure.Argument,
+			"%+v", c)
 	}
 	require.NoError(t, h.e.SeqCopy(0, 1, -5, 0))
 	next, err := h.e.SeqNext(1)

@@ -12,7 +12,8 @@ import (
 func TestSummaryTellsWhyNothingIsSparse(t *testing.T) {
 	opt := testOptions()
 	opt.MinCtx, opt.Window = 210, 1
-	sh := shape{layers: 1, seqs: 1, cells: 400, kv: 1, heads: 1, dk: 32, dv: 32, tk: kernels.F16, tv: kernels.F16}
+	sh := shape{layers: 1, seqs: 1, cells: 400, kv: 1, heads: 1, dk: 32, dv: 32, tk: kernels.F16,
+		tv: kernels.F16}
 	summary := func(h *host) string {
 		st := h.e.Stats()
 		return st.Figures().String()

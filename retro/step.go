@@ -105,7 +105,7 @@ func (e *Engine) roomForScores() {
 		for j := range q.cuts {
 			cols = max(cols, q.cuts[j].cols)
 			tokens = max(tokens, q.cuts[j].pages*e.opt.Page)
-			queries = max(queries, e.layers[j].group)
+			queries = max(queries, e.layers[j].gqa)
 		}
 	}
 	if e.opt.CorrectBudget > 0 {
@@ -152,13 +152,17 @@ func (e *Engine) beginSeq(rows []Row, first int) error {
 	past := len(rows) - 1
 	switch {
 	case past > 0 && newest.Draft != 0:
-		return failure.Argumentf("sequence %d: a draft comes with %d past rows, must be alone", id, past)
+		return failure.Argumentf("sequence %d: a draft comes with %d past rows, must be alone", id,
+			past)
 	case past > e.MaxWindow():
-		return failure.Argumentf("sequence %d: %d past rows, the options allow %d", id, past, e.MaxWindow())
+		return failure.Argumentf("sequence %d: %d past rows, the options allow %d", id, past,
+			e.MaxWindow())
 	case newest.Cell < 0 || int(newest.Cell) >= e.cfg.Cells:
-		return failure.Argumentf("sequence %d: cell %d, must be 0..%d", id, newest.Cell, e.cfg.Cells-1)
+		return failure.Argumentf("sequence %d: cell %d, must be 0..%d", id, newest.Cell,
+			e.cfg.Cells-1)
 	case newest.Pos < 0 || newest.Pos == 1<<31-1 || t > 0 && newest.Pos <= s.pos[t-1]:
-		return failure.Argumentf("sequence %d: position %d does not follow what is known", id, newest.Pos)
+		return failure.Argumentf("sequence %d: position %d does not follow what is known", id,
+			newest.Pos)
 	case t >= e.cfg.Cells:
 		return failure.Argumentf("sequence %d: all %d cells are taken", id, e.cfg.Cells)
 	}
@@ -189,7 +193,8 @@ func (e *Engine) plan(q *stepSeq, t, past int, rows []Row) error {
 		usable = s.ring.usable(t, q.cuts)
 	}
 	if past > usable {
-		return failure.Argumentf("sequence %d: %d past rows, only %d can be embedded again", id, past, usable)
+		return failure.Argumentf("sequence %d: %d past rows, only %d can be embedded again", id,
+			past, usable)
 	}
 	for j, r := range rows[:past] {
 		if at := t - past + j; r.Pos != s.pos[at] || r.Cell != s.cell[at] {

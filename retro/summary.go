@@ -103,7 +103,10 @@ func (e *Engine) summarise(w *worker, s *sequence, part *part, h, p int, x []flo
 		}
 	}
 	planes := planesOf(e.opt.Select)
-	e.storeSummary(a, b, p%blockPages, func(i int) []byte { return part.pages(s, planes, h, i, p/blockPages) })
+	e.storeSummary(a, b, p%blockPages, func(i int) []byte {
+		return part.pages(s, planes, h, i,
+			p/blockPages)
+	})
 	if e.opt.Select == options.Tokens {
 		tile := part.pages(s, planes, h, 0, p/blockPages)[p%blockPages/kernels.TilePages*kernels.TileBytes4(d):]
 		kernels.Unpack4(a, b, tile, p%kernels.TilePages) // what they are read with
@@ -139,7 +142,10 @@ func (e *Engine) buildGroupPart(w *worker, s *sequence, part *part, h, g int) {
 	a, b, x, y := w.tmp[:d], w.tmp2[:d], w.page[:d], w.page[d:2*d]
 	block, first := g*groupPages/blockPages, g*groupPages%blockPages
 	for p := range groupPages {
-		e.loadSummary(x, y, first+p, func(i int) []byte { return part.pages(s, planes, h, i, block) })
+		e.loadSummary(x, y, first+p, func(i int) []byte {
+			return part.pages(s, planes, h, i,
+				block)
+		})
 		e.addToGroup(a, b, x, y, p == 0)
 	}
 	if e.opt.Select != options.MinMax {
@@ -148,7 +154,10 @@ func (e *Engine) buildGroupPart(w *worker, s *sequence, part *part, h, g int) {
 			b[i] = max(0, b[i]/groupPages-a[i]*a[i])
 		}
 	}
-	e.storeSummary(a, b, g%groupPages, func(i int) []byte { return part.groups(s, planes, h, i, g/groupPages) })
+	e.storeSummary(a, b, g%groupPages, func(i int) []byte {
+		return part.groups(s, planes, h, i,
+			g/groupPages)
+	})
 }
 
 // addToGroup adds a page's summary (x, y) to the group's sums, or bounds, (a, b).
@@ -176,13 +185,15 @@ func (e *Engine) storeSummary(a, b []float32, at int, plane func(i int) []byte) 
 		for i, v := range b {
 			b[i] = float32(math.Sqrt(float64(v)))
 		}
-		kernels.Pack4(plane(0)[at/kernels.TilePages*kernels.TileBytes4(d):], at%kernels.TilePages, a, b)
+		kernels.Pack4(plane(0)[at/kernels.TilePages*kernels.TileBytes4(d):], at%kernels.TilePages,
+			a, b)
 		return
 	}
 	// Variance, not sd, is stored: the score needs q^2.sd^2.
 	for i, x := range [2][]float32{a, b} {
 		if e.opt.SummaryBits == 8 {
-			kernels.Pack(plane(i)[at/kernels.TilePages*kernels.TileBytes(d):], at%kernels.TilePages, x, signOf(e.opt.Select, i))
+			kernels.Pack(plane(i)[at/kernels.TilePages*kernels.TileBytes(d):], at%kernels.TilePages,
+				x, signOf(e.opt.Select, i))
 		} else {
 			kernels.ToF16(unsafe.Slice((*uint16)(unsafe.Pointer(&plane(i)[2*d*at])), d), x)
 		}
@@ -193,7 +204,8 @@ func (e *Engine) storeSummary(a, b []float32, at int, plane func(i int) []byte) 
 func (e *Engine) loadSummary(a, b []float32, at int, plane func(i int) []byte) {
 	d := len(a)
 	if e.opt.Select == options.Tokens {
-		kernels.Unpack4(a, b, plane(0)[at/kernels.TilePages*kernels.TileBytes4(d):], at%kernels.TilePages)
+		kernels.Unpack4(a, b, plane(0)[at/kernels.TilePages*kernels.TileBytes4(d):],
+			at%kernels.TilePages)
 		for i, sd := range b {
 			b[i] = sd * sd
 		}
@@ -201,9 +213,11 @@ func (e *Engine) loadSummary(a, b []float32, at int, plane func(i int) []byte) {
 	}
 	for i, x := range [2][]float32{a, b} {
 		if e.opt.SummaryBits == 8 {
-			kernels.Unpack(x, plane(i)[at/kernels.TilePages*kernels.TileBytes(d):], at%kernels.TilePages, signOf(e.opt.Select, i))
+			kernels.Unpack(x, plane(i)[at/kernels.TilePages*kernels.TileBytes(d):],
+				at%kernels.TilePages, signOf(e.opt.Select, i))
 		} else {
-			c := kernels.Cache{Type: kernels.F16, Dim: d, Base: unsafe.Pointer(&plane(i)[2*d*at]), Stride: uintptr(2 * d)}
+			c := kernels.Cache{Type: kernels.F16, Dim: d, Base: unsafe.Pointer(&plane(i)[2*d*at]),
+				Stride: uintptr(2 * d)}
 			kernels.Load(x, &c, identity[:1])
 		}
 	}
@@ -221,9 +235,11 @@ var identity = func() (cells [chunkPages]int32) {
 // first at number first, in dst, [row][chunkPages]. Planes of less than 16 bits begin at a tile.
 func (e *Engine) scanPlane(dst, queries []float32, d, i, rows int, plane []byte, first, n int) {
 	if e.opt.SummaryBits == 8 {
-		kernels.Scan(dst, chunkPages, queries, rows, d, plane[first/kernels.TilePages*kernels.TileBytes(d):], n, signOf(e.opt.Select, i))
+		kernels.Scan(dst, chunkPages, queries, rows, d,
+			plane[first/kernels.TilePages*kernels.TileBytes(d):], n, signOf(e.opt.Select, i))
 		return
 	}
-	c := kernels.Cache{Type: kernels.F16, Dim: d, Base: unsafe.Pointer(&plane[0]), Stride: uintptr(2 * d)}
+	c := kernels.Cache{Type: kernels.F16, Dim: d, Base: unsafe.Pointer(&plane[0]),
+		Stride: uintptr(2 * d)}
 	kernels.Dot(dst, chunkPages, queries, rows, &c, identity[first:first+n])
 }

@@ -131,7 +131,8 @@ func answer(chat *bridge.Chat, line string, opt bridge.GenerateOptions) error {
 	case err != nil:
 		return err
 	}
-	fmt.Printf("\n[%d + %d tokens, %.1f tokens/s", reply.Prompt, len(reply.Tokens), float64(len(reply.Tokens))/max(reply.Time.Seconds(), 1e-9))
+	fmt.Printf("\n[%d + %d tokens, %.1f tokens/s", reply.Prompt, len(reply.Tokens),
+		float64(len(reply.Tokens))/max(reply.Time.Seconds(), 1e-9))
 	if reply.Retro != nil {
 		fmt.Printf("; %v", reply.Retro)
 	}

@@ -85,7 +85,8 @@ func parseLayerBudgets(text string) ([]layerBudget, error) {
 		case err1 != nil || err2 != nil || r.first < 0 || r.last < r.first || r.last >= MaxLayers:
 			return nil, failure.Argumentf("option layer_budget=%s: %q does not name layers, write for example 0-1:all/5:1024", text, layers)
 		case !ok:
-			return nil, failure.Argumentf("option layer_budget=%s: a budget must be %s", text, budgetRange)
+			return nil, failure.Argumentf("option layer_budget=%s: a budget must be %s", text,
+				budgetRange)
 		}
 		rules = append(rules, r)
 	}

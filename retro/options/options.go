@@ -29,7 +29,8 @@ const (
 	Oracle
 )
 
-var selectorNames = [...]string{Tokens: "tokens", Pages: "pages", MinMax: "minmax", Streaming: "streaming", Oracle: "oracle"}
+var selectorNames = [...]string{Tokens: "tokens", Pages: "pages", MinMax: "minmax",
+	Streaming: "streaming", Oracle: "oracle"}
 
 func (s Selector) String() string { return selectorNames[s] }
 
@@ -131,8 +132,9 @@ var planned = []string{"budget", "window", "period", "correct_budget"}
 // Default leave budget, window and period to a plan.
 func Default() Options {
 	return Options{
-		Page: 16, Select: Tokens, CodeBits: 2, Candidates: 8, Need: true, Groups: 128, SummaryBits: 8,
-		MinCtx: 1024, Local: 64, Beta: 2, Audit: 1000,
+		Page: 16, Select: Tokens, CodeBits: 2, Candidates: 8, Need: true, Groups: 128,
+		SummaryBits: 8,
+		MinCtx:      1024, Local: 64, Beta: 2, Audit: 1000,
 	}
 }
 
@@ -212,7 +214,8 @@ func (o *Options) set(key, value string) (err error) {
 		}
 		return nil
 	}
-	return failure.Argumentf("option %s=%s is not known: options are %s", key, value, strings.Join(names, ", "))
+	return failure.Argumentf("option %s=%s is not known: options are %s", key, value,
+		strings.Join(names, ", "))
 }
 
 // pick finds the value among the names, or says what they are.
@@ -239,7 +242,8 @@ func (o Options) With(c Choice) Options {
 		o.Budget = c.Budget
 	}
 	if o.Window == 0 {
-		o.Window = max(c.Window, min(o.Period, MaxWindow)) // a period asks for a window that holds it
+		// a period asks for a window that holds it
+		o.Window = max(c.Window, min(o.Period, MaxWindow))
 	}
 	if o.Period == 0 {
 		o.Period = min(c.Period, o.Window)
@@ -262,10 +266,12 @@ func (o *Options) Check() error {
 		return failure.Argumentf("option budget=%v: must be %s", o.Budget, budgetRange)
 	}
 	if o.CorrectBudget != 0 && !o.CorrectBudget.valid() {
-		return failure.Argumentf("option correct_budget=%v: must be %s", o.CorrectBudget, budgetRange)
+		return failure.Argumentf("option correct_budget=%v: must be %s", o.CorrectBudget,
+			budgetRange)
 	}
 	if o.Period > o.Window && o.Period <= MaxWindow {
-		return failure.Argumentf("option period=%d: must be 1..%d, as window=%d limits it", o.Period, o.Window, o.Window)
+		return failure.Argumentf("option period=%d: must be 1..%d, as window=%d limits it",
+			o.Period, o.Window, o.Window)
 	}
 	if o.Whole && o.Period != o.Window {
 		return failure.Unsupportedf("option period=%d: must be window=%d with this model, whose recurrent state goes back only to where the last window ended: leave period out", o.Period, o.Window)
@@ -277,11 +283,13 @@ func (o *Options) Check() error {
 		name string
 		v    int
 		of   []int
-	}{{"page", o.Page, []int{8, 16, 32}}, {"summary_bits", o.SummaryBits, []int{8, 16}}, {"code_bits", o.CodeBits, []int{1, 2}}} {
+	}{{"page", o.Page, []int{8, 16, 32}}, {"summary_bits", o.SummaryBits, []int{8, 16}},
+		{"code_bits", o.CodeBits, []int{1, 2}}} {
 		if !slices.Contains(c.of, c.v) {
 			text := strings.Trim(fmt.Sprint(c.of), "[]")
 			at := strings.LastIndex(text, " ")
-			return failure.Argumentf("option %s=%d: must be %s or %s", c.name, c.v, strings.ReplaceAll(text[:at], " ", ", "), text[at+1:])
+			return failure.Argumentf("option %s=%d: must be %s or %s", c.name, c.v,
+				strings.ReplaceAll(text[:at], " ", ", "), text[at+1:])
 		}
 	}
 	if !(o.Beta >= 0 && o.Beta <= 100) {

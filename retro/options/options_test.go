@@ -13,7 +13,9 @@ import (
 func TestParse(t *testing.T) {
 	o, err := Parse(" budget=0.15, window=8,period=4,code_bits=1,candidates=3,page=32,select=minmax,summary_bits=16,min_ctx=0,local=128,beta=1.5,audit=7,always=1,")
 	require.NoError(t, err)
-	require.Equal(t, Options{Budget: 0.15, Groups: 128, Window: 8, Period: 4, CodeBits: 1, Candidates: 3, Need: true, Page: 32, Select: MinMax, SummaryBits: 16, Local: 128, Beta: 1.5, Audit: 7, Always: true}, o)
+	require.Equal(t, Options{Budget: 0.15, Groups: 128, Window: 8, Period: 4, CodeBits: 1,
+		Candidates: 3, Need: true, Page: 32, Select: MinMax, SummaryBits: 16, Local: 128, Beta: 1.5,
+		Audit: 7, Always: true}, o)
 	again, err := Parse(o.String())
 	require.NoError(t, err)
 	require.Equal(t, o, again)
@@ -77,8 +79,10 @@ func TestBudgets(t *testing.T) {
 		b    Budget
 		text string
 	}{
-		"1": {1, "1"}, "512": {512, "512"}, "1000000": {1000000, "1000000"}, "0.15": {0.15, "0.15"}, "15%": {0.15, "0.15"}, "0.5%": {0.005, "0.005"},
-		"all": {Everything, "all"}, "1.0": {Everything, "all"}, "100%": {Everything, "all"}, "134217728": {Everything, "all"},
+		"1": {1, "1"}, "512": {512, "512"}, "1000000": {1000000, "1000000"}, "0.15": {0.15, "0.15"},
+		"15%": {0.15, "0.15"}, "0.5%": {0.005, "0.005"},
+		"all": {Everything, "all"}, "1.0": {Everything, "all"}, "100%": {Everything, "all"},
+		"134217728": {Everything, "all"},
 	} {
 		for _, key := range []string{"budget=", "correct_budget=", "layer_budget=3:"} {
 			o, err := Parse(key + text)
@@ -120,7 +124,8 @@ func TestOptionsOfAPlan(t *testing.T) {
 		{set(func(o *Options) { o.Budget, o.Window, o.Period = 64, 4, 2 }), false, "target"},
 		{set(func(o *Options) { o.CorrectBudget = Everything }), true, "window"},
 		{set(func(o *Options) { o.Planning.File = "a" }), true, "target"},
-		{set(func(o *Options) { o.Planning = Planning{Target: Balanced, Cache: "a"} }), true, "window"},
+		{set(func(o *Options) { o.Planning = Planning{Target: Balanced, Cache: "a"} }), true,
+			"window"},
 	} {
 		require.NoError(t, c.o.Validate())
 		require.Equal(t, c.planned, c.o.Planned(), c.o)
@@ -130,9 +135,14 @@ func TestOptionsOfAPlan(t *testing.T) {
 		require.NotContains(t, strings.ReplaceAll(c.o.String(), "correct_budget", ""), c.without)
 	}
 	for _, bad := range []Options{
-		{}, set(func(o *Options) { o.Select = 99 }), set(func(o *Options) { o.Planning.Target = 9 }), set(func(o *Options) { o.Budget = 1.5 }),
-		set(func(o *Options) { o.Budget = Budget(math.NaN()) }), set(func(o *Options) { o.CorrectBudget = -1 }), set(func(o *Options) { o.Window = -1 }),
-		set(func(o *Options) { o.Planning.File = "a,b" }), set(func(o *Options) { o.Planning.Cache = "a " }), set(func(o *Options) { o.LayerBudget = "0:1,window=3" }),
+		{}, set(func(o *Options) { o.Select = 99 }),
+		set(func(o *Options) { o.Planning.Target = 9 }),
+		set(func(o *Options) { o.Budget = 1.5 }),
+		set(func(o *Options) { o.Budget = Budget(math.NaN()) }),
+		set(func(o *Options) { o.CorrectBudget = -1 }), set(func(o *Options) { o.Window = -1 }),
+		set(func(o *Options) { o.Planning.File = "a,b" }),
+		set(func(o *Options) { o.Planning.Cache = "a " }),
+		set(func(o *Options) { o.LayerBudget = "0:1,window=3" }),
 	} {
 		require.ErrorIs(t, bad.Validate(), failure.Argument)
 	}

@@ -18,7 +18,8 @@ const (
 	Quality
 )
 
-var targetNames = [...]string{NoTarget: "balanced", Speed: "speed", Balanced: "balanced", Quality: "quality"}
+var targetNames = [...]string{NoTarget: "balanced", Speed: "speed", Balanced: "balanced",
+	Quality: "quality"}
 
 func (t Target) String() string { return targetNames[t] }
 
@@ -41,7 +42,8 @@ func (p *Planning) check() error {
 		}
 	}
 	if p.File != "" && p.Cache != "" {
-		return failure.Argumentf("options plan=%s and plan_cache=%s exclude one another: give one", p.File, p.Cache)
+		return failure.Argumentf("options plan=%s and plan_cache=%s exclude one another: give one",
+			p.File, p.Cache)
 	}
 	return nil
 }

@@ -74,7 +74,8 @@ func (m *measured) tokenNS(o *options.Options, c options.Choice) float64 {
 	exposure := byLog2(&fidelityOf(o.Select).exposure, c.Window)
 	attention := func(tokens float64, emitted int) float64 {
 		tokens *= float64(m.Heads)
-		return m.StepNS + tokens*(m.ReadNS+(exposure-1)*m.SupplementNS) + float64(c.Window-1)*m.WindowNS + float64(emitted)*m.PastNS
+		return m.StepNS + tokens*(m.ReadNS+(exposure-1)*m.SupplementNS) +
+			float64(c.Window-1)*m.WindowNS + float64(emitted)*m.PastNS
 	}
 	tokens := m.read(c.Budget)
 	plain := m.passNS(1) + attention(tokens, 0)
@@ -83,7 +84,8 @@ func (m *measured) tokenNS(o *options.Options, c options.Choice) float64 {
 	}
 	correcting := m.passNS(c.Window) + attention(tokens, c.Window-1)
 	if c.CorrectBudget > 0 {
-		correcting = m.passNS(c.Window) + attention(max(tokens, m.read(c.CorrectBudget)), c.Window-1) + max(0, m.WideNS)
+		correcting = m.passNS(c.Window) + attention(max(tokens, m.read(c.CorrectBudget)),
+			c.Window-1) + max(0, m.WideNS)
 	}
 	f := 1 / float64(c.Period)
 	return (1-f)*plain + f*correcting
@@ -108,9 +110,11 @@ func (m *measured) candidates(o *options.Options, maxRows int) []options.Choice 
 		case window < 1, period < 1, window > maxRows, period > window:
 		case o.Window == 0 && window > m.Rows[len(m.Rows)-1]: // not measured
 		case o.Whole && period != window:
-		case o.CorrectBudget != 0 && wide != o.CorrectBudget, o.CorrectBudget == 0 && wide > 0 && m.WideNS < 0:
+		case o.CorrectBudget != 0 && wide != o.CorrectBudget, o.CorrectBudget == 0 && wide > 0 &&
+			m.WideNS < 0:
 		default:
-			all = append(all, options.Choice{Budget: budget, Window: window, Period: period, CorrectBudget: wide})
+			all = append(all, options.Choice{Budget: budget, Window: window, Period: period,
+				CorrectBudget: wide})
 		}
 	}
 	for i, b := range budgets {
@@ -180,10 +184,12 @@ func (m *measured) why(o *options.Options, chosen options.Choice, all []options.
 	var parts []string
 	for i, rows := range m.Rows[1:] {
 		if rows == 2 || i == len(m.Rows)-2 {
-			parts = append(parts, fmt.Sprintf("%d rows cost %.2gx of a pass", rows, m.PassNS[i+1]/m.PassNS[0]))
+			parts = append(parts, fmt.Sprintf("%d rows cost %.2gx of a pass", rows,
+				m.PassNS[i+1]/m.PassNS[0]))
 		}
 	}
-	parts = append(parts, fmt.Sprintf("1000 tokens of context %.2g ms", m.ReadNS*float64(m.Heads)/1000))
+	parts = append(parts, fmt.Sprintf("1000 tokens of context %.2g ms",
+		m.ReadNS*float64(m.Heads)/1000))
 	choice := false
 	for _, c := range all {
 		choice = choice || (c.Window > 1) != (chosen.Window > 1)

@@ -12,9 +12,11 @@ import (
 // dear is a CPU: a second row costs almost what the first does, and tokens are cheap.
 // cheap is dense layers on a GPU and a slow memory.
 var (
-	dear = measured{Threads: 2, Rows: []int{1, 2, 4, 8}, PassNS: []float64{5e6, 8.5e6, 11e6, 16e6}, Depth: 4096, Far: 4016, Heads: 90,
+	dear = measured{Threads: 2, Rows: []int{1, 2, 4, 8}, PassNS: []float64{5e6, 8.5e6, 11e6, 16e6},
+		Depth: 4096, Far: 4016, Heads: 90,
 		StepNS: 1.2e6, ReadNS: 9, SupplementNS: 5, PastNS: 0.3e6, WideNS: -1}
-	cheap = measured{Threads: 8, Rows: []int{1, 2, 4, 8}, PassNS: []float64{4e6, 4.01e6, 4.02e6, 4.05e6}, Depth: 16384, Far: 16304, Heads: 64,
+	cheap = measured{Threads: 8, Rows: []int{1, 2, 4, 8},
+		PassNS: []float64{4e6, 4.01e6, 4.02e6, 4.05e6}, Depth: 16384, Far: 16304, Heads: 64,
 		StepNS: 1e6, ReadNS: 94, SupplementNS: 1.25, PastNS: 0.01e6, WideNS: -1}
 )
 
@@ -61,8 +63,10 @@ func TestTargetsAreOrdered(t *testing.T) {
 
 // Whatever the user set stays; the rest is chosen around it.
 func TestDecideKeepsWhatIsSet(t *testing.T) {
-	for _, text := range []string{"budget=700", "budget=0.3", "window=4", "window=3", "window=16", "window=1", "period=4", "window=8,period=3",
-		"period=5", "correct_budget=4096", "correct_budget=0", "budget=512,window=2,period=1,correct_budget=0", "window=2,period=2,budget=100000"} {
+	for _, text := range []string{"budget=700", "budget=0.3", "window=4", "window=3", "window=16",
+		"window=1", "period=4", "window=8,period=3",
+		"period=5", "correct_budget=4096", "correct_budget=0",
+		"budget=512,window=2,period=1,correct_budget=0", "window=2,period=2,budget=100000"} {
 		for _, target := range []string{"speed", "quality"} {
 			for _, m := range []measured{dear, cheap} {
 				o := parsed(t, text+",target="+target)
@@ -78,7 +82,8 @@ func TestDecideKeepsWhatIsSet(t *testing.T) {
 	o := parsed(t, "target=quality,window=8,budget=512,select=pages")
 	wide := cheap
 	wide.WideNS = 0
-	require.EqualValues(t, 2048, wide.decide(&o, 16).CorrectBudget, "with the budget set, more on some steps is what is left")
+	require.EqualValues(t, 2048, wide.decide(&o, 16).CorrectBudget,
+		"with the budget set, more on some steps is what is left")
 	require.Zero(t, cheap.decide(&o, 16).CorrectBudget, "an engine that cannot")
 }
 
@@ -86,7 +91,8 @@ func TestLeastSquares(t *testing.T) {
 	want := [costs]float64{1e6, 150, 80, 2e4, 3e5}
 	var rows [][costs]float64
 	var y []float64
-	for _, r := range [][costs]float64{{1, 1440}, {1, 11520}, {1, 1440, 9000, 7}, {1, 1440, 9000, 7, 7}, {1, 11520, 40000, 7}, {1, 11520, 40000, 7, 7}} {
+	for _, r := range [][costs]float64{{1, 1440}, {1, 11520}, {1, 1440, 9000, 7},
+		{1, 1440, 9000, 7, 7}, {1, 11520, 40000, 7}, {1, 11520, 40000, 7, 7}} {
 		sum := 0.0
 		for i, x := range r {
 			sum += want[i] * x

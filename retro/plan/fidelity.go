@@ -27,11 +27,13 @@ type fidelity struct {
 var (
 	// SmolLM2-135M and Qwen2.5-Coder-0.5B at 4k and 12k in a simulation; of the gain, half is
 	// taken, as in llama.cpp a window of 2 brought 0 to 7 %.
-	byPages = fidelity{power: 0.9, gain: [5]float64{0, 0.04, 0.07, 0.10, 0.12}, once: 0.5, wide: 0.8, exposure: [5]float64{1, 1.28, 1.66, 2.05, 2.43}}
+	byPages = fidelity{power: 0.9, gain: [5]float64{0, 0.04, 0.07, 0.10, 0.12}, once: 0.5,
+		wide: 0.8, exposure: [5]float64{1, 1.28, 1.66, 2.05, 2.43}}
 	// Qwen2.5-Coder-1.5B at 16k and SmolLM2-135M at 4k, the budget by need. Of need=0 is what a
 	// window of 2 brings; assumed are the gains of 8 and 16 on every token, wide, and the exposure
 	// of 16.
-	byTokens = fidelity{power: 1, gain: [5]float64{0, 0.13, 0.20, 0.24, 0.27}, once: 0.67, wide: 0.8, exposure: [5]float64{1, 1.48, 2.1, 3.0, 3.9}}
+	byTokens = fidelity{power: 1, gain: [5]float64{0, 0.13, 0.20, 0.24, 0.27}, once: 0.67,
+		wide: 0.8, exposure: [5]float64{1, 1.48, 2.1, 3.0, 3.9}}
 )
 
 func fidelityOf(s options.Selector) *fidelity {

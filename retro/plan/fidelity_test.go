@@ -78,9 +78,11 @@ func TestFidelity(t *testing.T) {
 			x := measuredKL[begin+i]
 			off := x.kl / (scale * p)
 			worst = max(worst, math.Abs(math.Log(off)))
-			fmt.Fprintf(w, "%s\t%d\t%s\t%.4f\t%.4f\t%.2f\n", x.model, x.depth, x.options, x.kl, scale*p, off)
+			fmt.Fprintf(w, "%s\t%d\t%s\t%.4f\t%.4f\t%.2f\n", x.model, x.depth, x.options, x.kl,
+				scale*p, off)
 		}
-		require.Less(t, worst, math.Log(1.25), "%s at %d is predicted badly", first.model, first.depth)
+		require.Less(t, worst, math.Log(1.25), "%s at %d is predicted badly", first.model,
+			first.depth)
 		begin = end
 	}
 	require.NoError(t, w.Flush())
@@ -88,11 +90,14 @@ func TestFidelity(t *testing.T) {
 	// What a plan relies on: more is better, and so is correction.
 	for _, f := range []*fidelity{&byPages, &byTokens} {
 		last := math.Inf(1)
-		for _, c := range []options.Choice{choose(256, 1, 1, 0), choose(256, 8, 8, 0), choose(256, 8, 1, 0), choose(512, 1, 1, 0), choose(512, 2, 1, 0), choose(512, 4, 1, 0), choose(512, 16, 1, 0), choose(1024, 1, 1, 0)} {
+		for _, c := range []options.Choice{choose(256, 1, 1, 0), choose(256, 8, 8, 0),
+			choose(256, 8, 1, 0), choose(512, 1, 1, 0), choose(512, 2, 1, 0), choose(512, 4, 1, 0),
+			choose(512, 16, 1, 0), choose(1024, 1, 1, 0)} {
 			d := f.divergence(c, float64(c.Budget), 0)
 			require.Less(t, d, last, c)
 			last = d
 		}
-		require.Less(t, f.divergence(choose(512, 8, 8, 2048), 512, 2048), f.divergence(choose(512, 8, 8, 0), 512, 0))
+		require.Less(t, f.divergence(choose(512, 8, 8, 2048), 512, 2048),
+			f.divergence(choose(512, 8, 8, 0), 512, 0))
 	}
 }

@@ -85,7 +85,8 @@ func decode(data []byte) (f file, err error) {
 		return f, damaged
 	}
 	if head.Version != fileVersion {
-		return f, fmt.Errorf("is of version %d, this libretroattn reads version %d", head.Version, fileVersion)
+		return f, fmt.Errorf("is of version %d, this libretroattn reads version %d", head.Version,
+			fileVersion)
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
@@ -101,7 +102,8 @@ func (s shape) differs(now shape) string {
 	case s.Layers != now.Layers:
 		return fmt.Sprintf("was made for a model with %s, this one has %s", s.Layers, now.Layers)
 	case s.Cells != now.Cells:
-		return fmt.Sprintf("was made for a context of %d tokens, this one has %d", s.Cells, now.Cells)
+		return fmt.Sprintf("was made for a context of %d tokens, this one has %d", s.Cells,
+			now.Cells)
 	case s.Threads != now.Threads:
 		return fmt.Sprintf("was made for %d threads, this is %d", s.Threads, now.Threads)
 	}
@@ -113,10 +115,12 @@ func (c *Case) apply(f *file) (o options.Options, err error) {
 	if d := f.Shape.differs(c.shape()); d != "" {
 		return o, errors.New(d)
 	}
-	if target := c.Asked.Planning.Target; target != options.NoTarget && target.String() != f.Plan.Target {
+	if target := c.Asked.Planning.Target; target != options.NoTarget &&
+		target.String() != f.Plan.Target {
 		return o, fmt.Errorf("was made for target=%s, not for %v", f.Plan.Target, target)
 	}
-	if !slices.ContainsFunc([]options.Target{options.Speed, options.Balanced, options.Quality}, func(t options.Target) bool { return t.String() == f.Plan.Target }) {
+	if !slices.ContainsFunc([]options.Target{options.Speed, options.Balanced, options.Quality},
+		func(t options.Target) bool { return t.String() == f.Plan.Target }) {
 		return o, fmt.Errorf("has the unknown target %q", f.Plan.Target)
 	}
 	return c.complete(f.Plan.Choice)
@@ -153,7 +157,8 @@ func (f *file) keep(p *options.Planning) (note string, err error) {
 	switch {
 	case p.File != "":
 		if err := f.write(p.File, false); err != nil {
-			return "", failure.Argumentf("plan %s cannot be written (%v): name a file that can", p.File, bare(err))
+			return "", failure.Argumentf("plan %s cannot be written (%v): name a file that can",
+				p.File, bare(err))
 		}
 		return "; written to " + p.File, nil
 	case p.Cache != "":

@@ -15,7 +15,8 @@ import (
 
 // newCase is six layers of three KV heads.
 func newCase(t testing.TB, text string) *Case {
-	c := &Case{Asked: parsed(t, text), Threads: 2, Cells: 6000, Rows: 8, Model: "6 layers", Kernels: "none"}
+	c := &Case{Asked: parsed(t, text), Threads: 2, Cells: 6000, Rows: 8, Model: "6 layers",
+		Kernels: "none"}
 	for range 6 {
 		c.Layers = append(c.Layers, Layer{KVHeads: 3})
 	}
@@ -47,7 +48,8 @@ func TestPlanFiles(t *testing.T) {
 	all, err := open("plan=" + path + ",window=4,budget=333,period=2").Known()
 	require.NoError(t, err)
 	require.True(t, all.Done)
-	require.Equal(t, "plan: budget 333, window 4, period 2 (all of it was set, so that "+path+" is not used)", all.Line)
+	require.Equal(t, "plan: budget 333, window 4, period 2 (all of it was set, so that "+path+
+		" is not used)", all.Line)
 
 	good, err := os.ReadFile(path)
 	require.NoError(t, err)
@@ -72,17 +74,22 @@ func TestPlanFiles(t *testing.T) {
 		return c
 	}
 	same := open("plan=" + path)
-	refuse(good, change(func(c *Case) { c.Model = "5 layers" }), "was made for a model with 6 layers, this one has 5 layers")
-	refuse(good, change(func(c *Case) { c.Cells = 5000 }), "was made for a context of 6000 tokens, this one has 5000")
+	refuse(good, change(func(c *Case) { c.Model = "5 layers" }),
+		"was made for a model with 6 layers, this one has 5 layers")
+	refuse(good, change(func(c *Case) { c.Cells = 5000 }),
+		"was made for a context of 6000 tokens, this one has 5000")
 	refuse(good, change(func(c *Case) { c.Threads = 1 }), "was made for 2 threads, this is 1")
 	refuse(good, open("plan="+path+",target=speed"), "was made for target=balanced, not for speed")
-	refuse(bytes.Replace(good, []byte(`"version": 2`), []byte(`"version": 3`), 1), same, "is of version 3")
+	refuse(bytes.Replace(good, []byte(`"version": 2`), []byte(`"version": 3`), 1), same,
+		"is of version 3")
 	f.Plan.Window = 99
 	refuse(f.encode(), same, "window=99")
 	f.Plan.Window = 9
 	refuse(f.encode(), same, "window=9: the rows of the host's steps and memory allow 8, set window=8 or less")
-	damage := [][]byte{{}, []byte("{}"), []byte("budget=512"), good[:len(good)/2], append(bytes.Clone(good), "{}"...),
-		bytes.Replace(good, []byte(`"far"`), []byte(`"fat"`), 1), bytes.Repeat([]byte(" "), maxFile+1)}
+	damage := [][]byte{{}, []byte("{}"), []byte("budget=512"), good[:len(good)/2],
+		append(bytes.Clone(good), "{}"...),
+		bytes.Replace(good, []byte(`"far"`), []byte(`"fat"`), 1),
+		bytes.Repeat([]byte(" "), maxFile+1)}
 	for i := 0; i < len(good)-1; i += 7 {
 		b := bytes.Clone(good)
 		b[i] ^= 1
@@ -128,9 +135,12 @@ func TestPlanFiles(t *testing.T) {
 // leaves valid options, and that what is read is written again as it was.
 func FuzzPlanFile(f *testing.F) {
 	c := newCase(f, "target=balanced")
-	good := file{Format: fileFormat, Version: fileVersion, Shape: c.shape(), Made: c.made(), Measured: dear, Plan: dear.decide(&c.Asked, c.Rows)}
+	good := file{Format: fileFormat, Version: fileVersion, Shape: c.shape(), Made: c.made(),
+		Measured: dear, Plan: dear.decide(&c.Asked, c.Rows)}
 	f.Add(good.encode(), false)
-	for _, choice := range []options.Choice{{Budget: 64, Window: 99, Period: 1}, {Budget: 1e300, Window: 1, Period: 1}, {Budget: -1, Window: 2, Period: 2}, {Window: 16, Period: -5}, {}} {
+	for _, choice := range []options.Choice{{Budget: 64, Window: 99, Period: 1},
+		{Budget: 1e300, Window: 1, Period: 1}, {Budget: -1, Window: 2, Period: 2},
+		{Window: 16, Period: -5}, {}} {
 		bad := good
 		bad.Plan.Choice = choice
 		f.Add(bad.encode(), true)

@@ -11,7 +11,8 @@ const costs = 5
 // row is how often each cost of measured occurs in a step.
 func (x *sample) row() [costs]float64 {
 	n := float64(x.runs)
-	return [costs]float64{1, x.tokens / n, x.supplements / n, float64(x.Window - 1), float64(x.Past)}
+	return [costs]float64{1, x.tokens / n, x.supplements / n, float64(x.Window - 1),
+		float64(x.Past)}
 }
 
 // fit finds the costs of measured from the samples: least squares of relative errors.

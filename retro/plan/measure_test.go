@@ -29,9 +29,11 @@ func (f *fakeTimer) Close()                        { f.open = false }
 func (f *fakeTimer) Step(x Step) (Timing, error) {
 	tokens := max(x.Budget, x.Wide)
 	supplements := x.Past * x.Budget / 2
-	got := Timing{Tokens: uint64(fakeLayers * tokens), Supplements: uint64(fakeLayers * supplements)}
+	got := Timing{Tokens: uint64(fakeLayers * tokens),
+		Supplements: uint64(fakeLayers * supplements)}
 	for range fakeLayers {
-		ns := 1e5 + 9*float64(tokens) + 3*float64(supplements) + 100*float64(x.Window-1) + 1000*float64(x.Past)
+		ns := 1e5 + 9*float64(tokens) + 3*float64(supplements) + 100*float64(x.Window-1) +
+			1000*float64(x.Past)
 		if x.Wide > 0 {
 			ns += 5000
 		}

@@ -11,17 +11,18 @@ import (
 // Figures are what people want to know of Stats. Their names in JSON are those in a server's
 // timings, and those with help are in its metrics as well.
 type Figures struct {
-	Tokens       uint64  `json:"retro_n"`             // new tokens decoded here
-	SparseTokens uint64  `json:"retro_sparse_n"`      // of these, with some left out
-	Short        uint64  `json:"-"`                   // of the others, in contexts shorter than min_ctx
-	Exact        uint64  `json:"retro_exact_n"`       // and of prompts and drafts, computed exactly
-	Corrected    uint64  `json:"retro_corrections_n"` // past tokens embedded again that read more
-	KVShare      float64 `json:"retro_kv_read_share" help:"bytes read per byte that full attention reads"`
-	MassKept     float64 `json:"retro_kept_share" help:"share of attention kept, 0 without audits"`
-	Exposure     float64 `json:"retro_exposure" help:"far tokens seen in the end per one selected"`
-	AttentionMS  float64 `json:"retro_attention_ms"` // time in selection and attention
-	GBps         float64 `json:"retro_gb_per_second" help:"10^9 bytes read per second of attention"`
-	Memory       uint64  `json:"retro_memory_bytes" help:"bytes held beside the KV cache"`
+	Tokens       uint64 `json:"retro_n"`        // new tokens decoded here
+	SparseTokens uint64 `json:"retro_sparse_n"` // of these, with some left out
+	// of the others, in contexts shorter than min_ctx
+	Short       uint64  `json:"-"`
+	Exact       uint64  `json:"retro_exact_n"`       // and of prompts and drafts, computed exactly
+	Corrected   uint64  `json:"retro_corrections_n"` // past tokens embedded again that read more
+	KVShare     float64 `json:"retro_kv_read_share" help:"bytes read per byte that full attention reads"`
+	MassKept    float64 `json:"retro_kept_share" help:"share of attention kept, 0 without audits"`
+	Exposure    float64 `json:"retro_exposure" help:"far tokens seen in the end per one selected"`
+	AttentionMS float64 `json:"retro_attention_ms"` // time in selection and attention
+	GBps        float64 `json:"retro_gb_per_second" help:"10^9 bytes read per second of attention"`
+	Memory      uint64  `json:"retro_memory_bytes" help:"bytes held beside the KV cache"`
 }
 
 // Figures computes them.

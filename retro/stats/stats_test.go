@@ -30,7 +30,8 @@ func TestFields(t *testing.T) {
 		require.False(t, seen[f.Name] || seen[f.Help], f.Name)
 		seen[f.Name], seen[f.Help] = true, true
 	}
-	for name, want := range map[string]string{"KVReadBytes": "kv_read_bytes", "AttentionNS": "attention_ns", "Tokens": "tokens"} {
+	for name, want := range map[string]string{"KVReadBytes": "kv_read_bytes",
+		"AttentionNS": "attention_ns", "Tokens": "tokens"} {
 		require.Equal(t, want, snake(name))
 		require.True(t, seen[want])
 	}
@@ -55,10 +56,13 @@ func TestAddAndSince(t *testing.T) {
 }
 
 func TestFigures(t *testing.T) {
-	before := Stats{Tokens: 5, SparseTokens: 1, CorrectedTokens: 2, KVReadBytes: 100, KVFullBytes: 1000,
-		ScanBytes: 10, RetiredSelected: 3, RetiredSeen: 3, AttentionNS: 100}
-	after := Stats{Tokens: 15, SparseTokens: 9, CorrectedTokens: 6, KVReadBytes: 400, KVFullBytes: 3000,
-		ScanBytes: 110, RetiredSelected: 13, RetiredSeen: 18, AttentionNS: 300, RingBytes: 1 << 20}
+	before := Stats{Tokens: 5, SparseTokens: 1, CorrectedTokens: 2, KVReadBytes: 100,
+		KVFullBytes: 1000,
+		ScanBytes:   10, RetiredSelected: 3, RetiredSeen: 3, AttentionNS: 100}
+	after := Stats{Tokens: 15, SparseTokens: 9, CorrectedTokens: 6, KVReadBytes: 400,
+		KVFullBytes: 3000,
+		ScanBytes:   110, RetiredSelected: 13, RetiredSeen: 18, AttentionNS: 300,
+		RingBytes: 1 << 20}
 	f := after.Since(before).Figures()
 	require.Equal(t, Figures{Tokens: 10, SparseTokens: 8, Corrected: 4, KVShare: 0.2, Exposure: 1.5,
 		AttentionMS: 2e-4, GBps: 2, Memory: 1 << 20}, f)
@@ -69,13 +73,16 @@ func TestFigures(t *testing.T) {
 	require.Contains(t, f.String(), ", 7 of prompts and drafts exact")
 	require.Equal(t, Figures{KVShare: 1, Exposure: 1}, Stats{}.Figures())
 	require.Equal(t, "0 of 0 tokens sparse", Figures{}.String())
-	require.Equal(t, "0 of 2 tokens sparse: the context was shorter than min_ctx", Figures{Tokens: 2, Short: 2}.String())
-	require.Equal(t, "0 of 2 tokens sparse: the budget held the whole context", Figures{Tokens: 2, Short: 1}.String())
+	require.Equal(t, "0 of 2 tokens sparse: the context was shorter than min_ctx",
+		Figures{Tokens: 2, Short: 2}.String())
+	require.Equal(t, "0 of 2 tokens sparse: the budget held the whole context",
+		Figures{Tokens: 2, Short: 1}.String())
 }
 
 func TestJSON(t *testing.T) {
 	var all map[string]float64
-	require.NoError(t, json.Unmarshal([]byte(Stats{Tokens: 3, AttentionNS: 2e6}.Figures().JSON()), &all))
+	require.NoError(t, json.Unmarshal([]byte(Stats{Tokens: 3, AttentionNS: 2e6}.Figures().JSON()),
+		&all))
 	require.Equal(t, 3.0, all["retro_n"])
 	require.Equal(t, 2.0, all["retro_attention_ms"])
 	require.Equal(t, 1.0, all["retro_kv_read_share"])
@@ -96,7 +103,8 @@ func TestMetrics(t *testing.T) {
 	}
 	require.Len(t, text, length, "nothing else")
 	require.Len(t, slices.Compact(slices.Sorted(slices.Values(names))), len(names))
-	for _, want := range []string{"x:retro_tokens_total 1e+09", "x:retro_attention_seconds_total 1.000000016", "x:retro_ring_bytes 1.000000015e+09",
+	for _, want := range []string{"x:retro_tokens_total 1e+09",
+		"x:retro_attention_seconds_total 1.000000016", "x:retro_ring_bytes 1.000000015e+09",
 		"x:retro_kv_read_share 2\n", "x:retro_exposure 1", "x:retro_memory_bytes 2"} {
 		require.Contains(t, text, "\n"+want)
 	}

@@ -80,7 +80,10 @@ type Difference struct {
 	Sum, Worst float64
 }
 
-func (d *Difference) add(x float64) { d.Steps, d.Sum, d.Worst = d.Steps+1, d.Sum+x, max(d.Worst, x) }
+func (d *Difference) add(x float64) {
+	d.Steps, d.Sum, d.Worst = d.Steps+1, d.Sum+x,
+		max(d.Worst, x)
+}
 
 // Differs compares an answer with the one given alone: the tokens' probabilities as long as both
 // say the same, and where they part, how much less likely each finds what the other says. From
@@ -91,7 +94,8 @@ func Differs(alone, got Reply) (d Difference, err error) {
 			return d, errors.New("it goes on where alone it ended")
 		}
 		a := alone.Steps[i]
-		if len(g.Top) != SoakTop || g.Top[SoakTop-1].Logprob >= 0 { // what is no number comes as null, read as 0
+		// what is no number comes as null, read as 0
+		if len(g.Top) != SoakTop || g.Top[SoakTop-1].Logprob >= 0 {
 			return d, fmt.Errorf("token %d has no probabilities: %v", i, g)
 		}
 		if g.ID != a.ID {
@@ -100,7 +104,8 @@ func Differs(alone, got Reply) (d Difference, err error) {
 		}
 		d.add(math.Abs(a.Logprob - g.Logprob))
 	}
-	if got.End != "cancelled" && (got.End != alone.End || got.Predicted != alone.Predicted || len(got.Steps) != len(alone.Steps)) {
+	if got.End != "cancelled" && (got.End != alone.End || got.Predicted != alone.Predicted ||
+		len(got.Steps) != len(alone.Steps)) {
 		return d, fmt.Errorf("it ended after %d tokens (%s) in %d pieces, alone after %d (%s) in %d",
 			got.Predicted, got.End, len(got.Steps), alone.Predicted, alone.End, len(alone.Steps))
 	}
@@ -112,18 +117,21 @@ func Differs(alone, got Reply) (d Difference, err error) {
 func (q *Request) Ask(ctx context.Context, url string, pieces int) (r Reply, err error) {
 	ctx, hangUp := context.WithCancel(ctx)
 	defer hangUp()
-	fields := map[string]any{"prompt": q.Prompt, "n_predict": q.Predict, "temperature": 0, "cache_prompt": false,
-		"ignore_eos": true, "stream": true, "n_probs": SoakTop}
+	fields := map[string]any{"prompt": q.Prompt, "n_predict": q.Predict, "temperature": 0,
+		"cache_prompt": false,
+		"ignore_eos":   true, "stream": true, "n_probs": SoakTop}
 	maps.Copy(fields, q.More)
 	body, err := json.Marshal(fields)
 	if err != nil {
 		return r, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/completion", bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/completion",
+		bytes.NewReader(body))
 	if err != nil {
 		return r, err
 	}
-	request.Close = true // the server ends idle connections, which a client that keeps them notices too late
+	// the server ends idle connections, which a client that keeps them notices too late
+	request.Close = true
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return r, err
@@ -159,10 +167,12 @@ func (q *Request) Ask(ctx context.Context, url string, pieces int) (r Reply, err
 		if err := json.Unmarshal([]byte(data), &piece); err != nil {
 			return r, fmt.Errorf("%w in %s", err, data)
 		}
-		r.Steps, r.Predicted, r.Timings = append(r.Steps, piece.Steps...), piece.Predicted, piece.Timings
+		r.Steps, r.Predicted, r.Timings = append(r.Steps, piece.Steps...), piece.Predicted,
+			piece.Timings
 		switch {
 		case piece.Error != nil:
-			r.End, r.Message = piece.Error.Type, fmt.Sprintf("%d: %s", piece.Error.Code, piece.Error.Message)
+			r.End, r.Message = piece.Error.Type,
+				fmt.Sprintf("%d: %s", piece.Error.Code, piece.Error.Message)
 			return r, nil
 		case piece.Stop && piece.Truncated:
 			r.End = "truncated"

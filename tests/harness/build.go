@@ -46,7 +46,8 @@ func ChatProgram(t *testing.T, dir string, args ...string) *exec.Cmd {
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, string(out))
-	return exec.Command(exe, append([]string{"--lib", dir, "-m", Setting(t, "RETRO_MODEL"), "-t", "2", "-c", "2048", "--temp", "0"}, args...)...)
+	return exec.Command(exe, append([]string{"--lib", dir, "-m", Setting(t, "RETRO_MODEL"), "-t",
+		"2", "-c", "2048", "--temp", "0"}, args...)...)
 }
 
 // Arm64Tools are the cross compiler and the emulator, or the test is skipped.
@@ -70,7 +71,9 @@ func Faulty(t *testing.T) string {
 	lib, err := filepath.Abs(Library(t))
 	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "libretroattn.so.1")
-	Run(t, Compiler(t), "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-I../../capi", "-DREAL=\""+lib+"\"",
-		"-o", path, "../testdata/faults.c", "-Wl,--no-as-needed", lib, "-Wl,-rpath,"+filepath.Dir(lib), "-ldl")
+	Run(t, Compiler(t), "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC",
+		"-I../../capi", "-DREAL=\""+lib+"\"",
+		"-o", path, "../testdata/faults.c", "-Wl,--no-as-needed", lib,
+		"-Wl,-rpath,"+filepath.Dir(lib), "-ldl")
 	return path
 }

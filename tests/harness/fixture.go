@@ -27,7 +27,8 @@ func Compiled(t *testing.T, name string) string {
 	for _, dir := range []string{"tests", "common", "include", "ggml/include", "src", "vendor"} {
 		args = append(args, "-I"+filepath.Join(source, dir))
 	}
-	Run(t, cxx, append(args, "-L"+libs, "-Wl,-rpath,"+libs, "-lllama-common", "-lllama", "-lggml", "-lggml-base")...)
+	Run(t, cxx, append(args, "-L"+libs, "-Wl,-rpath,"+libs, "-lllama-common", "-lllama", "-lggml",
+		"-lggml-base")...)
 	return program
 }
 

@@ -78,7 +78,8 @@ func (s Server) Kill() error {
 
 // Serve starts llama-server with the feature on and returns its address.
 func Serve(t *testing.T, slots int, args ...string) string {
-	return StartServer(t, slots, append([]string{"--retro-attn", "--retro-budget", "128", "--retro-window", "2", "--retro-period", "1", "--retro-min-ctx", "256"}, args...)...).URL
+	return StartServer(t, slots, append([]string{"--retro-attn", "--retro-budget", "128",
+		"--retro-window", "2", "--retro-period", "1", "--retro-min-ctx", "256"}, args...)...).URL
 }
 
 // StartServer starts the patched llama-server with a context of 4096 tokens a slot, unless the
@@ -90,8 +91,9 @@ func StartServer(t *testing.T, slots int, args ...string) Server {
 // StartServerOf is that of a build.
 func StartServerOf(t *testing.T, dir string, slots int, args ...string) Server {
 	host, port, address := FreeAddress(t)
-	cmd := Background(t, Up(address), filepath.Join(dir, "llama-server"), append([]string{"-m", Setting(t, "RETRO_MODEL"), "--host", host, "--port", port,
-		"-t", "2", "-np", fmt.Sprint(slots), "-c", fmt.Sprint(4096 * slots)}, args...)...)
+	cmd := Background(t, Up(address), filepath.Join(dir, "llama-server"),
+		append([]string{"-m", Setting(t, "RETRO_MODEL"), "--host", host, "--port", port,
+			"-t", "2", "-np", fmt.Sprint(slots), "-c", fmt.Sprint(4096 * slots)}, args...)...)
 	return Server{"http://" + address, cmd}
 }
 
@@ -123,7 +125,8 @@ type Completion struct {
 }
 
 func Complete(url, prompt string, slot int) (c Completion, err error) {
-	return c, Post(url+"/completion", map[string]any{"prompt": prompt, "n_predict": 24, "temperature": 0, "id_slot": slot, "cache_prompt": false, "ignore_eos": true}, &c)
+	return c, Post(url+"/completion", map[string]any{"prompt": prompt, "n_predict": 24,
+		"temperature": 0, "id_slot": slot, "cache_prompt": false, "ignore_eos": true}, &c)
 }
 
 // Tokenize is the server's, without special tokens.
@@ -135,7 +138,8 @@ func Tokenize(t *testing.T, url, text string) []int {
 
 // SlotFile has the server save a slot to a file, restore it from one, or erase it.
 func SlotFile(url string, slot int, action, name string) (answer map[string]any, err error) {
-	err = Post(fmt.Sprintf("%s/slots/%d?action=%s", url, slot, action), map[string]any{"filename": name}, &answer)
+	err = Post(fmt.Sprintf("%s/slots/%d?action=%s", url, slot, action),
+		map[string]any{"filename": name}, &answer)
 	return answer, err
 }
 

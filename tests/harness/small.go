@@ -23,9 +23,12 @@ func Sqrt(n int) float64 { return math.Sqrt(float64(n)) }
 type Architecture struct {
 	Name                                                string
 	Bias, QkNorm, MoE, Gemma, SoftCap, SWA, Sinks, Gaps bool
-	Latent                                              bool // of K and V the cache holds one head of latents, see latent_test.go
-	MRoPE                                               bool // positions of several dimensions, which cannot be shifted
-	Words                                               bool // it has a vocabulary, which programs need
+	// of K and V the cache holds one head of latents, see latent_test.go
+	Latent bool
+	// positions of several dimensions, which cannot be shifted
+	MRoPE bool
+	// it has a vocabulary, which programs need
+	Words bool
 }
 
 // FullLayers is how many layers attend to everything.
@@ -83,7 +86,8 @@ func (g *Maker) Save(t *testing.T, name string) string {
 // nor saturated, its soft-cap bends the usual logit and its sinks take a good part of the sum, so
 // that a mistake in any of them shows.
 func SmallModel(t *testing.T, a Architecture) string {
-	g := &Maker{File: gguf.New(a.Name), Random: rand.New(rand.NewPCG(1, 2)), embd: 128, head: 4, kv: 2, dim: 32, ff: 128, experts: 4}
+	g := &Maker{File: gguf.New(a.Name), Random: rand.New(rand.NewPCG(1, 2)), embd: 128, head: 4,
+		kv: 2, dim: 32, ff: 128, experts: 4}
 	if a.Words {
 		g.wordVocab()
 	} else {
@@ -110,7 +114,8 @@ func SmallModel(t *testing.T, a Architecture) string {
 	}
 	if a.MoE {
 		g.Set("expert_count", g.experts)
-		g.Set("expert_used_count", g.experts) // which of them a token takes would jump with a rounding error
+		// which of them a token takes would jump with a rounding error
+		g.Set("expert_used_count", g.experts)
 		g.Set("expert_feed_forward_length", g.ff)
 	}
 	if a.MRoPE {
@@ -138,7 +143,8 @@ func SmallModel(t *testing.T, a Architecture) string {
 // wordVocab has words, behind the tokens for what is unknown, begins and ends, also of pictures.
 // The words are as users define them, which are found in a text as they are.
 func (g *Maker) wordVocab() {
-	tokens, types := []string{"<unk>", "<s>", "</s>", "<|vision_start|>", "<|vision_end|>"}, []int32{2, 3, 3, 3, 3}
+	tokens, types := []string{"<unk>", "<s>", "</s>", "<|vision_start|>", "<|vision_end|>"},
+		[]int32{2, 3, 3, 3, 3}
 	for i := len(tokens); i < SmallVocab; i++ {
 		tokens, types = append(tokens, fmt.Sprintf("w%d ", i)), append(types, 4)
 	}
@@ -197,7 +203,8 @@ func (g *Maker) block(layer int, a Architecture) {
 	for _, e := range []struct {
 		name    string
 		in, out int
-	}{{"ffn_gate_exps", g.embd, g.ff}, {"ffn_up_exps", g.embd, g.ff}, {"ffn_down_exps", g.ff, g.embd}} {
+	}{{"ffn_gate_exps", g.embd, g.ff}, {"ffn_up_exps", g.embd, g.ff},
+		{"ffn_down_exps", g.ff, g.embd}} {
 		g.Matrix(p+e.name+".weight", 1, e.in, e.out, g.experts)
 		if a.Sinks {
 			g.Normal(p+e.name+".bias", 0, 0.3, e.out, g.experts)
@@ -211,16 +218,19 @@ func (g *Maker) block(layer int, a Architecture) {
 const (
 	latentDim, latentRope = 64, 32
 	latentHeads           = 24
-	latentKey             = 32 // channels of a key without position, and of a value, once a head has made them of the latent
+	// channels of a key without position, and of a value, once a head has made them of the latent
+	latentKey = 32
 )
 
 func (g *Maker) setLatent() {
 	g.head, g.kv, g.dim = latentHeads, 1, latentKey
 	for key, value := range map[string]int{
-		"attention.q_lora_rank": 0, "attention.kv_lora_rank": latentDim, "rope.dimension_count": latentRope,
+		"attention.q_lora_rank": 0, "attention.kv_lora_rank": latentDim,
+		"rope.dimension_count": latentRope,
 		"attention.key_length": latentDim + latentRope, "attention.value_length": latentDim,
 		"attention.key_length_mla": latentKey + latentRope, "attention.value_length_mla": latentKey,
-		"leading_dense_block_count": smallLayers, "expert_feed_forward_length": g.ff, "expert_shared_count": 0,
+		"leading_dense_block_count": smallLayers, "expert_feed_forward_length": g.ff,
+		"expert_shared_count": 0,
 	} {
 		g.Set(key, value)
 	}

@@ -49,7 +49,9 @@ func WindowsLibrary(t *testing.T, dir string) (dll string) {
 // WindowsC compiles a program of testdata, which needs no other DLL than those it is linked with.
 func WindowsC(t *testing.T, dir, name string, libs ...string) (exe string) {
 	exe = filepath.Join(dir, name+".exe")
-	args := []string{"-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers", "-I../../capi", "-static", "-o", exe, "../testdata/" + name + ".c"}
+	args := []string{"-std=c11", "-O1", "-Wall", "-Wextra", "-Werror",
+		"-Wno-missing-field-initializers", "-I../../capi", "-static", "-o", exe,
+		"../testdata/" + name + ".c"}
 	Run(t, windowsCC, append(append(args, libs...), "-lm", "-lpthread")...)
 	return exe
 }
@@ -58,7 +60,8 @@ func WindowsC(t *testing.T, dir, name string, libs ...string) (exe string) {
 func Windows(t *testing.T, cgo string, args ...string) {
 	t.Helper()
 	cmd := exec.Command("go", args...)
-	cmd.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED="+cgo, "CC="+windowsCC)
+	cmd.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED="+cgo,
+		"CC="+windowsCC)
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "go %v: %s", args, out)
 }

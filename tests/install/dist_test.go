@@ -102,8 +102,10 @@ func TestDistExample(t *testing.T) {
 			t.Skip("needs pkg-config: install it")
 		}
 		cmd := exec.Command("sh", "-c", `eval "$CC" '"$@"' $(pkg-config --cflags --libs retroattn) -lm`, "sh",
-			"-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", example, "-o", exe, "-Wl,-rpath,"+filepath.Join(prefix, "lib"))
-		cmd.Env = append(os.Environ(), "CC="+cc, "PKG_CONFIG_PATH="+filepath.Join(prefix, "lib/pkgconfig"))
+			"-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", example, "-o", exe,
+			"-Wl,-rpath,"+filepath.Join(prefix, "lib"))
+		cmd.Env = append(os.Environ(), "CC="+cc,
+			"PKG_CONFIG_PATH="+filepath.Join(prefix, "lib/pkgconfig"))
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, string(out))
 		requireDecodes(t, harness.Run(t, exe))
@@ -124,7 +126,8 @@ endif()
 add_executable(decode "${EXAMPLE}")
 target_link_libraries(decode retroattn::retroattn m)
 `), 0o644))
-		harness.Run(t, "cmake", "-S", dir, "-B", filepath.Join(dir, "build"), "-DCMAKE_PREFIX_PATH="+prefix, "-DEXAMPLE="+example)
+		harness.Run(t, "cmake", "-S", dir, "-B", filepath.Join(dir, "build"),
+			"-DCMAKE_PREFIX_PATH="+prefix, "-DEXAMPLE="+example)
 		harness.Run(t, "cmake", "--build", filepath.Join(dir, "build"))
 		requireDecodes(t, harness.Run(t, filepath.Join(dir, "build/decode")))
 	})
@@ -143,9 +146,12 @@ func TestDistArm64(t *testing.T) {
 	cc, qemu := harness.Arm64Tools(t)
 	prefix := unpack(t, dist(t, "../..", "--library-only", "--arch", "arm64"))
 	exe := filepath.Join(t.TempDir(), "decode")
-	harness.Run(t, cc, "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-I"+filepath.Join(prefix, "include"), filepath.Join(prefix, "example/decode.c"), "-o", exe,
-		"-L"+filepath.Join(prefix, "lib"), "-lretroattn", "-lm", "-Wl,-rpath,"+filepath.Join(prefix, "lib"))
-	out := harness.Run(t, qemu, "-L", "/usr/aarch64-linux-gnu", "-cpu", "max", exe) // TestCABIArm64 has the others
+	harness.Run(t, cc, "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror",
+		"-I"+filepath.Join(prefix, "include"), filepath.Join(prefix, "example/decode.c"), "-o", exe,
+		"-L"+filepath.Join(prefix, "lib"), "-lretroattn", "-lm",
+		"-Wl,-rpath,"+filepath.Join(prefix, "lib"))
+	// TestCABIArm64 has the others
+	out := harness.Run(t, qemu, "-L", "/usr/aarch64-linux-gnu", "-cpu", "max", exe)
 	requireDecodes(t, out)
 	require.Contains(t, out, "(dotprod)")
 }
@@ -177,14 +183,18 @@ func TestDistPrograms(t *testing.T) {
 			}
 			prompt := filepath.Join(t.TempDir(), "prompt.txt")
 			require.NoError(t, os.WriteFile(prompt, []byte(harness.LongPrompt(t)), 0o644))
-			out := harness.Run(t, filepath.Join(prefix, "bin/llama-completion"), "-m", harness.Setting(t, "RETRO_MODEL"), "-t", "2", "-f", prompt, "-n", "8", "-c", "4096",
-				"-no-cnv", "-st", "--temp", "0", "--retro-budget", "128", "--retro-window", "2", "--retro-period", "1", "--retro-min-ctx", "256")
+			out := harness.Run(t, filepath.Join(prefix, "bin/llama-completion"), "-m",
+				harness.Setting(t, "RETRO_MODEL"), "-t", "2", "-f", prompt, "-n", "8", "-c", "4096",
+				"-no-cnv", "-st", "--temp", "0", "--retro-budget", "128", "--retro-window", "2",
+				"--retro-period", "1", "--retro-min-ctx", "256")
 			m := harness.SparseLine.FindStringSubmatch(out)
 			require.NotNil(t, m, out)
 			require.Equal(t, m[1], m[2], "all tokens are sparse")
 
-			chat := harness.ChatProgram(t, filepath.Join(prefix, "lib"), "-n", "24", "--retro", "min_ctx=16,budget=16,local=16,window=1")
-			chat.Stdin = strings.NewReader(strings.Repeat("Paris is the capital of France. ", 20) + "What is the capital of France?\n")
+			chat := harness.ChatProgram(t, filepath.Join(prefix, "lib"), "-n", "24", "--retro",
+				"min_ctx=16,budget=16,local=16,window=1")
+			chat.Stdin = strings.NewReader(strings.Repeat("Paris is the capital of France. ", 20) +
+				"What is the capital of France?\n")
 			text, err := chat.CombinedOutput()
 			require.NoError(t, err, string(text))
 			require.Regexp(t, `[1-9]\d* of \d+ tokens sparse`, string(text))
@@ -247,7 +257,9 @@ func TestDistPatches(t *testing.T) {
 
 	for value, defined := range map[string]bool{"ON": true, "OFF": false} {
 		dir := filepath.Join(t.TempDir(), value)
-		harness.Run(t, "cmake", "-S", checkout, "-B", dir, "-DLLAMA_RETRO_ATTN="+value, "-DLLAMA_OPENSSL=OFF", "-DLLAMA_BUILD_UI=OFF", "-DLLAMA_USE_PREBUILT_UI=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF")
+		harness.Run(t, "cmake", "-S", checkout, "-B", dir, "-DLLAMA_RETRO_ATTN="+value,
+			"-DLLAMA_OPENSSL=OFF", "-DLLAMA_BUILD_UI=OFF", "-DLLAMA_USE_PREBUILT_UI=OFF",
+			"-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF")
 		commands, err := os.ReadFile(filepath.Join(dir, "compile_commands.json"))
 		require.NoError(t, err)
 		require.Equal(t, defined, strings.Contains(string(commands), "-DLLAMA_USE_RETRO_ATTN"))

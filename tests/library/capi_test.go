@@ -33,7 +33,8 @@ func TestThreadsWakeRarely(t *testing.T) {
 	}
 	cc, lib := harness.Compiler(t), harness.Library(t)
 	exe := filepath.Join(t.TempDir(), "threads")
-	harness.Run(t, cc, "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-rdynamic", "-o", exe, "../testdata/threads.c", "-ldl", "-lpthread")
+	harness.Run(t, cc, "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-rdynamic",
+		"-o", exe, "../testdata/threads.c", "-ldl", "-lpthread")
 	require.Equal(t, "all patient, the host as before\n", harness.Run(t, exe, lib))
 }
 
@@ -43,18 +44,22 @@ func TestSignalHandlers(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("handlers are looked after on Linux only")
 	}
-	require.Equal(t, "ok\n", harness.Run(t, compileC(t, harness.Compiler(t), harness.Library(t), "signals")))
+	require.Equal(t, "ok\n", harness.Run(t, compileC(t, harness.Compiler(t), harness.Library(t),
+		"signals")))
 }
 
 func TestThreadCountChanges(t *testing.T) {
-	require.Equal(t, "ok\n", harness.Run(t, compileC(t, harness.Compiler(t), harness.Library(t), "nth")))
+	require.Equal(t, "ok\n", harness.Run(t, compileC(t, harness.Compiler(t), harness.Library(t),
+		"nth")))
 }
 
 // compileC links a program of testdata with the library.
 func compileC(t *testing.T, cc, lib, name string, flags ...string) string {
 	exe := filepath.Join(t.TempDir(), name)
-	args := append([]string{"-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers", "-I../../capi", "-D_GNU_SOURCE"}, flags...)
-	harness.Run(t, cc, append(args, "-o", exe, "../testdata/"+name+".c", lib, "-lm", "-lpthread", "-Wl,-rpath,"+filepath.Dir(lib))...)
+	args := append([]string{"-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Werror",
+		"-Wno-missing-field-initializers", "-I../../capi", "-D_GNU_SOURCE"}, flags...)
+	harness.Run(t, cc, append(args, "-o", exe, "../testdata/"+name+".c", lib, "-lm", "-lpthread",
+		"-Wl,-rpath,"+filepath.Dir(lib))...)
 	return exe
 }
 
@@ -63,7 +68,8 @@ func sanitizers(t *testing.T, cc string) []string {
 	flags := []string{"-fsanitize=address,undefined", "-fno-sanitize-recover=all"}
 	src := filepath.Join(t.TempDir(), "empty.c")
 	require.NoError(t, os.WriteFile(src, []byte("int main(void) { return 0; }"), 0o644))
-	if out, err := exec.Command(cc, append(flags, "-o", src+".exe", src)...).CombinedOutput(); err != nil {
+	if out, err := exec.Command(cc, append(flags, "-o", src+".exe",
+		src)...).CombinedOutput(); err != nil {
 		t.Skipf("needs a compiler with -fsanitize=address,undefined (Debian: apt-get install libasan8 libubsan1): %s", out)
 	}
 	return flags
@@ -103,10 +109,13 @@ func TestCABIArm64(t *testing.T) {
 func TestHeaderMatchesExports(t *testing.T) {
 	cc := harness.Compiler(t)
 	dir := t.TempDir()
-	harness.Run(t, "go", "tool", "cgo", "-objdir", dir, "-exportheader", filepath.Join(dir, "exports.h"), "-srcdir", "../../capi", "--", "-I", "../../capi", "main.go", "guard.go")
+	harness.Run(t, "go", "tool", "cgo", "-objdir", dir, "-exportheader",
+		filepath.Join(dir, "exports.h"), "-srcdir", "../../capi", "--", "-I", "../../capi",
+		"main.go", "guard.go")
 	header, err := os.ReadFile("../../capi/retroattn.h")
 	require.NoError(t, err)
-	header = regexp.MustCompile(`([(,]\s*)(?:const )?(?:struct )?\w+ \*\s*`).ReplaceAll(header, []byte("${1}uintptr_t "))
+	header = regexp.MustCompile(`([(,]\s*)(?:const )?(?:struct )?\w+ \*\s*`).ReplaceAll(header,
+		[]byte("${1}uintptr_t "))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "retroattn.h"), header, 0o644))
 	src := filepath.Join(dir, "both.c")
 	require.NoError(t, os.WriteFile(src, []byte(`

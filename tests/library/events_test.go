@@ -87,7 +87,8 @@ func playStreams(t *testing.T, exe string, files []string) {
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) && try == 0 {
 			continue
 		}
-		require.FailNow(t, fmt.Sprintf("%v\n%s\n%s", err, keepStream(t, files, out.String()), harness.Tail(out.String(), 6000)))
+		require.FailNow(t, fmt.Sprintf("%v\n%s\n%s", err, keepStream(t, files, out.String()),
+			harness.Tail(out.String(), 6000)))
 	}
 }
 

@@ -21,14 +21,17 @@ import (
 // memory runs out later, Go ends the process.
 func TestFewAddresses(t *testing.T) {
 	exe := filepath.Join(t.TempDir(), "memory")
-	harness.Run(t, harness.Compiler(t), "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers", "-I../../capi", "-o", exe, "../testdata/memory.c", "-ldl")
+	harness.Run(t, harness.Compiler(t), "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror",
+		"-Wno-missing-field-initializers", "-I../../capi", "-o", exe, "../testdata/memory.c",
+		"-ldl")
 	require.Equal(t, "ok\n", harness.Run(t, exe, harness.Library(t)))
 }
 
 // A child of fork has none of the threads of Go's runtime. What it may do works, what it may not is
 // an error at once, and the parent decodes on.
 func TestForkAfterLoad(t *testing.T) {
-	require.Equal(t, "ok\n", harness.Run(t, compileC(t, harness.Compiler(t), harness.Library(t), "fork")))
+	require.Equal(t, "ok\n", harness.Run(t, compileC(t, harness.Compiler(t), harness.Library(t),
+		"fork")))
 }
 
 // imports are the functions that the library may take from others: what Go's runtime needs of libc.
@@ -61,7 +64,8 @@ func TestLibraryFile(t *testing.T) {
 	require.NoError(t, err)
 	for _, s := range symbols {
 		if s.Section == elf.SHN_UNDEF {
-			require.Contains(t, imports, s.Name, "a new import: is it needed, and does it touch the network or files?")
+			require.Contains(t, imports, s.Name,
+				"a new import: is it needed, and does it touch the network or files?")
 		} else if elf.ST_TYPE(s.Info) == elf.STT_FUNC || s.Name != "RETRO_1" {
 			require.Equal(t, "RETRO_1", s.Version, s.Name)
 			exported = append(exported, s.Name)
@@ -103,7 +107,9 @@ func TestLibraryFile(t *testing.T) {
 func TestConfined(t *testing.T) {
 	cc, lib := harness.Compiler(t), harness.Library(t)
 	exe := filepath.Join(t.TempDir(), "confined")
-	harness.Run(t, cc, "-std=c11", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers", "-I../../capi", "-o", exe, "../testdata/confined.c", "-ldl", "-lpthread")
+	harness.Run(t, cc, "-std=c11", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror",
+		"-Wno-missing-field-initializers", "-I../../capi", "-o", exe, "../testdata/confined.c",
+		"-ldl", "-lpthread")
 	out, err := exec.Command(exe, lib).CombinedOutput()
 	if strings.Contains(string(out), "seccomp") {
 		t.Skipf("needs seccomp: %s", out)

@@ -43,7 +43,8 @@ func checkDLL(t *testing.T, dll string) {
 	imports, err := file.ImportedSymbols()
 	require.NoError(t, err)
 	for _, s := range imports {
-		require.Regexp(t, `(?i):(kernel32|msvcrt)\.dll$`, s, "a new import: is it needed, and does it touch the network or files?")
+		require.Regexp(t, `(?i):(kernel32|msvcrt)\.dll$`, s,
+			"a new import: is it needed, and does it touch the network or files?")
 	}
 	const anywhere, highEntropy, noExecute = 0x40, 0x20, 0x100
 	header := file.OptionalHeader.(*pe.OptionalHeader64)

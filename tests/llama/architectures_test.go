@@ -49,7 +49,8 @@ func TestEveryArchitecture(t *testing.T) {
 				require.Equal(t, verdicts[name], verdict, "its models differ")
 			}
 			verdicts[name] = verdict
-			require.Contains(t, string(page), fmt.Sprintf("\n| %s | %s |\n", name, verdict), "docs/models.md")
+			require.Contains(t, string(page), fmt.Sprintf("\n| %s | %s |\n", name, verdict),
+				"docs/models.md")
 		})
 	}
 	served, refused := 0, 0
@@ -84,8 +85,10 @@ func archScript() (s script, answer int) {
 const archSteps = 12
 
 // stockFixture is what stock llama.cpp computes of a model, or why it cannot.
-func stockFixture(t *testing.T, path string, p bridge.ContextParams, s script) (rows [][]float32, reason string) {
-	out, msg, err := job{Dir: harness.Setting(t, "RETRO_STOCK_DIR"), Model: path, Params: &p, Script: s}.try(t)
+func stockFixture(t *testing.T, path string, p bridge.ContextParams, s script) (rows [][]float32,
+	reason string) {
+	out, msg, err := job{Dir: harness.Setting(t, "RETRO_STOCK_DIR"), Model: path, Params: &p,
+		Script: s}.try(t)
 	if err != nil {
 		if m := assertLine.FindString(msg); m != "" {
 			return nil, "llama.cpp itself ends with " + m
@@ -111,7 +114,8 @@ func testFixture(t *testing.T, f harness.Fixture, program string) (verdict, line
 		return "no: " + reason, ""
 	}
 
-	lib, err := bridge.Load(bridge.Paths{Dir: harness.Setting(t, "RETRO_PATCHED_DIR"), Retro: harness.Setting(t, "RETRO_LIB")})
+	lib, err := bridge.Load(bridge.Paths{Dir: harness.Setting(t, "RETRO_PATCHED_DIR"),
+		Retro: harness.Setting(t, "RETRO_LIB")})
 	require.NoError(t, err)
 	m, err := lib.LoadModel(path, bridge.ModelParams{})
 	require.NoError(t, err)
@@ -142,7 +146,8 @@ func testFixture(t *testing.T, f harness.Fixture, program string) (verdict, line
 		err = enable("budget=100000")
 	}
 	if err != nil {
-		return "no: " + strings.TrimPrefix(err.Error(), "bridge: cannot enable sparse attention: "), ""
+		return "no: " + strings.TrimPrefix(err.Error(), "bridge: cannot enable sparse attention: "),
+			""
 	}
 	exact := play(t, ctx, s[:answer])
 	state, err := ctx.SeqStateData(0)
@@ -174,10 +179,12 @@ func testFixture(t *testing.T, f harness.Fixture, program string) (verdict, line
 	require.NotContains(t, layers, "but")
 	d, _ := nmse(t, exact[len(exact)-archSteps:], possible(sparse))
 	require.NotZero(t, d, "leaving tokens out changes nothing")
-	return "yes", fmt.Sprintf("%s%s, exact NMSE %.1e, %d of %d tokens sparse (NMSE %.1e)", layers, window, e, st.SparseTokens, st.Tokens, d)
+	return "yes", fmt.Sprintf("%s%s, exact NMSE %.1e, %d of %d tokens sparse (NMSE %.1e)", layers,
+		window, e, st.SparseTokens, st.Tokens, d)
 }
 
 var (
-	layersLine = regexp.MustCompile(`libretroattn .*, (\d+) of (\d+) layers`) // logged when the feature is on
+	// logged when the feature is on
+	layersLine = regexp.MustCompile(`libretroattn .*, (\d+) of (\d+) layers`)
 	assertLine = regexp.MustCompile(`GGML_ASSERT\(.*\)`)
 )

@@ -24,7 +24,8 @@ var architectures = []harness.Architecture{
 }
 
 // caches has an architecture for each kind of cache.
-var caches = []harness.Architecture{{Name: "llama"}, {Name: "gemma3", Gemma: true, QkNorm: true, SWA: true}, {Name: "deepseek2", Latent: true}}
+var caches = []harness.Architecture{{Name: "llama"},
+	{Name: "gemma3", Gemma: true, QkNorm: true, SWA: true}, {Name: "deepseek2", Latent: true}}
 
 // Of each architecture, a small random model: exact attention by the library is the host's own, the
 // window changes nothing in place as long as attention is exact, and sparse attention is sparse. Of
@@ -64,7 +65,8 @@ func TestAttentionKinds(t *testing.T) {
 	}
 }
 
-func testArchitecture(t *testing.T, m *bridge.Model, a harness.Architecture, p bridge.ContextParams, s script) {
+func testArchitecture(t *testing.T, m *bridge.Model, a harness.Architecture, p bridge.ContextParams,
+	s script) {
 	off, err := s.play(newContext(t, m, p))
 	require.NoError(t, err)
 	exact, st := playRetro(t, m, p, "budget=100000,min_ctx=0", s)
@@ -88,14 +90,16 @@ func testArchitecture(t *testing.T, m *bridge.Model, a harness.Architecture, p b
 	window, st := playRetro(t, m, p, "budget=100000,min_ctx=0,always=1,window=4", s)
 	require.Greater(t, st.RewrittenTokens, st.Tokens, "the window was not embedded again")
 	e, worst = nmse(t, exact, window)
-	t.Logf("window in place: NMSE %.2g, worst token %.2g; %d of %d", e, worst, st.RewrittenTokens, st.Tokens)
+	t.Logf("window in place: NMSE %.2g, worst token %.2g; %d of %d", e, worst, st.RewrittenTokens,
+		st.Tokens)
 	require.Less(t, e, 1e-4)
 
 	nothing, _ := playRetro(t, m, p, "select=streaming,min_ctx=0", s)
 	far, _ := nmse(t, exact, nothing)
 	sparse, st := playRetro(t, m, p, "budget=128,min_ctx=0", s)
 	e, worst = nmse(t, exact, sparse)
-	t.Logf("sparse: NMSE %.2g, worst token %.2g, %.0f %% of KV read; %.2g without far pages", e, worst,
+	t.Logf("sparse: NMSE %.2g, worst token %.2g, %.0f %% of KV read; %.2g without far pages", e,
+		worst,
 		100*float64(st.KVReadBytes)/float64(st.KVFullBytes), far)
 	require.Greater(t, st.SparseTokens, st.Tokens/8)
 	require.NotZero(t, st.CorrectedTokens)

@@ -41,9 +41,11 @@ type job struct {
 	Seqs       int
 	Unified    bool
 	Params     *bridge.ContextParams // in place of those that tests share
-	Faults     string                // options of sparse attention, of which each call fails in its turn, see playFaults
-	Script     script
-	Prompt     []bridge.Token // instead of a script: what to go on from with drafts, if there are faults, or without
+	// options of sparse attention, of which each call fails in its turn, see playFaults
+	Faults string
+	Script script
+	// instead of a script: what to go on from with drafts, if there are faults, or without
+	Prompt []bridge.Token
 
 	command func() *exec.Cmd // starts another build of this binary
 }

@@ -58,27 +58,29 @@ func TestExactIsStock(t *testing.T) {
 		m, _, text := random(t, a)
 		for _, unified := range []bool{true, false} {
 			for _, ubatch := range []int{5, 64, 512} {
-				t.Run(fmt.Sprintf("%s/unified %v/ubatch %d", a.Name, unified, ubatch), func(t *testing.T) {
-					s, count := exactScript(rand.New(rand.NewPCG(5, 6)), text)
-					p := contextParams(4, unified)
-					p.Ctx, p.UBatch, p.Threads, p.SmallSWA = 768*4, ubatch, 2, true
-					if a.SWA {
-						p.SmallSWA = false // drafts are taken back
-					}
-					off, err := s.play(newContext(t, m, p))
-					require.NoError(t, err)
-					for _, window := range []int{1, 4} {
-						got, st := playRetro(t, m, p, fmt.Sprintf("budget=all,min_ctx=0,always=1,window=%d", window), s)
+				t.Run(fmt.Sprintf("%s/unified %v/ubatch %d", a.Name, unified, ubatch),
+					func(t *testing.T) {
+						s, count := exactScript(rand.New(rand.NewPCG(5, 6)), text)
+						p := contextParams(4, unified)
+						p.Ctx, p.UBatch, p.Threads, p.SmallSWA = 768*4, ubatch, 2, true
+						if a.SWA {
+							p.SmallSWA = false // drafts are taken back
+						}
+						off, err := s.play(newContext(t, m, p))
+						require.NoError(t, err)
+						for _, window := range []int{1, 4} {
+							got, st := playRetro(t, m, p,
+								fmt.Sprintf("budget=all,min_ctx=0,always=1,window=%d", window), s)
+							require.EqualValues(t, count, st.ExactTokens)
+							e, worst := nmse(t, off, got)
+							t.Logf("window %d: NMSE %.2g, worst token %.2g", window, e, worst)
+							require.Less(t, e, 1e-4)
+							require.Less(t, worst, 1e-3)
+						}
+						_, st := playRetro(t, m, p, "budget=16,local=16,min_ctx=0,window=4", s)
 						require.EqualValues(t, count, st.ExactTokens)
-						e, worst := nmse(t, off, got)
-						t.Logf("window %d: NMSE %.2g, worst token %.2g", window, e, worst)
-						require.Less(t, e, 1e-4)
-						require.Less(t, worst, 1e-3)
-					}
-					_, st := playRetro(t, m, p, "budget=16,local=16,min_ctx=0,window=4", s)
-					require.EqualValues(t, count, st.ExactTokens)
-					require.Greater(t, st.SparseTokens, st.Tokens*9/10)
-				})
+						require.Greater(t, st.SparseTokens, st.Tokens*9/10)
+					})
 			}
 		}
 	}
@@ -151,7 +153,8 @@ func TestDraftsTakenBack(t *testing.T) {
 		m, _, text := random(t, a)
 		for _, unified := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s/unified %v", a.Name, unified), func(t *testing.T) {
-				p := contextParams(2, unified) // the sliding window has a cache as large as the other: drafts are taken back
+				// the sliding window has a cache as large as the other: drafts are taken back
+				p := contextParams(2, unified)
 				after := func(refused int) (rows [][]float32, st stats.Stats) {
 					w := newWriter(text)
 					w.prefill(0, 150)
@@ -177,7 +180,8 @@ func TestDraftsTakenBack(t *testing.T) {
 				got, st := after(40)
 				require.Equal(t, alone.SparseTokens, st.SparseTokens)
 				require.NotZero(t, st.SparseTokens)
-				require.InEpsilon(t, alone.SelectedTokens, st.SelectedTokens, 0.01) // batches of other sizes are rounded otherwise
+				// batches of other sizes are rounded otherwise
+				require.InEpsilon(t, alone.SelectedTokens, st.SelectedTokens, 0.01)
 				require.Equal(t, alone.ExactTokens+5*40, st.ExactTokens)
 				e, worst := nmse(t, want, got)
 				t.Logf("NMSE %.2g, worst token %.2g; %d tokens sparse", e, worst, st.SparseTokens)

@@ -54,7 +54,8 @@ func TestFamilies(t *testing.T) {
 	for name, f := range families {
 		t.Run(name, func(t *testing.T) {
 			path := f.Make(t, program)
-			lib, err := bridge.Load(bridge.Paths{Dir: harness.Setting(t, "RETRO_PATCHED_DIR"), Retro: harness.Setting(t, "RETRO_LIB")})
+			lib, err := bridge.Load(bridge.Paths{Dir: harness.Setting(t, "RETRO_PATCHED_DIR"),
+				Retro: harness.Setting(t, "RETRO_LIB")})
 			require.NoError(t, err)
 			m, err := lib.LoadModel(path, bridge.ModelParams{})
 			require.NoError(t, err)
@@ -62,7 +63,8 @@ func TestFamilies(t *testing.T) {
 			for _, unified := range []bool{true, false} {
 				p := contextParams(4, unified)
 				p.Ctx, p.TypeK, p.TypeV, p.SmallSWA = 4*1024, "f32", "f32", unified
-				t.Run(fmt.Sprintf("unified %v", unified), func(t *testing.T) { testFamily(t, f, m, path, p) })
+				t.Run(fmt.Sprintf("unified %v", unified),
+					func(t *testing.T) { testFamily(t, f, m, path, p) })
 			}
 			t.Run("server", func(t *testing.T) { testFamilySlots(t, path) })
 			t.Run("drafts", func(t *testing.T) { testFamilyDrafts(t, path) })
@@ -70,7 +72,8 @@ func TestFamilies(t *testing.T) {
 	}
 }
 
-func testFamily(t *testing.T, f harness.Fixture, m *bridge.Model, path string, p bridge.ContextParams) {
+func testFamily(t *testing.T, f harness.Fixture, m *bridge.Model, path string,
+	p bridge.ContextParams) {
 	w := familyScript()
 	stock, reason := stockFixture(t, path, p, w.script)
 	require.Empty(t, reason)
@@ -105,7 +108,8 @@ func testFamily(t *testing.T, f harness.Fixture, m *bridge.Model, path string, p
 	require.NoError(t, err)
 	goesOn := func(what string, got [][]float32) {
 		e, _ := nmse(t, want, got)
-		if strings.HasPrefix(f.Arch, "gemma") { // the layers with a window round by where their cells are, which a load changes
+		// the layers with a window round by where their cells are, which a load changes
+		if strings.HasPrefix(f.Arch, "gemma") {
 			require.Less(t, e, 1e-4, what)
 		} else {
 			require.Zero(t, e, what)
@@ -121,10 +125,14 @@ func testFamily(t *testing.T, f harness.Fixture, m *bridge.Model, path string, p
 
 // A slot that is restored from another's file answers as that one does.
 func testFamilySlots(t *testing.T, path string) {
-	s := harness.StartServer(t, 2, "-m", path, "--retro-attn", "--retro-budget", "64", "--retro-min-ctx", "0", "--retro-window", "1", "--retro-period", "1",
-		"--retro-opts", "local=16", "--swa-full", "--slot-save-path", t.TempDir(), "--cache-ram", "0", "--no-warmup")
+	s := harness.StartServer(t, 2, "-m", path, "--retro-attn", "--retro-budget", "64",
+		"--retro-min-ctx", "0", "--retro-window", "1", "--retro-period", "1",
+		"--retro-opts", "local=16", "--swa-full", "--slot-save-path", t.TempDir(), "--cache-ram",
+		"0", "--no-warmup")
 	ask := func(slot int, prompt []int) (c harness.Completion) {
-		require.NoError(t, harness.Post(s.URL+"/completion", map[string]any{"prompt": prompt, "n_predict": 8, "temperature": 0, "id_slot": slot, "ignore_eos": true, "return_tokens": true}, &c))
+		require.NoError(t, harness.Post(s.URL+"/completion",
+			map[string]any{"prompt": prompt, "n_predict": 8, "temperature": 0, "id_slot": slot,
+				"ignore_eos": true, "return_tokens": true}, &c))
 		require.Len(t, c.Tokens, 8)
 		require.Equal(t, 7, c.Timings.Sparse)
 		return c
@@ -153,14 +161,18 @@ func testFamilyDrafts(t *testing.T, path string) {
 		prompt = append(prompt, r.IntN(128))
 	}
 	answer := func(args ...string) (c harness.Completion) {
-		s := harness.StartServer(t, 1, append([]string{"-m", path, "--no-warmup", "-ctk", "f32", "-ctv", "f32"}, args...)...)
+		s := harness.StartServer(t, 1, append([]string{"-m", path, "--no-warmup", "-ctk", "f32",
+			"-ctv", "f32"}, args...)...)
 		defer s.Kill()
-		require.NoError(t, harness.Post(s.URL+"/completion", map[string]any{"prompt": prompt, "n_predict": 40, "temperature": 0.5, "seed": 3, "ignore_eos": true, "return_tokens": true}, &c))
+		require.NoError(t, harness.Post(s.URL+"/completion",
+			map[string]any{"prompt": prompt, "n_predict": 40, "temperature": 0.5, "seed": 3,
+				"ignore_eos": true, "return_tokens": true}, &c))
 		require.Len(t, c.Tokens, 40)
 		return c
 	}
 	want := answer("--retro-budget", "all", "--retro-window", "1")
-	got := answer("--spec-type", "draft-retro", "--spec-draft-n-min", "5", "--spec-draft-n-max", "5", "--retro-budget", "32", "--retro-min-ctx", "0", "--retro-opts", "local=16")
+	got := answer("--spec-type", "draft-retro", "--spec-draft-n-min", "5", "--spec-draft-n-max",
+		"5", "--retro-budget", "32", "--retro-min-ctx", "0", "--retro-opts", "local=16")
 	require.Equal(t, want.Tokens, got.Tokens)
 	require.NotZero(t, got.Timings.Sparse)
 	require.Greater(t, got.Timings.Drafted, got.Timings.DraftAccepted, "no draft was refused")

@@ -33,10 +33,12 @@ type refused struct{ name, path, want string }
 
 func refusedLibraries(t *testing.T) []refused {
 	cc, dir := harness.Compiler(t), t.TempDir()
-	text, other, version := filepath.Join(dir, "text.so"), filepath.Join(dir, "other.so"), filepath.Join(dir, "version.so")
+	text, other, version := filepath.Join(dir, "text.so"), filepath.Join(dir, "other.so"),
+		filepath.Join(dir, "version.so")
 	require.NoError(t, os.WriteFile(text, []byte("this is not a library"), 0o644))
 	harness.Run(t, cc, "-shared", "-fPIC", "-o", other, "-xc", os.DevNull)
-	harness.Run(t, cc, "-shared", "-fPIC", "-I../../capi", "-DSTUB_ABI=77", "-o", version, "../testdata/stub.c")
+	harness.Run(t, cc, "-shared", "-fPIC", "-I../../capi", "-DSTUB_ABI=77", "-o", version,
+		"../testdata/stub.c")
 	return []refused{
 		{"not a library", text, text + " cannot be loaded"},
 		{"another library", other, other + " has no retro_version: it is not a libretroattn of the version this program needs"},
@@ -45,10 +47,12 @@ func refusedLibraries(t *testing.T) []refused {
 }
 
 // shortCompletion runs llama-completion on a short prompt.
-func shortCompletion(dir, model string, env []string, args ...string) (text, log string, err error) {
+func shortCompletion(dir, model string, env []string, args ...string) (text, log string,
+	err error) {
 	var out, msg bytes.Buffer
 	cmd := exec.Command(filepath.Join(dir, "llama-completion"), append(args,
-		"-m", model, "-t", "1", "-c", "512", "-p", "The capital of France is", "-n", "8", "--temp", "0", "-no-cnv", "-st")...)
+		"-m", model, "-t", "1", "-c", "512", "-p", "The capital of France is", "-n", "8", "--temp",
+		"0", "-no-cnv", "-st")...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), env...), &out, &msg
 	err = cmd.Run()
 	return out.String(), msg.String(), err
@@ -62,7 +66,8 @@ func TestLibraryRefused(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, stock, "France is")
 	missing := filepath.Join(t.TempDir(), "none.so")
-	for _, c := range append(refusedLibraries(t), refused{"missing", missing, missing + " cannot be loaded"}) {
+	for _, c := range append(refusedLibraries(t),
+		refused{"missing", missing, missing + " cannot be loaded"}) {
 		t.Run(c.name, func(t *testing.T) {
 			_, log, err := shortCompletion(dir, model, nil, "--retro-attn", "--retro-lib", c.path)
 			var exit *exec.ExitError
@@ -71,14 +76,16 @@ func TestLibraryRefused(t *testing.T) {
 			require.Contains(t, log, "--retro-attn: ")
 			require.Contains(t, log, c.want)
 
-			got, log, err := shortCompletion(dir, model, []string{"LLAMA_RETRO_ATTN=", "LLAMA_RETRO_LIB=" + c.path})
+			got, log, err := shortCompletion(dir, model,
+				[]string{"LLAMA_RETRO_ATTN=", "LLAMA_RETRO_LIB=" + c.path})
 			require.NoError(t, err, log)
 			require.Contains(t, log, "retro attention is off: ")
 			require.Contains(t, log, c.want)
 			require.Equal(t, stock, got)
 		})
 	}
-	t.Run("beside the program", func(t *testing.T) { // it is named, not the place that is tried last
+	// it is named, not the place that is tried last
+	t.Run("beside the program", func(t *testing.T) {
 		beside := t.TempDir()
 		files, err := filepath.Glob(filepath.Join(dir, "lib*"))
 		require.NoError(t, err)
@@ -101,13 +108,15 @@ func TestLibraryRefused(t *testing.T) {
 // A Go host gets the error, and its context goes on as if it had not asked.
 func TestLibraryRefusedInGo(t *testing.T) {
 	harness.Slow(t)
-	j := job{Dir: harness.Setting(t, "RETRO_PATCHED_DIR"), Model: harness.Setting(t, "RETRO_MODEL"), Seqs: 1, Script: oneSequence(prose(t, model(t, "RETRO_MODEL"), 700))}
+	j := job{Dir: harness.Setting(t, "RETRO_PATCHED_DIR"), Model: harness.Setting(t, "RETRO_MODEL"),
+		Seqs: 1, Script: oneSequence(prose(t, model(t, "RETRO_MODEL"), 700))}
 	stock := j.start(t)
 	for _, c := range refusedLibraries(t) {
 		t.Run(c.name, func(t *testing.T) {
 			j.Retro = c.path
 			got, log := j.startAndListen(t)
-			require.Regexp(t, `(?m)^bridge: .*`+regexp.QuoteMeta(filepath.Base(c.path))+`.*$|this library has 77$`, log)
+			require.Regexp(t, `(?m)^bridge: .*`+regexp.QuoteMeta(filepath.Base(c.path))+
+				`.*$|this library has 77$`, log)
 			require.Equal(t, 1, strings.Count(log, "\n"), log)
 			require.True(t, same(stock, got))
 		})
@@ -121,8 +130,10 @@ func TestFewAddressesInLlama(t *testing.T) {
 	}
 	complete := func(kilobytes string) (text, log string) {
 		var out, msg bytes.Buffer
-		cmd := exec.Command("sh", "-c", "ulimit -v "+kilobytes+` && exec "$@"`, "sh", filepath.Join(harness.Setting(t, "RETRO_PATCHED_DIR"), "llama-completion"),
-			"-m", harness.Setting(t, "RETRO_MODEL"), "-t", "1", "-c", "512", "-p", "The capital of France is", "-n", "8", "--temp", "0", "-no-cnv", "-st")
+		cmd := exec.Command("sh", "-c", "ulimit -v "+kilobytes+` && exec "$@"`, "sh",
+			filepath.Join(harness.Setting(t, "RETRO_PATCHED_DIR"), "llama-completion"),
+			"-m", harness.Setting(t, "RETRO_MODEL"), "-t", "1", "-c", "512", "-p",
+			"The capital of France is", "-n", "8", "--temp", "0", "-no-cnv", "-st")
 		cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), "LLAMA_RETRO_ATTN="), &out, &msg
 		require.NoError(t, cmd.Run(), msg.String())
 		return out.String(), msg.String()

@@ -42,7 +42,9 @@ func TestFeaturesOfTokens(t *testing.T) {
 					if options != "" {
 						options = settled("min_ctx=0,local=16," + options)
 					}
-					cmd := exec.Command(program, append([]string{path, harness.Setting(t, "RETRO_LIB"), c.what, unified, options}, apart...)...)
+					cmd := exec.Command(program,
+						append([]string{path, harness.Setting(t, "RETRO_LIB"), c.what, unified,
+							options}, apart...)...)
 					var log strings.Builder
 					cmd.Stderr = &log
 					out, err := cmd.Output()
@@ -51,7 +53,8 @@ func TestFeaturesOfTokens(t *testing.T) {
 					require.NoError(t, json.Unmarshal(out, &f))
 					return f
 				}
-				off := read("", "apart") // llama.cpp does not keep the order of sequences with streams
+				// llama.cpp does not keep the order of sequences with streams
+				off := read("", "apart")
 				exact := read("budget=100000,window=1")
 				e, rounding := nmse(t, off.Rows, exact.Rows)
 				t.Logf("exact: NMSE %.2g, worst row %.2g, %d tokens", e, rounding, exact.Tokens)
@@ -62,7 +65,8 @@ func TestFeaturesOfTokens(t *testing.T) {
 				require.Equal(t, sparse.Tokens, sparse.Sparse)
 				require.NotZero(t, sparse.Sparse)
 				e, worst := nmse(t, off.Rows, sparse.Rows)
-				t.Logf("sparse: NMSE %.2g, worst row %.2g, %d tokens of %d", e, worst, sparse.Sparse, len(sparse.Rows))
+				t.Logf("sparse: NMSE %.2g, worst row %.2g, %d tokens of %d", e, worst,
+					sparse.Sparse, len(sparse.Rows))
 				require.Greater(t, worst, 10*rounding)
 				_, worst = nmse(t, apart.Rows, sparse.Rows)
 				t.Logf("apart: worst row %.2g, %d tokens", worst, apart.Sparse)
@@ -72,7 +76,8 @@ func TestFeaturesOfTokens(t *testing.T) {
 				window := read("budget=16,window=4,period=4")
 				require.Zero(t, window.Corrected)
 				require.True(t, same(sparse.Rows, window.Rows))
-				require.Equal(t, 1, strings.Count(window.log, "nothing is embedded again"), window.log)
+				require.Equal(t, 1, strings.Count(window.log, "nothing is embedded again"),
+					window.log)
 			})
 		}
 	}

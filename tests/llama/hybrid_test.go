@@ -15,7 +15,9 @@ import (
 // hybrids have recurrent layers of each kind beside attention: delta nets with positions of several
 // dimensions, Mamba in the same layers and in others, short convolutions, and delta nets beside
 // latent attention.
-var hybrids = []harness.Fixture{{Arch: "qwen35", Kind: "dense"}, {Arch: "falcon-h1", Kind: "dense"}, {Arch: "nemotron_h", Kind: "dense"}, {Arch: "lfm2moe", Kind: "moe"}, {Arch: "bailingmoe3", Kind: "moe"}}
+var hybrids = []harness.Fixture{{Arch: "qwen35", Kind: "dense"}, {Arch: "falcon-h1", Kind: "dense"},
+	{Arch: "nemotron_h", Kind: "dense"}, {Arch: "lfm2moe", Kind: "moe"},
+	{Arch: "bailingmoe3", Kind: "moe"}}
 
 // hybridSequences begin, part, end and begin again, but lose nothing from their ends: recurrent
 // state cannot go back.
@@ -48,7 +50,8 @@ func TestHybrids(t *testing.T) {
 				t.Run(fmt.Sprintf("unified %v", unified), func(t *testing.T) {
 					p := contextParams(4, unified)
 					p.TypeK, p.TypeV = "f32", "f32"
-					stock := job{Dir: harness.Setting(t, "RETRO_STOCK_DIR"), Model: path, Params: &p, Script: s}.start(t)
+					stock := job{Dir: harness.Setting(t, "RETRO_STOCK_DIR"), Model: path,
+						Params: &p, Script: s}.start(t)
 					off, err := s.play(newContext(t, m, p))
 					require.NoError(t, err)
 					require.True(t, same(stock, off), "off is not stock")
@@ -74,7 +77,8 @@ func TestHybrids(t *testing.T) {
 					window, st := play("window=4,period=4,budget=100000,min_ctx=0,always=1")
 					require.Greater(t, st.RewrittenTokens, st.Tokens/3)
 					d, worst := nmse(t, exact, window)
-					t.Logf("window in place: NMSE %.2g, worst token %.2g; %d of %d", d, worst, st.RewrittenTokens, st.Tokens)
+					t.Logf("window in place: NMSE %.2g, worst token %.2g; %d of %d", d, worst,
+						st.RewrittenTokens, st.Tokens)
 					require.Less(t, d, 1e-4)
 
 					sparse, st := play("window=1,budget=16,local=16,min_ctx=0")
@@ -122,15 +126,18 @@ func TestEveryCallFailsOfHybrids(t *testing.T) {
 				j := job{Dir: dir, Model: path, Seqs: 3, Unified: unified, Script: w.script}
 				stock := j.start(t)
 				all := "budget=100000,min_ctx=0," + options
-				rounding := worstRow(stock, j.start(t, "LLAMA_RETRO_ATTN="+all)) // of prompts and tokens, where no call fails
+				// of prompts and tokens, where no call fails
+				rounding := worstRow(stock, j.start(t, "LLAMA_RETRO_ATTN="+all))
 				require.Less(t, rounding, 1e-3)
 				j.Retro, j.Faults = lib, all
 				out, msg := j.process(t, "OMP_WAIT_POLICY=passive")
 				failed, wrong := map[string]int{}, map[string][]string{}
 				for n, m := range faultLine.FindAllStringSubmatch(msg, -1) {
 					failed[m[1]]++
-					if off := worstRow(stock, readRows(t, out, len(stock), 128)); !(off < 1e-4+2*rounding) {
-						wrong[m[1]] = append(wrong[m[1]], fmt.Sprintf("call %d: NMSE %.2g", n+1, off))
+					if off := worstRow(stock, readRows(t, out, len(stock), 128)); !(off < 1e-4+
+						2*rounding) {
+						wrong[m[1]] = append(wrong[m[1]],
+							fmt.Sprintf("call %d: NMSE %.2g", n+1, off))
 					}
 				}
 				require.Empty(t, wrong)
@@ -193,7 +200,8 @@ func TestHybridAborts(t *testing.T) {
 			w.decode(26, 0, 1)
 			p := contextParams(2, true)
 			p.TypeK, p.TypeV = "f32", "f32"
-			stock := job{Dir: harness.Setting(t, "RETRO_STOCK_DIR"), Model: path, Params: &p, Script: w.script}.start(t)
+			stock := job{Dir: harness.Setting(t, "RETRO_STOCK_DIR"), Model: path, Params: &p,
+				Script: w.script}.start(t)
 			for _, window := range []int{4, 8} {
 				ctx := onContext(t, m, p, fmt.Sprintf("window=%d,period=%[1]d,always=1,budget=100000,min_ctx=0", window))
 				aborts, rows := 0, play(t, ctx, w.script[:2])
@@ -209,7 +217,8 @@ func TestHybridAborts(t *testing.T) {
 					rows = append(rows, play(t, ctx, script{o})...)
 				}
 				e, worst := nmse(t, stock, rows)
-				t.Logf("window %d, %d aborts: NMSE %.2g, worst token %.2g", window, aborts, e, worst)
+				t.Logf("window %d, %d aborts: NMSE %.2g, worst token %.2g", window, aborts, e,
+					worst)
 				require.Less(t, worst, 1e-4)
 				require.NotZero(t, counted(t, ctx).RewrittenTokens)
 			}

@@ -43,7 +43,8 @@ func randomScript(r *rand.Rand, text []bridge.Token, seqs, ops int) script {
 			n := 2 + r.IntN(7)
 			w.drafts(s, n, r.IntN(n))
 		default:
-			some := slices.DeleteFunc(held(-1), func(x int) bool { return x != s && r.IntN(3) == 0 })
+			some := slices.DeleteFunc(held(-1),
+				func(x int) bool { return x != s && r.IntN(3) == 0 })
 			w.decode(1+r.IntN(4), some...)
 		}
 	}
@@ -68,21 +69,25 @@ func TestEveryCallFails(t *testing.T) {
 				for i := range text {
 					text[i] = bridge.Token(r.IntN(harness.SmallVocab))
 				}
-				j := job{Dir: dir, Model: path, Seqs: 3, Unified: unified, Script: randomScript(r, text, 3, 20)}
+				j := job{Dir: dir, Model: path, Seqs: 3, Unified: unified,
+					Script: randomScript(r, text, 3, 20)}
 				stock := j.start(t)
 				j.Retro, j.Faults = lib, "budget=100000,min_ctx=0,always=1,window=4,period=3"
 				out, msg := j.process(t, "OMP_WAIT_POLICY=passive")
 				failed, wrong := map[string]int{}, map[string][]string{}
 				for n, m := range faultLine.FindAllStringSubmatch(msg, -1) {
 					failed[m[1]]++
-					if off := worstRow(stock, readRows(t, out, len(stock), harness.SmallVocab)); !(off < 1e-4) {
-						wrong[m[1]] = append(wrong[m[1]], fmt.Sprintf("call %d: NMSE %.2g", n+1, off))
+					if off := worstRow(stock,
+						readRows(t, out, len(stock), harness.SmallVocab)); !(off < 1e-4) {
+						wrong[m[1]] = append(wrong[m[1]],
+							fmt.Sprintf("call %d: NMSE %.2g", n+1, off))
 					}
 				}
 				require.Empty(t, wrong)
 				require.Zero(t, out.Len())
 				t.Log(failed)
-				for _, name := range []string{"seq_next", "seq_extend", "seq_truncate", "seq_copy", "seq_window", "step_begin", "select", "attend", "step_end"} {
+				for _, name := range []string{"seq_next", "seq_extend", "seq_truncate", "seq_copy",
+					"seq_window", "step_begin", "select", "attend", "step_end"} {
 					require.NotZero(t, failed["retro_"+name], name)
 				}
 			})

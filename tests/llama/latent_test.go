@@ -20,7 +20,8 @@ func TestLatentTypes(t *testing.T) {
 		flash bridge.FlashAttn
 		bound float64 // NMSE, as in TestCacheTypes
 	}{
-		{"f32", bridge.FlashOn, 1e-4}, {"bf16", bridge.FlashOn, 1e-3}, {"q8_0", bridge.FlashOn, 1e-3}, {"q4_0", bridge.FlashOn, 1e-2},
+		{"f32", bridge.FlashOn, 1e-4}, {"bf16", bridge.FlashOn, 1e-3},
+		{"q8_0", bridge.FlashOn, 1e-3}, {"q4_0", bridge.FlashOn, 1e-2},
 		{"f32", bridge.FlashOff, 1e-8}, {"f16", bridge.FlashOff, 1e-4},
 	} {
 		t.Run(fmt.Sprintf("%s, flash %v", c.kv, c.flash == bridge.FlashOn), func(t *testing.T) {
@@ -39,7 +40,8 @@ func TestLatentTypes(t *testing.T) {
 			e, _ = nmse(t, off, sparse)
 			nothing, _ := playRetro(t, m, p, "select=streaming,min_ctx=0", w.script)
 			far, _ := nmse(t, off, nothing)
-			t.Logf("sparse: NMSE %.2g, %.0f %% of KV read; %.2g without far pages", e, 100*float64(st.KVReadBytes)/float64(st.KVFullBytes), far)
+			t.Logf("sparse: NMSE %.2g, %.0f %% of KV read; %.2g without far pages", e,
+				100*float64(st.KVReadBytes)/float64(st.KVFullBytes), far)
 			require.EqualValues(t, 24, st.SparseTokens)
 			require.Less(t, e, 0.8*far)
 		})

@@ -34,7 +34,8 @@ var few = []scriptCase{cases[0], cases[4], cases[5]}
 
 // job is the case in a process of its own.
 func (c scriptCase) job(t *testing.T, dirEnv, model string, s script) job {
-	return job{Dir: harness.Setting(t, dirEnv), Model: model, Seqs: c.seqs, Unified: c.unified, Script: s}
+	return job{Dir: harness.Setting(t, dirEnv), Model: model, Seqs: c.seqs, Unified: c.unified,
+		Script: s}
 }
 
 var stockRuns = map[string][][]float32{}
@@ -63,7 +64,8 @@ func TestOffIsStock(t *testing.T) {
 	})
 }
 
-func testOffIsStock(t *testing.T, m *bridge.Model, path string, text []bridge.Token, cases []scriptCase) {
+func testOffIsStock(t *testing.T, m *bridge.Model, path string, text []bridge.Token,
+	cases []scriptCase) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			s := c.script(text)
@@ -85,13 +87,18 @@ func testOffIsStock(t *testing.T, m *bridge.Model, path string, text []bridge.To
 			require.NoError(t, err)
 			require.True(t, same(stock, off), "on before")
 
-			if c.seqs > 1 && c.name != "mixed batches, unified" { // the same failure, whatever is decoded then
+			// the same failure, whatever is decoded then
+			if c.seqs > 1 && c.name != "mixed batches, unified" {
 				return
 			}
 			j := c.job(t, "RETRO_PATCHED_DIR", path, s)
-			require.True(t, same(stock, j.start(t, "LLAMA_RETRO_ATTN=budget=0")), "bad option in the environment")
-			require.True(t, same(stock, j.start(t, "LLAMA_RETRO_ATTN=", "LLAMA_RETRO_LIB=/nonexistent.so")), "missing library")
-			require.False(t, same(stock, j.start(t, "LLAMA_RETRO_ATTN="+settled("budget=64,min_ctx=0"))), "the environment variable did nothing")
+			require.True(t, same(stock, j.start(t, "LLAMA_RETRO_ATTN=budget=0")),
+				"bad option in the environment")
+			require.True(t, same(stock, j.start(t, "LLAMA_RETRO_ATTN=",
+				"LLAMA_RETRO_LIB=/nonexistent.so")), "missing library")
+			require.False(t, same(stock, j.start(t,
+				"LLAMA_RETRO_ATTN="+settled("budget=64,min_ctx=0"))),
+				"the environment variable did nothing")
 		})
 	}
 }
@@ -110,7 +117,8 @@ func TestBudgetCoversContext(t *testing.T) {
 			t.Run(f.env+"/"+c.name, func(t *testing.T) {
 				s := c.script(prose(t, m, 2000))
 				stock := c.stock(t, harness.Setting(t, f.env), s)
-				got, st := playRetro(t, m, contextParams(c.seqs, c.unified), "budget=100000,min_ctx=0", s)
+				got, st := playRetro(t, m, contextParams(c.seqs, c.unified),
+					"budget=100000,min_ctx=0", s)
 				e, worst := nmse(t, stock, got)
 				t.Logf("NMSE %.2g, worst token %.2g", e, worst)
 				require.Less(t, e, f.bound)
@@ -135,15 +143,18 @@ func TestWindowInPlace(t *testing.T) {
 				continue // as 8, in shorter windows
 			}
 			t.Run(fmt.Sprintf("%s/window %d", c.name, w), func(t *testing.T) {
-				rows, st := playRetro(t, m, contextParams(c.seqs, c.unified), fmt.Sprintf("budget=100000,min_ctx=0,always=1,window=%d", w), s)
+				rows, st := playRetro(t, m, contextParams(c.seqs, c.unified),
+					fmt.Sprintf("budget=100000,min_ctx=0,always=1,window=%d", w), s)
 				if w == 1 {
 					want = rows
 					require.Zero(t, st.RewrittenTokens)
 					return
 				}
-				require.Greater(t, st.RewrittenTokens, st.Tokens/2, "the window was not embedded again")
+				require.Greater(t, st.RewrittenTokens, st.Tokens/2,
+					"the window was not embedded again")
 				e, worst := nmse(t, want, rows)
-				t.Logf("NMSE %.2g, worst token %.2g; %d tokens, %d embedded again", e, worst, st.Tokens, st.RewrittenTokens)
+				t.Logf("NMSE %.2g, worst token %.2g; %d tokens, %d embedded again", e, worst,
+					st.Tokens, st.RewrittenTokens)
 				require.Less(t, e, 1e-4)
 			})
 		}
@@ -194,16 +205,19 @@ func TestLibraryFailsMidway(t *testing.T) {
 	stub := filepath.Join(t.TempDir(), "libretroattn.so.1")
 	harness.Run(t, cc, "-shared", "-fPIC", "-I../../capi", "-o", stub, "../testdata/stub.c")
 	for _, c := range cases {
-		if c.name != "one sequence" && c.name != "mixed batches, streams" { // TestEveryCallFails has the others
+		// TestEveryCallFails has the others
+		if c.name != "one sequence" && c.name != "mixed batches, streams" {
 			continue
 		}
 		s := c.script(text)
 		stock := c.stock(t, path, s)
 		j := c.job(t, "RETRO_PATCHED_DIR", path, s)
-		for _, where := range []string{"open", "plan", "step_begin", "select", "attend", "step_end"} {
+		for _, where := range []string{"open", "plan", "step_begin", "select", "attend",
+			"step_end"} {
 			t.Run(c.name+"/"+where, func(t *testing.T) {
 				mark := filepath.Join(t.TempDir(), "mark")
-				got := j.start(t, "LLAMA_RETRO_ATTN="+settled(""), "LLAMA_RETRO_LIB="+stub, "STUB_FAILS="+where, "STUB_MARK="+mark)
+				got := j.start(t, "LLAMA_RETRO_ATTN="+settled(""), "LLAMA_RETRO_LIB="+stub,
+					"STUB_FAILS="+where, "STUB_MARK="+mark)
 				require.True(t, same(stock, got))
 				require.FileExists(t, mark, "the failure did not happen")
 			})
@@ -216,7 +230,8 @@ func TestLibraryFailsMidway(t *testing.T) {
 				mark := filepath.Join(t.TempDir(), "mark")
 				// The logits of the steps before are the stub's; a token lost or left behind would
 				// make a later batch fail.
-				j.start(t, "LLAMA_RETRO_ATTN="+settled(""), "LLAMA_RETRO_LIB="+stub, "STUB_FAILS="+where, "STUB_SKIP=15", "STUB_MARK="+mark)
+				j.start(t, "LLAMA_RETRO_ATTN="+settled(""), "LLAMA_RETRO_LIB="+stub,
+					"STUB_FAILS="+where, "STUB_SKIP=15", "STUB_MARK="+mark)
 				require.FileExists(t, mark, "the failure did not happen")
 			})
 		}
@@ -233,8 +248,10 @@ func TestEnableRefuses(t *testing.T) {
 		{bridge.ContextParams{Ctx: 512}, "budget=0", "option budget=0: must be"},
 		{bridge.ContextParams{Ctx: 512}, "window=17", "option window=17: must be 1..16"},
 		{bridge.ContextParams{Ctx: 512}, "colour=red", "option colour=red is not known"},
-		{bridge.ContextParams{Ctx: 512, FlashAttn: bridge.FlashOff}, "", "flash attention is disabled"},
-		{bridge.ContextParams{Ctx: 512, TypeK: "q5_0", TypeV: "q5_0", FlashAttn: bridge.FlashOn}, "", "supported are f32, f16, bf16, q8_0 and q4_0"},
+		{bridge.ContextParams{Ctx: 512, FlashAttn: bridge.FlashOff}, "",
+			"flash attention is disabled"},
+		{bridge.ContextParams{Ctx: 512, TypeK: "q5_0", TypeV: "q5_0", FlashAttn: bridge.FlashOn},
+			"", "supported are f32, f16, bf16, q8_0 and q4_0"},
 	} {
 		ctx := newContext(t, m, c.params)
 		err := ctx.EnableRetro(c.options)
@@ -252,7 +269,8 @@ func TestEnableRefuses(t *testing.T) {
 func TestAbort(t *testing.T) {
 	harness.Slow(t)
 	m := model(t, "RETRO_MODEL_F16")
-	for _, options := range []string{"budget=100000,min_ctx=0,always=1,window=4", "budget=64,min_ctx=0,window=4"} {
+	for _, options := range []string{"budget=100000,min_ctx=0,always=1,window=4",
+		"budget=64,min_ctx=0,window=4"} {
 		t.Run(options, func(t *testing.T) {
 			s := oneSequence(prose(t, m, 2000))
 			want, err := s.play(newContext(t, m, contextParams(1, false)))
@@ -281,7 +299,8 @@ func TestAbort(t *testing.T) {
 			e, worst := nmse(t, want, got)
 			st, err := ctx.RetroStats()
 			require.NoError(t, err)
-			t.Logf("NMSE %.2g, worst token %.2g; %d tokens, %d embedded again", e, worst, st.Tokens, st.RewrittenTokens)
+			t.Logf("NMSE %.2g, worst token %.2g; %d tokens, %d embedded again", e, worst, st.Tokens,
+				st.RewrittenTokens)
 			require.EqualValues(t, 24, st.Tokens)
 			require.NotZero(t, st.RewrittenTokens)
 			if st.SparseTokens == 0 {

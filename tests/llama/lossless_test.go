@@ -15,11 +15,13 @@ import (
 
 // drafted are options of which most drafts are right, and some are not; wrongly drafted is what
 // leaves too much out.
-const drafted, wronglyDrafted = "budget=48,min_ctx=0,local=32,window=1", "select=streaming,budget=16,min_ctx=0,local=16,window=1"
+const drafted, wronglyDrafted = "budget=48,min_ctx=0,local=32,window=1",
+	"select=streaming,budget=16,min_ctx=0,local=16,window=1"
 
 // exactText is what full attention makes of a prompt, and how clear each choice was: the logits of
 // the best token less those of the second.
-func exactText(t *testing.T, c *bridge.Context, prompt []bridge.Token, n int) (text []bridge.Token, gaps []float32) {
+func exactText(t *testing.T, c *bridge.Context, prompt []bridge.Token, n int) (text []bridge.Token,
+	gaps []float32) {
 	t.Helper()
 	require.NoError(t, c.MemoryClear())
 	batch := bridge.NewBatch(len(prompt))
@@ -58,7 +60,8 @@ func requireSameText(t *testing.T, want []bridge.Token, gaps []float32, got []br
 	t.Helper()
 	for i := range min(len(want), len(got)) {
 		if want[i] != got[i] {
-			require.Less(t, gaps[i], float32(tie), "token %d is %d, full attention has %d", i, got[i], want[i])
+			require.Less(t, gaps[i], float32(tie), "token %d is %d, full attention has %d", i,
+				got[i], want[i])
 			return i
 		}
 	}
@@ -67,10 +70,12 @@ func requireSameText(t *testing.T, want []bridge.Token, gaps []float32, got []br
 }
 
 // lossless generates with drafts, from nothing.
-func lossless(t *testing.T, c *bridge.Context, prompt []bridge.Token, n, draft int) bridge.Generation {
+func lossless(t *testing.T, c *bridge.Context, prompt []bridge.Token, n,
+	draft int) bridge.Generation {
 	t.Helper()
 	require.NoError(t, c.MemoryClear())
-	got, err := c.Generate(t.Context(), "", bridge.GenerateOptions{Tokens: prompt, MaxTokens: n, Draft: draft, DraftMin: draft}, nil)
+	got, err := c.Generate(t.Context(), "", bridge.GenerateOptions{Tokens: prompt, MaxTokens: n,
+		Draft: draft, DraftMin: draft}, nil)
 	require.NoError(t, err)
 	requireHeld(t, c, got)
 	return got
@@ -168,11 +173,14 @@ func TestLosslessSampling(t *testing.T) {
 		sum, variance := 0.0, 0.0
 		for i := range 14 {
 			prompt := slices.Repeat(text[60*i:][:60], 4) // which full attention goes on repeating
-			sampler, err := m.NewSampler(bridge.SamplerParams{Temperature: 1, Seed: uint32(100 + i)})
+			sampler, err := m.NewSampler(bridge.SamplerParams{Temperature: 1,
+				Seed: uint32(100 + i)})
 			require.NoError(t, err)
 			require.NoError(t, c.EnableRetro(wronglyDrafted))
 			require.NoError(t, c.MemoryClear())
-			got, err := c.Generate(t.Context(), "", bridge.GenerateOptions{Tokens: prompt, MaxTokens: 40, Draft: draft, DraftMin: draft, Sampler: sampler}, nil)
+			got, err := c.Generate(t.Context(), "",
+				bridge.GenerateOptions{Tokens: prompt, MaxTokens: 40, Draft: draft, DraftMin: draft,
+					Sampler: sampler}, nil)
 			require.NoError(t, err)
 			require.NoError(t, sampler.Close())
 			require.NoError(t, full.MemoryClear())
@@ -189,7 +197,8 @@ func TestLosslessSampling(t *testing.T) {
 		return sum / math.Sqrt(variance)
 	}
 	with, without := score(6), score(0)
-	t.Logf("deviations: %.2f with drafts that are verified, %.2f without verification", with, without)
+	t.Logf("deviations: %.2f with drafts that are verified, %.2f without verification", with,
+		without)
 	require.Less(t, math.Abs(with), 3.0)
 	require.Less(t, without, -4.0, "the drafts are as good as full attention: nothing is tested")
 }
@@ -224,7 +233,8 @@ func TestLosslessSlidingWindow(t *testing.T) {
 	require.NoError(t, c.EnableRetro(wronglyDrafted))
 	got := lossless(t, c, text[:900], 160, 24)
 	n := requireSameText(t, want, gaps, got.Tokens)
-	t.Logf("%d tokens compared, %d of %d drafts accepted", n, got.Drafts.Accepted, got.Drafts.Tokens)
+	t.Logf("%d tokens compared, %d of %d drafts accepted", n, got.Drafts.Accepted,
+		got.Drafts.Tokens)
 	require.Greater(t, got.Drafts.Tokens, got.Drafts.Accepted)
 }
 
@@ -283,7 +293,8 @@ func TestLosslessRefuses(t *testing.T) {
 	m := model(t, "RETRO_MODEL_F16")
 	c := newContext(t, m, contextParams(1, false))
 	prompt := prose(t, m, 20)
-	for _, o := range []bridge.GenerateOptions{{Draft: -1}, {Draft: 1 << 20}, {Draft: 4, DraftMin: 5}, {DraftMin: 1}} {
+	for _, o := range []bridge.GenerateOptions{{Draft: -1}, {Draft: 1 << 20},
+		{Draft: 4, DraftMin: 5}, {DraftMin: 1}} {
 		o.Tokens = prompt
 		_, err := c.Generate(t.Context(), "", o, nil)
 		require.ErrorIs(t, err, bridge.ErrArgument)
@@ -303,7 +314,8 @@ func TestLosslessFaults(t *testing.T) {
 		env       string
 		functions []string
 	}{
-		{"RETRO_MODEL_F16", []string{"seq_next", "seq_truncate", "seq_window", "step_begin", "select", "attend", "step_end"}},
+		{"RETRO_MODEL_F16", []string{"seq_next", "seq_truncate", "seq_window", "step_begin",
+			"select", "attend", "step_end"}},
 		{"RETRO_MODEL_SWA", []string{"step_begin", "attend"}},
 	} {
 		t.Run(c.env, func(t *testing.T) {
@@ -313,7 +325,9 @@ func TestLosslessFaults(t *testing.T) {
 			p.Ctx = 256
 			want, gaps := exactText(t, newContext(t, m, p), prompt, faultText)
 			for _, name := range c.functions {
-				j := job{Dir: harness.Setting(t, "RETRO_PATCHED_DIR"), Model: harness.Setting(t, c.env), Seqs: 1, Prompt: prompt, Retro: lib, Faults: drafted}
+				j := job{Dir: harness.Setting(t, "RETRO_PATCHED_DIR"),
+					Model: harness.Setting(t, c.env), Seqs: 1, Prompt: prompt, Retro: lib,
+					Faults: drafted}
 				out, msg := j.process(t, "OMP_WAIT_POLICY=passive", "FAULT_IN=retro_"+name)
 				n := len(faultLine.FindAllString(msg, -1))
 				require.NotZero(t, n, name)

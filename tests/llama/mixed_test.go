@@ -65,7 +65,8 @@ func TestMixedBatchesAreSparse(t *testing.T) {
 			require.Greater(t, st.CorrectedTokens, st.Tokens)
 			want, alone := play(false, options)
 			require.Equal(t, alone.RewrittenTokens, st.RewrittenTokens)
-			require.InEpsilon(t, alone.SelectedTokens, st.SelectedTokens, 0.01) // products of many rows are rounded otherwise
+			// products of many rows are rounded otherwise
+			require.InEpsilon(t, alone.SelectedTokens, st.SelectedTokens, 0.01)
 			require.EqualValues(t, 500+400+6*60, st.ExactTokens)
 			stock, _ := play(true, "")
 			control, _ := play(false, "")
@@ -81,7 +82,8 @@ func TestMixedBatchesAreSparse(t *testing.T) {
 func TestManySequences(t *testing.T) {
 	harness.Slow(t)
 	const n, steps = 64, 20
-	for _, a := range caches[:2] { // the third would take long, and its cells are found as the first's
+	// the third would take long, and its cells are found as the first's
+	for _, a := range caches[:2] {
 		m, _, text := random(t, a)
 		var seqs []int
 		w := newWriter(text)
@@ -97,7 +99,8 @@ func TestManySequences(t *testing.T) {
 				off, err := w.script.play(newContext(t, m, p))
 				require.NoError(t, err)
 				for _, window := range []int{1, 16} {
-					exact, st := playRetro(t, m, p, fmt.Sprintf("budget=100000,min_ctx=0,always=1,window=%d", window), w.script)
+					exact, st := playRetro(t, m, p,
+						fmt.Sprintf("budget=100000,min_ctx=0,always=1,window=%d", window), w.script)
 					e, worst := nmse(t, off, exact)
 					t.Logf("window %d: NMSE %.2g, worst token %.2g", window, e, worst)
 					require.Less(t, e, 1e-4)
@@ -106,7 +109,8 @@ func TestManySequences(t *testing.T) {
 					for i := range steps {
 						rewritten += n * min(i, window-1)
 					}
-					if a.SWA && unified && window > 1 { // the sliding window's cache lacks the room for all
+					// the sliding window's cache lacks the room for all
+					if a.SWA && unified && window > 1 {
 						require.NotZero(t, st.RewrittenTokens)
 						rewritten = int(st.RewrittenTokens)
 					}

@@ -15,7 +15,8 @@ import (
 )
 
 func contextParams(seqs int, unified bool) bridge.ContextParams {
-	return bridge.ContextParams{Ctx: 2048 * seqs, Seqs: seqs, Unified: unified, Threads: 2, FlashAttn: bridge.FlashOn}
+	return bridge.ContextParams{Ctx: 2048 * seqs, Seqs: seqs, Unified: unified, Threads: 2,
+		FlashAttn: bridge.FlashOn}
 }
 
 var models = map[string]*bridge.Model{}
@@ -24,7 +25,8 @@ var models = map[string]*bridge.Model{}
 func model(t *testing.T, env string) *bridge.Model {
 	t.Helper()
 	path := harness.Setting(t, env)
-	lib, err := bridge.Load(bridge.Paths{Dir: harness.Setting(t, "RETRO_PATCHED_DIR"), Retro: harness.Setting(t, "RETRO_LIB")})
+	lib, err := bridge.Load(bridge.Paths{Dir: harness.Setting(t, "RETRO_PATCHED_DIR"),
+		Retro: harness.Setting(t, "RETRO_LIB")})
 	require.NoError(t, err)
 	require.True(t, lib.HasRetro(), "the build is not patched")
 	if models[path] == nil {
@@ -63,10 +65,12 @@ func prose(t *testing.T, m *bridge.Model, n int) []bridge.Token {
 }
 
 // openHybrid is the patched llama.cpp with such a model, and where its file is.
-func openHybrid(t *testing.T, f harness.Fixture) (m *bridge.Model, path string, text []bridge.Token) {
+func openHybrid(t *testing.T, f harness.Fixture) (m *bridge.Model, path string,
+	text []bridge.Token) {
 	program, _ := harness.Fixtures(t)
 	path = f.Make(t, program)
-	lib, err := bridge.Load(bridge.Paths{Dir: harness.Setting(t, "RETRO_PATCHED_DIR"), Retro: harness.Setting(t, "RETRO_LIB")})
+	lib, err := bridge.Load(bridge.Paths{Dir: harness.Setting(t, "RETRO_PATCHED_DIR"),
+		Retro: harness.Setting(t, "RETRO_LIB")})
 	require.NoError(t, err)
 	m, err = lib.LoadModel(path, bridge.ModelParams{})
 	require.NoError(t, err)
@@ -83,7 +87,8 @@ func openHybrid(t *testing.T, f harness.Fixture) (m *bridge.Model, path string, 
 func settled(options string) string { return "budget=512,window=2,period=1," + options }
 
 // playRetro plays a script in a new context with the feature on.
-func playRetro(t *testing.T, m *bridge.Model, p bridge.ContextParams, options string, s script) ([][]float32, stats.Stats) {
+func playRetro(t *testing.T, m *bridge.Model, p bridge.ContextParams, options string,
+	s script) ([][]float32, stats.Stats) {
 	t.Helper()
 	ctx := newContext(t, m, p)
 	require.NoError(t, ctx.EnableRetro(settled(options)))
@@ -91,7 +96,8 @@ func playRetro(t *testing.T, m *bridge.Model, p bridge.ContextParams, options st
 	require.NoError(t, err)
 	st, err := ctx.RetroStats()
 	require.NoError(t, err)
-	t.Logf("seen: memory per sequence: %.3f kB", float64(st.SummaryBytes+st.RingBytes)/1e3/float64(max(1, p.Seqs)))
+	t.Logf("seen: memory per sequence: %.3f kB",
+		float64(st.SummaryBytes+st.RingBytes)/1e3/float64(max(1, p.Seqs)))
 	if steps, passes, err := ctx.RetroPasses(); err == nil && steps > 0 {
 		t.Logf("seen: ubatches per step: %.3f", float64(passes)/float64(steps))
 	}
@@ -99,9 +105,11 @@ func playRetro(t *testing.T, m *bridge.Model, p bridge.ContextParams, options st
 }
 
 // random is a small model of random weights, its file, and a text for it.
-func random(t *testing.T, a harness.Architecture) (m *bridge.Model, path string, text []bridge.Token) {
+func random(t *testing.T, a harness.Architecture) (m *bridge.Model, path string,
+	text []bridge.Token) {
 	t.Helper()
-	lib, err := bridge.Load(bridge.Paths{Dir: harness.Setting(t, "RETRO_PATCHED_DIR"), Retro: harness.Setting(t, "RETRO_LIB")})
+	lib, err := bridge.Load(bridge.Paths{Dir: harness.Setting(t, "RETRO_PATCHED_DIR"),
+		Retro: harness.Setting(t, "RETRO_LIB")})
 	require.NoError(t, err)
 	path = harness.SmallModel(t, a)
 	m, err = lib.LoadModel(path, bridge.ModelParams{})
@@ -116,7 +124,8 @@ func random(t *testing.T, a harness.Architecture) (m *bridge.Model, path string,
 }
 
 // onContext is a new context; without options the feature is off.
-func onContext(t *testing.T, m *bridge.Model, p bridge.ContextParams, options string) *bridge.Context {
+func onContext(t *testing.T, m *bridge.Model, p bridge.ContextParams,
+	options string) *bridge.Context {
 	t.Helper()
 	ctx := newContext(t, m, p)
 	if options != "" {

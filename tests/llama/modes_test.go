@@ -20,7 +20,9 @@ func TestModes(t *testing.T) {
 	all := map[string]stats.Stats{}
 	const deferred = "budget=128,window=8,period=8"
 	policies := []string{
-		"budget=128,window=1", "budget=128,window=1,code_bits=1", "budget=128,window=1,select=pages,audit=1", "budget=128,window=1,select=pages,page=8", "budget=128,window=1,select=pages,page=32",
+		"budget=128,window=1", "budget=128,window=1,code_bits=1",
+		"budget=128,window=1,select=pages,audit=1", "budget=128,window=1,select=pages,page=8",
+		"budget=128,window=1,select=pages,page=32",
 		"budget=32,window=1,groups=0,candidates=1", "budget=32,window=1,groups=2,candidates=1",
 		"budget=128,window=1,layer_budget=0-1:all/20-29:64",
 		"budget=128,window=1,audit=1", "budget=128,window=1,select=oracle,audit=1",
@@ -33,17 +35,23 @@ func TestModes(t *testing.T) {
 		st := r.Stats
 		tokens[p], got[p], all[p] = r.KL, mean(r.KL), st
 		t.Logf("%-50s KL %.4f, %4.1f %% of KV read, %.1f %% scanned, %d embedded again, %.3f of attention kept (%d heads)", p, got[p],
-			100*share(st.KVReadBytes+st.ScanBytes, st.KVFullBytes), 100*share(st.ScanBytes, st.KVFullBytes), st.RewrittenTokens,
+			100*share(st.KVReadBytes+st.ScanBytes, st.KVFullBytes),
+			100*share(st.ScanBytes, st.KVFullBytes), st.RewrittenTokens,
 			kept(st), st.AuditedHeads)
 		require.Less(t, got[p], 0.4, p)
 		require.Less(t, st.KVReadBytes, st.KVFullBytes*3/4, p)
 		require.EqualValues(t, steps, st.SparseTokens, p)
 	}
-	require.Less(t, all["budget=32,window=1,groups=2,candidates=1"].ScanBytes, all["budget=32,window=1,groups=0,candidates=1"].ScanBytes*4/5, "two levels scan less")
-	require.Less(t, got["budget=128,window=1,select=pages,page=8"], got["budget=128,window=1,select=pages,page=32"], "smaller pages are better at the same budget")
-	require.Less(t, got[deferred+",correct_budget=512"], got[deferred], "a budget for correction helps")
+	require.Less(t, all["budget=32,window=1,groups=2,candidates=1"].ScanBytes,
+		all["budget=32,window=1,groups=0,candidates=1"].ScanBytes*4/5, "two levels scan less")
+	require.Less(t, got["budget=128,window=1,select=pages,page=8"],
+		got["budget=128,window=1,select=pages,page=32"],
+		"smaller pages are better at the same budget")
+	require.Less(t, got[deferred+",correct_budget=512"], got[deferred],
+		"a budget for correction helps")
 
-	const base, audited, oracle = "budget=128,window=1", "budget=128,window=1,audit=1", "budget=128,window=1,select=oracle,audit=1"
+	const base, audited, oracle = "budget=128,window=1", "budget=128,window=1,audit=1",
+		"budget=128,window=1,select=oracle,audit=1"
 	require.Equal(t, tokens[base], tokens[audited], "an audit changes nothing")
 	require.NotZero(t, all[base].AuditedHeads)
 	const pages = "budget=128,window=1,select=pages,audit=1"
@@ -67,7 +75,8 @@ func TestSupplementsAddUp(t *testing.T) {
 	want, err := s.play(newContext(t, m, contextParams(1, false)))
 	require.NoError(t, err)
 	// On every second token, which then reads all; so do the two before it.
-	got, st := playRetro(t, m, contextParams(1, false), "budget=16,min_ctx=0,window=3,period=2,correct_budget=100000", s)
+	got, st := playRetro(t, m, contextParams(1, false),
+		"budget=16,min_ctx=0,window=3,period=2,correct_budget=100000", s)
 	require.NotZero(t, st.CorrectedTokens)
 	require.NotZero(t, st.SupplementTokens)
 	var dense, sparse [2][][]float32

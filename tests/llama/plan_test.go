@@ -26,7 +26,8 @@ func TestPlanLeavesContext(t *testing.T) {
 	st, err := ctx.RetroStats()
 	require.NoError(t, err)
 	require.EqualValues(t, 24, st.Tokens)
-	want, _ := playRetro(t, m, p, "min_ctx=0,"+strings.NewReplacer(", ", ",", " ", "=").Replace(choice[1]), s)
+	want, _ := playRetro(t, m, p, "min_ctx=0,"+strings.NewReplacer(", ", ",", " ",
+		"=").Replace(choice[1]), s)
 	require.True(t, same(want, got))
 
 	require.NoError(t, ctx.EnableRetro("min_ctx=0"))

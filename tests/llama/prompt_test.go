@@ -31,7 +31,14 @@ func TestPromptsAreDense(t *testing.T) {
 			}
 			w.decode(3, 0)
 		}},
-		{"a second turn", 5, func(w *writer) { w.prefill(0, 200); w.decode(3, 0); part(w, 50); w.decode(1, 0); w.decode(2, 0) }},
+		{"a second turn", 5, func(w *writer) {
+			w.prefill(0, 200)
+			w.decode(3, 0)
+			part(w,
+				50)
+			w.decode(1, 0)
+			w.decode(2, 0)
+		}},
 		{"the same question again", 9, func(w *writer) {
 			w.prefill(0, 200)
 			for range 3 {
@@ -71,8 +78,20 @@ func TestPromptsAreDense(t *testing.T) {
 			w.script = append(w.script, op{Change: "copy", Seq: 0, To: 1, P0: -1, P1: 150})
 			w.decode(2, 1)
 		}},
-		{"a shift", 5, func(w *writer) { w.prefill(0, 200); w.decode(3, 0); w.shift(0, 40, 90); w.decode(2, 0) }},
-		{"another prompt", 2, func(w *writer) { w.prefill(0, 200); w.remove(0, 200); w.prefill(0, 100); w.decode(2, 0) }},
+		{"a shift", 5, func(w *writer) {
+			w.prefill(0, 200)
+			w.decode(3, 0)
+			w.shift(0, 40,
+				90)
+			w.decode(2, 0)
+		}},
+		{"another prompt", 2, func(w *writer) {
+			w.prefill(0, 200)
+			w.remove(0, 200)
+			w.prefill(0,
+				100)
+			w.decode(2, 0)
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWriter(text)
@@ -142,25 +161,31 @@ func TestPromptOfState(t *testing.T) {
 func TestSameAnswerAgain(t *testing.T) {
 	harness.Slow(t)
 	m, text := model(t, "RETRO_MODEL"), harness.LongPrompt(t)
-	for i, question := range []string{"In short, how is it built?", "Which options matter most?", "Write a haiku on it."} {
+	for i, question := range []string{"In short, how is it built?", "Which options matter most?",
+		"Write a haiku on it."} {
 		prompt := fmt.Sprintf("%s\n\nQuestion: %s\nAnswer:", text, question)
 		tokens, err := m.Tokenize(prompt, true, true)
 		require.NoError(t, err)
 		// The last token is computed by itself the first time as well, so that rounding is the
 		// same.
-		s := harness.StartServer(t, 1, "--retro-attn", "--retro-budget", "128", "--retro-window", "4", "--retro-period", "4",
+		s := harness.StartServer(t, 1, "--retro-attn", "--retro-budget", "128", "--retro-window",
+			"4", "--retro-period", "4",
 			"--retro-min-ctx", "256", "-t", "1", "-ub", fmt.Sprint(len(tokens)-1))
 		ask := func() (c harness.Completion) {
-			require.NoError(t, harness.Post(s.URL+"/completion", map[string]any{"prompt": prompt, "n_predict": 32, "temperature": 0, "cache_prompt": true,
-				"ignore_eos": true, "return_tokens": true}, &c))
+			require.NoError(t, harness.Post(s.URL+"/completion",
+				map[string]any{"prompt": prompt, "n_predict": 32, "temperature": 0,
+					"cache_prompt": true,
+					"ignore_eos":   true, "return_tokens": true}, &c))
 			return c
 		}
 		first := ask()
 		require.Equal(t, 31, first.Timings.Sparse)
 		for range 2 {
 			again := ask()
-			require.Greater(t, again.Timings.CacheN, first.Timings.CacheN, "nothing more was cached")
-			require.Equal(t, first.Tokens, again.Tokens, "question %d: %q and %q", i, first.Content, again.Content)
+			require.Greater(t, again.Timings.CacheN, first.Timings.CacheN,
+				"nothing more was cached")
+			require.Equal(t, first.Tokens, again.Tokens, "question %d: %q and %q", i, first.Content,
+				again.Content)
 			require.Equal(t, first.Timings.Tokens, again.Timings.Tokens)
 		}
 	}

@@ -15,7 +15,8 @@ import (
 
 // newComparison is a model after a prompt of the text, to decode the rest of it under policies, and
 // under full attention before them.
-func newComparison(t *testing.T, m *bridge.Model, text []bridge.Token, prompt int) *divergence.Comparison {
+func newComparison(t *testing.T, m *bridge.Model, text []bridge.Token,
+	prompt int) *divergence.Comparison {
 	t.Helper()
 	k, err := divergence.New(t.Context(), m, divergence.Params{Threads: 2, Dir: t.TempDir()},
 		[]divergence.Stream{{Prompt: text[:prompt], Follow: text[prompt:]}})
@@ -57,7 +58,8 @@ func TestSparseQuality(t *testing.T) {
 				continue
 			}
 			t.Run(env+"/"+name, func(t *testing.T) {
-				k := newComparison(t, m, source(t, m, qualityPrompt+qualitySteps+1, files...), qualityPrompt)
+				k := newComparison(t, m, source(t, m, qualityPrompt+qualitySteps+1, files...),
+					qualityPrompt)
 				for i, p := range policies {
 					d := measure(t, k, p.sel, p.window)
 					sum[i] += d / float64(len(texts))
@@ -71,7 +73,8 @@ func TestSparseQuality(t *testing.T) {
 			})
 		}
 		if env == "RETRO_MODEL_F16" && !t.Failed() {
-			t.Logf("mean KL: tokens %.4f, without correction %.4f, pages %.4f, minmax %.4f", sum[0], sum[1], sum[2], sum[3])
+			t.Logf("mean KL: tokens %.4f, without correction %.4f, pages %.4f, minmax %.4f", sum[0],
+				sum[1], sum[2], sum[3])
 			require.Less(t, sum[0], sum[1], "correction helps")
 			require.Less(t, sum[1], sum[2]*0.6, "tokens are better than pages")
 			require.Less(t, sum[0], sum[3]*0.4, "the selector is better than Quest's")
@@ -84,7 +87,8 @@ const qualityPrompt, qualitySteps = 4096, 256
 // measure is the KL of a policy, with proof that it was sparse and did correct.
 func measure(t *testing.T, k *divergence.Comparison, sel string, window int) float64 {
 	d, st := policy(t, k, fmt.Sprintf("budget=256,select=%s,window=%d,period=1", sel, window))
-	t.Logf("%-9s window %d: KL %.4f, %.1f %% of KV read, %d corrections, exposure %.2f", sel, window, d,
+	t.Logf("%-9s window %d: KL %.4f, %.1f %% of KV read, %d corrections, exposure %.2f", sel,
+		window, d,
 		100*float64(st.KVReadBytes+st.ScanBytes)/float64(st.KVFullBytes), st.CorrectedTokens,
 		float64(st.RetiredSeen)/max(1, float64(st.RetiredSelected)))
 	require.EqualValues(t, qualitySteps, st.Tokens)

@@ -15,7 +15,8 @@ import (
 
 // halfway decodes two sequences so far that both are in the middle of
 // everything, and returns the context and what to go on with.
-func halfway(t *testing.T, m *bridge.Model, p bridge.ContextParams, options string) (*bridge.Context, *writer) {
+func halfway(t *testing.T, m *bridge.Model, p bridge.ContextParams,
+	options string) (*bridge.Context, *writer) {
 	t.Helper()
 	w := newWriter(prose(t, m, 2000))
 	w.prefill(0, 420)
@@ -46,7 +47,9 @@ func TestStateContinues(t *testing.T) {
 	for _, env := range []string{"RETRO_MODEL", "RETRO_MODEL_F16"} {
 		m := model(t, env)
 		for _, unified := range []bool{true, false} {
-			for _, o := range []string{"window=1", "window=2", "window=8,period=8", "window=4,period=2,page=8,summary_bits=16,select=minmax,layer_budget=0:all", "budget=5000,window=3,always=1"} {
+			for _, o := range []string{"window=1", "window=2", "window=8,period=8",
+				"window=4,period=2,page=8,summary_bits=16,select=minmax,layer_budget=0:all",
+				"budget=5000,window=3,always=1"} {
 				if o != "window=8,period=8" && (env != "RETRO_MODEL" || !unified) {
 					continue
 				}
@@ -60,16 +63,20 @@ func TestStateContinues(t *testing.T) {
 					before := counted(t, ctx)
 					want := play(t, ctx, w.script)
 					after := counted(t, ctx)
-					require.Equal(t, o != "window=1", after.RewrittenTokens > before.RewrittenTokens)
+					require.Equal(t, o != "window=1",
+						after.RewrittenTokens > before.RewrittenTokens)
 
 					check := func(what string, other *bridge.Context, s script) {
 						summaries := counted(t, other).SummaryBytes
 						require.Equal(t, before.SummaryBytes, summaries, what)
 						require.True(t, same(want, play(t, other, s)), what)
 						st := counted(t, other)
-						require.Equal(t, after.SparseTokens-before.SparseTokens, st.SparseTokens, what)
-						require.Equal(t, after.RewrittenTokens-before.RewrittenTokens, st.RewrittenTokens, what)
-						require.Equal(t, after.CorrectedTokens-before.CorrectedTokens, st.CorrectedTokens, what)
+						require.Equal(t, after.SparseTokens-before.SparseTokens, st.SparseTokens,
+							what)
+						require.Equal(t, after.RewrittenTokens-before.RewrittenTokens,
+							st.RewrittenTokens, what)
+						require.Equal(t, after.CorrectedTokens-before.CorrectedTokens,
+							st.CorrectedTokens, what)
 					}
 					whole := onContext(t, m, p, options)
 					_, err := whole.StateLoad(path)
@@ -132,7 +139,8 @@ func section(t *testing.T, ctx *bridge.Context) (with, without [2][]byte) {
 		require.Greater(t, len(with[s]), len(without[s]))
 		require.Equal(t, without[s], with[s][:len(without[s])])
 	}
-	t.Logf("section: %d bytes after %d (%.1f %%)", len(with[0])-len(without[0]), len(without[0]), 100*float64(len(with[0]))/float64(len(without[0]))-100)
+	t.Logf("section: %d bytes after %d (%.1f %%)", len(with[0])-len(without[0]), len(without[0]),
+		100*float64(len(with[0]))/float64(len(without[0]))-100)
 	return with, without
 }
 
@@ -171,7 +179,9 @@ func TestStateElsewhere(t *testing.T) {
 			require.True(t, same(load("", without), load("", with)))
 			require.True(t, same(file("", "without"), file("", "with")))
 			require.True(t, same(rebuilt, file(options, "without")))
-			for _, other := range []string{"budget=64,min_ctx=0,window=3", "budget=64,min_ctx=0,window=2,select=pages,page=8", "budget=64,min_ctx=0,window=2,select=minmax"} {
+			for _, other := range []string{"budget=64,min_ctx=0,window=3",
+				"budget=64,min_ctx=0,window=2,select=pages,page=8",
+				"budget=64,min_ctx=0,window=2,select=minmax"} {
 				require.True(t, same(load(other, without), load(other, with)), other)
 				require.True(t, same(load(other, without), file(other, "with")), other)
 			}

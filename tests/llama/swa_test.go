@@ -42,13 +42,15 @@ func TestSlidingWindow(t *testing.T) {
 
 			window, st := playRetro(t, m, p, "budget=100000,min_ctx=0,always=1,window=4", s)
 			e, worst = nmse(t, exact, window)
-			t.Logf("window in place: NMSE %.2g, worst token %.2g; %d tokens, %d embedded again", e, worst, st.Tokens, st.RewrittenTokens)
+			t.Logf("window in place: NMSE %.2g, worst token %.2g; %d tokens, %d embedded again", e,
+				worst, st.Tokens, st.RewrittenTokens)
 			require.Less(t, e, 5e-3)
 			require.Greater(t, st.RewrittenTokens, st.Tokens)
 
 			sparse, st := playRetro(t, m, p, "budget=128,min_ctx=0", s)
 			d := kl(off, sparse)
-			t.Logf("sparse: KL %.3g, %d of %d tokens sparse, %.0f %% of KV read", d, st.SparseTokens, st.Tokens,
+			t.Logf("sparse: KL %.3g, %d of %d tokens sparse, %.0f %% of KV read", d,
+				st.SparseTokens, st.Tokens,
 				100*float64(st.KVReadBytes+st.ScanBytes)/float64(st.KVFullBytes))
 			require.Less(t, d, 0.1)
 			require.Greater(t, st.SparseTokens, st.Tokens/8)

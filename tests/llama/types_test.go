@@ -24,7 +24,8 @@ func TestCacheTypes(t *testing.T) {
 		// over in the next layers (seen: 0.011).
 		bound float64
 	}{
-		{"f32", "f32", 1e-4}, {"bf16", "bf16", 1e-3}, {"q8_0", "q8_0", 1e-3}, {"q4_0", "q4_0", 2e-2}, {"q8_0", "f16", 1e-3}, {"f16", "q4_0", 1e-3},
+		{"f32", "f32", 1e-4}, {"bf16", "bf16", 1e-3}, {"q8_0", "q8_0", 1e-3},
+		{"q4_0", "q4_0", 2e-2}, {"q8_0", "f16", 1e-3}, {"f16", "q4_0", 1e-3},
 	} {
 		t.Run(c.k+"/"+c.v, func(t *testing.T) {
 			p := contextParams(1, false)
@@ -44,7 +45,8 @@ func TestCacheTypes(t *testing.T) {
 
 			got, st = playRetro(t, m, p, "budget=128,min_ctx=0", sparse)
 			d := kl(stock(sparse), got)
-			t.Logf("sparse: KL %.4f, %.1f %% of KV read", d, 100*float64(st.KVReadBytes+st.ScanBytes)/float64(st.KVFullBytes))
+			t.Logf("sparse: KL %.4f, %.1f %% of KV read", d,
+				100*float64(st.KVReadBytes+st.ScanBytes)/float64(st.KVFullBytes))
 			require.Less(t, d, 0.1)
 			require.EqualValues(t, 24, st.SparseTokens)
 			require.EqualValues(t, 23, st.CorrectedTokens)

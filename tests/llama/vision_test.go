@@ -23,8 +23,10 @@ const pictureSteps = 10
 func pictureProgram(t *testing.T) string {
 	source, libs := harness.Setting(t, "RETRO_SOURCE"), harness.Setting(t, "RETRO_PATCHED_DIR")
 	exe := filepath.Join(t.TempDir(), "picture")
-	harness.Run(t, harness.Compiler(t), "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "../testdata/picture.c", "-o", exe,
-		"-I"+filepath.Join(source, "include"), "-I"+filepath.Join(source, "ggml/include"), "-L"+libs, "-Wl,-rpath-link,"+libs, "-lllama", "-lggml", "-lggml-base")
+	harness.Run(t, harness.Compiler(t), "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror",
+		"../testdata/picture.c", "-o", exe,
+		"-I"+filepath.Join(source, "include"), "-I"+filepath.Join(source, "ggml/include"),
+		"-L"+libs, "-Wl,-rpath-link,"+libs, "-lllama", "-lggml", "-lggml-base")
 	return exe
 }
 
@@ -33,7 +35,8 @@ var contextLine = regexp.MustCompile(`retro attention: (\d+) of (\d+) tokens spa
 // playPicture returns the logits of the parts: before the state is saved, after that, beside a
 // copy, of the copy, and after the state was loaded. And what the contexts said of tokens: how many
 // were sparse, decoded, and embedded again.
-func playPicture(t *testing.T, exe, dir, model string, env ...string) (parts [5][][]float32, counts [][3]int) {
+func playPicture(t *testing.T, exe, dir, model string, env ...string) (parts [5][][]float32,
+	counts [][3]int) {
 	out := filepath.Join(t.TempDir(), "logits")
 	cmd := exec.Command(exe, model, out, filepath.Join(t.TempDir(), "state"))
 	cmd.Env = append(os.Environ(), append(env, "LD_LIBRARY_PATH="+dir)...)
@@ -65,10 +68,13 @@ func TestPictures(t *testing.T) {
 	harness.Slow(t)
 	exe := pictureProgram(t)
 	t.Run("qwen2vl", func(t *testing.T) {
-		testPictures(t, exe, harness.SmallModel(t, harness.Architecture{Name: "qwen2vl", Bias: true, MRoPE: true}),
-			"budget=100000,min_ctx=0,always=1,window=4,period=2", "budget=16,local=16,min_ctx=0,window=4,period=4")
+		testPictures(t, exe, harness.SmallModel(t,
+			harness.Architecture{Name: "qwen2vl", Bias: true, MRoPE: true}),
+			"budget=100000,min_ctx=0,always=1,window=4,period=2",
+			"budget=16,local=16,min_ctx=0,window=4,period=4")
 	})
-	t.Run("qwen35", func(t *testing.T) { // a loaded state holds no copy of recurrent state, so there is no window
+	// a loaded state holds no copy of recurrent state, so there is no window
+	t.Run("qwen35", func(t *testing.T) {
 		program, _ := harness.Fixtures(t)
 		testPictures(t, exe, harness.Fixture{Arch: "qwen35", Kind: "dense"}.Make(t, program),
 			"budget=100000,min_ctx=0,always=1,window=4", "budget=16,local=16,min_ctx=0,window=1")
@@ -80,10 +86,12 @@ func testPictures(t *testing.T, exe, model, exactOptions, sparseOptions string) 
 	stock, _ := playPicture(t, exe, harness.Setting(t, "RETRO_STOCK_DIR"), model)
 	off, _ := playPicture(t, exe, patched, model)
 	play := func(options string) [5][][]float32 {
-		got, counts := playPicture(t, exe, patched, model, "LLAMA_RETRO_LIB="+harness.Setting(t, "RETRO_LIB"), "LLAMA_RETRO_ATTN="+options)
+		got, counts := playPicture(t, exe, patched, model,
+			"LLAMA_RETRO_LIB="+harness.Setting(t, "RETRO_LIB"), "LLAMA_RETRO_ATTN="+options)
 		require.Len(t, counts, 2)
 		// the token after each picture is the end of a prompt, as a picture asks for no output
-		require.Equal(t, [2]int{5 * pictureSteps, pictureSteps}, [2]int{counts[0][1], counts[1][1]}, "decoded")
+		require.Equal(t, [2]int{5 * pictureSteps, pictureSteps}, [2]int{counts[0][1], counts[1][1]},
+			"decoded")
 		for _, c := range counts {
 			if options[:9] == "budget=16" {
 				require.Equal(t, c[1], c[0], "sparse")

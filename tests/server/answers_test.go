@@ -13,7 +13,8 @@ import (
 func TestSoakSeesWrongAnswers(t *testing.T) {
 	answer := func(logprob float64, ids ...int) (r harness.Reply) {
 		for _, id := range ids {
-			s := harness.Step{ID: id, Logprob: logprob, Top: make([]harness.Likely, harness.SoakTop)}
+			s := harness.Step{ID: id, Logprob: logprob,
+				Top: make([]harness.Likely, harness.SoakTop)}
 			for i := range s.Top {
 				s.Top[i] = harness.Likely{ID: id + i, Logprob: logprob - 0.3*float64(i)}
 			}
@@ -32,10 +33,11 @@ func TestSoakSeesWrongAnswers(t *testing.T) {
 		got   harness.Reply
 		wrong bool
 	}{
-		"the same":        {alone, false},
-		"rounded":         {answer(-1.2, 10, 20, 30), false},
-		"cancelled":       {cancelled, false},
-		"an unlikely one": {answer(-1, 10, 21, 99), true}, // 20 is not among what the other might have said
+		"the same":  {alone, false},
+		"rounded":   {answer(-1.2, 10, 20, 30), false},
+		"cancelled": {cancelled, false},
+		// 20 is not among what the other might have said
+		"an unlikely one": {answer(-1, 10, 21, 99), true},
 		"another answer":  {answer(-1, 50, 60, 70), true},
 		"less sure":       {answer(-4, 10, 20, 30), true},
 		"too short":       {answer(-1, 10, 20), true},
@@ -43,6 +45,7 @@ func TestSoakSeesWrongAnswers(t *testing.T) {
 		"no number":       {null, true},
 	} {
 		d, err := harness.Differs(alone, c.got)
-		require.Equal(t, c.wrong, err != nil || d.Worst > harness.LanguageBounds.Step, "%s: %v %v", name, d, err)
+		require.Equal(t, c.wrong, err != nil || d.Worst > harness.LanguageBounds.Step, "%s: %v %v",
+			name, d, err)
 	}
 }

@@ -16,7 +16,8 @@ import (
 // The chat program keeps a conversation, tells its figures, and refuses what it cannot have.
 func TestChatProgram(t *testing.T) {
 	patched := harness.Setting(t, "RETRO_PATCHED_DIR")
-	cmd := harness.ChatProgram(t, patched, "-n", "24", "--system", "You answer with one word.", "--retro", "min_ctx=16,budget=16,local=16,window=1")
+	cmd := harness.ChatProgram(t, patched, "-n", "24", "--system", "You answer with one word.",
+		"--retro", "min_ctx=16,budget=16,local=16,window=1")
 	cmd.Stdin = strings.NewReader("What is the capital of France?\n\nAnd of Italy?")
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, string(out))
@@ -35,7 +36,8 @@ func TestChatProgram(t *testing.T) {
 		require.Error(t, err, string(out))
 		require.Contains(t, string(out), want)
 	}
-	out, err = harness.ChatProgram(t, harness.Setting(t, "RETRO_STOCK_DIR"), "--retro", "").CombinedOutput()
+	out, err = harness.ChatProgram(t, harness.Setting(t, "RETRO_STOCK_DIR"), "--retro",
+		"").CombinedOutput()
 	require.Error(t, err, string(out))
 	require.Contains(t, string(out), "lacks the retroattn patch")
 }

@@ -22,8 +22,10 @@ func TestServerDrafts(t *testing.T) {
 		if prompt == nil {
 			prompt = counting(t, url, 15, 0).Prompt
 		}
-		require.NoError(t, harness.Post(url+"/completion", map[string]any{"prompt": prompt, "n_predict": 100, "temperature": 0, "cache_prompt": false,
-			"ignore_eos": true}, &c))
+		require.NoError(t, harness.Post(url+"/completion",
+			map[string]any{"prompt": prompt, "n_predict": 100, "temperature": 0,
+				"cache_prompt": false,
+				"ignore_eos":   true}, &c))
 		return c
 	}
 	answer := func(args ...string) harness.Completion {
@@ -33,7 +35,8 @@ func TestServerDrafts(t *testing.T) {
 	}
 	want := answer("-fa", "on").Content
 	t.Run("from the text", func(t *testing.T) {
-		args := []string{"--spec-type", "ngram-simple", "--spec-ngram-simple-size-n", "3", "--spec-ngram-simple-size-m", "16"}
+		args := []string{"--spec-type", "ngram-simple", "--spec-ngram-simple-size-n", "3",
+			"--spec-ngram-simple-size-m", "16"}
 		exact := answer(append(exactly, args...)...)
 		require.Equal(t, want, exact.Content)
 		require.NotZero(t, exact.Timings.DraftAccepted)
@@ -49,7 +52,8 @@ func TestServerDrafts(t *testing.T) {
 		require.Equal(t, sparse.Timings.Corrections, again.Timings.Corrections)
 	})
 	t.Run("of a model, all refused", func(t *testing.T) {
-		sparse := answer(append(sparsely, "--spec-type", "draft-simple", "--spec-draft-model", harness.Setting(t, "RETRO_MODEL"),
+		sparse := answer(append(sparsely, "--spec-type", "draft-simple", "--spec-draft-model",
+			harness.Setting(t, "RETRO_MODEL"),
 			"--spec-draft-n-max", "3", "--spec-synth-rates", "0,0,0")...)
 		require.Equal(t, want, sparse.Content)
 		require.Greater(t, sparse.Timings.Drafted, 100)
@@ -69,26 +73,31 @@ func TestServerMTP(t *testing.T) {
 		var all sync.WaitGroup
 		for i, q := range deck {
 			all.Go(func() {
-				ask := map[string]any{"prompt": q.Prompt, "n_predict": q.Predict, "temperature": 0, "cache_prompt": false, "ignore_eos": true}
+				ask := map[string]any{"prompt": q.Prompt, "n_predict": q.Predict, "temperature": 0,
+					"cache_prompt": false, "ignore_eos": true}
 				assert.NoError(t, harness.Post(url+"/completion", ask, &answers[i]))
 			})
 		}
 		all.Wait()
 		return answers
 	}
-	for _, f := range []harness.Fixture{{Arch: "hy_v3", Kind: "moe"}, {Arch: "step35", Kind: "moe"}, {Arch: "qwen35", Kind: "dense"}} {
+	for _, f := range []harness.Fixture{{Arch: "hy_v3", Kind: "moe"}, {Arch: "step35", Kind: "moe"},
+		{Arch: "qwen35", Kind: "dense"}} {
 		t.Run(f.Arch, func(t *testing.T) {
 			// Drafts of little worth: most are refused, and where none is likely enough there is
 			// none.
-			args := []string{"-m", f.Make(t, program, "words", "mtp"), "--spec-type", "draft-mtp", "--spec-draft-n-max", "3", "--spec-draft-p-min", "0.15"}
+			args := []string{"-m", f.Make(t, program, "words", "mtp"), "--spec-type", "draft-mtp",
+				"--spec-draft-n-max", "3", "--spec-draft-p-min", "0.15"}
 			deck := wordsDeck(6, 32)
 			stock := harness.StartServerOf(t, harness.Setting(t, "RETRO_STOCK_DIR"), 1, args...)
 			want := together(stock.URL, deck)
 			require.NoError(t, stock.Kill())
 
-			for _, options := range []string{"budget=100000,min_ctx=0", "budget=32,local=16,min_ctx=0"} {
+			for _, options := range []string{"budget=100000,min_ctx=0",
+				"budget=32,local=16,min_ctx=0"} {
 				exact := strings.HasPrefix(options, "budget=100000")
-				server := harness.StartServer(t, 3, append(args, "--retro-attn", "--retro-opts", options)...)
+				server := harness.StartServer(t, 3,
+					append(args, "--retro-attn", "--retro-opts", options)...)
 				drafted, decoded := 0, 0
 				for i, r := range together(server.URL, deck) {
 					drafted, decoded = drafted+r.Timings.Drafted, decoded+r.Timings.Tokens

@@ -21,7 +21,8 @@ import (
 func TestServerOtherEndpoints(t *testing.T) {
 	text := fmt.Sprintf("%q", harness.LongPrompt(t)[:800])
 	requests := []sent{
-		{"/health", ""}, {"/props", ""}, {"/v1/models", ""}, {"/slots", ""}, {"/lora-adapters", ""}, {"/nothing", ""},
+		{"/health", ""}, {"/props", ""}, {"/v1/models", ""}, {"/slots", ""}, {"/lora-adapters", ""},
+		{"/nothing", ""},
 		{"/tokenize", `{"content":"Hello there","with_pieces":true}`},
 		{"/detokenize", `{"tokens":[19556,665]}`},
 		{"/apply-template", `{"messages":[{"role":"user","content":"Hello"}]}`},
@@ -34,7 +35,9 @@ func TestServerOtherEndpoints(t *testing.T) {
 	args := []string{"--embeddings", "--pooling", "last", "-np", "2"}
 	dir := harness.Setting(t, "RETRO_PATCHED_DIR")
 	off := answers(t, dir, requests, append(args, "-fa", "on")...)
-	on := answers(t, dir, requests, append(args, "--retro-attn", "--retro-budget", "16", "--retro-window", "2", "--retro-period", "1", "--retro-min-ctx", "1", "--retro-opts", "local=16")...)
+	on := answers(t, dir, requests, append(args, "--retro-attn", "--retro-budget", "16",
+		"--retro-window", "2", "--retro-period", "1", "--retro-min-ctx", "1", "--retro-opts",
+		"local=16")...)
 	for i, s := range requests {
 		want, got := parted(off[i], on[i])
 		assert.Equal(t, want, got, "%s %.80s", s.path, s.body)
@@ -101,14 +104,17 @@ func TestServerTextEndpoints(t *testing.T) {
 	harness.Slow(t)
 	text := harness.LongPrompt(t)[:900] // about 300 tokens
 	chat := []map[string]any{{"role": "user", "content": text + "\nWhat is this about?"}}
-	schema := map[string]any{"type": "object", "required": []string{"topic", "pages"}, "properties": map[string]any{
-		"topic": map[string]any{"type": "string", "maxLength": 30}, "pages": map[string]any{"type": "integer", "maximum": 999}}}
+	schema := map[string]any{"type": "object", "required": []string{"topic", "pages"},
+		"properties": map[string]any{
+			"topic": map[string]any{"type": "string", "maxLength": 30},
+			"pages": map[string]any{"type": "integer", "maximum": 999}}}
 	asks := []struct {
 		name, path string
 		ask        map[string]any
 		mean       func(t *testing.T, answer []byte) // checks what it says
 	}{
-		{"grammar", "/completion", map[string]any{"prompt": text, "n_probs": 2, "grammar": `root ::= [a-z ]{40} "."`}, func(t *testing.T, answer []byte) {
+		{"grammar", "/completion", map[string]any{"prompt": text, "n_probs": 2,
+			"grammar": `root ::= [a-z ]{40} "."`}, func(t *testing.T, answer []byte) {
 			var c struct {
 				Content string
 				Steps   []harness.Step `json:"completion_probabilities"`
@@ -121,33 +127,40 @@ func TestServerTextEndpoints(t *testing.T) {
 				require.Less(t, s.Top[1].Logprob, 0.0)
 			}
 		}},
-		{"schema", "/v1/chat/completions", map[string]any{"messages": chat, "logprobs": true, "top_logprobs": 2,
-			"response_format": map[string]any{"type": "json_schema", "json_schema": map[string]any{"schema": schema}}}, func(t *testing.T, answer []byte) {
-			var a chatAnswer
-			require.NoError(t, json.Unmarshal(answer, &a))
-			var said struct {
-				Topic *string
-				Pages *int
-			}
-			d := json.NewDecoder(strings.NewReader(a.Choices[0].Message.Content))
-			d.DisallowUnknownFields()
-			require.NoError(t, d.Decode(&said), a.Choices[0].Message.Content)
-			require.True(t, said.Topic != nil && said.Pages != nil && len([]rune(*said.Topic)) <= 30 && *said.Pages <= 999, a.Choices[0].Message.Content)
-			require.NotEmpty(t, a.Choices[0].Logprobs.Content)
-			for _, s := range a.Choices[0].Logprobs.Content {
-				require.Len(t, s.Top, 2)
-			}
-		}},
+		{"schema", "/v1/chat/completions", map[string]any{"messages": chat, "logprobs": true,
+			"top_logprobs": 2,
+			"response_format": map[string]any{"type": "json_schema",
+				"json_schema": map[string]any{"schema": schema}}},
+			func(t *testing.T, answer []byte) {
+				var a chatAnswer
+				require.NoError(t, json.Unmarshal(answer, &a))
+				var said struct {
+					Topic *string
+					Pages *int
+				}
+				d := json.NewDecoder(strings.NewReader(a.Choices[0].Message.Content))
+				d.DisallowUnknownFields()
+				require.NoError(t, d.Decode(&said), a.Choices[0].Message.Content)
+				require.True(t, said.Topic != nil && said.Pages != nil &&
+					len([]rune(*said.Topic)) <= 30 && *said.Pages <= 999,
+					a.Choices[0].Message.Content)
+				require.NotEmpty(t, a.Choices[0].Logprobs.Content)
+				for _, s := range a.Choices[0].Logprobs.Content {
+					require.Len(t, s.Top, 2)
+				}
+			}},
 		{"completions", "/v1/completions", map[string]any{"prompt": text, "max_tokens": 12}, nil},
 		{"chat", "/v1/chat/completions", map[string]any{"messages": chat, "max_tokens": 12}, nil},
-		{"infill", "/infill", map[string]any{"input_prefix": text, "input_suffix": "\n", "n_predict": 12}, nil},
+		{"infill", "/infill", map[string]any{"input_prefix": text, "input_suffix": "\n",
+			"n_predict": 12}, nil},
 	}
 	args := append([]string{"-c", "1024"}, fim...)
 	off := harness.StartServer(t, 1, append(args, "-fa", "on")...)
 	on := harness.StartServer(t, 1, append(args, sparsely...)...)
 	for _, c := range asks {
 		t.Run(c.name, func(t *testing.T) {
-			c.ask["temperature"], c.ask["cache_prompt"], c.ask["ignore_eos"] = 0, false, c.mean == nil
+			c.ask["temperature"], c.ask["cache_prompt"], c.ask["ignore_eos"] = 0, false,
+				c.mean == nil
 			var answer [2]json.RawMessage
 			var names [2]map[string]bool
 			for i, url := range []string{off.URL, on.URL} {
@@ -219,7 +232,8 @@ func TestServerTakesOver(t *testing.T) {
 		require.Equal(t, a, b)
 	}
 	for i, cached := range []bool{false, false, true, true, false, true, true} {
-		require.Equal(t, cached, sparse[i].Timings.CacheN > 200, "request %d: %d tokens", i, sparse[i].Timings.CacheN)
+		require.Equal(t, cached, sparse[i].Timings.CacheN > 200, "request %d: %d tokens", i,
+			sparse[i].Timings.CacheN)
 		if i != 4 { // whose text is shorter than the least context for pages to be left out
 			require.Equal(t, sparse[i].Timings.Tokens, sparse[i].Timings.Sparse)
 		}

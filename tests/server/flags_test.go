@@ -33,7 +33,8 @@ func TestFlagsHaveEnvironmentVariables(t *testing.T) {
 		"plan":    {"a,b", "the name must not contain a comma"},
 		"min-ctx": {"-1", "option min_ctx=-1: "},
 		"opts":    {"colour=red", "option colour=red is not known"},
-		"lib":     {"/nonexistent/libretroattn.so.1", "/nonexistent/libretroattn.so.1 cannot be loaded"},
+		"lib": {"/nonexistent/libretroattn.so.1",
+			"/nonexistent/libretroattn.so.1 cannot be loaded"},
 	}
 	for _, f := range flags {
 		name := f[1]
@@ -44,9 +45,13 @@ func TestFlagsHaveEnvironmentVariables(t *testing.T) {
 			c, ok := refused[name]
 			require.True(t, ok, "a flag that this test does not know")
 			for how, out := range map[string]func() (string, error){
-				"flag": func() (string, error) { return program(t, nil, "llama-completion", tiny("--retro-"+name, c[0])...) },
+				"flag": func() (string, error) {
+					return program(t, nil, "llama-completion",
+						tiny("--retro-"+name, c[0])...)
+				},
 				"variable": func() (string, error) {
-					env := "LLAMA_ARG_RETRO_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_")) + "=" + c[0]
+					env := "LLAMA_ARG_RETRO_" +
+						strings.ToUpper(strings.ReplaceAll(name, "-", "_")) + "=" + c[0]
 					return program(t, []string{env}, "llama-completion", tiny()...)
 				},
 			} {
@@ -81,7 +86,8 @@ func TestNoRetroAttn(t *testing.T) {
 		{"LLAMA_RETRO_ATTN=", []string{"--no-retro-attn"}, false},
 	} {
 		t.Run(c.env+" "+strings.Join(c.args, " "), func(t *testing.T) {
-			out, err := program(t, []string{c.env, "LLAMA_CACHE=" + t.TempDir()}, "llama-completion", tiny(c.args...)...)
+			out, err := program(t, []string{c.env, "LLAMA_CACHE=" + t.TempDir()},
+				"llama-completion", tiny(c.args...)...)
 			require.NoError(t, err, out)
 			require.Equal(t, c.on, strings.Contains(out, " tokens sparse"), out)
 		})
@@ -94,7 +100,8 @@ func TestNoRetroAttn(t *testing.T) {
 		out, err := program(t, []string{env}, "llama-completion", tiny(args...)...)
 		require.Error(t, err, "a contradiction")
 		require.Contains(t, out, "--retro-attn needs Flash Attention, which -fa off disables: leave out one of them")
-		out, err = program(t, []string{env}, "llama-completion", tiny("-fa", "off", "--no-retro-attn")...)
+		out, err = program(t, []string{env}, "llama-completion",
+			tiny("-fa", "off", "--no-retro-attn")...)
 		require.NoError(t, err, out)
 	}
 }
@@ -109,10 +116,14 @@ func TestRouterSection(t *testing.T) {
 	require.NoError(t, os.WriteFile(preset, []byte("version = 1\n[*]\nc = 4096\nt = 2\nretro-attn = true\nretro-budget = 128\nretro-min-ctx = 256\n"+
 		section("on", "")+section("off", "retro-attn = false")), 0o644))
 	host, port, address := harness.FreeAddress(t)
-	harness.Background(t, harness.Up(address), filepath.Join(harness.Setting(t, "RETRO_PATCHED_DIR"), "llama-server"), "--models-preset", preset, "--host", host, "--port", port)
+	harness.Background(t, harness.Up(address),
+		filepath.Join(harness.Setting(t, "RETRO_PATCHED_DIR"), "llama-server"), "--models-preset",
+		preset, "--host", host, "--port", port)
 	for model, on := range map[string]bool{"on": true, "off": false} {
 		var c harness.Completion
-		require.NoError(t, harness.Post("http://"+address+"/completion", map[string]any{"model": model, "prompt": harness.LongPrompt(t), "n_predict": 4, "temperature": 0}, &c))
+		require.NoError(t, harness.Post("http://"+address+"/completion",
+			map[string]any{"model": model, "prompt": harness.LongPrompt(t), "n_predict": 4,
+				"temperature": 0}, &c))
 		require.NotEmpty(t, c.Content)
 		require.Equal(t, on, c.Retro.Summary != "", "%s: %q", model, c.Retro.Summary)
 	}
@@ -123,7 +134,8 @@ func TestFiguresOfATurn(t *testing.T) {
 	harness.Slow(t)
 	prompt := filepath.Join(t.TempDir(), "prompt.txt")
 	require.NoError(t, os.WriteFile(prompt, []byte(harness.LongPrompt(t)), 0o644))
-	cmd := exec.Command(filepath.Join(harness.Setting(t, "RETRO_PATCHED_DIR"), "llama-cli"), "-m", harness.Setting(t, "RETRO_MODEL"), "-t", "2", "-c", "4096", "-f", prompt,
+	cmd := exec.Command(filepath.Join(harness.Setting(t, "RETRO_PATCHED_DIR"), "llama-cli"), "-m",
+		harness.Setting(t, "RETRO_MODEL"), "-t", "2", "-c", "4096", "-f", prompt,
 		"-n", "9", "--temp", "0", "--ignore-eos", "--retro-budget", "128", "--retro-min-ctx", "256")
 	cmd.Stdin = strings.NewReader("And then?\nAnd then?\n/exit\n")
 	cmd.Env = append(os.Environ(), "LLAMA_CACHE="+t.TempDir())

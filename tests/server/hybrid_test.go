@@ -25,9 +25,11 @@ func TestServerOfHybrids(t *testing.T) {
 	}
 	require.NoError(t, stock.Kill())
 
-	for _, options := range []string{"budget=100000,min_ctx=0,always=1,window=4", "budget=32,local=16,min_ctx=0,window=4"} {
+	for _, options := range []string{"budget=100000,min_ctx=0,always=1,window=4",
+		"budget=32,local=16,min_ctx=0,window=4"} {
 		exact := strings.HasPrefix(options, "budget=100000")
-		server := harness.StartServer(t, 3, append([]string{"--retro-attn", "--retro-opts", options}, args...)...)
+		server := harness.StartServer(t, 3, append([]string{"--retro-attn", "--retro-opts",
+			options}, args...)...)
 		for i, r := range answerTogether(t, server.URL, deck) {
 			require.NotZero(t, r.Timings.Tokens)
 			if !exact {

@@ -47,7 +47,8 @@ func TestSoak(t *testing.T) {
 	if os.Getenv("RETRO_LONG") != "" {
 		load /= 2 // TestSoakOfLanguage has the rest
 	}
-	small, tokens, r := []string{"-m", wordModel(t)}, randomPrompt(4000), rand.New(rand.NewPCG(8, 9))
+	small, tokens, r := []string{"-m", wordModel(t)}, randomPrompt(4000),
+		rand.New(rand.NewPCG(8, 9))
 	start := func(t *testing.T, args ...[]string) harness.Server {
 		return harness.StartServer(t, loadSlots, soakArgs(append(args, small)...)...)
 	}
@@ -78,7 +79,8 @@ func TestSoak(t *testing.T) {
 				t.Setenv("FAULT_IN", "retro_"+f.name)
 				t.Setenv("FAULT_AT", fmt.Sprint(f.at+r.IntN(f.at)))
 				t.Setenv("FAULT_MARK", mark)
-				server := start(t, c.args, []string{"--retro-lib", lib, "--retro-opts", exactOptions})
+				server := start(t, c.args, []string{"--retro-lib", lib, "--retro-opts",
+					exactOptions})
 				s, n := newSoakTally(loadBounds), time.Duration(len(faultCalls)+2)
 				s.soak(server.URL, deck, uint64(i), load*2/3/n)
 				for try := 0; try < 20 && !exists(mark); try++ { // a busy machine takes few steps

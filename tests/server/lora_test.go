@@ -23,7 +23,8 @@ func adapter(t *testing.T) string {
 		for _, m := range []struct {
 			name    string
 			in, out int
-		}{{"attn_q", embd, embd}, {"attn_k", embd, kv}, {"attn_v", embd, kv}, {"attn_output", embd, embd},
+		}{{"attn_q", embd, embd}, {"attn_k", embd, kv}, {"attn_v", embd, kv},
+			{"attn_output", embd, embd},
 			{"ffn_gate", embd, ff}, {"ffn_up", embd, ff}, {"ffn_down", ff, embd}} {
 			name := fmt.Sprintf("blk.%d.%s.weight", i, m.name)
 			g.Matrix(name+".lora_a", 1, m.in, rank)
@@ -42,13 +43,15 @@ func TestServerAdapter(t *testing.T) {
 	off := harness.StartServer(t, 1, "-fa", "on", "--lora", path)
 	q := counting(t, off.URL, 15, 24)
 	plain := func(q *harness.Request) *harness.Request {
-		return &harness.Request{Prompt: q.Prompt, Predict: q.Predict, More: map[string]any{"lora": []map[string]any{{"id": 0, "scale": 0}}}}
+		return &harness.Request{Prompt: q.Prompt, Predict: q.Predict,
+			More: map[string]any{"lora": []map[string]any{{"id": 0, "scale": 0}}}}
 	}
 	want, wantPlain := q.Must(t, off.URL), plain(q).Must(t, off.URL)
 	require.NoError(t, off.Kill())
 	d, err := harness.Differs(wantPlain, want)
 	require.NoError(t, err)
-	require.Greater(t, d.Worst, 2*harness.LanguageBounds.Step, "the adapter changes too little to be missed")
+	require.Greater(t, d.Worst, 2*harness.LanguageBounds.Step,
+		"the adapter changes too little to be missed")
 
 	exact := harness.StartServer(t, 1, append(exactly, "--lora", path)...)
 	// Random weights make more of rounding: with this adapter stock llama.cpp is off by 0.05 itself
@@ -67,10 +70,12 @@ func TestServerAdapter(t *testing.T) {
 	require.Equal(t, wantPlain.Steps, plain(q).Must(t, sparse.URL).Steps, "a request without it")
 	for _, scale := range []int{0, 1} {
 		var done map[string]bool
-		require.NoError(t, harness.Post(sparse.URL+"/lora-adapters", []map[string]any{{"id": 0, "scale": scale}}, &done))
+		require.NoError(t, harness.Post(sparse.URL+"/lora-adapters",
+			[]map[string]any{{"id": 0, "scale": scale}}, &done))
 		require.Equal(t, map[string]bool{"success": true}, done)
 		got := q.Must(t, sparse.URL)
-		require.Equal(t, [][]harness.Step{wantPlain.Steps, want.Steps}[scale], got.Steps, "scale %d", scale)
+		require.Equal(t, [][]harness.Step{wantPlain.Steps, want.Steps}[scale], got.Steps,
+			"scale %d", scale)
 		require.Equal(t, q.Predict-1, got.Timings.Sparse)
 	}
 }

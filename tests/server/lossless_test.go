@@ -13,7 +13,8 @@ import (
 )
 
 // losslessly are flags with which drafts are always made, and some are wrong.
-var losslessly = []string{"--spec-type", "draft-retro", "--spec-draft-n-min", "6", "--spec-draft-n-max", "6", "--retro-budget", "64", "--retro-min-ctx", "128",
+var losslessly = []string{"--spec-type", "draft-retro", "--spec-draft-n-min", "6",
+	"--spec-draft-n-max", "6", "--retro-budget", "64", "--retro-min-ctx", "128",
 	"--retro-opts", "local=32"}
 
 // The server's slots draft together, each with its own sampler, and say what became of it. The
@@ -22,7 +23,8 @@ func TestServerLossless(t *testing.T) {
 	harness.Slow(t)
 	const slots = 3
 	ask := func(server harness.Server, slot int, more map[string]any) (c harness.Completion) {
-		body := map[string]any{"prompt": counting(t, server.URL, 12+slot, 0).Prompt, "n_predict": 60, "temperature": 0, "id_slot": slot, "cache_prompt": false,
+		body := map[string]any{"prompt": counting(t, server.URL, 12+slot, 0).Prompt,
+			"n_predict": 60, "temperature": 0, "id_slot": slot, "cache_prompt": false,
 			"ignore_eos": true, "return_tokens": true}
 		for k, v := range more {
 			body[k] = v
@@ -39,12 +41,14 @@ func TestServerLossless(t *testing.T) {
 		wg.Wait()
 		return got
 	}
-	seeded := map[string]any{"temperature": 0.4, "seed": 7, "grammar": `root ::= [a-zA-Z0-9 .,:\n]+`}
+	seeded := map[string]any{"temperature": 0.4, "seed": 7,
+		"grammar": `root ::= [a-zA-Z0-9 .,:\n]+`}
 	stock := harness.StartServer(t, slots, "-fa", "on")
 	want, sampled := all(stock), ask(stock, 0, seeded)
 	stock.Kill()
 
-	for name, args := range map[string][]string{"unified": {"-kvu"}, "streams": {"--no-kv-unified"}} {
+	for name, args := range map[string][]string{"unified": {"-kvu"},
+		"streams": {"--no-kv-unified"}} {
 		t.Run(name, func(t *testing.T) {
 			server := harness.StartServer(t, slots, append(args, losslessly...)...)
 			defer server.Kill()
@@ -58,12 +62,14 @@ func TestServerLossless(t *testing.T) {
 			require.Equal(t, sampled.Content, got.Content)
 			require.NotZero(t, got.Timings.DraftAccepted)
 			require.NotContains(t, got.Content, "[")
-			t.Logf("%d of %d drafts accepted; %s", got.Timings.DraftAccepted, got.Timings.Drafted, got.Retro.Summary)
+			t.Logf("%d of %d drafts accepted; %s", got.Timings.DraftAccepted, got.Timings.Drafted,
+				got.Retro.Summary)
 		})
 	}
 	t.Run("longer than the batch", func(t *testing.T) {
 		args := append([]string{"-b", "32", "-ub", "16", "-kvu"}, losslessly...)
-		server := harness.StartServer(t, slots, append(args, "--spec-draft-n-min", "64", "--spec-draft-n-max", "64")...)
+		server := harness.StartServer(t, slots,
+			append(args, "--spec-draft-n-min", "64", "--spec-draft-n-max", "64")...)
 		defer server.Kill()
 		for i, got := range all(server) {
 			require.Equal(t, want[i].Content, got.Content)
@@ -71,7 +77,8 @@ func TestServerLossless(t *testing.T) {
 		}
 	})
 	t.Run("none where none pays", func(t *testing.T) {
-		out, err := program(t, nil, "llama-cli", "-p", "Tell me a story.", "-n", "60", "--temp", "0", "-c", "1024", "-st", "--ignore-eos", "-lv", "3",
+		out, err := program(t, nil, "llama-cli", "-p", "Tell me a story.", "-n", "60", "--temp",
+			"0", "-c", "1024", "-st", "--ignore-eos", "-lv", "3",
 			"--spec-type", "draft-retro")
 		require.NoError(t, err, out)
 		require.Equal(t, 1, strings.Count(out, "decoding exactly, as drafts do not pay"), out)
@@ -81,10 +88,12 @@ func TestServerLossless(t *testing.T) {
 // llama-cli does the same, and --no-retro-attn is refused beside it.
 func TestLosslessPrograms(t *testing.T) {
 	harness.Slow(t)
-	t.Setenv("RETRO_MODEL", harness.Setting(t, "RETRO_MODEL_F16")) // what a quantised one says depends on the rounding of its activations
+	// what a quantised one says depends on the rounding of its activations
+	t.Setenv("RETRO_MODEL", harness.Setting(t, "RETRO_MODEL_F16"))
 	prompt := filepath.Join(t.TempDir(), "prompt.txt")
 	require.NoError(t, os.WriteFile(prompt, []byte(harness.LongPrompt(t)), 0o644))
-	args := []string{"-f", prompt, "-n", "20", "--temp", "0", "-c", "4096", "-st", "--no-display-prompt"}
+	args := []string{"-f", prompt, "-n", "20", "--temp", "0", "-c", "4096", "-st",
+		"--no-display-prompt"}
 	answer := func(args ...string) (text, out string) {
 		out, err := program(t, nil, "llama-cli", args...)
 		require.NoError(t, err, out)
@@ -98,7 +107,8 @@ func TestLosslessPrograms(t *testing.T) {
 	require.Equal(t, want, got)
 	require.Regexp(t, harness.SparseLine, out)
 
-	out, err := program(t, nil, "llama-cli", "-p", "Hello", "--spec-type", "draft-retro", "--no-retro-attn")
+	out, err := program(t, nil, "llama-cli", "-p", "Hello", "--spec-type", "draft-retro",
+		"--no-retro-attn")
 	require.Error(t, err)
 	require.Contains(t, out, "--spec-type draft-retro needs --retro-attn")
 }

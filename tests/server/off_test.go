@@ -60,7 +60,8 @@ func exchange(address string, s sent) (string, error) {
 		return "", fmt.Errorf("%w in %q", err, data)
 	}
 	defer r.Body.Close()
-	body, err := io.ReadAll(r.Body) // without the sizes of its pieces, which have the lengths of times in them
+	// without the sizes of its pieces, which have the lengths of times in them
+	body, err := io.ReadAll(r.Body)
 	return string(head) + "\r\n\r\n" + string(body), err
 }
 
@@ -105,16 +106,22 @@ func TestServerOffIsStock(t *testing.T) {
 		requests []sent
 	}{
 		"completions": {[]string{"-c", "1024", "--metrics"}, []sent{
-			{"/health", ""}, {"/props", ""}, {"/v1/models", ""}, {"/slots", ""}, {"/metrics", ""}, {"/lora-adapters", ""}, {"/nothing", ""},
+			{"/health", ""}, {"/props", ""}, {"/v1/models", ""}, {"/slots", ""}, {"/metrics", ""},
+			{"/lora-adapters", ""}, {"/nothing", ""},
 			{"/completion", `{` + completion + `}`},
-			{"/completion", `{` + completion + `,"n_probs":3,"temperature":0,"return_tokens":true}`}, // its prompt is cached
-			{"/completion", `{` + completion + `,"n_probs":3,"stream":true,"timings_per_token":true,"return_progress":true}`},
-			{"/completion", `{` + completion + `,"cache_prompt":false,"json_schema":{"type":"integer"}}`},
+			// its prompt is cached
+			{"/completion", `{` + completion +
+				`,"n_probs":3,"temperature":0,"return_tokens":true}`},
+			{"/completion", `{` + completion +
+				`,"n_probs":3,"stream":true,"timings_per_token":true,"return_progress":true}`},
+			{"/completion", `{` + completion +
+				`,"cache_prompt":false,"json_schema":{"type":"integer"}}`},
 			{"/completion", `{"prompt":["One","Two"],"n_predict":3,"seed":7}`},
 			{"/v1/completions", `{"prompt":"The capital of France is","max_tokens":8,"seed":7,"logprobs":2}`},
 			{"/v1/completions", `{"prompt":"The capital of France is","max_tokens":8,"seed":7,"stream":true}`},
 			{"/v1/chat/completions", `{` + chat + `,"logprobs":true,"top_logprobs":2}`},
-			{"/v1/chat/completions", `{` + chat + `,"stream":true,"stream_options":{"include_usage":true}}`},
+			{"/v1/chat/completions", `{` + chat +
+				`,"stream":true,"stream_options":{"include_usage":true}}`},
 			{"/v1/chat/completions", `{` + chat + `,"response_format":{"type":"json_object"}}`},
 			{"/v1/responses", `{"input":"What is the capital of France?","max_output_tokens":8,"temperature":0}`},
 			{"/v1/messages", `{` + chat + `,"temperature":0}`},
@@ -148,7 +155,8 @@ func TestServerOffIsStock(t *testing.T) {
 			var got [2][]string
 			for i, env := range []string{"RETRO_STOCK_DIR", "RETRO_PATCHED_DIR"} {
 				dir := t.TempDir()
-				got[i] = answers(t, harness.Setting(t, env), c.requests, append(c.args, "--slot-save-path", dir)...)
+				got[i] = answers(t, harness.Setting(t, env), c.requests,
+					append(c.args, "--slot-save-path", dir)...)
 				slots[i], _ = os.ReadFile(filepath.Join(dir, "slot"))
 			}
 			for i, s := range c.requests {

@@ -18,20 +18,23 @@ import (
 // memory.
 func TestCachesStayInPlace(t *testing.T) {
 	harness.Slow(t)
-	remote, host := regexp.MustCompile(`RPC0\S* KV buffer size`), regexp.MustCompile(`CPU\S* KV buffer size`)
+	remote, host := regexp.MustCompile(`RPC0\S* KV buffer size`),
+		regexp.MustCompile(`CPU\S* KV buffer size`)
 	for _, c := range []struct {
 		name, said   string
 		host, remote int
 		args         []string
 	}{
 		{"embeddings", "--retro-attn is off, and the KV cache is where it is without it: embeddings", 0, 1, []string{"--embeddings", "--pooling", "last"}},
-		{"draft", "", 1, 1, []string{"--spec-type", "draft-simple", "--spec-draft-model", harness.Setting(t, "RETRO_MODEL"), "--spec-draft-ngl", "99"}},
+		{"draft", "", 1, 1, []string{"--spec-type", "draft-simple", "--spec-draft-model",
+			harness.Setting(t, "RETRO_MODEL"), "--spec-draft-ngl", "99"}},
 		{"neither", "", 1, 0, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "log")
-			s := harness.StartServer(t, 1, append(c.args, append([]string{"-c", "512", "--rpc", startRPC(t), "-ngl", "99", "--fit", "off",
-				"--log-file", file, "-lv", "4", "--no-warmup"}, sparsely...)...)...)
+			s := harness.StartServer(t, 1, append(c.args,
+				append([]string{"-c", "512", "--rpc", startRPC(t), "-ngl", "99", "--fit", "off",
+					"--log-file", file, "-lv", "4", "--no-warmup"}, sparsely...)...)...)
 			require.NoError(t, s.Kill())
 			log, err := os.ReadFile(file)
 			require.NoError(t, err)
@@ -47,9 +50,12 @@ func TestCachesStayInPlace(t *testing.T) {
 func TestServerBackendSampling(t *testing.T) {
 	harness.Slow(t)
 	ask := func(q *harness.Request, url string, slot int, backend bool) (c harness.Completion) {
-		assert.NoError(t, harness.Post(url+"/completion", map[string]any{"prompt": q.Prompt, "n_predict": q.Predict, "temperature": 0.5, "seed": 7,
-			"top_k": 5, "samplers": []string{"top_k", "temperature"}, "cache_prompt": false, "ignore_eos": true, "return_tokens": true,
-			"id_slot": slot, "backend_sampling": backend}, &c))
+		assert.NoError(t, harness.Post(url+"/completion",
+			map[string]any{"prompt": q.Prompt, "n_predict": q.Predict, "temperature": 0.5,
+				"seed":  7,
+				"top_k": 5, "samplers": []string{"top_k", "temperature"}, "cache_prompt": false,
+				"ignore_eos": true, "return_tokens": true,
+				"id_slot": slot, "backend_sampling": backend}, &c))
 		assert.Len(t, c.Tokens, q.Predict)
 		return c
 	}
@@ -85,7 +91,8 @@ func TestServerBackendSampling(t *testing.T) {
 func TestServerShiftOfBF16(t *testing.T) {
 	harness.Slow(t)
 	file := filepath.Join(t.TempDir(), "log")
-	s := harness.StartServer(t, 1, append([]string{"-c", "256", "--context-shift", "-ctk", "bf16", "-ctv", "bf16", "--log-file", file}, sparsely...)...)
+	s := harness.StartServer(t, 1, append([]string{"-c", "256", "--context-shift", "-ctk", "bf16",
+		"-ctv", "bf16", "--log-file", file}, sparsely...)...)
 	q := counting(t, s.URL, 8, 120)
 	for range 2 {
 		r, err := q.Ask(t.Context(), s.URL, 0)

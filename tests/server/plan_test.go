@@ -57,7 +57,8 @@ func TestPlanIsKept(t *testing.T) {
 
 // The environment plans as the flags do.
 func TestPlanByEnvironment(t *testing.T) {
-	out, err := program(t, []string{"LLAMA_RETRO_ATTN=window=2"}, "llama-completion", "-p", "Hello", "-n", "4", "-no-cnv", "-st", "-c", "4096")
+	out, err := program(t, []string{"LLAMA_RETRO_ATTN=window=2"}, "llama-completion", "-p", "Hello",
+		"-n", "4", "-no-cnv", "-st", "-c", "4096")
 	require.NoError(t, err, out)
 	m := harness.PlanLine.FindStringSubmatch(out)
 	require.NotNil(t, m, out)
@@ -68,9 +69,11 @@ func TestPlanByEnvironment(t *testing.T) {
 // Where all of it is set, nothing is planned, whatever is said of plans.
 func TestPlanNotWanted(t *testing.T) {
 	cache := t.TempDir()
-	for _, args := range [][]string{{"--retro-window", "1"}, {"--retro-window", "2", "--retro-period", "2", "--retro-target", "quality"}} {
+	for _, args := range [][]string{{"--retro-window", "1"},
+		{"--retro-window", "2", "--retro-period", "2", "--retro-target", "quality"}} {
 		args = append([]string{"--retro-budget", "256"}, args...)
-		out, err := program(t, []string{"LLAMA_CACHE=" + cache}, "llama-completion", append(args, "-p", "Hello", "-n", "4", "-no-cnv", "-st", "-c", "4096")...)
+		out, err := program(t, []string{"LLAMA_CACHE=" + cache}, "llama-completion",
+			append(args, "-p", "Hello", "-n", "4", "-no-cnv", "-st", "-c", "4096")...)
 		require.NoError(t, err, out)
 		require.NotContains(t, out, "plan: ")
 	}
@@ -86,7 +89,9 @@ func TestPlanWarns(t *testing.T) {
 		"--retro-budget 1.0":                   "plan: budget all, window 1 (everything is read: attention is exact)",
 		"--retro-budget 100% --retro-window 1": "plan: budget all, window 1 (everything is read: attention is exact)",
 	} {
-		out, err := program(t, nil, "llama-completion", append(strings.Fields(args), "-p", "Hello", "-n", "4", "-no-cnv", "-st", "-c", "4096")...)
+		out, err := program(t, nil, "llama-completion",
+			append(strings.Fields(args), "-p", "Hello", "-n", "4", "-no-cnv", "-st", "-c",
+				"4096")...)
 		require.NoError(t, err, out)
 		require.Contains(t, out, want)
 	}
@@ -103,11 +108,13 @@ func TestPlanFile(t *testing.T) {
 	second, rest := planned(t, cache, "--retro-plan", file)
 	require.Equal(t, first, second)
 	require.Contains(t, rest, "as "+file+" says")
-	choice, _ := planned(t, cache, "--retro-plan", file, "--retro-window", "4", "--retro-budget", "300")
+	choice, _ := planned(t, cache, "--retro-plan", file, "--retro-window", "4", "--retro-budget",
+		"300")
 	require.Contains(t, choice, "budget 300, window 4")
 
 	refused := func(want string, args ...string) {
-		args = append([]string{"-p", "Hello", "-n", "4", "-no-cnv", "-st", "-c", "4096", "--retro-plan", file}, args...)
+		args = append([]string{"-p", "Hello", "-n", "4", "-no-cnv", "-st", "-c", "4096",
+			"--retro-plan", file}, args...)
 		out, err := program(t, []string{"LLAMA_CACHE=" + cache}, "llama-completion", args...)
 		require.Error(t, err, out)
 		require.Contains(t, out, "plan "+file+" "+want)

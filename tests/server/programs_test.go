@@ -19,7 +19,8 @@ import (
 // program runs a program of the patched build to its end.
 func program(t *testing.T, env []string, name string, args ...string) (string, error) {
 	t.Helper()
-	cmd := exec.Command(filepath.Join(harness.Setting(t, "RETRO_PATCHED_DIR"), name), append(args, "-m", harness.Setting(t, "RETRO_MODEL"), "-t", "2")...)
+	cmd := exec.Command(filepath.Join(harness.Setting(t, "RETRO_PATCHED_DIR"), name),
+		append(args, "-m", harness.Setting(t, "RETRO_MODEL"), "-t", "2")...)
 	cmd.Env = append(os.Environ(), env...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
@@ -31,7 +32,8 @@ func TestProgramsReport(t *testing.T) {
 	prompt := filepath.Join(t.TempDir(), "prompt.txt")
 	require.NoError(t, os.WriteFile(prompt, []byte(harness.LongPrompt(t)), 0o644))
 	common := []string{"-f", prompt, "-n", "24", "--temp", "0", "-c", "4096"}
-	flags := []string{"--retro-attn", "--retro-budget", "128", "--retro-window", "2", "--retro-period", "1",
+	flags := []string{"--retro-attn", "--retro-budget", "128", "--retro-window", "2",
+		"--retro-period", "1",
 		"--retro-min-ctx", "256", "--retro-opts", "local=64,layer_budget=0:all"}
 	for _, c := range []struct {
 		name, program string
@@ -39,7 +41,8 @@ func TestProgramsReport(t *testing.T) {
 	}{
 		{"llama-cli", "llama-cli", append([]string{"-st"}, flags...), nil},
 		{"llama-completion", "llama-completion", append([]string{"-no-cnv", "-st"}, flags...), nil},
-		{"environment", "llama-completion", []string{"-no-cnv", "-st"}, []string{"LLAMA_RETRO_ATTN=budget=128,window=2,period=1,min_ctx=256"}},
+		{"environment", "llama-completion", []string{"-no-cnv", "-st"},
+			[]string{"LLAMA_RETRO_ATTN=budget=128,window=2,period=1,min_ctx=256"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			out, err := program(t, c.env, c.program, append(c.args, common...)...)
@@ -63,19 +66,27 @@ func TestProgramsRefuse(t *testing.T) {
 		{[]string{"--retro-budget", "0"}, "option budget=0: must be a whole number of tokens"},
 		{[]string{"--retro-window", "17"}, "option window=17: must be 1..16"},
 		{[]string{"--retro-opts", "page=20"}, "option page=20: must be 8, 16 or 32"},
-		{[]string{"--retro-opts", "select=best"}, "option select=best: must be one of tokens, pages, minmax, streaming"},
+		{[]string{"--retro-opts", "select=best"},
+			"option select=best: must be one of tokens, pages, minmax, streaming"},
 		{[]string{"--retro-target", "best"}, "option target=best: must be one of speed, balanced, quality"},
 		{[]string{"--retro-plan", "a,b"}, "the name must not contain a comma"},
 		{[]string{"--retro-opts", "colour=red"}, "option colour=red is not known"},
-		{[]string{"--retro-attn", "-ctk", "q5_0"}, "has K or V of q5_0: supported are f32, f16, bf16, q8_0 and q4_0"},
-		{[]string{"--retro-attn", "--override-kv", "llama.attention.causal=bool:false"}, "encoders and non-causal attention are not supported"},
-		{[]string{"--retro-lib", "/nonexistent/libretroattn.so.1"}, "/nonexistent/libretroattn.so.1 cannot be loaded"},
-		{[]string{"--retro-opts", "layer_budget=99:all"}, "option layer_budget=99:all: there is no layer 99, the attention layers are 0.."},
-		{[]string{"--retro-window", "2", "--retro-period", "3"}, "option period=3: must be 1..2, as window=2 limits it"},
-		{[]string{"--retro-opts", "dense_layers=2"}, "option dense_layers is gone: set layer_budget"},
+		{[]string{"--retro-attn", "-ctk", "q5_0"},
+			"has K or V of q5_0: supported are f32, f16, bf16, q8_0 and q4_0"},
+		{[]string{"--retro-attn", "--override-kv", "llama.attention.causal=bool:false"},
+			"encoders and non-causal attention are not supported"},
+		{[]string{"--retro-lib", "/nonexistent/libretroattn.so.1"},
+			"/nonexistent/libretroattn.so.1 cannot be loaded"},
+		{[]string{"--retro-opts", "layer_budget=99:all"},
+			"option layer_budget=99:all: there is no layer 99, the attention layers are 0.."},
+		{[]string{"--retro-window", "2", "--retro-period", "3"},
+			"option period=3: must be 1..2, as window=2 limits it"},
+		{[]string{"--retro-opts", "dense_layers=2"},
+			"option dense_layers is gone: set layer_budget"},
 	} {
 		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
-			out, err := program(t, nil, "llama-completion", append(c.args, "-p", "Hello", "-n", "4", "-no-cnv", "-st", "-c", "512")...)
+			out, err := program(t, nil, "llama-completion",
+				append(c.args, "-p", "Hello", "-n", "4", "-no-cnv", "-st", "-c", "512")...)
 			require.Error(t, err, out)
 			require.Contains(t, out, c.want)
 		})
@@ -87,10 +98,12 @@ func TestProgramsRefuse(t *testing.T) {
 	}{
 		{"LLAMA_RETRO_ATTN=window=17", nil, "option window=17: must be 1..16"},
 		{"LLAMA_RETRO_ATTN=", []string{"-fa", "off"}, "flash attention is disabled"},
-		{"LLAMA_RETRO_ATTN=", []string{"-ctk", "q5_0"}, "supported are f32, f16, bf16, q8_0 and q4_0"},
+		{"LLAMA_RETRO_ATTN=", []string{"-ctk", "q5_0"},
+			"supported are f32, f16, bf16, q8_0 and q4_0"},
 	} {
 		t.Run(c.env+" "+strings.Join(c.args, " "), func(t *testing.T) {
-			out, err := program(t, []string{c.env}, "llama-completion", append(c.args, "-p", "Hello", "-n", "4", "-no-cnv", "-st", "-c", "512")...)
+			out, err := program(t, []string{c.env}, "llama-completion",
+				append(c.args, "-p", "Hello", "-n", "4", "-no-cnv", "-st", "-c", "512")...)
 			require.NoError(t, err, out)
 			require.Contains(t, out, c.want)
 		})
@@ -137,11 +150,13 @@ func TestServerSlots(t *testing.T) {
 	prompt, dir := harness.LongPrompt(t), t.TempDir()
 	url := harness.Serve(t, 2, "--slot-save-path", dir, "-kvu")
 	var tokens struct{ Tokens []int }
-	require.NoError(t, harness.Post(url+"/tokenize", map[string]any{"content": prompt, "add_special": true}, &tokens))
+	require.NoError(t, harness.Post(url+"/tokenize",
+		map[string]any{"content": prompt, "add_special": true}, &tokens))
 	ask := func(url string, slot, n int, prompt []int) harness.Completion {
 		var c harness.Completion
-		require.NoError(t, harness.Post(url+"/completion", map[string]any{"prompt": prompt, "n_predict": n, "temperature": 0, "id_slot": slot,
-			"cache_prompt": true, "ignore_eos": true, "return_tokens": true}, &c))
+		require.NoError(t, harness.Post(url+"/completion",
+			map[string]any{"prompt": prompt, "n_predict": n, "temperature": 0, "id_slot": slot,
+				"cache_prompt": true, "ignore_eos": true, "return_tokens": true}, &c))
 		return c
 	}
 	slot := func(url string, slot int, action string) {
@@ -183,7 +198,9 @@ func TestServerSlots(t *testing.T) {
 // graph.
 func TestGraphsTakeTurns(t *testing.T) {
 	const tokens = 60
-	out, err := program(t, nil, "llama-completion", "--retro-opts", "budget=32,local=16,min_ctx=0,window=2,period=2", "-p", strings.Repeat("The history of the river. ", 20),
+	out, err := program(t, nil, "llama-completion", "--retro-opts",
+		"budget=32,local=16,min_ctx=0,window=2,period=2", "-p",
+		strings.Repeat("The history of the river. ", 20),
 		"-n", fmt.Sprint(tokens), "-no-cnv", "-st", "-c", "512", "--ignore-eos", "--perf")
 	require.NoError(t, err, out)
 	m := regexp.MustCompile(`graphs reused =\s+(\d+)`).FindStringSubmatch(out)
@@ -200,13 +217,16 @@ func TestProgramsSayWhy(t *testing.T) {
 	text := filepath.Join(t.TempDir(), "text.txt")
 	require.NoError(t, os.WriteFile(text, []byte(strings.Repeat("The history of the river is long. ", 80)), 0o644))
 
-	out, err := program(t, nil, "llama-perplexity", "-f", text, "-c", "256", "--chunks", "1", "--retro-attn")
+	out, err := program(t, nil, "llama-perplexity", "-f", text, "-c", "256", "--chunks", "1",
+		"--retro-attn")
 	require.NoError(t, err, out)
-	require.Regexp(t, `0 of 0 tokens sparse, \d+ of prompts and drafts exact: nothing was decoded`, out)
+	require.Regexp(t, `0 of 0 tokens sparse, \d+ of prompts and drafts exact: nothing was decoded`,
+		out)
 
 	for _, args := range [][]string{{"--grp-attn-n", "2", "--grp-attn-w", "128"}, {"-bs"}} {
-		out, err := program(t, nil, "llama-completion", append(args, "-f", text, "-n", "20", "-no-cnv", "-st", "-c", "2048", "--ignore-eos",
-			"--retro-opts", "budget=32,local=16,min_ctx=0,window=2,period=1")...)
+		out, err := program(t, nil, "llama-completion",
+			append(args, "-f", text, "-n", "20", "-no-cnv", "-st", "-c", "2048", "--ignore-eos",
+				"--retro-opts", "budget=32,local=16,min_ctx=0,window=2,period=1")...)
 		require.NoError(t, err, out)
 		require.Contains(t, out, "19 of 19 tokens sparse", args)
 	}

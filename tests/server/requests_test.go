@@ -27,7 +27,8 @@ func metrics(t *testing.T, url string) map[string]float64 {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/metrics", nil)
 	require.NoError(t, err)
-	request.Close = true // the server ends idle connections, which a client that keeps them notices too late
+	// the server ends idle connections, which a client that keeps them notices too late
+	request.Close = true
 	r, err := http.DefaultClient.Do(request)
 	require.NoError(t, err)
 	defer r.Body.Close()
@@ -46,15 +47,18 @@ func metrics(t *testing.T, url string) map[string]float64 {
 
 // The feature with everything in the budget, and with little of it.
 var (
-	exactly  = []string{"--retro-attn", "--retro-budget", "all", "--retro-min-ctx", "128", "--retro-window", "4", "--retro-period", "1", "--retro-opts", "always=1"}
-	sparsely = []string{"--retro-attn", "--retro-budget", "64", "--retro-window", "2", "--retro-period", "1", "--retro-min-ctx", "128", "--retro-opts", "local=32"}
+	exactly = []string{"--retro-attn", "--retro-budget", "all", "--retro-min-ctx", "128",
+		"--retro-window", "4", "--retro-period", "1", "--retro-opts", "always=1"}
+	sparsely = []string{"--retro-attn", "--retro-budget", "64", "--retro-window", "2",
+		"--retro-period", "1", "--retro-min-ctx", "128", "--retro-opts", "local=32"}
 )
 
 // counting is the request to go on with a list that leaves no doubt about the next token.
 func counting(t *testing.T, url string, lines, predict int) *harness.Request {
 	var b strings.Builder
 	for i := range lines {
-		fmt.Fprintf(&b, "Step %d: turn the valve to the left and write down the number %d.\n", i+1, i+1)
+		fmt.Fprintf(&b, "Step %d: turn the valve to the left and write down the number %d.\n", i+1,
+			i+1)
 	}
 	return &harness.Request{Prompt: harness.Tokenize(t, url, b.String()), Predict: predict}
 }
@@ -78,7 +82,8 @@ func requireAlike(t *testing.T, want, got harness.Reply, mean float64) {
 	t.Helper()
 	d, err := harness.Differs(want, got)
 	require.NoError(t, err)
-	t.Logf("%d of %d tokens compared: log-probability off by %.2g in the mean and %.2g at most", d.Steps, len(want.Steps), d.Sum/float64(d.Steps), d.Worst)
+	t.Logf("%d of %d tokens compared: log-probability off by %.2g in the mean and %.2g at most",
+		d.Steps, len(want.Steps), d.Sum/float64(d.Steps), d.Worst)
 	require.Less(t, d.Worst, harness.LanguageBounds.Step)
 	require.Less(t, d.Sum/float64(d.Steps), mean)
 }
@@ -105,11 +110,13 @@ func answerAlone(t *testing.T, url string, deck []*harness.Request) {
 		require.NoError(t, err, q.Kind)
 		switch q.Kind {
 		case "too long":
-			require.Regexp(t, `^400: request \(\d+ tokens\) exceeds the available context size`, q.Alone.Message)
+			require.Regexp(t, `^400: request \(\d+ tokens\) exceeds the available context size`,
+				q.Alone.Message)
 		case "to the end":
 			require.Equal(t, "truncated", q.Alone.End)
 		default:
-			require.Equal(t, q.Predict, len(q.Alone.Steps), "%s: %s %s", q.Kind, q.Alone.End, q.Alone.Message)
+			require.Equal(t, q.Predict, len(q.Alone.Steps), "%s: %s %s", q.Kind, q.Alone.End,
+				q.Alone.Message)
 		}
 	}
 }

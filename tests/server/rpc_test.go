@@ -24,7 +24,8 @@ func startRPC(t *testing.T) string {
 		}
 		return err == nil
 	}
-	harness.Background(t, up, filepath.Join(harness.Setting(t, "RETRO_PATCHED_DIR"), "ggml-rpc-server"), "-H", host, "-p", port, "-t", "1")
+	harness.Background(t, up, filepath.Join(harness.Setting(t, "RETRO_PATCHED_DIR"),
+		"ggml-rpc-server"), "-H", host, "-p", port, "-t", "1")
 	return address
 }
 
@@ -35,9 +36,12 @@ func TestRemoteWorkers(t *testing.T) {
 	prompt := filepath.Join(t.TempDir(), "prompt.txt")
 	require.NoError(t, os.WriteFile(prompt, []byte(harness.LongPrompt(t)), 0o644))
 	answer := func(args ...string) string {
-		cmd := exec.Command(filepath.Join(harness.Setting(t, "RETRO_PATCHED_DIR"), "llama-completion"), append(args, "-m", harness.Setting(t, "RETRO_MODEL_F16"),
-			"-f", prompt, "-n", "24", "--temp", "0", "-c", "4096", "-t", "2", "-no-cnv", "-st", "--no-display-prompt", "--no-warmup", "-lv", "4",
-			"--retro-attn", "--retro-budget", "128", "--retro-window", "2", "--retro-period", "1", "--retro-min-ctx", "256")...)
+		cmd := exec.Command(filepath.Join(harness.Setting(t, "RETRO_PATCHED_DIR"),
+			"llama-completion"), append(args, "-m", harness.Setting(t, "RETRO_MODEL_F16"),
+			"-f", prompt, "-n", "24", "--temp", "0", "-c", "4096", "-t", "2", "-no-cnv", "-st",
+			"--no-display-prompt", "--no-warmup", "-lv", "4",
+			"--retro-attn", "--retro-budget", "128", "--retro-window", "2", "--retro-period", "1",
+			"--retro-min-ctx", "256")...)
 		var log bytes.Buffer
 		cmd.Stderr = &log
 		out, err := cmd.Output()

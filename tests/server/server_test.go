@@ -30,7 +30,8 @@ func TestServerFigures(t *testing.T) {
 		require.Greater(t, f.Exposure, 1.0)
 		require.Greater(t, f.AttentionMS, 0.0)
 		require.Greater(t, f.GBPerSecond, 0.0)
-		sum.Tokens, sum.Sparse, sum.Corrections = sum.Tokens+f.Tokens, sum.Sparse+f.Sparse, sum.Corrections+f.Corrections
+		sum.Tokens, sum.Sparse, sum.Corrections = sum.Tokens+f.Tokens, sum.Sparse+f.Sparse,
+			sum.Corrections+f.Corrections
 		sum.Exact += f.Exact
 		sum.AttentionMS, read = sum.AttentionMS+f.AttentionMS, read+f.GBPerSecond*f.AttentionMS*1e6
 	}
@@ -43,7 +44,8 @@ func TestServerFigures(t *testing.T) {
 	require.InEpsilon(t, read, all, 1e-6)
 	require.InEpsilon(t, sum.AttentionMS/1e3, m["retro_attention_seconds_total"], 1e-6)
 	require.InEpsilon(t, all/m["retro_kv_full_bytes_total"], m["retro_kv_read_share"], 1e-6)
-	require.InEpsilon(t, m["retro_retired_seen_total"]/m["retro_retired_selected_total"], m["retro_exposure"], 1e-6)
+	require.InEpsilon(t, m["retro_retired_seen_total"]/m["retro_retired_selected_total"],
+		m["retro_exposure"], 1e-6)
 	require.InEpsilon(t, all/m["retro_attention_seconds_total"]/1e9, m["retro_gb_per_second"], 1e-6)
 	require.Greater(t, m["retro_memory_bytes"], 0.0)
 }

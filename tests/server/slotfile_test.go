@@ -21,7 +21,8 @@ func TestSlotFileSurvives(t *testing.T) {
 	harness.Slow(t)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "slot")
-	args := []string{"--slot-save-path", dir, "--retro-attn", "--retro-budget", "128", "--retro-window", "2", "--retro-period", "1", "--retro-min-ctx", "256"}
+	args := []string{"--slot-save-path", dir, "--retro-attn", "--retro-budget", "128",
+		"--retro-window", "2", "--retro-period", "1", "--retro-min-ctx", "256"}
 	slot := func(url, action, name string) error {
 		_, err := harness.SlotFile(url, 0, action, name)
 		return err
@@ -29,8 +30,9 @@ func TestSlotFileSurvives(t *testing.T) {
 	prompt := harness.LongPrompt(t)
 	ask := func(url string) harness.Completion {
 		var c harness.Completion
-		require.NoError(t, harness.Post(url+"/completion", map[string]any{"prompt": prompt, "n_predict": 16, "temperature": 0, "id_slot": 0,
-			"cache_prompt": true, "ignore_eos": true}, &c))
+		require.NoError(t, harness.Post(url+"/completion",
+			map[string]any{"prompt": prompt, "n_predict": 16, "temperature": 0, "id_slot": 0,
+				"cache_prompt": true, "ignore_eos": true}, &c))
 		return c
 	}
 	s := harness.StartServer(t, 1, args...)
@@ -109,17 +111,22 @@ func slotHeads(t *testing.T, data []byte) (heads []int, count, end int) {
 func TestSlotFileDamaged(t *testing.T) {
 	harness.Slow(t)
 	model, prompt := wordModel(t), randomPrompt(75)
-	for name, args := range map[string][]string{"on": {"--retro-attn", "--retro-budget", "16", "--retro-window", "2", "--retro-period", "1", "--retro-min-ctx", "16", "--retro-opts", "local=16"}, "off": nil} {
+	for name, args := range map[string][]string{"on": {"--retro-attn", "--retro-budget", "16",
+		"--retro-window", "2", "--retro-period", "1", "--retro-min-ctx", "16", "--retro-opts",
+		"local=16"}, "off": nil} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			s := harness.StartServer(t, 1, append([]string{"-m", model, "--slot-save-path", dir, "--cache-ram", "0"}, args...)...)
+			s := harness.StartServer(t, 1, append([]string{"-m", model, "--slot-save-path", dir,
+				"--cache-ram", "0"}, args...)...)
 			slot := func(action, name string) error {
 				_, err := harness.SlotFile(s.URL, 0, action, name)
 				return err
 			}
 			ask := func() (string, error) {
 				var c harness.Completion
-				err := harness.Post(s.URL+"/completion", map[string]any{"prompt": prompt, "n_predict": 4, "temperature": 0, "id_slot": 0, "ignore_eos": true}, &c)
+				err := harness.Post(s.URL+"/completion",
+					map[string]any{"prompt": prompt, "n_predict": 4, "temperature": 0, "id_slot": 0,
+						"ignore_eos": true}, &c)
 				return c.Content, err
 			}
 			_, err := ask()
@@ -159,7 +166,8 @@ func TestSlotFileDamaged(t *testing.T) {
 			}
 			for _, n := range cuts {
 				if n < len(good) {
-					require.Equal(t, n >= end, try(fmt.Sprintf("cut after %d", n), good[:n]), "cut after %d of %d, the library's part is from %d on", n, len(good), end)
+					require.Equal(t, n >= end, try(fmt.Sprintf("cut after %d", n), good[:n]),
+						"cut after %d of %d, the library's part is from %d on", n, len(good), end)
 				}
 			}
 			for i := 1; i < 4; i++ { // more cells than there are, or than there is memory for
@@ -170,8 +178,10 @@ func TestSlotFileDamaged(t *testing.T) {
 			for range 80 {
 				bad, at := slices.Clone(good), heads[rng.IntN(len(heads))]
 				if at < len(good) {
-					bad[at] = []byte{0, 1, 0x7f, 0x80, 0xff, bad[at] ^ 1, byte(rng.Uint32())}[rng.IntN(7)]
-					try(fmt.Sprintf("byte %d of %d: %#x, not %#x", at, len(good), bad[at], good[at]), bad)
+					bad[at] = []byte{0, 1, 0x7f, 0x80, 0xff, bad[at] ^ 1,
+						byte(rng.Uint32())}[rng.IntN(7)]
+					try(fmt.Sprintf("byte %d of %d: %#x, not %#x", at, len(good), bad[at],
+						good[at]), bad)
 				}
 			}
 			grown := memory(t, s.Cmd.Process.Pid, "VmHWM") - most
@@ -187,13 +197,17 @@ func TestSlotFileDamaged(t *testing.T) {
 func TestSlotFileRefusedLeavesNothing(t *testing.T) {
 	harness.Slow(t)
 	model, prompt := wordModel(t), randomPrompt(1200)
-	for name, args := range map[string][]string{"on": {"--retro-attn", "--retro-budget", "16", "--retro-min-ctx", "16", "--retro-window", "2", "--retro-period", "1"}, "off": nil} {
+	for name, args := range map[string][]string{"on": {"--retro-attn", "--retro-budget", "16",
+		"--retro-min-ctx", "16", "--retro-window", "2", "--retro-period", "1"}, "off": nil} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			s := harness.StartServer(t, 1, append([]string{"-m", model, "--slot-save-path", dir, "--cache-ram", "0"}, args...)...)
+			s := harness.StartServer(t, 1, append([]string{"-m", model, "--slot-save-path", dir,
+				"--cache-ram", "0"}, args...)...)
 			ask := func(prompt []int) string {
 				var c harness.Completion
-				require.NoError(t, harness.Post(s.URL+"/completion", map[string]any{"prompt": prompt, "n_predict": 8, "temperature": 0, "id_slot": 0, "ignore_eos": true}, &c))
+				require.NoError(t, harness.Post(s.URL+"/completion",
+					map[string]any{"prompt": prompt, "n_predict": 8, "temperature": 0, "id_slot": 0,
+						"ignore_eos": true}, &c))
 				return c.Content
 			}
 			want := ask(prompt[:75])

@@ -51,7 +51,8 @@ func TestSlotNames(t *testing.T) {
 	require.NoError(t, os.Symlink(target, filepath.Join(dir, "link")))
 	require.NoError(t, os.Symlink("link", filepath.Join(dir, "again")))
 	require.NoError(t, os.Symlink(filepath.Join(elsewhere, "new"), filepath.Join(dir, "dangling")))
-	for link, target := range map[string]string{"link": "target", "again": "target", "dangling": "new"} {
+	for link, target := range map[string]string{"link": "target", "again": "target",
+		"dangling": "new"} {
 		before, err := os.Readlink(filepath.Join(dir, link))
 		require.NoError(t, err)
 		save(link)

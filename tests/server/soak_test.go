@@ -52,13 +52,15 @@ type cacheKind struct {
 func cacheKinds(slots, context, shared int) []cacheKind {
 	return []cacheKind{
 		{"split", false, []string{"-c", fmt.Sprint(slots * context)}},
-		{"unified", true, []string{"-c", fmt.Sprint(shared), "-kvu", "--kv-unified-per-slot", fmt.Sprint(context)}},
+		{"unified", true, []string{"-c", fmt.Sprint(shared), "-kvu", "--kv-unified-per-slot",
+			fmt.Sprint(context)}},
 	}
 }
 
 // soakArgs are those of all servers. The cache of prompts in memory grows by design.
 func soakArgs(more ...[]string) []string {
-	return slices.Concat(append(more, []string{"--cache-ram", "0", "--threads-http", fmt.Sprint(soakClients + 8), "--metrics"})...)
+	return slices.Concat(append(more, []string{"--cache-ram", "0", "--threads-http",
+		fmt.Sprint(soakClients + 8), "--metrics"})...)
 }
 
 // deckOf is what the clients ask for, of a context of so many tokens; the usual requests come
@@ -68,7 +70,8 @@ func deckOf(tokens []int, context int) (deck []*harness.Request) {
 	add := func(kind string, different, times, prompt, predict int) {
 		for range different {
 			from := r.IntN(len(tokens) - prompt)
-			q := &harness.Request{Kind: kind, Prompt: tokens[from : from+prompt], Predict: predict + r.IntN(predict)}
+			q := &harness.Request{Kind: kind, Prompt: tokens[from : from+prompt],
+				Predict: predict + r.IntN(predict)}
 			deck = append(deck, slices.Repeat([]*harness.Request{q}, times)...)
 		}
 	}
@@ -96,7 +99,10 @@ type soakTally struct {
 	wrong  []string
 }
 
-func newSoakTally(b harness.Bounds) *soakTally { return &soakTally{Bounds: b, ended: map[string]int{}} }
+func newSoakTally(b harness.Bounds) *soakTally {
+	return &soakTally{Bounds: b,
+		ended: map[string]int{}}
+}
 
 func (s *soakTally) count(q *harness.Request, got harness.Reply, err error) {
 	if err != nil {
@@ -112,13 +118,15 @@ func (s *soakTally) count(q *harness.Request, got harness.Reply, err error) {
 		if got.Message == soakFull {
 			s.full++
 		} else if got.Message != q.Alone.Message {
-			s.wrong = append(s.wrong, fmt.Sprintf("%s: %s, alone %q", q.Kind, got.Message, q.Alone.Message))
+			s.wrong = append(s.wrong, fmt.Sprintf("%s: %s, alone %q", q.Kind, got.Message,
+				q.Alone.Message))
 		}
 		return
 	}
 	d, err := harness.Differs(q.Alone, got)
 	if err != nil || d.Worst > s.Step {
-		s.wrong = append(s.wrong, fmt.Sprintf("%s of %d tokens: %v, log-probability off by %.2g", q.Kind, len(q.Prompt), err, d.Worst))
+		s.wrong = append(s.wrong, fmt.Sprintf("%s of %d tokens: %v, log-probability off by %.2g",
+			q.Kind, len(q.Prompt), err, d.Worst))
 	}
 	s.Steps, s.Sum, s.Worst = s.Steps+d.Steps, s.Sum+d.Sum, max(s.Worst, d.Worst)
 	if got.End != "cancelled" {
@@ -134,7 +142,8 @@ func (s *soakTally) count(q *harness.Request, got harness.Reply, err error) {
 
 // soak has many clients ask for the cards of the deck, each at least once, until the time is over.
 // Some hang up.
-func (tally *soakTally) soak(url string, deck []*harness.Request, seed uint64, load time.Duration) *soakTally {
+func (tally *soakTally) soak(url string, deck []*harness.Request, seed uint64,
+	load time.Duration) *soakTally {
 	r := rand.New(rand.NewPCG(seed, 7))
 	first := r.Perm(len(deck))
 	begun := time.Now()
@@ -230,7 +239,8 @@ func endServer(t *testing.T, s harness.Server, b harness.Bounds, q *harness.Requ
 
 // soakMemory loads a server in rounds: each answer is as it was alone, nothing hangs, memory does
 // not grow, and attention was sparse.
-func soakMemory(t *testing.T, server harness.Server, deck []*harness.Request, b harness.Bounds, slots int, full bool, load time.Duration) {
+func soakMemory(t *testing.T, server harness.Server, deck []*harness.Request, b harness.Bounds,
+	slots int, full bool, load time.Duration) {
 	end := endOf(deck)
 	fillSlots(t, server.URL, slots, end)
 	warm := newSoakTally(b).soak(server.URL, deck, 1, load/4)
@@ -239,15 +249,18 @@ func soakMemory(t *testing.T, server harness.Server, deck []*harness.Request, b 
 	s := newSoakTally(b).soak(server.URL, deck, 2, load*3/4)
 	s.check(t, full)
 	after, grown := metrics(t, server.URL), memory(t, server.Cmd.Process.Pid, "VmRSS")-kb
-	t.Logf("memory: %d kB after %d requests, %+d kB after %d more; summaries and windows %+.0f kB", kb, warm.requests(), grown, s.requests(),
+	t.Logf("memory: %d kB after %d requests, %+d kB after %d more; summaries and windows %+.0f kB",
+		kb, warm.requests(), grown, s.requests(),
 		(after["retro_memory_bytes"]-before["retro_memory_bytes"])/1024)
 	require.Less(t, grown, soakGrowth)
-	t.Logf("seen: memory per slot under load: %.0f kB", after["retro_memory_bytes"]/1e3/float64(slots))
+	t.Logf("seen: memory per slot under load: %.0f kB",
+		after["retro_memory_bytes"]/1e3/float64(slots))
 	const steps, slotsOfStep = "n_decode_total", "n_busy_slots_per_decode"
 	busy := (after[steps]*after[slotsOfStep] - before[steps]*before[slotsOfStep]) / (after[steps] - before[steps])
 	t.Logf("%.1f slots at work in the mean of %.0f steps", busy, after[steps]-before[steps])
 	require.Greater(t, busy, 2.0, "nobody had company")
-	for _, name := range []string{"retro_tokens_total", "retro_sparse_tokens_total", "retro_corrected_tokens_total"} {
+	for _, name := range []string{"retro_tokens_total", "retro_sparse_tokens_total",
+		"retro_corrected_tokens_total"} {
 		t.Log(name, after[name]-before[name])
 		require.Greater(t, after[name], before[name]+100, name)
 	}
@@ -258,12 +271,15 @@ func TestSoakOfLanguage(t *testing.T) {
 	if os.Getenv("RETRO_LONG") == "" {
 		t.Skip("runs with --long")
 	}
-	const slots, context = 8, 8192 // the most that the model was trained for, where llama-server cuts
+	// the most that the model was trained for, where llama-server cuts
+	const slots, context = 8, 8192
 	quiet(t)
 	for _, c := range cacheKinds(slots, context, context+512) {
 		t.Run(c.name, func(t *testing.T) {
-			server := harness.StartServer(t, slots, soakArgs(c.args, []string{"--retro-attn", "--retro-budget", "128", "--retro-min-ctx", "256",
-				"--retro-window", "2", "--retro-period", "1"})...)
+			server := harness.StartServer(t, slots,
+				soakArgs(c.args, []string{"--retro-attn", "--retro-budget", "128",
+					"--retro-min-ctx", "256",
+					"--retro-window", "2", "--retro-period", "1"})...)
 			var text strings.Builder
 			for _, f := range []string{"docs/build.md", "README.md"} {
 				data, err := os.ReadFile(filepath.Join(harness.Setting(t, "RETRO_SOURCE"), f))
@@ -274,8 +290,10 @@ func TestSoakOfLanguage(t *testing.T) {
 			answerAlone(t, server.URL, deck)
 			soakMemory(t, server, deck, harness.LanguageBounds, slots, c.full, soakTime(t)/4)
 			if c.full {
-				both := newSoakTally(harness.LanguageBounds).soak(server.URL, []*harness.Request{endOf(deck), endOf(deck)}, 3, 0)
-				require.Equal(t, map[string]int{"to the end, server_error": 2}, both.ended, "two that need most of the cache each")
+				both := newSoakTally(harness.LanguageBounds).soak(server.URL,
+					[]*harness.Request{endOf(deck), endOf(deck)}, 3, 0)
+				require.Equal(t, map[string]int{"to the end, server_error": 2}, both.ended,
+					"two that need most of the cache each")
 				both.check(t, true)
 			}
 			endServer(t, server, harness.LanguageBounds, deck[0])

@@ -101,7 +101,9 @@ func pictureAsked(t *testing.T) (deck []*harness.Request) {
 // as stock's, to the question alone, and with little read all tokens of all answers are sparse.
 func TestServerSeesPictures(t *testing.T) {
 	t.Setenv("LLAMA_MEDIA_MARKER", "<__media__>")
-	args := []string{"-m", harness.SmallModel(t, harness.Architecture{Name: "qwen2vl", Bias: true, MRoPE: true, Words: true}), "--mmproj", visionModel(t)}
+	args := []string{"-m", harness.SmallModel(t,
+		harness.Architecture{Name: "qwen2vl", Bias: true, MRoPE: true, Words: true}), "--mmproj",
+		visionModel(t)}
 	deck := pictureAsked(t)
 	stock := harness.StartServerOf(t, harness.Setting(t, "RETRO_STOCK_DIR"), 1, args...)
 	answerAlone(t, stock.URL, deck)
@@ -113,7 +115,8 @@ func TestServerSeesPictures(t *testing.T) {
 	require.True(t, err != nil || d.Worst > loadBounds.Step, "%+v", d)
 
 	ask := func(t *testing.T, options string) []harness.Reply {
-		server := harness.StartServer(t, 3, append([]string{"--retro-attn", "--retro-opts", options}, args...)...)
+		server := harness.StartServer(t, 3, append([]string{"--retro-attn", "--retro-opts",
+			options}, args...)...)
 		return answerTogether(t, server.URL, deck)
 	}
 	t.Run("exact", func(t *testing.T) {

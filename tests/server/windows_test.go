@@ -25,26 +25,31 @@ func windowsBuild(t *testing.T, library bool) string {
 	require.NoError(t, err)
 	for _, f := range list {
 		if library || f.Name() != "libretroattn.dll" {
-			require.NoError(t, os.Symlink(filepath.Join(from, f.Name()), filepath.Join(dir, f.Name())))
+			require.NoError(t, os.Symlink(filepath.Join(from, f.Name()),
+				filepath.Join(dir, f.Name())))
 		}
 	}
-	require.NoError(t, os.Symlink(harness.Setting(t, "RETRO_MODEL"), filepath.Join(dir, "модель.gguf")))
+	require.NoError(t, os.Symlink(harness.Setting(t, "RETRO_MODEL"),
+		filepath.Join(dir, "модель.gguf")))
 	return dir
 }
 
-var windowsFlags = []string{"--retro-attn", "--retro-budget", "64", "--retro-window", "2", "--retro-period", "1", "--retro-min-ctx", "128",
+var windowsFlags = []string{"--retro-attn", "--retro-budget", "64", "--retro-window", "2",
+	"--retro-period", "1", "--retro-min-ctx", "128",
 	"--retro-opts", "local=32", "-t", "2", "-c", "1024"}
 
 func windowsProgram(dir, name string, args ...string) *exec.Cmd {
 	model := harness.WindowsPath(filepath.Join(dir, "модель.gguf"))
-	return harness.WineCommand(filepath.Join(dir, name), append(append([]string{"-m", model}, windowsFlags...), args...)...)
+	return harness.WineCommand(filepath.Join(dir, name),
+		append(append([]string{"-m", model}, windowsFlags...), args...)...)
 }
 
 var windowsPrompt = strings.Repeat("The lighthouse keeper counted the stairs again. ", 60)
 
 func TestWindowsCLI(t *testing.T) {
 	dir := windowsBuild(t, true)
-	out, err := windowsProgram(dir, "llama-cli.exe", "-st", "-p", windowsPrompt, "-n", "8", "--temp", "0").CombinedOutput()
+	out, err := windowsProgram(dir, "llama-cli.exe", "-st", "-p", windowsPrompt, "-n", "8",
+		"--temp", "0").CombinedOutput()
 	require.NoError(t, err, string(out))
 	m := harness.SparseLine.FindStringSubmatch(string(out))
 	require.NotNil(t, m, string(out))
@@ -68,7 +73,8 @@ func TestWindowsWorkingDirectory(t *testing.T) {
 func TestWindowsServer(t *testing.T) {
 	dir := windowsBuild(t, true)
 	host, port, address := harness.FreeAddress(t)
-	cmd := windowsProgram(dir, "llama-server.exe", "--host", host, "--port", port, "-np", "1", "--no-warmup")
+	cmd := windowsProgram(dir, "llama-server.exe", "--host", host, "--port", port, "-np", "1",
+		"--no-warmup")
 	var log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &log, &log
 	require.NoError(t, cmd.Start())
@@ -80,9 +86,11 @@ func TestWindowsServer(t *testing.T) {
 			t.Log(harness.Tail(log.String(), 20000))
 		}
 	})
-	require.Eventually(t, harness.Up(address), 2*time.Minute, 200*time.Millisecond, "llama-server does not start")
+	require.Eventually(t, harness.Up(address), 2*time.Minute, 200*time.Millisecond,
+		"llama-server does not start")
 
-	body, err := json.Marshal(map[string]any{"prompt": windowsPrompt, "n_predict": 8, "temperature": 0})
+	body, err := json.Marshal(map[string]any{"prompt": windowsPrompt, "n_predict": 8,
+		"temperature": 0})
 	require.NoError(t, err)
 	r, err := http.Post("http://"+address+"/completion", "application/json", bytes.NewReader(body))
 	require.NoError(t, err)

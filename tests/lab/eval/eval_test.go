@@ -96,7 +96,8 @@ func TestNamedByTheUser(t *testing.T) {
 		o := &Command{Policy: policies, Items: items}
 		return o, o.checkNamed()
 	}
-	o, err := check([]string{"z=budget=300,window=4", "a=select=pages"}, []string{"mmlu=some/path=1"})
+	o, err := check([]string{"z=budget=300,window=4", "a=select=pages"},
+		[]string{"mmlu=some/path=1"})
 	require.NoError(t, err)
 	require.Equal(t, []policy{{"z", "z", "budget=300,window=4"}, {"a", "a", "select=pages"}},
 		o.ownPolicies)

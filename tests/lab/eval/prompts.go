@@ -67,7 +67,8 @@ func problemSample(l *lab, p tasks.Problem, max int) (sample, error) {
 	tokens, err := l.chat(p.Prompt, "")
 	return sample{tokens, max, func(string) bool { return false },
 		func(full, text string, r *report.Record) {
-			r.Total, r.Right, r.Same = 1, count(p.Right(text)), count(p.Found(full) == p.Found(text))
+			r.Total, r.Right, r.Same = 1, count(p.Right(text)),
+				count(p.Found(full) == p.Found(text))
 		}}, err
 }
 

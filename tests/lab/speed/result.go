@@ -227,7 +227,8 @@ type Setup struct {
 }
 
 func (b *runner) setup() Setup {
-	return Setup{"setup", describe(), b.stock.about.Model, b.stock.about.Version, b.ours.about.Retro,
+	return Setup{"setup", describe(), b.stock.about.Model, b.stock.about.Version,
+		b.ours.about.Retro,
 		b.o.Stock == b.o.Lib,
 		b.threads, b.o.GPULayers, b.bandwidth / 1e9, b.o.Fill, b.o.Quick}
 }

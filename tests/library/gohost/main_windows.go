@@ -15,7 +15,8 @@ import (
 )
 
 func main() {
-	handle, err := windows.LoadLibraryEx(os.Args[1], 0, windows.LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR|windows.LOAD_LIBRARY_SEARCH_DEFAULT_DIRS)
+	handle, err := windows.LoadLibraryEx(os.Args[1], 0,
+		windows.LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR|windows.LOAD_LIBRARY_SEARCH_DEFAULT_DIRS)
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
@@ -28,7 +29,8 @@ func main() {
 		wg.Go(func() {
 			for begun := time.Now(); time.Since(begun) < time.Second; {
 				msg := make([]byte, 256)
-				if code := check("window=17", &msg[0], uint32(len(msg))); code != -1 || !strings.Contains(string(msg), "window=17") {
+				if code := check("window=17", &msg[0], uint32(len(msg))); code != -1 ||
+					!strings.Contains(string(msg), "window=17") {
 					panic(fmt.Sprint(code, string(msg)))
 				}
 				runtime.GC() // stops goroutines in busy loops, too

@@ -67,7 +67,8 @@ func TestCurves(t *testing.T) {
 func TestCurvesLeaveOutTheIncomplete(t *testing.T) {
 	records := append(synthDecode("decode", "f16", "code"), synthetic...)
 	n := len(curvesOf(records))
-	require.Len(t, curvesOf(records[:len(records)-2]), n-1) // streaming on prose, and the broken one
+	// streaming on prose, and the broken one
+	require.Len(t, curvesOf(records[:len(records)-2]), n-1)
 }
 
 // A point beyond the end of a curve is compared only where one has both advantages.

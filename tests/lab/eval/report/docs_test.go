@@ -110,6 +110,7 @@ func TestDocsKeepLines(t *testing.T) {
 		require.NoError(t, writeLines(path, records))
 		again, err := os.ReadFile(path)
 		require.NoError(t, err)
-		require.True(t, string(data) == string(again), "docs/results/%s is not what writeLines writes", name)
+		require.True(t, string(data) == string(again),
+			"docs/results/%s is not what writeLines writes", name)
 	}
 }

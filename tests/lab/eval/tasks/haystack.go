@@ -225,7 +225,8 @@ func weave(filler []string, needles []needle) string {
 	b.WriteString(title)
 	due := func(next string) bool {
 		return len(needles) > 0 &&
-			needles[0].depth*float64(total) <= float64(b.Len()+len(needles[0].sentence))+float64(len(next))/2
+			needles[0].depth*float64(total) <= float64(b.Len()+len(needles[0].sentence))+
+				float64(len(next))/2
 	}
 	for _, s := range filler {
 		for due(s) {
