@@ -184,12 +184,12 @@ func (m *measured) why(o *options.Options, chosen options.Choice, all []options.
 	var parts []string
 	for i, rows := range m.Rows[1:] {
 		if rows == 2 || i == len(m.Rows)-2 {
-			parts = append(parts, fmt.Sprintf("%d rows cost %.2gx of a pass", rows,
-				m.PassNS[i+1]/m.PassNS[0]))
+			parts = append(parts, fmt.Sprintf("%d rows cost %sx of a pass", rows,
+				digits(m.PassNS[i+1]/m.PassNS[0], 2)))
 		}
 	}
-	parts = append(parts, fmt.Sprintf("1000 tokens of context %.2g ms",
-		m.ReadNS*float64(m.Heads)/1000))
+	parts = append(parts, fmt.Sprintf("1000 tokens of context %s ms",
+		digits(m.ReadNS*float64(m.Heads)/1000, 2)))
 	choice := false
 	for _, c := range all {
 		choice = choice || (c.Window > 1) != (chosen.Window > 1)

@@ -136,3 +136,10 @@ func TestWholeWindows(t *testing.T) {
 	other.Asked.Whole = false
 	require.NotEqual(t, c.made(), other.made())
 }
+
+// Slow machines take seconds for a token, which are not told as 4.49e+03.
+func TestDigits(t *testing.T) {
+	for v, want := range map[float64]string{4487: "4490", 43.21: "43.2", 3: "3", 0.01234: "0.0123", 0: "0"} {
+		require.Equal(t, want, digits(v, 3))
+	}
+}

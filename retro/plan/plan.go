@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strconv"
 
 	"retroattn/retro/failure"
 	"retroattn/retro/options"
@@ -154,9 +155,15 @@ func (c *Case) outcome(f *file, o options.Options, from string) Outcome {
 	if c.Asked.Choice() != (options.Choice{}) {
 		set = ", with what was set"
 	}
-	why := fmt.Sprintf("%s%s: %.3g ms per token expected, %.3g with the fastest; %s%s",
-		p.Target, set, p.TokenNS/1e6, p.FastestNS/1e6, p.Why, from)
+	why := fmt.Sprintf("%s%s: %s ms per token expected, %s with the fastest; %s%s",
+		p.Target, set, digits(p.TokenNS/1e6, 3), digits(p.FastestNS/1e6, 3), p.Why, from)
 	return Outcome{o, true, line(&o, why)}
+}
+
+// digits writes v with so many digits that count, and never as a power of ten.
+func digits(v float64, n int) string {
+	v, _ = strconv.ParseFloat(strconv.FormatFloat(v, 'g', n, 64), 64)
+	return strconv.FormatFloat(v, 'f', -1, 64)
 }
 
 func line(o *options.Options, why string) string {
