@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -93,8 +94,12 @@ func (a *app) wine() (string, error) {
 		make: func() error {
 			boot := command(a.ctx, "", "wine", "wineboot", "-i")
 			boot.Env = append(os.Environ(), "WINEPREFIX="+prefix, "WINEDEBUG=-all")
-			if _, err := output(boot); err != nil || exists(random) {
-				return err
+			// Wine's server lives on for seconds and would keep a pipe to us open.
+			if err := boot.Run(); err != nil {
+				return fmt.Errorf("wine wineboot -i: %w", err)
+			}
+			if exists(random) {
+				return nil
 			}
 			source := filepath.Join(a.root, "tests", "testdata", "bcryptprimitives.c")
 			_, err := output(command(a.ctx, "", mingwCC, "-shared", "-o", random, source,
