@@ -4,9 +4,12 @@ import "unsafe"
 
 // slab is memory of a sequence that the blocks of its summaries and codes are cut from. They are
 // read here and there, some hundred bytes at a time, which is faster where the memory has huge
-// pages: they take whole slabs, set aside before anything is written to them. What is not written
-// to takes none.
-type slab struct{ free []byte }
+// pages: they take whole slabs, set aside before anything is written to them. The first blocks are
+// on their own: a short sequence gains nothing, and a slab for each of many would be too much.
+type slab struct {
+	free  []byte
+	small int // bytes of blocks on their own
+}
 
 const (
 	hugePage = 2 << 20
@@ -16,6 +19,10 @@ const (
 // take cuts off n bytes, all 0.
 func (s *slab) take(n int) []byte {
 	if len(s.free) < n {
+		if s.small+n <= slabSize {
+			s.small += n
+			return make([]byte, n)
+		}
 		s.free = aligned(max(n, slabSize))
 		adviseHuge(s.free)
 	}

@@ -7,10 +7,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Blocks are cut one after another from memory that huge pages fit in, and do not overlap.
+// A short sequence sets nothing aside. Behind its first blocks they are cut one after another from
+// memory that huge pages fit in, and do not overlap.
 func TestSlab(t *testing.T) {
 	var s slab
 	seen := map[*byte]bool{}
+	for _, n := range []int{100, 368640, slabSize - 100 - 368640} {
+		require.Len(t, s.take(n), n)
+		require.Empty(t, s.free)
+	}
 	for i, n := range []int{100, 64, 368640, 1, 3 << 20, 368640, 5 << 20, 100} {
 		free := len(s.free)
 		b := s.take(n)
