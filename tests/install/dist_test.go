@@ -241,7 +241,7 @@ func requireNoAMX(t *testing.T, prefix string) {
 func TestDistPatches(t *testing.T) {
 	harness.Slow(t)
 	source := harness.Setting(t, "RETRO_SOURCE")
-	patched := filepath.Join(harness.Setting(t, "RETRO_PATCHED_DIR"), "../../../source")
+	patched := filepath.Join(harness.Setting(t, "RETRO_PATCHED_DIR"), "../../source")
 	prefix := unpack(t, dist(t, "../..", "--native"))
 	checkout := filepath.Join(t.TempDir(), "llama.cpp")
 	require.NoError(t, os.CopyFS(checkout, os.DirFS(source)))
