@@ -18,12 +18,6 @@ func scoreCodes(dst []float32, ldDst int, q []float32, rows, d, bits int, tiles,
 		scoreCodesPages(dst, ldDst, q, rows, d, bits, tiles, codes, pages)
 		return
 	}
-	for _, p := range pages[:min(len(pages), codesAhead)] {
-		tile, slot := tiles[int(p)/TilePages*TileBytes4(d):], int(p)%TilePages
-		PrefetchBytes(codes[int(p)*CodeBytes(bits, d):][:CodeBytes(bits, d)])
-		PrefetchBytes(tile[:head4])
-		PrefetchBytes(tile[at4(d, slot&^(pages4-1), 0):][:pages4*pad4(d)])
-	}
 	for r := 0; r < rows; r += codeRows {
 		scoreCodesASM(&codesArgs{
 			&dst[r*ldDst], ldDst, &q[r*CodeQueryLen(d)], min(codeRows, rows-r), pad4(d), bits,
