@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -23,7 +25,7 @@ func calls(arch string, kernels map[string][]*function, every map[string]*functi
 			}
 		}
 	}
-	for _, name := range sortedKeys(every) {
+	for _, name := range slices.Sorted(maps.Keys(every)) {
 		f := every[name]
 		out += fmt.Sprintf("\nfunc %sASM(a *%s) %s {\n", name, f.args, f.result)
 		give, stop := "", "return\n"
@@ -53,7 +55,7 @@ var cacheTypes = []struct{ end, name string }{
 // switches is the Go file that chooses among these.
 func switches(every map[string]*function) string {
 	out := header + "package kernels\n"
-	for _, name := range sortedKeys(every) {
+	for _, name := range slices.Sorted(maps.Keys(every)) {
 		base, ok := strings.CutSuffix(name, "F32")
 		if !ok || every[base+"Q4"] == nil {
 			continue

@@ -207,15 +207,6 @@ func (x *expander) text() string {
 
 var resultBytes = map[string]int{"int": 8, "int32": 4, "float32": 4, "bool": 1}
 
-func sortedKeys[V any](m map[string]V) []string {
-	var keys []string
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}
-
 // layout is where the fields of a struct lie.
 type layout map[string]int
 
