@@ -111,7 +111,7 @@ func (cmd testCmd) stages() []stage {
 	all = append(all, []stage{
 		{name: "fuzz", run: cmd.fuzz, must: true},
 		{name: "llama.cpp", run: cmd.integration, must: true},
-		{name: "lab", run: cmd.labTests, must: true},
+		{name: "lab", run: cmd.lab, must: true},
 		{name: "upstream", run: cmd.upstream, must: true},
 		windows,
 	}...)
@@ -176,8 +176,7 @@ func (cmd testCmd) arm64() []stage {
 		engineTests := cmd.goTest(name, env, "-exec", qemu, "-run", against, "./retro")
 		stages = append(stages, stage{name: name, must: true,
 			run: func(a *app, t *tally) error {
-				return errors.Join(kernelTests(a, t),
-					engineTests(a, t))
+				return errors.Join(kernelTests(a, t), engineTests(a, t))
 			}})
 	}
 	return stages
@@ -237,15 +236,30 @@ func (cmd testCmd) integration(a *app, t *tally) error {
 	if err != nil {
 		return err
 	}
-	if err := cmd.goTest("tests", env, append([]string{"-count=1", "-timeout", "3h"},
-		endToEnd...)...)(a, t); err != nil {
+	if err := cmd.llamaTests(env)(a, t); err != nil {
 		return err
 	}
 	if t.ran() == 0 {
 		return errors.New("no test of tests/ was run")
 	}
-	return cmd.goTest("bridge", append(env, "CGO_ENABLED=1"), "-race", "-count=1", "-timeout",
-		"20m", "./bridge")(a, t)
+	return cmd.bridgeTests(env)(a, t)
+}
+
+// llamaTests, labTests and bridgeTests are those of tests/, tests/lab/ and bridge/, all or which.
+
+func (cmd testCmd) llamaTests(env []string, which ...string) func(*app, *tally) error {
+	flags := append([]string{"-count=1", "-timeout", "3h"}, which...)
+	return cmd.goTest("tests", env, append(flags, endToEnd...)...)
+}
+
+func (cmd testCmd) labTests(env []string, which ...string) func(*app, *tally) error {
+	flags := append([]string{"-count=1", "-timeout", "1h"}, which...)
+	return cmd.goTestIn(labFolder, "lab", env, append(flags, "./...")...)
+}
+
+func (cmd testCmd) bridgeTests(env []string, which ...string) func(*app, *tally) error {
+	flags := append([]string{"-race", "-count=1", "-timeout", "20m"}, which...)
+	return cmd.goTest("bridge", append(env, "CGO_ENABLED=1"), append(flags, "./bridge")...)
 }
 
 // matching is what integration runs, of the tests that were asked for. The binding's run on the
@@ -255,19 +269,14 @@ func (cmd testCmd) matching(a *app, t *tally) error {
 	if err != nil {
 		return err
 	}
-	if err := cmd.goTest("tests", env, append([]string{"-count=1", "-timeout", "3h", "-run",
-		cmd.Match}, endToEnd...)...)(a, t); err != nil {
-		return err
-	}
-	lab := cmd.goTestIn(labFolder, "lab", env, "-count=1", "-timeout", "1h", "-run", cmd.Match,
-		"./...")
-	if err := lab(a, t); err != nil {
-		return err
-	}
-	env = append(env, "CGO_ENABLED=1", "RETRO_STOCK_DIR=")
-	if err := cmd.goTest("bridge", env, "-race", "-count=1", "-timeout", "20m", "-run", cmd.Match,
-		"./bridge")(a, t); err != nil {
-		return err
+	for _, tests := range []func(*app, *tally) error{
+		cmd.llamaTests(env, "-run", cmd.Match),
+		cmd.labTests(env, "-run", cmd.Match),
+		cmd.bridgeTests(append(env, "RETRO_STOCK_DIR="), "-run", cmd.Match),
+	} {
+		if err := tests(a, t); err != nil {
+			return err
+		}
 	}
 	n := t.matched(cmd.Match)
 	a.say("--run %s: %d tests match", cmd.Match, n)
@@ -338,8 +347,8 @@ func (cmd testCmd) goTest(name string, env []string, args ...string) func(*app, 
 }
 
 // goTestIn is goTest in a folder of the checkout, which may be another module's.
-func (cmd testCmd) goTestIn(folder, name string, env []string, args ...string) func(*app,
-	*tally) error {
+func (cmd testCmd) goTestIn(folder, name string, env []string,
+	args ...string) func(*app, *tally) error {
 	if cmd.Short {
 		args = append([]string{"-short"}, args...)
 	}

@@ -122,11 +122,11 @@ func (a *app) lab(env []string, name string, args ...string) error {
 // labFolder is where the laboratory's module is.
 const labFolder = "tests/lab"
 
-// labTests are the laboratory's: of its parts, and of its program with llama.cpp.
-func (cmd testCmd) labTests(a *app, t *tally) error {
+// lab tests the laboratory: its parts, and its program with llama.cpp.
+func (cmd testCmd) lab(a *app, t *tally) error {
 	env, err := cmd.endToEndEnvironment(a)
 	if err != nil {
 		return err
 	}
-	return cmd.goTestIn(labFolder, "lab", env, "-count=1", "-timeout", "1h", "./...")(a, t)
+	return cmd.labTests(env)(a, t)
 }
