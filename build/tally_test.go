@@ -142,8 +142,7 @@ func TestEmptyIntegrationIsAFailure(t *testing.T) {
 		&sum)
 	assert.Equal(t, 1, sum.failed)
 	assert.Contains(t, out.String(), "no test was run")
-	a.runStage(stage{name: "vet", run: func(*app,
-		*tally) error {
+	a.runStage(stage{name: "vet", run: func(*app, *tally) error {
 		return errors.New("tool " + filepath.Join("x"))
 	}}, &sum)
 	assert.Equal(t, 2, sum.failed)

@@ -246,8 +246,7 @@ func retro_seq_load(engine C.uint64_t, seq C.int32_t, src C.uintptr_t, size C.ui
 
 //export retro_seq_window
 func retro_seq_window(engine C.uint64_t, seq, pos C.int32_t) C.int32_t {
-	return value(engine, func(e *retro.Engine) (int,
-		error) {
+	return value(engine, func(e *retro.Engine) (int, error) {
 		return e.SeqWindow(int(seq), int32(pos))
 	})
 }

@@ -81,8 +81,7 @@ type Difference struct {
 }
 
 func (d *Difference) add(x float64) {
-	d.Steps, d.Sum, d.Worst = d.Steps+1, d.Sum+x,
-		max(d.Worst, x)
+	d.Steps, d.Sum, d.Worst = d.Steps+1, d.Sum+x, max(d.Worst, x)
 }
 
 // Differs compares an answer with the one given alone: the tokens' probabilities as long as both
