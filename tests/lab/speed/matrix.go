@@ -137,10 +137,15 @@ func orElse[T any](given []T, long bool, short, all []T) []T {
 	return short
 }
 
+// product is every combination; drafts are measured with 1 sequence.
 func product(kvs []string, seqs, depths []int, ps []policy) (cells []cell) {
 	for _, kv := range kvs {
 		for _, n := range seqs {
 			for _, depth := range depths {
+				ps := ps
+				if n > 1 {
+					ps = slices.DeleteFunc(slices.Clone(ps), policy.lossless)
+				}
 				cells = append(cells, cell{kv, n, depth, ps})
 			}
 		}

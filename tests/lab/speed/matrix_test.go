@@ -36,6 +36,8 @@ func TestMatrix(t *testing.T) {
 	require.Equal(t, "f16, 1 sequence, depth 0", cells[0].String())
 	require.Equal(t, "f16, 16 sequences, depth 4k", cells[12].String())
 	require.Equal(t, "stock, dense, w1, plan", names(cells[8].policies))
+	require.Contains(t, names(cells[7].policies), losslessName)
+	require.NotContains(t, names(cells[12].policies), losslessName, "it takes 1 sequence")
 
 	own, err := choosePolicies([]string{"quest", "mine=window=3"})
 	require.NoError(t, err)
