@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -22,13 +21,12 @@ type testCmd struct {
 	Match string `name:"run" placeholder:"REGEXP" help:"Only the end-to-end tests (tests/, tests/lab/ and bridge/) with such a name, as for go test, on the build that is there; what it lacks is built."`
 	Long  bool   `help:"Also build the archive for every processor, llama.cpp without the feature, and llama.cpp for Windows, and test them: 40 minutes of processor time more; fuzz for an hour; and load llama-server for half an hour."`
 	OS    string `name:"os" placeholder:"OS" help:"windows: only build llama.cpp for Windows, which takes 20 minutes of processor time the first time, and test it by Wine."`
+	Arch  string `placeholder:"ARCH" help:"arm64: the same for Linux on that processor, by QEMU."`
 }
 
 func (cmd *testCmd) Validate() error {
-	if cmd.OS != "" && cmd.OS != "windows" {
-		return fmt.Errorf("--os %s: must be windows, or leave it out for this system", cmd.OS)
-	}
-	return nil
+	_, err := targetOf(cmd.OS, cmd.Arch)
+	return err
 }
 
 // soakFor is how long TestSoak loads llama-server with --long.
@@ -99,12 +97,8 @@ func (cmd testCmd) stages() []stage {
 	if cmd.Match != "" {
 		return []stage{{name: "end to end", run: cmd.matching}}
 	}
-	windows := stage{name: "windows", run: cmd.windowsTests, must: true}
-	if cmd.OS == "windows" {
-		return []stage{windows}
-	}
-	if !cmd.Long {
-		windows.skip = "--long, or --os windows, builds llama.cpp for Windows"
+	if g, _ := targetOf(cmd.OS, cmd.Arch); g != here {
+		return []stage{cmd.crossStage(g)}
 	}
 	all := append([]stage{{name: "vet", run: vet}, {name: "unit tests", run: cmd.unit, must: true}},
 		cmd.passes()...)
@@ -113,8 +107,17 @@ func (cmd testCmd) stages() []stage {
 		{name: "llama.cpp", run: cmd.integration, must: true},
 		{name: "lab", run: cmd.lab, must: true},
 		{name: "upstream", run: cmd.upstream, must: true},
-		windows,
 	}...)
+	if here == (target{"linux", "amd64"}) {
+		for _, g := range []target{windows, {"linux", "arm64"}} {
+			other := cmd.crossStage(g)
+			if !cmd.Long {
+				other.skip = fmt.Sprintf("--long, or --os %s --arch %s, builds llama.cpp for it",
+					g.system, g.arch)
+			}
+			all = append(all, other)
+		}
+	}
 	for i := range all {
 		if g := &all[i]; cmd.Short && !slices.Contains([]string{"vet", "unit tests", "llama.cpp"},
 			g.name) {
@@ -160,14 +163,9 @@ func (cmd testCmd) arm64() []stage {
 	if runtime.GOOS != "linux" {
 		return []stage{{name: "arm64", skip: "needs Linux"}}
 	}
-	qemu := ""
-	for _, name := range []string{"qemu-aarch64-static", "qemu-aarch64"} {
-		if path, err := exec.LookPath(name); err == nil && qemu == "" {
-			qemu = path
-		}
-	}
+	qemu := findQemu()
 	if qemu == "" {
-		return []stage{{name: "arm64", skip: "install qemu-user-static"}}
+		return []stage{{name: "arm64", skip: remedies["qemu"]}}
 	}
 	var stages []stage
 	for _, cpu := range []string{"max", "cortex-a72"} {
@@ -187,14 +185,17 @@ func (cmd testCmd) arm64() []stage {
 func vet(a *app, t *tally) error {
 	most := []string{"./kernels/...", "./retro/...", "./bridge/...", "./build/...", "./tests/..."}
 	darwin := []string{"GOOS=darwin", "GOARCH=arm64", "CGO_ENABLED=0"}
-	windows := []string{"GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0"}
 	err := errors.Join(a.vet(".", nil, "./..."), a.vet(labFolder, nil, "./..."),
-		a.vet(labFolder, darwin, "./..."),
-		a.vet(".", darwin, most...), a.vet(".", windows, most...))
-	if needCompiler("mingw", mingwCC) != nil {
-		return err
+		a.vet(labFolder, darwin, "./..."), a.vet(".", darwin, most...),
+		a.vet(".", []string{"GOOS=darwin", "GOARCH=amd64", "CGO_ENABLED=0"}, most...),
+		a.vet(".", []string{"GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0"}, most...))
+	for g, x := range crosses {
+		if g != here && needCompiler(x.remedy, x.cc()) == nil {
+			err = errors.Join(err, a.vet(".", []string{"GOOS=" + g.system, "GOARCH=" + g.arch,
+				"CGO_ENABLED=1", "CC=" + x.cc()}, "./capi"))
+		}
 	}
-	return errors.Join(err, a.vet(".", append(windows, "CGO_ENABLED=1", "CC="+mingwCC), "./capi"))
+	return err
 }
 
 func (a *app) vet(folder string, env []string, packages ...string) error {
@@ -320,7 +321,7 @@ func (a *app) testEnvironment() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	tools, err := a.toolchain()
+	tools, err := a.toolchain(here)
 	if err != nil {
 		return nil, err
 	}
@@ -336,7 +337,7 @@ func (a *app) testEnvironment() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	env, err = a.wineEnvironment(env)
+	env, err = a.emulators(env)
 	return append(env, "RETRO_STOCK_DIR="+stock.bin(), "RETRO_MODEL_F16="+f16,
 		"RETRO_MODEL_SWA="+swa), err
 }

@@ -17,8 +17,8 @@ type distCmd struct {
 	Out         string `default:"dist" placeholder:"DIR" help:"Where to put the archive (default ${default})."`
 	Native      bool   `help:"Take the build for this machine's processor instead of one for every processor of its kind: made in seconds after 'all'."`
 	LibraryOnly bool   `help:"Without llama.cpp's programs and patches: for other engines."`
-	Arch        string `placeholder:"ARCH" help:"With --library-only: amd64 or arm64, by a cross compiler."`
-	OS          string `name:"os" placeholder:"OS" help:"windows: a zip for Windows on amd64, by a cross compiler."`
+	OS          string `name:"os" placeholder:"OS" help:"windows: a zip for Windows, by a cross compiler."`
+	Arch        string `placeholder:"ARCH" help:"amd64 or arm64: for Linux on another processor, by a cross compiler."`
 }
 
 func (distCmd) Help() string {
@@ -35,27 +35,17 @@ SOURCE_DATE_EPOCH.`
 }
 
 func (cmd *distCmd) Validate() error {
+	g, err := targetOf(cmd.OS, cmd.Arch)
 	switch {
+	case err != nil:
+		return err
 	case cmd.Native && cmd.LibraryOnly:
-		return fmt.Errorf("--native and --library-only: the library is the same for all processors, leave --native out")
-	case cmd.OS != "" && cmd.OS != "windows":
-		return fmt.Errorf("--os %s: must be windows, or leave it out for this system", cmd.OS)
-	case cmd.OS != "" && cmd.Native:
-		return errors.New("--os windows and --native: there is one build for Windows, leave --native out")
-	case cmd.Arch != "" && !cmd.LibraryOnly:
-		return fmt.Errorf("--arch %s: only the library can be built for another processor, add --library-only", cmd.Arch)
-	}
-	if g := cmd.target(); g != here && crossCompilers[g] == "" {
-		return fmt.Errorf("--arch %s: must be amd64 or arm64, on Windows amd64", cmd.Arch)
+		return errors.New("--native and --library-only: the library is the same for all processors, leave --native out")
+	case cmd.Native && g != here:
+		return fmt.Errorf("--native for %s: that is for this machine, %s, leave --native out", g,
+			here)
 	}
 	return nil
-}
-
-func (cmd *distCmd) target() target {
-	if cmd.OS == "windows" {
-		return target{cmd.OS, firstOf(cmd.Arch, windows.arch)}
-	}
-	return target{here.system, firstOf(cmd.Arch, here.arch)}
 }
 
 func (cmd *distCmd) Run(a *app) error {
@@ -67,12 +57,15 @@ func (cmd *distCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	g := cmd.target()
+	g, err := targetOf(cmd.OS, cmd.Arch)
+	if err != nil {
+		return err
+	}
 	members, err := a.libraryMembers(version, g)
 	if err != nil {
 		return err
 	}
-	folder := fmt.Sprintf("retroattn-%s-%s-%s", version, g.system, g.arch)
+	folder := fmt.Sprintf("retroattn-%s-%s", version, g)
 	switch {
 	case cmd.LibraryOnly:
 		folder = "lib" + folder
@@ -80,7 +73,11 @@ func (cmd *distCmd) Run(a *app) error {
 		folder += "-native"
 	}
 	if !cmd.LibraryOnly {
-		more, err := a.llamaMembers(g, cmd.Native)
+		n, err := a.llamaFor(g, cmd.Native)
+		if err != nil {
+			return err
+		}
+		more, err := a.llamaMembers(n)
 		if err != nil {
 			return err
 		}
@@ -138,30 +135,18 @@ func (a *app) version() (string, error) {
 var installFiles embed.FS
 
 // template is a file of build/install with its names in @ filled in.
-func (a *app) template(name, to, version, system string) member {
+func (a *app) template(name, to, version string, g target) member {
 	text, err := installFiles.ReadFile("install/" + name)
 	if err != nil {
 		panic(err) // it is compiled in
 	}
-	library, _ := libraryNames(system)
-	soname := library
-	if system == "darwin" {
-		soname = "@rpath/" + library
-	}
+	library, _ := g.library()
 	number := strings.Split(version, ".")
 	fill := strings.NewReplacer("@VERSION@", version, "@MAJOR@", number[0], "@MINOR@", number[1],
-		"@LIBRARY@", path.Join(libraryFolder(system), library), "@SONAME@", soname,
+		"@LIBRARY@", path.Join(g.libraryFolder(), library), "@SONAME@", g.soname(),
 		"@LLAMA@", a.pins.Llama.Version)
 	return member{name: path.Join(to, name), content: []byte(fill.Replace(string(text))),
 		program: strings.HasSuffix(name, ".sh")}
-}
-
-// libraryFolder is where libraries are: Windows looks for them beside the program.
-func libraryFolder(system string) string {
-	if system == "windows" {
-		return "bin"
-	}
-	return "lib"
 }
 
 // libraryMembers are what a program that calls libretroattn needs.
@@ -171,11 +156,11 @@ func (a *app) libraryMembers(version string, g target) ([]member, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(temp)
-	name, links := libraryNames(g.system)
+	name, links := g.library()
 	if err := a.buildLibrary(filepath.Join(temp, name), g); err != nil {
 		return nil, err
 	}
-	folder := libraryFolder(g.system)
+	folder := g.libraryFolder()
 	files := map[string]string{
 		path.Join(folder, name): filepath.Join(temp, name),
 		"include/retroattn.h":   filepath.Join(a.root, "capi", "retroattn.h"),
@@ -203,9 +188,9 @@ func (a *app) libraryMembers(version string, g target) ([]member, error) {
 	for _, link := range links {
 		members = append(members, member{name: "lib/" + link, link: name})
 	}
-	return append(members, a.template("retroattn.pc", "lib/pkgconfig", version, g.system),
-		a.template("retroattn-config.cmake", "lib/cmake/retroattn", version, g.system),
-		a.template("retroattn-config-version.cmake", "lib/cmake/retroattn", version, g.system)), err
+	return append(members, a.template("retroattn.pc", "lib/pkgconfig", version, g),
+		a.template("retroattn-config.cmake", "lib/cmake/retroattn", version, g),
+		a.template("retroattn-config-version.cmake", "lib/cmake/retroattn", version, g)), err
 }
 
 func fileMembers(files map[string]string) ([]member, error) {

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 )
@@ -13,39 +12,26 @@ import (
 // distPrograms are the programs in an archive.
 var distPrograms = []string{"llama-cli", "llama-server", "llama-completion", "llama-bench"}
 
-// movable lets programs and libraries find each other wherever their folder lies: in one folder, or
-// in bin and lib.
-func movable(system string) []string {
-	here := "$ORIGIN"
-	if system == "darwin" {
-		here = "@loader_path"
-	}
-	return []string{"-DCMAKE_BUILD_WITH_INSTALL_RPATH=ON",
-		"-DCMAKE_INSTALL_RPATH=" + here + ";" + here + "/../lib"}
+// noTrace keeps the folders that a build lies in out of its files.
+func noTrace(n native) []string {
+	return []string{noAMX, "'-ffile-prefix-map=" + n.source + "=llama.cpp'",
+		"'-ffile-prefix-map=" + n.dir + "=build'"}
 }
 
-// portableFlags build for every processor of this kind, with a module for each step of its
-// instruction set, and leave no trace of the folders that it was built in.
-func (a *app) portableFlags(n native) []string {
-	flags := append(movable(runtime.GOOS), "-DGGML_NATIVE=OFF", "-DGGML_BACKEND_DL=ON",
-		"-DGGML_CPU_ALL_VARIANTS=ON",
-		"-DLLAMA_BUILD_NUMBER=0", "-DLLAMA_BUILD_COMMIT="+a.pins.Llama.Tree[:9])
-	return append(flags, compilerFlags(noAMX, "'-ffile-prefix-map="+n.source+"=llama.cpp'",
-		"'-ffile-prefix-map="+n.dir+"=build'")...)
-}
-
-// portable builds the patched llama.cpp for the archive.
+// portable builds the patched llama.cpp for the archive: for every processor of a kind.
 func (a *app) portable(t toolchain) (native, error) {
-	return a.native(t, variant{"portable", "Building llama.cpp for every processor", true,
-		a.portableFlags, distPrograms})
+	flags := slices.Concat(t.movable(), t.levels(), []string{"-DLLAMA_BUILD_NUMBER=0",
+		"-DLLAMA_BUILD_COMMIT=" + a.pins.Llama.Tree[:9]})
+	n, err := a.native(t, variant{name: "portable", title: "Building llama.cpp for every " +
+		t.String(), patched: true, flags: flags, compile: noTrace, targets: distPrograms})
+	if err == nil {
+		err = a.runtime(n)
+	}
+	return n, err
 }
 
-// llamaMembers are llama.cpp's programs and libraries, their licences, and the patches.
-func (a *app) llamaMembers(g target, forThisMachine bool) ([]member, error) {
-	n, err := a.llamaFor(g, forThisMachine)
-	if err != nil {
-		return nil, err
-	}
+// llamaMembers are the programs and libraries of a llama.cpp, their licences, and the patches.
+func (a *app) llamaMembers(n native) ([]member, error) {
 	files := map[string]string{}
 	for _, program := range distPrograms {
 		file := n.program(program)
@@ -65,26 +51,17 @@ func (a *app) llamaMembers(g target, forThisMachine bool) ([]member, error) {
 	if err := llamaLicences(files, n.source); err != nil {
 		return nil, err
 	}
-	if g == windows {
-		mingwLicences(files)
-	}
+	crosses[n.target].addLicences(files)
 	members, err := fileMembers(files)
 	// ggml looks for its modules beside the program.
 	for _, module := range modules {
 		members = append(members, member{name: "bin/" + module, link: "../lib/" + module})
 	}
-	return append(members, a.template("apply.sh", "patches", "0.0.0", g.system)), err
+	return append(members, a.template("apply.sh", "patches", "0.0.0", n.target)), err
 }
 
 func (a *app) llamaFor(g target, forThisMachine bool) (native, error) {
-	if g == windows {
-		t, err := a.windowsTools()
-		if err != nil {
-			return native{}, err
-		}
-		return a.windowsPatched(t)
-	}
-	t, err := a.toolchain()
+	t, err := a.toolchain(g)
 	if err != nil {
 		return native{}, err
 	}
@@ -103,14 +80,14 @@ func sharedLibraries(files map[string]string, n native) (modules []string, err e
 	}
 	for _, f := range list {
 		name := f.Name()
-		if !isLibrary(name) || strings.HasPrefix(name, "libretroattn") {
+		if !n.isShared(name) || strings.HasPrefix(name, "libretroattn") {
 			continue
 		}
-		if program, ok := strings.CutSuffix(name[len("lib"):], "-impl.so"); ok &&
+		if program, _, ok := strings.Cut(name[len("lib"):], "-impl."); ok &&
 			!slices.Contains(distPrograms, program) {
 			continue // the body of a program that stays here
 		}
-		files[path.Join(libraryFolder(n.system), name)] = n.bin(name)
+		files[path.Join(n.libraryFolder(), name)] = n.bin(name)
 		if strings.HasPrefix(name, "libggml-cpu-") {
 			modules = append(modules, name)
 		}
@@ -119,9 +96,4 @@ func sharedLibraries(files map[string]string, n native) (modules []string, err e
 		return nil, fmt.Errorf("%s holds no libraries: delete %s and build again", n.bin(), n.dir)
 	}
 	return modules, nil
-}
-
-func isLibrary(name string) bool {
-	return strings.HasSuffix(name, ".dll") || strings.HasPrefix(name, "lib") &&
-		(strings.Contains(name, ".so") || strings.HasSuffix(name, ".dylib"))
 }

@@ -59,7 +59,7 @@ func TestVersionIsInOnePlace(t *testing.T) {
 	version, err := a.version()
 	require.NoError(t, err)
 	assert.Equal(t, "1.20.3", version)
-	filled := a.template("retroattn-config-version.cmake", "lib/cmake", version, "linux")
+	filled := a.template("retroattn-config-version.cmake", "lib/cmake", version, target{"linux", "amd64"})
 	assert.Equal(t, "lib/cmake/retroattn-config-version.cmake", filled.name)
 	assert.Contains(t, string(filled.content), `PACKAGE_VERSION "1.20.3"`)
 	assert.Contains(t, string(filled.content), `PACKAGE_FIND_VERSION_MINOR EQUAL "20"`)
@@ -85,16 +85,14 @@ func TestCommitTime(t *testing.T) {
 
 func TestDistRefuses(t *testing.T) {
 	for want, cmd := range map[string]distCmd{
-		"leave --native out":     {Native: true, LibraryOnly: true},
-		"add --library-only":     {Arch: "arm64"},
-		"must be amd64 or arm64": {Arch: "mips", LibraryOnly: true},
-		"on Windows amd64":       {OS: "windows", Arch: "arm64", LibraryOnly: true},
-		"must be windows":        {OS: "plan9"},
-		"one build for Windows":  {OS: "windows", Native: true},
+		"--library-only: the library is the same": {Native: true, LibraryOnly: true},
+		"--arch mips: must be":                    {Arch: "mips", LibraryOnly: true},
+		"--os windows --arch arm64: must be":      {OS: "windows", Arch: "arm64"},
+		"--os plan9 --arch amd64: must be":        {OS: "plan9"},
+		"--native for windows-amd64":              {OS: "windows", Native: true},
 	} {
 		assert.ErrorContains(t, cmd.Validate(), want)
 	}
-	require.NoError(t, (&distCmd{Arch: "arm64", LibraryOnly: true}).Validate())
 	require.NoError(t, (&distCmd{OS: "windows"}).Validate())
 }
 

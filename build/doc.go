@@ -18,6 +18,7 @@
 //	fuzz                           fuzzing, briefly or for an hour
 //	pins, source, model, cache     what is fetched, and where it is kept
 //	patch, rebase                  the patch series on a checkout, and on another version
+//	target, cross                  other systems and processors: compilers, names of files, tests
 //	native, library                builds of llama.cpp and of libretroattn
 //	dist, dist_llama, licences, archive, install/   the archive
 //	demo, document, answer         the demo

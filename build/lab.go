@@ -85,7 +85,7 @@ func (cmd benchDecodeCmd) Run(a *app) error {
 
 // stockEnvironment tells where llama.cpp without our patches is, having built it.
 func (a *app) stockEnvironment() ([]string, error) {
-	tools, err := a.toolchain()
+	tools, err := a.toolchain(here)
 	if err != nil {
 		return nil, err
 	}

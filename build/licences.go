@@ -81,9 +81,9 @@ func llamaLicences(files map[string]string, source string) error {
 	return nil
 }
 
-// mingwLicences adds those of gcc's libraries and of mingw-w64, which Debian has beside them.
-func mingwLicences(files map[string]string) {
-	for _, name := range []string{"gcc-mingw-w64-base", "mingw-w64-common"} {
+// addLicences adds those of the compilers' own libraries, which Debian has beside them.
+func (x cross) addLicences(files map[string]string) {
+	for _, name := range x.licences {
 		files[path.Join("licenses", name, "copyright")] = filepath.Join("/usr/share/doc", name,
 			"copyright")
 	}

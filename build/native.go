@@ -26,7 +26,7 @@ var cmakeFlags = []string{"-DCMAKE_BUILD_TYPE=Release", "-DLLAMA_CURL=OFF", "-DL
 const noAMX = "-U__AMX_INT8__"
 
 // patchedFlags are those of the patched build alone: layers on other machines are tested with it.
-var patchedFlags = append([]string{"-DGGML_RPC=ON"}, movable(runtime.GOOS)...)
+var patchedFlags = append([]string{"-DGGML_RPC=ON"}, here.movable()...)
 
 var (
 	patchedTargets = []string{"llama-cli", "llama-completion", "llama-bench", "llama-perplexity",
@@ -37,29 +37,35 @@ var (
 
 const libraryTarget = "llama" // libllama, which is no program
 
-//go:embed cmake/unity.cmake
-var unity string
+// llamaCMake is read at the end of llama.cpp's own project.
+//
+//go:embed cmake/llama.cmake
+var llamaCMake string
 
 // toolchain is what two builds must share to be the same.
 type toolchain struct {
 	target
-	flags []string // for cmake, generator included
-	key   string   // hash of everything that goes into a build but the source
+	flags   []string // for cmake, generator included
+	c, both []string // for C, and for C++ too
+	key     string   // hash of everything that goes into a build but the source
 }
 
 // toolchain checks the tools before anything is fetched.
-func (a *app) toolchain() (toolchain, error) {
+func (a *app) toolchain(g target) (toolchain, error) {
+	if g != here {
+		return a.crossTools(g)
+	}
 	cc, cxx := firstOf(os.Getenv("CC"), "cc"), firstOf(os.Getenv("CXX"), "c++")
 	if err := errors.Join(needBuildTools(), needCompiler("cc", cc),
 		needCompiler("c++", cxx)); err != nil {
 		return toolchain{}, err
 	}
-	var flags []string
-	cpu := processor(a)
+	cpu := a.processor("/proc/cpuinfo") // for which llama.cpp is compiled
+	t, err := a.toolchainOf(here, nil, []string{cc, cxx}, cpu)
 	if strings.Contains(cpu, "amx_int8") {
-		flags = compilerFlags(noAMX)
+		t.both = []string{noAMX}
 	}
-	return a.toolchainOf(here, flags, []string{cc, cxx}, cpu) // for which llama.cpp is compiled
+	return t, err
 }
 
 func needBuildTools() error {
@@ -90,11 +96,15 @@ func (a *app) toolchainOf(g target, flags, compilers []string, made string) (too
 	return toolchain{target: g, flags: flags, key: fmt.Sprintf("%x", hash.Sum(nil))[:12]}, nil
 }
 
-// compilerFlags are the user's and more.
-func compilerFlags(more ...string) []string {
-	text := strings.Join(more, " ")
-	return []string{"-DCMAKE_C_FLAGS=" + strings.TrimSpace(os.Getenv("CFLAGS")+" "+text),
-		"-DCMAKE_CXX_FLAGS=" + strings.TrimSpace(os.Getenv("CXXFLAGS")+" "+text)}
+// compilerFlags are the user's and more, for both languages; none if there are no more.
+func (t toolchain) compilerFlags(more ...string) []string {
+	both := strings.Join(slices.Concat(t.both, more), " ")
+	c := strings.TrimSpace(strings.Join(t.c, " ") + " " + both)
+	if c == "" {
+		return nil
+	}
+	return []string{"-DCMAKE_C_FLAGS=" + strings.TrimSpace(os.Getenv("CFLAGS")+" "+c),
+		"-DCMAKE_CXX_FLAGS=" + strings.TrimSpace(os.Getenv("CXXFLAGS")+" "+both)}
 }
 
 func firstOf(a, b string) string {
@@ -122,8 +132,8 @@ var cpuLine = regexp.MustCompile(`(?m)^(model name|flags|Features|CPU part)\s*:.
 
 // processor describes the instruction set; where that cannot be told, builds of different machines
 // must not share a cache.
-func processor(a *app) string {
-	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+func (a *app) processor(cpuinfo string) string {
+	if text, err := os.ReadFile(cpuinfo); err == nil {
 		first, _, _ := strings.Cut(string(text), "\n\n")
 		return strings.Join(cpuLine.FindAllString(first, -1), "\n")
 	}
@@ -139,12 +149,7 @@ type native struct {
 }
 
 // program is the file of a program.
-func (n native) program(name string) string {
-	if n.system == "windows" {
-		name += ".exe"
-	}
-	return n.bin(name)
-}
+func (n native) program(name string) string { return n.bin(n.target.program(name)) }
 
 func (n native) bin(elements ...string) string {
 	return filepath.Join(append([]string{n.dir, "bin"}, elements...)...)
@@ -154,20 +159,21 @@ func (n native) bin(elements ...string) string {
 type variant struct {
 	name, title string
 	patched     bool
-	flags       func(native) []string // beside the toolchain's
+	flags       []string              // beside the toolchain's
+	compile     func(native) []string // the same for the compilers
 	targets     []string
 }
 
 // patched builds llama.cpp with the patch series.
 func (a *app) patched(t toolchain) (native, error) {
-	return a.native(t, variant{"patched", "Building the patched llama.cpp", true,
-		func(native) []string { return patchedFlags }, patchedTargets})
+	return a.native(t, variant{name: "patched", title: "Building the patched llama.cpp",
+		patched: true, flags: patchedFlags, targets: patchedTargets})
 }
 
 // stock builds the pristine llama.cpp, which the tests compare with.
 func (a *app) stock(t toolchain) (native, error) {
-	return a.native(t, variant{"stock", "Building stock llama.cpp", false,
-		func(native) []string { return nil }, stockTargets})
+	return a.native(t, variant{name: "stock", title: "Building stock llama.cpp",
+		targets: stockTargets})
 }
 
 // native builds a variant, or finds it in the cache.
@@ -186,11 +192,15 @@ func (a *app) native(t toolchain, v variant) (native, error) {
 		n.source = a.cache.path("builds", t.key, "source") // of all patched variants
 		refresh, made = func() error { return a.refresh(s, pristine, n.source) }, s.hash+"\n"
 	}
-	flags := v.flags(n)
+	var more []string
+	if v.compile != nil {
+		more = v.compile(n)
+	}
+	flags := slices.Concat(v.flags, t.compilerFlags(more...))
 	t.flags = slices.Concat(t.flags, flags)
 	return n, a.cache.ensure(product{
 		name: v.name, made: made + strings.Join(slices.Concat(flags, v.targets), " ") + "\n" +
-			unity, files: programs(n, v.targets),
+			llamaCMake, files: programs(n, v.targets),
 		make: func() error {
 			if err := refresh(); err != nil {
 				return err
@@ -215,8 +225,7 @@ func programs(n native, targets []string) []string {
 	var files []string
 	for _, name := range targets {
 		if name == libraryTarget {
-			files = append(files, n.bin("libllama"+map[string]string{"windows": ".dll",
-				"darwin": ".dylib", "linux": ".so"}[n.system]))
+			files = append(files, n.bin(n.shared(libraryTarget)))
 		} else {
 			files = append(files, n.program(name))
 		}
@@ -231,8 +240,8 @@ func (a *app) compile(t toolchain, n native, text string, targets []string) erro
 	}
 	defer log.Close()
 	begun := time.Now()
-	include := a.cache.path("unity.cmake") // not in the checkout, which may move
-	if err := writeFrom(strings.NewReader(unity), include, 0o644); err != nil {
+	include := a.cache.path("llama.cmake") // not in the checkout, which may move
+	if err := writeFrom(strings.NewReader(llamaCMake), include, 0o644); err != nil {
 		return err
 	}
 	configure := append([]string{"-S", n.source, "-B", n.dir,

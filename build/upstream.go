@@ -57,7 +57,7 @@ var upstreamServerTests = []string{"unit/test_ctx_shift.py", "unit/test_slot_sav
 
 // upstream runs llama.cpp's own tests on the patched build, off and on.
 func (cmd testCmd) upstream(a *app, t *tally) error {
-	tools, err := a.toolchain()
+	tools, err := a.toolchain(here)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,8 @@ func (a *app) upstreamPrograms(tools toolchain, patched native) error {
 	}
 	slices.Sort(targets)
 	targets = slices.Compact(targets)
-	tools.flags = append(slices.Concat(tools.flags, patchedFlags), "-DLLAMA_BUILD_TESTS=ON")
+	tools.flags = append(slices.Concat(tools.flags, patchedFlags, tools.compilerFlags()),
+		"-DLLAMA_BUILD_TESTS=ON")
 	return a.cache.ensure(product{
 		name: "upstream", made: s.hash + "\n" + strings.Join(targets, " "),
 		files: programs(patched, targets),

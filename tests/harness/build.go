@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -48,22 +47,6 @@ func ChatProgram(t *testing.T, dir string, args ...string) *exec.Cmd {
 	require.NoError(t, err, string(out))
 	return exec.Command(exe, append([]string{"--lib", dir, "-m", Setting(t, "RETRO_MODEL"), "-t",
 		"2", "-c", "2048", "--temp", "0"}, args...)...)
-}
-
-// Arm64Tools are the cross compiler and the emulator, or the test is skipped.
-func Arm64Tools(t *testing.T) (cc, qemu string) {
-	if runtime.GOARCH == "arm64" || runtime.GOOS != "linux" {
-		t.Skip("cross-builds on Linux only")
-	}
-	qemu, err := exec.LookPath("qemu-aarch64-static")
-	if err != nil {
-		t.Skip("needs qemu-aarch64-static: install qemu-user-static")
-	}
-	const compiler = "aarch64-linux-gnu-gcc"
-	if _, err := exec.LookPath(compiler); err != nil {
-		t.Skipf("needs %s: install gcc-aarch64-linux-gnu and libc6-dev-arm64-cross", compiler)
-	}
-	return compiler, qemu
 }
 
 // Faulty builds the library of testdata/faults.c.

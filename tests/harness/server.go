@@ -34,8 +34,11 @@ func FreeAddress(t *testing.T) (host, port, address string) {
 // Background runs a program until the test ends, and waits until it is up. A failed test shows what
 // it printed.
 func Background(t *testing.T, up func() bool, path string, args ...string) *exec.Cmd {
+	return background(t, up, exec.Command(path, args...))
+}
+
+func background(t *testing.T, up func() bool, cmd *exec.Cmd) *exec.Cmd {
 	var log bytes.Buffer
-	cmd := exec.Command(path, args...)
 	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = &log, &log, withParent()
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {
@@ -45,7 +48,7 @@ func Background(t *testing.T, up func() bool, path string, args ...string) *exec
 			t.Log(Tail(log.String(), 20000))
 		}
 	})
-	require.Eventually(t, up, 2*time.Minute, 100*time.Millisecond, "%s does not start", path)
+	require.Eventually(t, up, 2*time.Minute, 100*time.Millisecond, "%s does not start", cmd)
 	return cmd
 }
 

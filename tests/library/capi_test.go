@@ -87,17 +87,13 @@ func sanitized(exe string, args ...string) *exec.Cmd {
 // against a library that was built for it here.
 func TestCABIArm64(t *testing.T) {
 	harness.Slow(t)
-	cc, qemu := harness.Arm64Tools(t)
-	lib := filepath.Join(t.TempDir(), "libretroattn.so.1")
-	build := exec.Command("go", "build", "-buildmode=c-shared", "-o", lib, "../../capi")
-	build.Env = append(os.Environ(), "GOARCH=arm64", "CGO_ENABLED=1", "CC="+cc)
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, string(out))
-	exe := compileC(t, cc, lib, "abi")
+	harness.Arm64.Need(t)
+	dir := t.TempDir()
+	exe := harness.Arm64.C(t, dir, "abi", harness.Arm64.Library(t, dir))
 	for cpu, isa := range map[string]string{"max": "dotprod", "cortex-a72": "neon"} {
 		t.Run(cpu, func(t *testing.T) {
-			cmd := exec.Command(qemu, "-L", "/usr/aarch64-linux-gnu", "-cpu", cpu, exe, isa)
-			out, err := cmd.CombinedOutput()
+			t.Setenv("QEMU_CPU", cpu)
+			out, err := harness.Arm64.Command(exe, isa).CombinedOutput()
 			require.NoError(t, err, string(out))
 			require.Equal(t, "ok\n", string(out))
 		})

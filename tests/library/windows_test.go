@@ -3,7 +3,6 @@ package library
 import (
 	"debug/pe"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,19 +15,20 @@ import (
 
 // The library for Windows, by Wine, from a folder that no code page can name.
 func TestWindows(t *testing.T) {
-	harness.Wine(t)
+	windows := harness.Windows
+	windows.Need(t)
 	dir := harness.OddFolder(t)
-	dll := harness.WindowsLibrary(t, dir)
+	dll := windows.Library(t, dir)
 	t.Run("file", func(t *testing.T) { checkDLL(t, dll) })
 	t.Run("C interface", func(t *testing.T) {
-		out, err := harness.WineCommand(harness.WindowsC(t, dir, "abi", dll)).CombinedOutput()
+		out, err := windows.Command(windows.C(t, dir, "abi", dll)).CombinedOutput()
 		require.NoError(t, err, string(out))
 		require.Equal(t, "ok", strings.TrimSpace(string(out)))
 	})
 	t.Run("Go host", func(t *testing.T) {
-		exe := filepath.Join(dir, "gohost.exe")
-		harness.Windows(t, "0", "build", "-o", exe, "./gohost")
-		out, err := harness.WineCommand(exe, harness.WindowsPath(dll)).CombinedOutput()
+		exe := windows.Program(dir, "gohost")
+		windows.Go(t, "0", "build", "-o", exe, "./gohost")
+		out, err := windows.Command(exe, windows.Path(dll)).CombinedOutput()
 		require.NoError(t, err, string(out))
 		require.Equal(t, "ok", strings.TrimSpace(string(out)))
 	})

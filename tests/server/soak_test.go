@@ -233,8 +233,7 @@ func endServer(t *testing.T, s harness.Server, b harness.Bounds, q *harness.Requ
 	got, err := q.Ask(t.Context(), s.URL, 0)
 	again.count(q, got, err)
 	again.check(t, false)
-	require.NoError(t, s.Cmd.Process.Signal(os.Interrupt))
-	require.NoError(t, s.Cmd.Wait())
+	s.Interrupt(t)
 }
 
 // soakMemory loads a server in rounds: each answer is as it was alone, nothing hangs, memory does
