@@ -21,6 +21,7 @@ type Stream struct{ Prompt, Follow []bridge.Token }
 type Params struct {
 	Threads      int    // 0 = one per processor
 	TypeK, TypeV string // of the cache, as in bridge.ContextParams
+	Cells        int    // of the cache for each stream, at least; a plan is for half of them
 	HostKV       bool   // keep the cache in host memory even for layers on a GPU
 	Keep         Keep   // of the states after the prompts
 	// folder for a temporary file: what full attention predicts, 4 bytes a token and vocabulary
@@ -47,6 +48,7 @@ type Run struct {
 	Top1  float64
 	Step  time.Duration // a step, which decodes a token of each stream
 	Stats stats.Stats   // of the library; none of Full
+	Plan  string        // what a plan chose, if the options left something to it
 }
 
 // New processes the prompts.
@@ -65,7 +67,8 @@ func New(ctx context.Context, model *bridge.Model, p Params, streams []Stream,
 	}
 	const pad = 256 // llama.cpp rounds up to it
 	c, err := model.NewContext(bridge.ContextParams{
-		Ctx: len(streams) * ((prompt + follow + pad - 1) / pad * pad), Seqs: len(streams),
+		Ctx:       len(streams) * ((max(p.Cells, prompt+follow) + pad - 1) / pad * pad),
+		Seqs:      len(streams),
 		Threads:   p.Threads,
 		FlashAttn: bridge.FlashOn, TypeK: p.TypeK, TypeV: p.TypeV, HostKV: p.HostKV,
 	})
@@ -140,9 +143,13 @@ func (t *Comparison) Policy(ctx context.Context, options string) (Run, error) {
 	if !t.full.whole {
 		return Run{}, errors.New("divergence: Policy before Full")
 	}
+	if err := t.ctx.MemoryClear(); err != nil { // a plan measures in an empty one
+		return Run{}, err
+	}
 	if err := t.ctx.EnableRetro(options); err != nil {
 		return Run{}, err
 	}
+	plan := t.ctx.RetroPlan()
 	r, err := t.decode(ctx, func(step, seq int, logits []float32, v *verdict) error {
 		if err := t.full.get(t.row(step, seq), v.buf); err != nil {
 			return err
@@ -153,6 +160,7 @@ func (t *Comparison) Policy(ctx context.Context, options string) (Run, error) {
 	if err != nil {
 		return r, err
 	}
+	r.Plan = plan
 	r.Stats, err = t.ctx.RetroStats()
 	return r, err
 }

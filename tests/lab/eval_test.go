@@ -121,6 +121,34 @@ func TestEvalInBatches(t *testing.T) {
 	require.GreaterOrEqual(t, same, total-2, "of %d answers", total)
 }
 
+// Lossless decoding gives the answers of full attention, by drafts that were sparse; where no prompt
+// is answered, it is refused.
+func TestEvalLossless(t *testing.T) {
+	program, dir := program(t, "RETRO_PATCHED_DIR", "RETRO_MODEL", "RETRO_SOURCE"), t.TempDir()
+	text, err := exec.Command(program, "eval", "--quick", "--tests", "questions,decode",
+		"--exams", "2", "--threads", "2", "--only", "--policy",
+		"lossless=budget=64,window=1,draft=4", "--out", dir).CombinedOutput()
+	require.NoError(t, err, string(text))
+	records, err := report.Read(filepath.Join(dir, "results.jsonl"))
+	require.NoError(t, err)
+	answers, same, mayBe := 0, 0, 0
+	for _, r := range records {
+		switch {
+		case r.Test == "decode":
+			require.Equal(t, r.Full(), r.Error == "", r.Error)
+		case r.Full():
+			mayBe += r.Same
+		default:
+			require.Empty(t, r.Error)
+			require.NotZero(t, r.SparseTokens, r.Text)
+			answers, same = answers+r.Total, same+r.Same
+		}
+	}
+	require.Equal(t, 8, answers)
+	require.NotZero(t, mayBe)
+	require.GreaterOrEqual(t, same, mayBe-1) // rounding may tip a greedy choice
+}
+
 // checkRecords: every policy ran, was sparse, and was compared with full attention.
 func checkRecords(t *testing.T, records []report.Record) {
 	t.Helper()

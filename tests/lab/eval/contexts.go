@@ -104,7 +104,7 @@ func (s *contexts) process(ctx context.Context, seq int, prompt []bridge.Token,
 // changes no token of a prompt: a policy embeds only tokens again that it has seen decoded.
 func (s *contexts) use(l *lab, p policy) (*bridge.Context, error) {
 	c := s.sparse
-	if p == full {
+	if p.options == "" {
 		c = s.full
 	}
 	if err := c.DisableRetro(); err != nil {
@@ -115,7 +115,7 @@ func (s *contexts) use(l *lab, p policy) (*bridge.Context, error) {
 			return nil, err
 		}
 	}
-	if p == full {
+	if p.options == "" {
 		return c, nil
 	}
 	return c, c.EnableRetro(l.options(p))

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"retroattn/retro/options"
 	"retroattn/tests/divergence"
 	"retroattn/tests/lab/eval/report"
+	"retroattn/tests/lab/eval/tasks"
 	"retroattn/tests/lab/machine"
 )
 
@@ -44,12 +46,15 @@ type Command struct {
 	AnswerTokens int      `default:"1024" help:"Tokens that may be generated for a problem."`
 	Paper        bool     `help:"Also the set-up of the RetroAttention paper: full attention, Quest, Quest with correction, StreamingLLM, and our selection with the same budget, in exams of 15 and 30 questions."`
 	Ruler        []int    `default:"4096,8192,16384,32768" help:"Tokens of RULER's prompts."`
+	RulerTasks   []string `placeholder:"TASK,..." help:"Some of RULER's tasks; else all 13."`
 	Samples      int      `default:"4" help:"Prompts of each of RULER's tasks and lengths."`
 	Prompts      int      `default:"20" help:"Prompts that the model goes on from by itself."`
 	FreeTokens   int      `default:"1000" help:"Tokens it generates after each."`
+	First        int      `default:"1" help:"Number of the first prompt of exams, problems, RULER and free texts, where another run has those before."`
 	Batch        int      `default:"8" help:"Prompts of exams, problems, RULER and free texts that are decoded as one batch."`
 	Threads      int      `default:"0" help:"Threads; 0 is one per processor."`
 	GPULayers    int      `default:"0" placeholder:"N" help:"Layers to place on a GPU, --gpu-layers=-1 for all. The KV cache stays in host memory, with full attention as well."`
+	Machine      string   `placeholder:"NAME" help:"Name of this machine in the results, to compare several."`
 	Keep         string   `type:"path" placeholder:"DIR" help:"Folder where what a prompt left in the KV cache is kept for the next run: as large as the cache."`
 	Quick        bool     `help:"Small sizes, to see whether everything runs: the figures mean little."`
 
@@ -68,6 +73,7 @@ type lab struct {
 	threads   int
 	gpu       bool
 	last      *contexts // for the next experiment, if it fits
+	machine   string
 	dir       string
 	keep      divergence.Keep
 }
@@ -109,8 +115,8 @@ func (o *Command) run(ctx context.Context, out io.Writer) error {
 	}
 	defer model.Close()
 	l := &lab{model: model, modelName: filepath.Base(o.Model), threads: o.Threads,
-		gpu: o.GPULayers != 0, dir: o.Out, keep: divergence.Keep{Dir: o.Keep,
-			Model: filepath.Base(o.Model)}}
+		gpu: o.GPULayers != 0, machine: o.Machine, dir: o.Out,
+		keep: divergence.Keep{Dir: o.Keep, Model: filepath.Base(o.Model)}}
 	for _, dir := range []string{o.Out, o.Keep} {
 		if dir == "" {
 			continue
@@ -216,7 +222,7 @@ func (o *Command) check() error {
 		bad("exams", o.Exams, 1, 1000), bad("cases", o.Cases, 1, 1000),
 		bad("answer-tokens", o.AnswerTokens, 16, 1<<17),
 		bad("samples", o.Samples, 1, 1000), bad("prompts", o.Prompts, 1, 1000),
-		bad("free-tokens", o.FreeTokens, 2, 1<<16), bad("batch", o.Batch, 1, 256),
+		bad("first", o.First, 1, 1000), bad("free-tokens", o.FreeTokens, 2, 1<<16), bad("batch", o.Batch, 1, 256),
 	}
 	for i, b := range o.Budget {
 		errs = append(errs, bad("budget", b, 32, 1<<20))
@@ -237,6 +243,13 @@ func (o *Command) check() error {
 	for _, n := range o.Exam {
 		errs = append(errs, bad("exam", n, 1, 200))
 	}
+	for _, name := range o.RulerTasks {
+		if !slices.ContainsFunc(tasks.RulerTasks(),
+			func(t tasks.RulerTask) bool { return t.Name == name }) {
+			errs = append(errs, fmt.Errorf("--ruler-tasks %s: RULER has none of that name, but "+
+				"such as cwe or niah_single_1", name))
+		}
+	}
 	errs = append(errs, o.checkNamed())
 	return errors.Join(errs...)
 }
@@ -251,10 +264,15 @@ func (o *Command) checkNamed() error {
 	sets, err2 := readNamed("items", o.Items)
 	o.sets, o.ownPolicies = sets, nil
 	for _, p := range policies {
-		if _, bad := options.Parse(p.value); bad != nil {
+		own := policy{p.name, ownFamily(p.name, p.value), p.value}
+		library, _, bad := own.split()
+		if bad == nil {
+			_, bad = options.Parse(library)
+		}
+		if bad != nil {
 			err = errors.Join(err, fmt.Errorf("--policy %s=%s: %w", p.name, p.value, bad))
 		}
-		o.ownPolicies = append(o.ownPolicies, policy{p.name, p.name, p.value})
+		o.ownPolicies = append(o.ownPolicies, own)
 	}
 	return errors.Join(err, err2)
 }

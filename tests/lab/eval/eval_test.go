@@ -67,6 +67,42 @@ func TestBatches(t *testing.T) {
 	o := Command{Batch: 4}
 	require.Equal(t, [][2]int{{1, 4}, {5, 4}, {9, 2}}, o.batches(10))
 	require.Empty(t, o.batches(0))
+	o.First = 5 // another run has those before
+	require.Equal(t, [][2]int{{5, 4}, {9, 2}}, o.batches(10))
+	require.Empty(t, o.batches(4))
+}
+
+// Drafts are the laboratory's; the rest is for the library.
+func TestSplitDrafts(t *testing.T) {
+	library, draft, err := policy{options: "budget=64,draft=4,window=1"}.split()
+	require.NoError(t, err)
+	require.Equal(t, "budget=64,window=1", library)
+	require.Equal(t, 4, draft)
+	library, draft, err = policy{options: "budget=64"}.split()
+	require.NoError(t, err)
+	require.Equal(t, "budget=64", library)
+	require.Zero(t, draft)
+	for _, bad := range []string{"draft=0", "draft=65", "draft=x"} {
+		_, _, err = policy{options: bad}.split()
+		require.ErrorContains(t, err, bad+": must be 1..64")
+	}
+}
+
+// What a plan chooses is told apart from what is given.
+func TestPlannedPolicies(t *testing.T) {
+	for text, want := range map[string]bool{"": false, "target=speed": true, "budget=512": true,
+		"budget=512,window=1": false, "budget=512,window=4": true} {
+		require.Equal(t, want, policy{options: text}.planned(), text)
+	}
+	for _, p := range paper(4096, true) {
+		require.False(t, p.planned(), p.name)
+	}
+}
+
+func TestRulerTasksThatThereAre(t *testing.T) {
+	o := &Command{RulerTasks: []string{"cwe", "cws"}}
+	require.ErrorContains(t, o.check(), "--ruler-tasks cws: ")
+	require.NotContains(t, o.check().Error(), "--ruler-tasks cwe")
 }
 
 func TestRepeated(t *testing.T) {
@@ -99,7 +135,7 @@ func TestNamedByTheUser(t *testing.T) {
 	o, err := check([]string{"z=budget=300,window=4", "a=select=pages"},
 		[]string{"mmlu=some/path=1"})
 	require.NoError(t, err)
-	require.Equal(t, []policy{{"z", "z", "budget=300,window=4"}, {"a", "a", "select=pages"}},
+	require.Equal(t, []policy{{"z", "window=4", "budget=300,window=4"}, {"a", "select=pages", "select=pages"}},
 		o.ownPolicies)
 	require.Equal(t, []named{{"mmlu", "some/path=1"}}, o.sets)
 

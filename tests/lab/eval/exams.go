@@ -13,10 +13,10 @@ import (
 
 const seed = 1
 
-// batches cuts n prompts into those that are decoded together: their first number, from 1, and how
-// many.
+// batches cuts n prompts into those that are decoded together: their first number, from 1 unless
+// another run has some, and how many.
 func (o *Command) batches(n int) (out [][2]int) {
-	for first := 0; first < n; first += o.Batch {
+	for first := max(o.First, 1) - 1; first < n; first += o.Batch {
 		out = append(out, [2]int{first + 1, min(o.Batch, n-first)})
 	}
 	return out
@@ -111,6 +111,9 @@ func (o *Command) ruler(l *lab, ps []policy) (all []experiment, err error) {
 	for _, part := range o.batches(o.Samples) {
 		for _, tokens := range o.Ruler {
 			for _, task := range tasks.RulerTasks() {
+				if len(o.RulerTasks) > 0 && !slices.Contains(o.RulerTasks, task.Name) {
+					continue
+				}
 				x := &promptSet{lab: l, test: "ruler", name: task.Name, ctx: tokens, first: part[0],
 					size: part[1], ps: ps}
 				x.write = func() ([]sample, error) { return trialSamples(l, task, x, hide()) }

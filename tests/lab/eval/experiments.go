@@ -87,20 +87,20 @@ func (o *Command) test(l *lab, test string, texts []text) (all []experiment, err
 
 // paper is the set-up of the paper's tables, and ours beside it.
 func (o *Command) paper(l *lab, texts []text) ([]experiment, error) {
-	of := func(context int) []policy {
+	of := func(context int, answered bool) []policy {
 		if o.Only {
 			return o.ownPolicies
 		}
-		return slices.Concat(paper(context), o.ownPolicies)
+		return slices.Concat(paper(context, answered), o.ownPolicies)
 	}
 	// A question with its answer has about 150 tokens; while they are answered, the context is a
 	// little shorter.
-	exams, err := o.questions(l, o.Exam, func(n int) []policy { return of(200 * n) })
+	exams, err := o.questions(l, o.Exam, func(n int) []policy { return of(200*n, true) })
 	if err != nil {
 		return nil, err
 	}
-	problems, err := o.problems(l, of(o.AnswerTokens))
-	return slices.Concat(exams, problems, o.decode(l, texts, of(o.Ctx))), err
+	problems, err := o.problems(l, of(o.AnswerTokens, true))
+	return slices.Concat(exams, problems, o.decode(l, texts, of(o.Ctx, false))), err
 }
 
 func (o *Command) decode(l *lab, texts []text, ps []policy) (all []experiment) {

@@ -26,6 +26,7 @@ type answers struct {
 	texts  []string
 	tokens []int // decoded under the policy, of each, sparse questions included
 	total  int
+	sparse int // tokens that the library must have decoded, drafts that were refused included
 	took   time.Duration
 	stats  stats.Stats // none of full attention
 }
@@ -68,6 +69,7 @@ func (s *contexts) generate(ctx context.Context, c *bridge.Context, queries []qu
 			return a, err
 		}
 	}
+	a.sparse = a.total
 	if a.stats, err = c.RetroStats(); errors.Is(err, bridge.ErrRetroOff) {
 		err = nil
 	}
@@ -126,4 +128,30 @@ func (r *generation) choose(m *bridge.Model, token bridge.Token) error {
 	r.text = append(r.text, piece...)
 	r.over = len(r.tokens)-len(r.question) >= r.max || r.done(string(r.text))
 	return err
+}
+
+// lossless answers one query after another, each by drafts that full attention verifies. Drafts are
+// made whether they pay or not: it is to show that no answer changes.
+func (s *contexts) lossless(ctx context.Context, c *bridge.Context, queries []query, draft int,
+) (a answers, err error) {
+	for seq, q := range queries {
+		text := ""
+		g, err := c.Generate(ctx, "", bridge.GenerateOptions{Seq: seq, MaxTokens: q.max,
+			Tokens: q.question, Draft: draft, DraftMin: draft},
+			func(piece string) bool {
+				text += piece
+				return !q.done(text)
+			})
+		if err == nil {
+			err = c.SeqRemove(seq, s.prompts[seq], -1)
+		}
+		if err != nil {
+			return a, err
+		}
+		a.texts, a.tokens = append(a.texts, g.Text), append(a.tokens, len(g.Tokens))
+		a.total, a.took = a.total+len(g.Tokens), a.took+g.Time
+		a.sparse += g.Drafts.Tokens
+	}
+	a.stats, err = c.RetroStats()
+	return a, err
 }

@@ -1,15 +1,52 @@
 package eval
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+
+	"retroattn/retro/options"
 )
 
 // policy is a way to attend. Policies of one family differ in their budget only.
 type policy struct {
 	name, family string
 	options      string // "" is full attention
+}
+
+// ownFamily joins the user's policies that differ in their budget only.
+func ownFamily(name, text string) string {
+	parts := slices.DeleteFunc(strings.Split(text, ","), func(part string) bool {
+		return strings.HasPrefix(strings.TrimSpace(part), "budget=")
+	})
+	return cmp.Or(strings.Join(parts, ","), name)
+}
+
+// split takes draft=N out of the options, which is not the library's: so many tokens are drafted at
+// a time, and full attention decides. It is for prompts that are answered.
+func (p policy) split() (library string, draft int, err error) {
+	var rest []string
+	for part := range strings.SplitSeq(p.options, ",") {
+		value, found := strings.CutPrefix(strings.TrimSpace(part), "draft=")
+		if !found {
+			rest = append(rest, part)
+			continue
+		}
+		if draft, err = strconv.Atoi(value); err != nil || draft < 1 || draft > maxDraft {
+			return "", 0, fmt.Errorf("draft=%s: must be 1..%d", value, maxDraft)
+		}
+	}
+	return strings.Join(rest, ","), draft, nil
+}
+
+const maxDraft = 64
+
+// planned says whether the options leave something to a plan.
+func (p policy) planned() bool {
+	o, err := options.Parse(p.options)
+	return err == nil && p.options != "" && o.Planned()
 }
 
 var full = policy{name: "full", family: "full"}
@@ -114,15 +151,16 @@ func freePolicies() []policy {
 // the context, window 2, pages of 16, the first two layers dense, page bounds in 16 bits, no local
 // window beyond the last page; and beside it our selection with as many bytes: its codes take a
 // little more than Quest's bounds. StreamingLLM knows no share of the context, so it gets the
-// tokens whose bytes Quest reads in a context of about so many.
-func paper(context int) []policy {
+// tokens whose bytes Quest reads in a context of about so many. Where prompts are answered there is
+// lossless decoding as well, whose budget is only for drafts.
+func paper(context int, answered bool) []policy {
 	const (
 		same  = "layer_budget=0-1:all,"
 		quest = "budget=0.15,select=minmax,summary_bits=16,groups=0,local=16," + same
 		ours  = "budget=0.14,local=16," + same
 	)
 	local := min(max(context/5/16*16, 16), 4096)
-	return []policy{
+	ps := []policy{
 		{"quest", "quest", quest + "window=1"},
 		{"quest+retro", "quest+retro", quest + "window=2,period=1"},
 		{"tokens w1", "tokens w1", ours + "window=1"},
@@ -131,4 +169,8 @@ func paper(context int) []policy {
 		{"streaming", "streaming", fmt.Sprintf("budget=0.15,%sselect=streaming,local=%d,window=1",
 			same, local)},
 	}
+	if answered {
+		ps = append(ps, policy{"lossless", "lossless", "budget=0.14,local=16,window=1,draft=8"})
+	}
+	return ps
 }

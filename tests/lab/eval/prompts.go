@@ -147,7 +147,11 @@ func (x *promptSet) prepare(ctx context.Context) (rs []report.Record, err error)
 }
 
 func (x *promptSet) measure(ctx context.Context, p policy) (rs []report.Record, err error) {
-	c, err := x.contexts.use(x.lab, p)
+	library, draft, err := p.split()
+	if err != nil {
+		return nil, err
+	}
+	c, err := x.contexts.use(x.lab, policy{p.name, p.family, library})
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +159,13 @@ func (x *promptSet) measure(ctx context.Context, p policy) (rs []report.Record, 
 	for i, s := range x.samples {
 		queries[i] = query{s.prompt[len(s.prompt)-1:], true, s.max, s.done}
 	}
-	a, err := x.contexts.generate(ctx, c, queries)
+	answer := x.contexts.generate
+	if draft > 0 {
+		answer = func(ctx context.Context, c *bridge.Context, queries []query) (answers, error) {
+			return x.contexts.lossless(ctx, c, queries, draft)
+		}
+	}
+	a, err := answer(ctx, c, queries)
 	if err != nil {
 		return nil, err
 	}
@@ -198,7 +208,7 @@ func (l *lab) fill(r *report.Record, p policy, a answers, i int) error {
 	share := float64(a.tokens[i]) / float64(a.total)
 	r.SparseTokens, r.CorrectedTokens = uint64(float64(r.SparseTokens)*share),
 		uint64(float64(r.CorrectedTokens)*share)
-	return proof(a.stats, a.total)
+	return proof(a.stats, a.sparse)
 }
 
 func count(b bool) int {

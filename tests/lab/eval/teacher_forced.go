@@ -3,6 +3,7 @@ package eval
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"retroattn/retro/stats"
 	"retroattn/tests/divergence"
@@ -25,7 +26,7 @@ type teacherForced struct {
 func (f *teacherForced) base() report.Record {
 	return report.Record{Test: f.test, Model: f.lab.modelName, Text: f.text.name, KV: f.kv,
 		Ctx:    f.prompt,
-		Tokens: f.streams * f.steps, Streams: f.streams}.Unmeasured()
+		Tokens: f.streams * f.steps, Streams: f.streams, Machine: f.lab.machine}.Unmeasured()
 }
 
 func (f *teacherForced) blanks() []report.Record { return []report.Record{f.base()} }
@@ -49,6 +50,9 @@ func (f *teacherForced) prepare(ctx context.Context) ([]report.Record, error) {
 	}
 	params := divergence.Params{Threads: f.lab.threads, TypeK: f.kv, TypeV: f.kv, HostKV: true,
 		Keep: f.lab.keep, Dir: f.lab.dir}
+	if slices.ContainsFunc(f.ps, policy.planned) {
+		params.Cells = 2 * f.prompt
+	}
 	if f.comparison, err = divergence.New(ctx, f.lab.model, params, streams); err != nil {
 		return nil, err
 	}
@@ -76,6 +80,9 @@ func (f *teacherForced) measure(ctx context.Context, p policy) ([]report.Record,
 	r.SetKL(run.KL)
 	r.NLL, r.Top1 = run.NLL, run.Top1
 	r.TokS = float64(f.streams) / run.Step.Seconds()
+	if p.planned() {
+		r.Plan = run.Plan
+	}
 	addStats(&r, run.Stats)
 	return []report.Record{r}, nil
 }

@@ -124,7 +124,17 @@ func namedTable(name string, all []*setup) *grid {
 	if model, ok := strings.CutPrefix(name, "ruler, "); ok {
 		return rulerByLength(model, all)
 	}
+	switch name {
+	case "plans":
+		return plansTable(all)
+	case "correction":
+		return correctionTable(all)
+	}
+	name, budgets := strings.CutPrefix(name, "budgets, ")
 	for _, s := range all {
+		if s.title() == name && budgets {
+			return s.budgetTable()
+		}
 		if s.title() == name {
 			return s.grids()[0]
 		}
@@ -182,6 +192,9 @@ func (g *grid) markdown() string {
 		line(func(i int) string {
 			if i == 0 && strings.Contains(r[i].Text, "=") {
 				return "`" + r[i].Text + "`" // options
+			}
+			if r[i].Best {
+				return "**" + r[i].Text + "**"
 			}
 			return r[i].Text
 		})

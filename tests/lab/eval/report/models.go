@@ -15,7 +15,7 @@ func models(all []*setup) []figureHTML {
 	looks := styles{}
 	var curves []Curve
 	for _, s := range all {
-		if s.test != "decode" || s.kv != "f16" {
+		if s.test != "decode" || s.kv != "f16" || s.on != "" {
 			continue
 		}
 		c := Curve{Family: fmt.Sprintf("%s, %d tokens", s.model, s.ctx)}

@@ -70,6 +70,9 @@ type Record struct {
 	// share of its tokens that end four which were there before
 	Repeated float64 `json:"repeated,omitempty"`
 
+	Machine string `json:"machine,omitempty"` // its name, where several are compared
+	Plan    string `json:"plan,omitempty"`    // what a plan chose, in its own words
+
 	Error string `json:"error,omitempty"` // why this policy could not run
 }
 
@@ -103,7 +106,15 @@ func (r *Record) Key() string {
 	}
 	return fmt.Sprintf("%q %q %q %q %q %q ctx=%d tokens=%d streams=%d depth=%g n=%d sample=%d",
 		r.Test, r.Policy, r.Options, r.Model, r.Text, r.KV, r.Ctx, tokens, streams, r.Depth, r.N,
-		r.Sample)
+		r.Sample) + r.on()
+}
+
+// on names the machine, if it has a name.
+func (r *Record) on() string {
+	if r.Machine == "" {
+		return ""
+	}
+	return ", on " + r.Machine
 }
 
 // figures are what may be unmeasured, by the key in the file.

@@ -15,7 +15,8 @@ import (
 // Tasks mix prompt lengths, which their tables show as columns.
 type setup struct {
 	test, model, kv string
-	ctx, streams, n int // 0 where the test mixes them
+	on              string // ", on MACHINE" where it has a name
+	ctx, streams, n int    // 0 where the test mixes them
 
 	texts    []string
 	policies []*policy // that ran; by family, then budget
@@ -96,7 +97,7 @@ func (s *setup) title() string {
 	if s.n > 1 {
 		title += fmt.Sprintf(", %d questions per prompt", s.n)
 	}
-	return title
+	return title + s.on
 }
 
 func (s *setup) decodes() bool { return s.test == "decode" || s.test == "generate" }
@@ -126,7 +127,7 @@ var testOrder = []string{"decode", "generate", "free", "ruler", "needle", "passk
 func setups(records []Record) []*setup {
 	var all []*setup
 	for _, r := range records {
-		key := setup{test: r.Test, model: r.Model, kv: r.KV}
+		key := setup{test: r.Test, model: r.Model, kv: r.KV, on: r.on()}
 		switch {
 		case r.decodes():
 			key.ctx, key.streams = r.Ctx, max(1, r.Streams)
@@ -136,7 +137,7 @@ func setups(records []Record) []*setup {
 			key.n = r.N
 		}
 		i := slices.IndexFunc(all, func(s *setup) bool {
-			return s.test == key.test && s.model == key.model && s.kv == key.kv &&
+			return s.test == key.test && s.model == key.model && s.kv == key.kv && s.on == key.on &&
 				s.ctx == key.ctx && s.streams == key.streams && s.n == key.n
 		})
 		if i < 0 {
@@ -150,7 +151,8 @@ func setups(records []Record) []*setup {
 	}
 	slices.SortStableFunc(all, func(a, b *setup) int {
 		return cmp.Or(cmp.Compare(rank(a.test), rank(b.test)), cmp.Compare(a.model, b.model),
-			cmp.Compare(a.kv, b.kv), cmp.Compare(a.ctx, b.ctx), cmp.Compare(a.n, b.n))
+			cmp.Compare(a.kv, b.kv), cmp.Compare(a.ctx, b.ctx), cmp.Compare(a.n, b.n),
+			cmp.Compare(a.on, b.on))
 	})
 	return all
 }
