@@ -6,6 +6,8 @@ import (
 	"os"
 	"runtime"
 	"unsafe"
+
+	"retroattn/retro/stats"
 )
 
 // FlashAttn chooses the attention kernel.
@@ -44,6 +46,8 @@ type ContextParams struct {
 	// cache types as ggml names them: "f16" (default), "f32", "bf16", "q8_0", ...
 	TypeK string
 	TypeV string
+	// Metrics, if any, is told after every Decode what sparse attention did; contexts can share one
+	Metrics *Metrics
 }
 
 const ggmlTypeF16 = 1
@@ -75,6 +79,10 @@ type Context struct {
 	abortID uintptr
 
 	candidates []cTokenData // of Sampler.Sample
+
+	metrics *Metrics
+	counted stats.Stats // what metrics has been told
+	reading cRetroStats // scratch of count
 }
 
 func (p ContextParams) resolve(c cContextParams) (cContextParams, error) {
@@ -158,6 +166,7 @@ func (m *Model) NewContext(params ContextParams) (*Context, error) {
 		batch:   int(l.contextNBatch(ptr)),
 		seqs:    int(l.contextNSeqMax(ptr)),
 		unified: params.Unified,
+		metrics: params.Metrics,
 	}, nil
 }
 
@@ -169,6 +178,8 @@ func (c *Context) Close() error {
 	if first, err := c.close(); !first {
 		return err
 	}
+	c.count()
+	c.settle()
 	c.lib.contextFree(c.ptr)
 	c.forgetAbort()
 	c.ptr, c.mem, c.rows, c.candidates = 0, 0, nil, nil
@@ -240,6 +251,7 @@ func (c *Context) decode(b *Batch) error {
 	if code != -1 {
 		c.pending = false // done before the batch, but after its checks
 	}
+	c.count()
 	if code != 0 {
 		return &DecodeError{Code: int(code), Detail: detail}
 	}

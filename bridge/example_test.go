@@ -3,8 +3,11 @@ package bridge_test
 import (
 	"context"
 	"errors"
+	"expvar"
 	"fmt"
+	"io"
 	"log"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -64,6 +67,22 @@ func Example() {
 	if got.Retro != nil {
 		fmt.Println(got.Retro)
 	}
+}
+
+// Serves what sparse attention did to a monitor, as expvar and as Prometheus want it.
+func ExampleMetrics() {
+	var metrics bridge.Metrics // of all contexts that are given it
+	model := open()
+	defer model.Close()
+	c, err := model.NewContext(bridge.ContextParams{Ctx: 1024, Metrics: &metrics})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	expvar.Publish("retroattn", &metrics) // net/http serves it at /debug/vars
+	http.HandleFunc("/metrics", func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, metrics.Prometheus())
+	})
 }
 
 // Stops after a while, even in the middle of a long prompt, and goes on from there.

@@ -73,6 +73,8 @@ func (c *Context) EnableRetro(options string) error {
 	if err := l.loadRetro(); err != nil {
 		return err
 	}
+	c.count()
+	c.settle()
 	var code int32
 	detail := l.log.capture(func() { code = l.retroAttnInit(c.ptr, l.retroPath, options) })
 	if code >= 0 {
@@ -101,6 +103,8 @@ func (c *Context) DisableRetro() error {
 	}
 	defer c.leave()
 	if c.lib.patched {
+		c.count()
+		c.settle()
 		c.lib.retroAttnFree(c.ptr)
 	}
 	return nil

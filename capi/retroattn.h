@@ -153,7 +153,7 @@ struct retro_stats {
     uint64_t ring_bytes;        /* bytes held by the output cache */
     uint64_t attention_ns;      /* time in selection and attention, of one thread */
     uint64_t audited_heads;     /* query heads whose kept attention was measured, see option audit */
-    uint64_t kept_mass;         /* sum over audited heads of the millionths of attention kept */
+    uint64_t kept_mass;         /* sum over audited heads of the attention kept, in millionths */
     uint64_t audit_bytes;       /* bytes of K read for audits, not in kv_read_bytes */
 };
 

@@ -3,13 +3,11 @@ package stats
 import (
 	"encoding/json"
 	"fmt"
-	"reflect"
-	"strconv"
 	"strings"
 )
 
 // Figures are what people want to know of Stats. Their names in JSON are those in a server's
-// timings, and those with help are in its metrics as well.
+// timings; those with help are in its metrics as well, by a name that ends in the unit.
 type Figures struct {
 	Tokens       uint64 `json:"retro_n"`        // new tokens decoded here
 	SparseTokens uint64 `json:"retro_sparse_n"` // of these, with some left out
@@ -17,12 +15,12 @@ type Figures struct {
 	Short       uint64  `json:"-"`
 	Exact       uint64  `json:"retro_exact_n"`       // and of prompts and drafts, computed exactly
 	Corrected   uint64  `json:"retro_corrections_n"` // past tokens embedded again that read more
-	KVShare     float64 `json:"retro_kv_read_share" help:"bytes read per byte that full attention reads"`
-	MassKept    float64 `json:"retro_kept_share" help:"share of attention kept, 0 without audits"`
-	Exposure    float64 `json:"retro_exposure" help:"far tokens seen in the end per one selected"`
-	AttentionMS float64 `json:"retro_attention_ms"` // time in selection and attention
-	GBps        float64 `json:"retro_gb_per_second" help:"10^9 bytes read per second of attention"`
-	Memory      uint64  `json:"retro_memory_bytes" help:"bytes held beside the KV cache"`
+	KVShare     float64 `json:"retro_kv_read_share" metric:"kv_read_ratio" help:"bytes read per byte that full attention reads"`
+	MassKept    float64 `json:"retro_kept_share" metric:"kept_ratio" help:"share of attention kept, 0 without audits"`
+	Exposure    float64 `json:"retro_exposure" metric:"exposure_ratio" help:"far tokens seen in the end per one selected"`
+	AttentionMS float64 `json:"retro_attention_ms"`  // time in selection and attention
+	GBps        float64 `json:"retro_gb_per_second"` // 10^9 bytes read per second of attention
+	Memory      uint64  `json:"retro_memory_bytes" metric:"memory_bytes" help:"bytes held beside the KV cache"`
 }
 
 // Figures computes them.
@@ -80,34 +78,4 @@ func (f Figures) JSON() string {
 		panic(err) // they are finite numbers
 	}
 	return string(text)
-}
-
-// Metrics writes counters and figures in the text format of Prometheus, names beginning with
-// prefix.
-func (s Stats) Metrics(prefix string) string {
-	var b strings.Builder
-	write := func(name, kind, help string, value float64) {
-		name = prefix + name
-		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)
-		fmt.Fprintf(&b, "%s %s\n", name, strconv.FormatFloat(value, 'g', -1, 64))
-	}
-	for i, f := range Fields() {
-		value, name, kind := float64(s.words()[i]), "retro_"+f.Name, "gauge"
-		if ns, ok := strings.CutSuffix(name, "_ns"); ok {
-			name, value = ns+"_seconds", value/1e9
-		}
-		if !f.Held {
-			name, kind = name+"_total", "counter"
-		}
-		write(name, kind, f.Help, value)
-	}
-	v := reflect.ValueOf(s.Figures())
-	for i := range v.NumField() {
-		f := v.Type().Field(i)
-		if help := f.Tag.Get("help"); help != "" {
-			value := v.Field(i).Convert(reflect.TypeFor[float64]()).Float()
-			write(f.Tag.Get("json"), "gauge", help, value)
-		}
-	}
-	return b.String()
 }

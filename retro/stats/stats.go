@@ -32,7 +32,7 @@ type Stats struct {
 	RingBytes        uint64 `help:"bytes held by the output cache" held:"now"`
 	AttentionNS      uint64 `help:"time in selection and attention, of one thread"`
 	AuditedHeads     uint64 `help:"query heads whose kept attention was measured, see option audit"`
-	KeptMass         uint64 `help:"sum over audited heads of the millionths of attention kept"`
+	KeptMass         uint64 `help:"sum over audited heads of the attention kept, in millionths"`
 	AuditBytes       uint64 `help:"bytes of K read for audits, not in kv_read_bytes"`
 }
 
@@ -55,16 +55,21 @@ func (s *Stats) Add(o *Stats) {
 // Since is what was counted after an earlier reading; where an engine was opened anew in between,
 // it is all.
 func (s Stats) Since(before Stats) Stats {
-	if s.Tokens < before.Tokens || s.ExactTokens < before.ExactTokens {
+	if s.Reopened(before) {
 		return s
 	}
 	to, from := s.words(), before.words()
-	for i, f := range Fields() {
+	for i, f := range fields {
 		if !f.Held {
 			to[i] -= from[i]
 		}
 	}
 	return s
+}
+
+// Reopened tells whether the counters have begun anew since an earlier reading.
+func (s Stats) Reopened(before Stats) bool {
+	return s.Tokens < before.Tokens || s.ExactTokens < before.ExactTokens
 }
 
 // Field describes a counter.
@@ -73,6 +78,8 @@ type Field struct {
 	Help string
 	Held bool // not counted, but holds now
 }
+
+var fields = Fields()
 
 // Fields describes all counters, in order.
 func Fields() (all []Field) {

@@ -5,7 +5,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
-	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -88,25 +88,74 @@ func TestJSON(t *testing.T) {
 	require.Equal(t, 1.0, all["retro_kv_read_share"])
 }
 
-// Each metric has a help text and a type, and a name that ends in its unit, and in _total if it is
-// a counter.
+// Each metric has a help text and a type, and a name that ends in its unit as Prometheus wants it:
+// base units, ratios of 1, and _total behind the unit of a counter.
 func TestMetrics(t *testing.T) {
 	text := numbered(1e9).Metrics("x:")
 	parts := regexp.MustCompile(`(?m)^# HELP x:(\S+) (.+)\n# TYPE x:(\S+) (counter|gauge)\nx:(\S+) (\S+)\n`).FindAllStringSubmatch(text, -1)
+	ends := map[string]string{
+		"counter": `_(bytes|seconds|tokens|heads|mass|selected|seen)_total$`,
+		"gauge":   `_(bytes|ratio)$`,
+	}
 	length, names := 0, []string{}
 	for _, m := range parts {
 		length += len(m[0])
 		require.Equal(t, []string{m[1], m[1]}, []string{m[3], m[5]})
-		require.Equal(t, m[4] == "counter", strings.HasSuffix(m[1], "_total"), m[0])
-		require.NotContains(t, m[1], "_ns")
+		require.Regexp(t, `^retro_[a-z_]+$`, m[1])
+		require.Regexp(t, ends[m[4]], m[1], "a %s", m[4])
+		require.NotRegexp(t, `milli|nano|10\^|percent`, m[2])
 		names = append(names, m[1])
 	}
 	require.Len(t, text, length, "nothing else")
 	require.Len(t, slices.Compact(slices.Sorted(slices.Values(names))), len(names))
 	for _, want := range []string{"x:retro_tokens_total 1e+09",
 		"x:retro_attention_seconds_total 1.000000016", "x:retro_ring_bytes 1.000000015e+09",
-		"x:retro_kv_read_share 2\n", "x:retro_exposure 1", "x:retro_memory_bytes 2"} {
+		"x:retro_kept_mass_total 1000.000018", "x:retro_kv_read_ratio 2\n",
+		"x:retro_exposure_ratio 1", "x:retro_memory_bytes 2"} {
 		require.Contains(t, text, "\n"+want)
 	}
-	require.Equal(t, len(Fields())+5, len(names))
+	require.Equal(t, len(Fields())+4, len(names))
+}
+
+// Totals are of all engines: what one counts stays when it ends, what it held does not.
+func TestTotals(t *testing.T) {
+	var totals Totals
+	a, b, zero := numbered(100), numbered(7), Stats{}
+	more, less := numbered(150), numbered(150)
+	less.RingBytes = a.RingBytes - 5
+	totals.Add(&zero, &a)
+	totals.Add(&zero, &b)
+	totals.Add(&a, &more)
+	totals.Add(&more, &less)
+	totals.Close(&less)
+	got := totals.Stats()
+	for i, f := range Fields() {
+		want := uint64(7 + i)
+		if !f.Held {
+			want += uint64(150 + i)
+		}
+		require.Equal(t, want, got.words()[i], f.Name)
+	}
+	var all map[string]float64
+	require.NoError(t, json.Unmarshal([]byte(totals.String()), &all))
+	require.Equal(t, 157.0, all["retro_tokens_total"])
+	require.Len(t, all, len(Fields())+4)
+	require.Zero(t, testing.AllocsPerRun(100, func() { totals.Add(&a, &more); totals.Close(&a) }))
+}
+
+// They are read while others add.
+func TestTotalsTogether(t *testing.T) {
+	var totals Totals
+	var all sync.WaitGroup
+	one := Stats{Tokens: 1}
+	for range 4 {
+		all.Go(func() {
+			for range 1000 {
+				totals.Add(&Stats{}, &one)
+				_ = totals.String()
+			}
+		})
+	}
+	all.Wait()
+	require.EqualValues(t, 4000, totals.Stats().Tokens)
 }
