@@ -114,7 +114,7 @@ func TestDrift(t *testing.T) {
 		"older patch": {fits(stub{abi: ""}), retro, "",
 			"or has an older one: function llama_retro_attn_abi is missing"},
 		"unpatched":  {fits(unpatched), retro, "", "lacks the retroattn patch"},
-		"no library": {fits(nil), nil, "", "no libretroattn.so.1 in"},
+		"no library": {fits(nil), nil, "", "no " + retroName + " in"},
 		"newer library": {fits(nil), stub{"retro_version": retro["retro_version"],
 			versionOfRetro: "unsigned retro_abi_version(void) { return 77; }"}, "",
 			fmt.Sprint("has version 77 of the interface, this package and the libllama have ",
@@ -127,10 +127,10 @@ func TestDrift(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			all := new(api)
-			c.llama.build(t, filepath.Join(dir, "libllama.so"),
+			c.llama.build(t, filepath.Join(dir, llamaNames[0]),
 				append(all.llamaSymbols(), all.patchSymbols()...))
 			if c.retro != nil {
-				c.retro.build(t, filepath.Join(dir, "libretroattn.so.1"), all.retroSymbols())
+				c.retro.build(t, filepath.Join(dir, retroName), all.retroSymbols())
 			}
 			self, err := os.Executable()
 			require.NoError(t, err)

@@ -20,6 +20,7 @@ type Target struct {
 }
 
 var (
+	Here    = Target{System: runtime.GOOS, Arch: runtime.GOARCH}
 	Windows = Target{"windows", "amd64", "x86_64-w64-mingw32-gcc-posix"}
 	Arm64   = Target{"linux", "arm64", "aarch64-linux-gnu-gcc"}
 )
@@ -83,8 +84,11 @@ func (x Target) Program(dir, name string) string {
 
 // LibraryName is the file of libretroattn.
 func (x Target) LibraryName() string {
-	if x == Windows {
+	switch x.System {
+	case "windows":
 		return "libretroattn.dll"
+	case "darwin":
+		return "libretroattn.dylib"
 	}
 	return "libretroattn.so.1"
 }

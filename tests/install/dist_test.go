@@ -3,6 +3,7 @@ package install
 import (
 	"archive/zip"
 	"debug/elf"
+	"debug/macho"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,9 +48,19 @@ func unpack(t *testing.T, archive string) string {
 		harness.Run(t, "tar", "-xzf", archive, "-C", dir)
 	}
 	prefix := filepath.Join(dir, strings.TrimSuffix(name, ".tar.gz"))
-	within(t, prefix, "sha256sum", "--quiet", "-c", "SHA256SUMS")
-	within(t, filepath.Dir(archive), "sha256sum", "--quiet", "-c", archive+".sha256")
+	checkSums(t, prefix, "SHA256SUMS")
+	checkSums(t, filepath.Dir(archive), archive+".sha256")
 	return prefix
+}
+
+// checkSums has a file of sums checked in a folder, where macOS has another program for it.
+func checkSums(t *testing.T, dir, sums string) {
+	t.Helper()
+	if _, err := exec.LookPath("sha256sum"); err != nil {
+		within(t, dir, "shasum", "-a", "256", "--quiet", "-c", sums)
+		return
+	}
+	within(t, dir, "sha256sum", "--quiet", "-c", sums)
 }
 
 // within runs a command in a folder.
@@ -95,7 +106,7 @@ func TestDistReproducible(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, filepath.Base(a), filepath.Base(b))
 	require.True(t, string(x) == string(y), "the archives differ")
-	lib, err := os.ReadFile(filepath.Join(unpack(t, b), "lib/libretroattn.so.1"))
+	lib, err := os.ReadFile(filepath.Join(unpack(t, b), "lib", harness.Here.LibraryName()))
 	require.NoError(t, err)
 	require.NotContains(t, string(lib), other)
 }
@@ -221,21 +232,35 @@ func requireMovable(t *testing.T, prefix string) {
 	require.NoError(t, err)
 	found := 0
 	for _, name := range files {
-		file, err := elf.Open(name)
-		if err != nil {
-			continue
+		for _, path := range searchPaths(t, name) {
+			require.Regexp(t, `^(\$ORIGIN|@loader_path)(/\.\./lib)?$`, path, name)
+			found++
 		}
-		for _, tag := range []elf.DynTag{elf.DT_RPATH, elf.DT_RUNPATH} {
-			paths, err := file.DynString(tag)
-			require.NoError(t, err)
-			for _, path := range paths {
-				require.Regexp(t, `^\$ORIGIN(:\$ORIGIN/\.\./lib)?$`, path, name)
-				found++
-			}
-		}
-		file.Close()
 	}
 	require.Greater(t, found, 8)
+}
+
+// searchPaths are the folders in which a program or library, if it is one, has others looked for.
+func searchPaths(t *testing.T, name string) (paths []string) {
+	if file, err := elf.Open(name); err == nil {
+		defer file.Close()
+		for _, tag := range []elf.DynTag{elf.DT_RPATH, elf.DT_RUNPATH} {
+			lists, err := file.DynString(tag)
+			require.NoError(t, err)
+			for _, list := range lists {
+				paths = append(paths, strings.Split(list, ":")...)
+			}
+		}
+	}
+	if file, err := macho.Open(name); err == nil {
+		defer file.Close()
+		for _, load := range file.Loads {
+			if path, ok := load.(*macho.Rpath); ok {
+				paths = append(paths, path.Path)
+			}
+		}
+	}
+	return paths
 }
 
 // requireNoAMX checks that the module for processors with AMX does not use it, which would end the
@@ -286,7 +311,7 @@ func TestDistPatches(t *testing.T) {
 // feature.
 func requireWithout(t *testing.T, dir string) {
 	harness.Run(t, "cmake", "--build", dir, "--target", "llama", "-j", "2")
-	require.NoError(t, os.Symlink(harness.Library(t), filepath.Join(dir, "bin/libretroattn.so.1")))
+	require.NoError(t, os.Symlink(harness.Library(t), filepath.Join(dir, "bin", harness.Here.LibraryName())))
 	out, err := harness.ChatProgram(t, filepath.Join(dir, "bin"), "--retro", "").CombinedOutput()
 	require.Error(t, err, string(out))
 	require.Contains(t, string(out), "see the CMake option LLAMA_RETRO_ATTN")

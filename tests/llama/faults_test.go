@@ -95,7 +95,7 @@ func TestLibraryRefused(t *testing.T) {
 		program, err := os.ReadFile(filepath.Join(dir, "llama-completion"))
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(beside, "llama-completion"), program, 0o755))
-		library := filepath.Join(beside, "libretroattn.so.1")
+		library := filepath.Join(beside, harness.Here.LibraryName())
 		require.NoError(t, os.Remove(library))
 		require.NoError(t, os.WriteFile(library, []byte("this is not a library"), 0o644))
 		got, log, err := shortCompletion(beside, model, []string{"LLAMA_RETRO_ATTN="})

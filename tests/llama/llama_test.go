@@ -202,7 +202,7 @@ func TestLibraryFailsMidway(t *testing.T) {
 	harness.Slow(t)
 	_, path, text := random(t, architectures[0])
 	cc := harness.Compiler(t)
-	stub := filepath.Join(t.TempDir(), "libretroattn.so.1")
+	stub := filepath.Join(t.TempDir(), harness.Here.LibraryName())
 	harness.Run(t, cc, "-shared", "-fPIC", "-I../../capi", "-o", stub, "../testdata/stub.c")
 	for _, c := range cases {
 		// TestEveryCallFails has the others

@@ -23,10 +23,14 @@ const pictureSteps = 10
 func pictureProgram(t *testing.T) string {
 	source, libs := harness.Setting(t, "RETRO_SOURCE"), harness.Setting(t, "RETRO_PATCHED_DIR")
 	exe := filepath.Join(t.TempDir(), "picture")
-	harness.Run(t, harness.Compiler(t), "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror",
+	args := []string{"-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror",
 		"../testdata/picture.c", "-o", exe,
-		"-I"+filepath.Join(source, "include"), "-I"+filepath.Join(source, "ggml/include"),
-		"-L"+libs, "-Wl,-rpath-link,"+libs, "-lllama", "-lggml", "-lggml-base")
+		"-I" + filepath.Join(source, "include"), "-I" + filepath.Join(source, "ggml/include"),
+		"-L" + libs, "-lllama", "-lggml", "-lggml-base"}
+	if harness.Here.System == "linux" {
+		args = append(args, "-Wl,-rpath-link,"+libs)
+	}
+	harness.Run(t, harness.Compiler(t), args...)
 	return exe
 }
 
@@ -39,7 +43,7 @@ func playPicture(t *testing.T, exe, dir, model string, env ...string) (parts [5]
 	counts [][3]int) {
 	out := filepath.Join(t.TempDir(), "logits")
 	cmd := exec.Command(exe, model, out, filepath.Join(t.TempDir(), "state"))
-	cmd.Env = append(os.Environ(), append(env, "LD_LIBRARY_PATH="+dir)...)
+	cmd.Env = append(os.Environ(), append(env, "LD_LIBRARY_PATH="+dir, "DYLD_LIBRARY_PATH="+dir)...)
 	log, err := cmd.CombinedOutput()
 	require.NoError(t, err, string(log))
 	data, err := os.ReadFile(out)
