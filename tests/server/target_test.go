@@ -69,7 +69,7 @@ func TestTargetLibraryElsewhere(t *testing.T) {
 func TestTargetServer(t *testing.T) {
 	x, dir := targetBuild(t, true)
 	slots := harness.OddFolder(t)
-	s := harness.StartTarget(t, x, dir, "--slot-save-path", x.Path(slots)+x.Path("/"))
+	s := harness.StartTarget(t, x, dir, "--slot-save-path", x.Path(slots))
 	first, err := harness.Complete(s.URL, harness.TargetPrompt, 0)
 	require.NoError(t, err)
 	require.Positive(t, first.Timings.Sparse, "%+v", first)
