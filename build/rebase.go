@@ -46,6 +46,9 @@ func (cmd rebaseCmd) Run(a *app) error {
 		if cmd.Write {
 			a.say("Nothing was written.")
 		}
+		a.say("In a git checkout of that version: git am --3way %s, settle the conflicts, and make the "+
+			"patches anew by git format-patch, as CONTRIBUTING.md shows.",
+			filepath.Join(a.root, "patches", "*.patch"))
 		return errSaid
 	}
 	if !cmd.Write {

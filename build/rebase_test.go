@@ -79,6 +79,7 @@ func TestRebaseNamesWhatFails(t *testing.T) {
 	assert.NotContains(t, out.String(), "src/a.cpp:7 ", "the first hunk applies")
 	assert.Contains(t, out.String(), "  src/b.cpp: No such file or directory (hunks: 1)")
 	assert.Contains(t, out.String(), "3 hunks, 0 apply at other lines, 2 do not apply.\nNothing was written.")
+	assert.Contains(t, out.String(), "git am --3way "+filepath.Join(a.root, "patches", "*.patch"))
 	assert.Equal(t, before, patchText(t, a))
 	assert.Equal(t, changed, read(t, base, "src/a.cpp"), "the checkout is only read")
 	assert.NoFileExists(t, filepath.Join(base, "src/a.cpp.rej"))
