@@ -49,47 +49,48 @@ type api struct {
 	chatTemplate   func(model, name uintptr) *byte
 	chatApply      func(template *byte, chat *cChatMessage, n uint64, assistant bool, buf *byte,
 		size int32) int32
-	chainInit        func(params cChainParams) uintptr
-	chainAdd         func(chain, sampler uintptr)
-	chainGet         func(chain uintptr, i int32) uintptr
-	samplerClone     func(sampler uintptr) uintptr
-	samplerFree      func(sampler uintptr)
-	samplerReset     func(sampler uintptr)
-	samplerAccept    func(sampler uintptr, token int32)
-	samplerApply     func(sampler uintptr, candidates *cTokenDataArray)
-	samplerGreedy    func() uintptr
-	samplerDist      func(seed uint32) uintptr
-	samplerTopK      func(k int32) uintptr
-	samplerTopP      func(p float32, keep uint64) uintptr
-	samplerMinP      func(p float32, keep uint64) uintptr
-	samplerTypical   func(p float32, keep uint64) uintptr
-	samplerTemp      func(t float32) uintptr
-	samplerPenalties func(vocab, last int32, repeat, frequency, presence float32) uintptr
-	samplerGrammar   func(vocab uintptr, grammar, root string) uintptr
-	memClear         func(mem uintptr, data bool)
-	memSeqRm         func(mem uintptr, seq, p0, p1 int32) bool
-	memSeqCp         func(mem uintptr, src, dst, p0, p1 int32)
-	memSeqKeep       func(mem uintptr, seq int32)
-	memSeqAdd        func(mem uintptr, seq, p0, p1, delta int32)
-	memSeqPosMin     func(mem uintptr, seq int32) int32
-	memSeqPosMax     func(mem uintptr, seq int32) int32
-	memCanShift      func(mem uintptr) bool
-	stateSaveFile    func(ctx uintptr, path string, tokens *int32, n uint64) bool
-	stateLoadFile    func(ctx uintptr, path string, tokens *int32, max uint64, n *uint64) bool
-	stateSeqSize     func(ctx uintptr, seq int32) uint64
-	stateSeqGet      func(ctx uintptr, dst *byte, size uint64, seq int32) uint64
-	stateSeqSet      func(ctx uintptr, src *byte, size uint64, seq int32) uint64
-	retroAttnInit    func(ctx uintptr, lib, options string) int32
-	retroAttnFree    func(ctx uintptr)
-	retroAttnMode    func(ctx uintptr, mode int32) int32
-	retroAttnEngine  func(ctx uintptr) uint64
-	retroAttnError   func(ctx uintptr) string
-	retroAttnPlan    func(ctx uintptr) string
-	retroAttnSummary func(ctx, since uintptr) string
-	retroAttnStats   func(ctx uintptr, stats *cRetroStats) bool
-	retroAttnABI     func() string
-	retroABIVersion  func() uint32
-	retroVersion     func() string
+	chainInit         func(params cChainParams) uintptr
+	chainAdd          func(chain, sampler uintptr)
+	chainGet          func(chain uintptr, i int32) uintptr
+	samplerClone      func(sampler uintptr) uintptr
+	samplerFree       func(sampler uintptr)
+	samplerReset      func(sampler uintptr)
+	samplerAccept     func(sampler uintptr, token int32)
+	samplerApply      func(sampler uintptr, candidates *cTokenDataArray)
+	samplerGreedy     func() uintptr
+	samplerDist       func(seed uint32) uintptr
+	samplerTopK       func(k int32) uintptr
+	samplerTopP       func(p float32, keep uint64) uintptr
+	samplerMinP       func(p float32, keep uint64) uintptr
+	samplerTypical    func(p float32, keep uint64) uintptr
+	samplerTemp       func(t float32) uintptr
+	samplerPenalties  func(vocab, last int32, repeat, frequency, presence float32) uintptr
+	samplerGrammar    func(vocab uintptr, grammar, root string) uintptr
+	memClear          func(mem uintptr, data bool)
+	memSeqRm          func(mem uintptr, seq, p0, p1 int32) bool
+	memSeqCp          func(mem uintptr, src, dst, p0, p1 int32)
+	memSeqKeep        func(mem uintptr, seq int32)
+	memSeqAdd         func(mem uintptr, seq, p0, p1, delta int32)
+	memSeqPosMin      func(mem uintptr, seq int32) int32
+	memSeqPosMax      func(mem uintptr, seq int32) int32
+	memCanShift       func(mem uintptr) bool
+	stateSaveFile     func(ctx uintptr, path string, tokens *int32, n uint64) bool
+	stateLoadFile     func(ctx uintptr, path string, tokens *int32, max uint64, n *uint64) bool
+	stateSeqSize      func(ctx uintptr, seq int32) uint64
+	stateSeqGet       func(ctx uintptr, dst *byte, size uint64, seq int32) uint64
+	stateSeqSet       func(ctx uintptr, src *byte, size uint64, seq int32) uint64
+	retroAttnInit     func(ctx uintptr, lib, options string) int32
+	retroAttnFree     func(ctx uintptr)
+	retroAttnMode     func(ctx uintptr, mode int32) int32
+	retroAttnEngine   func(ctx uintptr) uint64
+	retroAttnError    func(ctx uintptr) string
+	retroAttnPlan     func(ctx uintptr) string
+	retroAttnDescribe func(ctx uintptr) string
+	retroAttnSummary  func(ctx, since uintptr) string
+	retroAttnStats    func(ctx uintptr, stats *cRetroStats) bool
+	retroAttnABI      func() string
+	retroABIVersion   func() uint32
+	retroVersion      func() string
 }
 
 type symbol struct {
@@ -183,6 +184,11 @@ func (a *api) patchSymbols() []symbol {
 		{"llama_retro_attn_get_stats", &a.retroAttnStats},
 		{"llama_retro_attn_abi", &a.retroAttnABI},
 	}
+}
+
+// describeSymbols is what Describe needs beside them.
+func (a *api) describeSymbols() []symbol {
+	return []symbol{{"llama_retro_attn_describe", &a.retroAttnDescribe}}
 }
 
 func (a *api) retroSymbols() []symbol {

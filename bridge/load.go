@@ -24,6 +24,7 @@ type Library struct {
 	retroPath string // "" = no libretroattn
 	patched   bool   // libllama carries our patch
 	patchErr  error  // why not: a function of it that is missing
+	descErr   error  // why Describe cannot be had
 	log       logger
 
 	retroOnce   sync.Once
@@ -78,6 +79,9 @@ func Load(paths Paths) (*Library, error) {
 // Version returns the version of libllama, e.g. "0.5.0".
 func (l *Library) Version() string { return l.version() }
 
+// Dir returns the folder that libllama was loaded from.
+func (l *Library) Dir() string { return l.dir }
+
 // open loads the libraries, binds the functions and starts the backends.
 func (l *Library) open() error {
 	opened := map[string]uintptr{}
@@ -97,6 +101,7 @@ func (l *Library) open() error {
 			return fmt.Errorf("%w, in %s", err, l.dir)
 		}
 	}
+	l.descErr = bind(llama, l.describeSymbols())
 	l.logSet(l.log.callback(), 0)
 	l.backendInit()
 	// Backends are either linked in and registered by now, or modules in the folder. Searching for

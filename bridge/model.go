@@ -57,6 +57,10 @@ func (l *Library) LoadModel(path string, params ModelParams) (*Model, error) {
 	if params.NoMmap {
 		c.loadMode = loadModeNone
 	}
+	return l.loadModel(path, c)
+}
+
+func (l *Library) loadModel(path string, c cModelParams) (*Model, error) {
 	var ptr uintptr
 	detail := l.log.capture(func() { ptr = l.modelLoad(path, c) })
 	if ptr == 0 {

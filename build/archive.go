@@ -38,7 +38,7 @@ func fileMember(name, from string) (member, error) {
 	return member{name: name, content: content, program: info.Mode()&0o111 != 0}, err
 }
 
-// checksums is the file for sha256sum -c.
+// checksums is the file with the sums of all members.
 func checksums(members []member) member {
 	var text strings.Builder
 	for _, e := range sorted(members) {
@@ -46,7 +46,7 @@ func checksums(members []member) member {
 			fmt.Fprintf(&text, "%x  %s\n", sha256.Sum256(e.content), e.name)
 		}
 	}
-	return member{name: "SHA256SUMS", content: []byte(text.String())}
+	return member{name: sumsName, content: []byte(text.String())}
 }
 
 func sorted(members []member) []member {
@@ -54,7 +54,7 @@ func sorted(members []member) []member {
 		func(a, b member) int { return strings.Compare(a.name, b.name) })
 }
 
-// writeTarGz makes FOLDER.tar.gz in dir, and its .sha256. The bytes depend on the arguments only.
+// writeTarGz makes FOLDER.tar.gz in dir. The bytes depend on the arguments only.
 func writeTarGz(dir, folder string, members []member, when time.Time) (string, error) {
 	var packed bytes.Buffer
 	z, _ := gzip.NewWriterLevel(&packed, gzip.BestCompression)
@@ -88,12 +88,32 @@ func writeZip(dir, folder string, members []member, when time.Time) (string, err
 }
 
 func writeArchive(dir, name string, packed []byte) (string, error) {
-	sum := fmt.Sprintf("%x  %s\n", sha256.Sum256(packed), name)
 	file := filepath.Join(dir, name)
-	if err := writeFrom(bytes.NewReader(packed), file, 0o644); err != nil {
+	return file, writeFrom(bytes.NewReader(packed), file, 0o644)
+}
+
+// sumsName is the file for sha256sum -c.
+const sumsName = "SHA256SUMS"
+
+// sumsOf writes the sums of the files in a folder, beside them, and returns where.
+func sumsOf(dir string) (string, error) {
+	list, err := os.ReadDir(dir)
+	if err != nil {
 		return "", err
 	}
-	return file, writeFrom(strings.NewReader(sum), file+".sha256", 0o644)
+	var text strings.Builder
+	for _, f := range list {
+		if !f.Type().IsRegular() || f.Name() == sumsName {
+			continue
+		}
+		sum, err := fileSHA256(filepath.Join(dir, f.Name()))
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&text, "%s  %s\n", sum, f.Name())
+	}
+	file := filepath.Join(dir, sumsName)
+	return file, writeFrom(strings.NewReader(text.String()), file, 0o644)
 }
 
 func writeTar(to io.Writer, folder string, members []member, when time.Time) error {

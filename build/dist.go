@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"embed"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,17 +20,21 @@ type distCmd struct {
 	Native      bool   `help:"Take the build for this machine's processor instead of one for every processor of its kind: made in seconds after 'all'."`
 	LibraryOnly bool   `help:"Without llama.cpp's programs and patches: for other engines."`
 	OS          string `name:"os" placeholder:"OS" help:"windows: a zip for Windows, by a cross compiler."`
+	Deb         bool   `help:"Also make a package for Debian and its kin."`
 	Arch        string `placeholder:"ARCH" help:"amd64 or arm64: for Linux on another processor, by a cross compiler."`
 }
 
 func (distCmd) Help() string {
 	return `The archive unpacks to one folder, which can lie anywhere:
 
-  bin/ lib/ include/   llama.cpp's programs and libraries, libretroattn and its header; on Windows all DLLs are in bin/
+  bin/ lib/ include/   llama.cpp's programs and libraries, retroattn doctor, libretroattn and its header; on Windows all DLLs are in bin/
   lib/pkgconfig, lib/cmake   for pkg-config --cflags --libs retroattn and find_package(retroattn)
   patches/             the patch series, and apply.sh, which applies it to a llama.cpp checkout
   example/             a C program that uses the library without llama.cpp
   licenses/            of everything inside; SHA256SUMS for sha256sum -c
+  sbom.cdx.json        what is linked into it (CycloneDX); also beside the archive
+
+SHA256SUMS beside the archives has the sums of all that lie there.
 
 The same commit and compilers give the same bytes, in whatever folder. Its time is that of the last commit, or
 SOURCE_DATE_EPOCH.`
@@ -41,6 +47,8 @@ func (cmd *distCmd) Validate() error {
 		return err
 	case cmd.Native && cmd.LibraryOnly:
 		return errors.New("--native and --library-only: the library is the same for all processors, leave --native out")
+	case cmd.Deb && (cmd.LibraryOnly || g.system != "linux"):
+		return errors.New("--deb: a package holds llama.cpp's programs for Linux, leave --deb out")
 	case cmd.Native && g != here:
 		return fmt.Errorf("--native for %s: that is for this machine, %s, leave --native out", g,
 			here)
@@ -72,6 +80,7 @@ func (cmd *distCmd) Run(a *app) error {
 	case cmd.Native:
 		folder += "-native"
 	}
+	source := ""
 	if !cmd.LibraryOnly {
 		n, err := a.llamaFor(g, cmd.Native)
 		if err != nil {
@@ -81,21 +90,54 @@ func (cmd *distCmd) Run(a *app) error {
 		if err != nil {
 			return err
 		}
-		members = append(members, more...)
+		members, source = append(members, more...), n.source
+		if more, err = a.doctorMembers(g); err != nil {
+			return err
+		}
+		// Of what both link, both bring the licence.
+		members = slices.CompactFunc(sorted(append(members, more...)),
+			func(a, b member) bool { return a.name == b.name })
 	}
+	bom, err := a.sbom(version, source, members)
+	if err != nil {
+		return err
+	}
+	members = append(members, bom)
+	members = append(members, checksums(members))
+	return cmd.write(a, folder, version, g, members, when)
+}
+
+// write makes the archive, what lies beside it, and the sums of all archives in the folder.
+func (cmd *distCmd) write(a *app, folder, version string, g target, members []member,
+	when time.Time) error {
 	pack := writeTarGz
 	if g == windows {
 		pack = writeZip
 	}
-	file, err := pack(cmd.Out, folder, append(members, checksums(members)), when)
+	file, err := pack(cmd.Out, folder, members, when)
 	if err != nil {
 		return err
 	}
-	sum, err := fileSHA256(file)
+	files := []string{file, filepath.Join(cmd.Out, folder+"."+sbomName)}
+	for _, e := range members {
+		if e.name == sbomName {
+			if err := writeFrom(bytes.NewReader(e.content), files[1], 0o644); err != nil {
+				return err
+			}
+		}
+	}
+	if cmd.Deb {
+		file, err := a.deb(cmd.Out, folder, version, g, members, when)
+		if err != nil {
+			return err
+		}
+		files = append(files, file)
+	}
+	sums, err := sumsOf(cmd.Out)
 	if err != nil {
 		return err
 	}
-	a.say("%s\nSHA-256: %s", file, sum)
+	a.say("%s\n%s", strings.Join(files, "\n"), sums)
 	return nil
 }
 
@@ -181,7 +223,7 @@ func (a *app) libraryMembers(version string, g target) ([]member, error) {
 	for _, text := range []string{"README.md", "CHANGELOG.md", "LICENSE"} {
 		files[text] = filepath.Join(a.root, text)
 	}
-	if err := a.goLicences(files, g); err != nil {
+	if err := a.goLicences(files, g, "./capi"); err != nil {
 		return nil, err
 	}
 	members, err := fileMembers(files)

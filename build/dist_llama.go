@@ -60,6 +60,27 @@ func (a *app) llamaMembers(n native) ([]member, error) {
 	return append(members, a.template("apply.sh", "patches", "0.0.0", n.target)), err
 }
 
+// doctorMembers are the program retroattn, which finds libllama beside itself.
+func (a *app) doctorMembers(g target) ([]member, error) {
+	temp, err := os.MkdirTemp("", "retroattn-doctor-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(temp)
+	file := filepath.Join(temp, g.program("retroattn"))
+	build := command(a.ctx, a.root, "go", "build", "-trimpath", "-buildvcs=false",
+		"-ldflags", "-s -w -buildid=", "-o", file, "./doctor")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+g.system, "GOARCH="+g.arch)
+	if _, err := output(build); err != nil {
+		return nil, fmt.Errorf("building retroattn for %s: %w", g, err)
+	}
+	files := map[string]string{"bin/" + filepath.Base(file): file}
+	if err := a.goLicences(files, g, "./doctor"); err != nil {
+		return nil, err
+	}
+	return fileMembers(files)
+}
+
 func (a *app) llamaFor(g target, forThisMachine bool) (native, error) {
 	t, err := a.toolchain(g)
 	if err != nil {

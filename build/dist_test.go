@@ -38,10 +38,21 @@ func archiveDependsOnItsContentOnly(t *testing.T,
 	second, err := write(t.TempDir(), "a-1.0", members, when.In(time.FixedZone("", 3600)))
 	require.NoError(t, err)
 	assert.Equal(t, read(t, first), read(t, second))
-	assert.Equal(t, read(t, first+".sha256"), read(t, second+".sha256"))
 	third, err := write(t.TempDir(), "a-1.0", members, when.Add(2*time.Second))
 	require.NoError(t, err)
 	assert.NotEqual(t, read(t, first), read(t, third))
+}
+
+// The sums are of all that lies in a folder, also of what was there before.
+func TestSumsOfAFolder(t *testing.T) {
+	dir := t.TempDir()
+	writeFiles(t, dir, map[string]string{"a.tar.gz": "a", "b.deb": "b"})
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "folder"), 0o755))
+	for range 2 {
+		file, err := sumsOf(dir)
+		require.NoError(t, err)
+		assert.Regexp(t, `^[0-9a-f]{64}  a\.tar\.gz\n[0-9a-f]{64}  b\.deb\n$`, read(t, file))
+	}
 }
 
 func TestLinksStayLinks(t *testing.T) {

@@ -20,7 +20,7 @@
 //	patch, rebase                  the patch series on a checkout, and on another version
 //	target, cross                  other systems and processors: compilers, names of files, tests
 //	native, library                builds of llama.cpp and of libretroattn
-//	dist, dist_llama, licences, archive, install/   the archive
+//	dist, dist_llama, deb, sbom, licences, archive, install/   the archive
 //	demo, document, answer         the demo
 //	others                         what other programs did to a measurement
 //	lab                            the laboratory, which measures quality and speed

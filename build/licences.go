@@ -32,8 +32,8 @@ func licencesIn(files map[string]string, dir, name string) error {
 	return nil
 }
 
-// goLicences adds those of Go itself and of the modules that are linked into the library.
-func (a *app) goLicences(files map[string]string, g target) error {
+// goLicences adds those of Go itself and of the modules that are linked into a program.
+func (a *app) goLicences(files map[string]string, g target, program string) error {
 	goroot, err := output(command(a.ctx, a.root, "go", "env", "GOROOT"))
 	if err != nil {
 		return err
@@ -42,7 +42,7 @@ func (a *app) goLicences(files map[string]string, g target) error {
 		return err
 	}
 	list := command(a.ctx, a.root, "go", "list", "-deps", "-f",
-		"{{with .Module}}{{if not .Main}}{{.Path}} {{.Dir}}{{end}}{{end}}", "./capi")
+		"{{with .Module}}{{if not .Main}}{{.Path}} {{.Dir}}{{end}}{{end}}", program)
 	list.Env = append(os.Environ(), "GOOS="+g.system, "GOARCH="+g.arch, "CGO_ENABLED=1")
 	text, err := output(list)
 	if err != nil {

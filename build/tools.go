@@ -15,18 +15,20 @@ import (
 
 // remedies says where the tools that a step may miss come from.
 var remedies = map[string]string{
-	"git":     "install git (Debian: apt-get install git, macOS: xcode-select --install)",
-	"cmake":   "install CMake 3.18 or later (Debian: apt-get install cmake, macOS: brew install cmake)",
-	"c++":     "install a C++17 compiler (Debian: apt-get install g++, macOS: xcode-select --install), or name one in CXX",
-	"cc":      "install a C compiler (Debian: apt-get install gcc, macOS: xcode-select --install), or name one in CC",
-	"arm64":   "install a cross compiler (Debian: apt-get install g++-aarch64-linux-gnu)",
-	"amd64":   "install a cross compiler (Debian: apt-get install g++-x86-64-linux-gnu)",
-	"mingw":   "install mingw-w64 (Debian: apt-get install g++-mingw-w64-x86-64-posix)",
-	"wine":    "install Wine (Debian: apt-get install wine wine64)",
-	"qemu":    "install QEMU's user mode emulation (Debian: apt-get install qemu-user-static)",
-	"make":    "install ninja or make (Debian: apt-get install ninja-build, macOS: brew install ninja)",
-	"npm":     "install npm (Debian: apt-get install npm, macOS: brew install node)",
-	"python3": "install Python with pip (Debian: apt-get install python3-pip, macOS: brew install python)",
+	"git":            "install git (Debian: apt-get install git, macOS: xcode-select --install)",
+	"cmake":          "install CMake 3.18 or later (Debian: apt-get install cmake, macOS: brew install cmake)",
+	"c++":            "install a C++17 compiler (Debian: apt-get install g++, macOS: xcode-select --install), or name one in CXX",
+	"cc":             "install a C compiler (Debian: apt-get install gcc, macOS: xcode-select --install), or name one in CC",
+	"arm64":          "install a cross compiler (Debian: apt-get install g++-aarch64-linux-gnu)",
+	"amd64":          "install a cross compiler (Debian: apt-get install g++-x86-64-linux-gnu)",
+	"mingw":          "install mingw-w64 (Debian: apt-get install g++-mingw-w64-x86-64-posix)",
+	"wine":           "install Wine (Debian: apt-get install wine wine64)",
+	"qemu":           "install QEMU's user mode emulation (Debian: apt-get install qemu-user-static)",
+	"make":           "install ninja or make (Debian: apt-get install ninja-build, macOS: brew install ninja)",
+	"npm":            "install npm (Debian: apt-get install npm, macOS: brew install node)",
+	"dpkg-deb":       "build the package on Debian or its kin, or leave --deb out",
+	"dpkg-shlibdeps": "install dpkg-dev (apt-get install dpkg-dev), or leave --deb out",
+	"python3":        "install Python with pip (Debian: apt-get install python3-pip, macOS: brew install python)",
 }
 
 // need reports a missing tool before the step that would stumble over it.

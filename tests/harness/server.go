@@ -34,12 +34,16 @@ func FreeAddress(t *testing.T) (host, port, address string) {
 // Background runs a program until the test ends, and waits until it is up. A failed test shows what
 // it printed.
 func Background(t *testing.T, up func() bool, path string, args ...string) *exec.Cmd {
-	return background(t, up, exec.Command(path, args...))
+	return BackgroundOf(t, up, exec.Command(path, args...))
 }
 
-func background(t *testing.T, up func() bool, cmd *exec.Cmd) *exec.Cmd {
+// BackgroundOf is that of a command.
+func BackgroundOf(t *testing.T, up func() bool, cmd *exec.Cmd) *exec.Cmd {
 	var log bytes.Buffer
-	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = &log, &log, withParent()
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = withParent()
+	}
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {
 		cmd.Process.Kill()

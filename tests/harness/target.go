@@ -160,7 +160,7 @@ func StartTarget(t *testing.T, x Target, dir string, args ...string) Server {
 	cmd := x.Command(x.Program(dir, "llama-server"), append(append([]string{"-m",
 		x.Path(Setting(t, "RETRO_MODEL")), "--host", host, "--port", port, "-np", "1"},
 		TargetFlags...), args...)...)
-	return Server{"http://" + address, background(t, Up(address), cmd)}
+	return Server{"http://" + address, BackgroundOf(t, Up(address), cmd)}
 }
 
 // Interrupt ends the server as Ctrl+C does, which Wine makes of the signal.

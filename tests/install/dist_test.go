@@ -49,7 +49,7 @@ func unpack(t *testing.T, archive string) string {
 	}
 	prefix := filepath.Join(dir, strings.TrimSuffix(name, ".tar.gz"))
 	checkSums(t, prefix, "SHA256SUMS")
-	checkSums(t, filepath.Dir(archive), archive+".sha256")
+	checkSums(t, filepath.Dir(archive), "SHA256SUMS")
 	return prefix
 }
 

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/alecthomas/kong"
+
+	"retroattn/bridge"
+)
+
+var cli struct {
+	Doctor doctor `cmd:"" help:"Tell what this machine and a model can use of the sparse attention, in seconds."`
+}
+
+type doctor struct {
+	Model   string `short:"m" type:"path" help:"A GGUF model; of a split one, the first part."`
+	Ctx     int    `short:"c" default:"0" help:"Context size in tokens; 0: as the model was trained."`
+	Threads int    `short:"t" default:"0" help:"Threads that decode; 0: one per processor."`
+	TypeK   string `name:"cache-type-k" default:"f16" help:"As of llama-server."`
+	TypeV   string `name:"cache-type-v" default:"f16" help:"As of llama-server."`
+	Options string `help:"Options of the library, such as target=quality; the plan chooses the rest."`
+	Lib     string `type:"path" help:"Folder that holds libllama; as a rule it is found beside this program."`
+}
+
+func main() {
+	command := kong.Parse(&cli, kong.Name("retroattn"),
+		kong.Description("Sparse decode attention for llama.cpp."))
+	if err := command.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "retroattn:", err)
+		os.Exit(1)
+	}
+}
+
+func (d *doctor) Validate() error {
+	if d.Threads < 0 || d.Threads > 512 {
+		return fmt.Errorf("--threads %d: must be 0..512", d.Threads)
+	}
+	return nil
+}
+
+func (d *doctor) Run() error { return d.tell(os.Stdout) }
+
+func (d *doctor) tell(w io.Writer) error {
+	if d.Threads == 0 {
+		d.Threads = runtime.NumCPU()
+	}
+	say := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "%-11s %s\n", name, fmt.Sprintf(format, args...))
+	}
+	say("processor", "%s", processor())
+	rate := bandwidth(d.Threads)
+	say("memory", "%.1f GB/s read by %d threads%s", rate/1e9, d.Threads, free())
+	say("huge pages", "%s", hugePages())
+	lib, err := d.load()
+	if err != nil {
+		return err
+	}
+	say("llama.cpp", "%s, in %s", lib.Version(), lib.Dir())
+	version, err := lib.RetroVersion()
+	if err != nil {
+		return err
+	}
+	say("library", "libretroattn %s", version)
+	if d.Model == "" {
+		say("model", "none: name one by -m to hear what of it is served")
+		return nil
+	}
+	m, err := lib.Describe(d.Model, bridge.ContextParams{Ctx: d.Ctx, TypeK: d.TypeK, TypeV: d.TypeV})
+	if err != nil {
+		return err
+	}
+	return d.model(say, &m, rate)
+}
+
+// load opens llama.cpp, which lies beside this program or in lib next to its folder.
+func (d *doctor) load() (*bridge.Library, error) {
+	if d.Lib != "" {
+		return bridge.Load(bridge.Paths{Dir: d.Lib})
+	}
+	program, err := os.Executable()
+	if err == nil {
+		program, err = filepath.EvalSymlinks(program)
+	}
+	if err != nil {
+		return nil, err
+	}
+	here := filepath.Dir(program)
+	for _, dir := range []string{filepath.Join(here, "..", "lib"), here} {
+		if found, _ := filepath.Glob(filepath.Join(dir, "*llama.[ds]*")); len(found) > 0 {
+			return bridge.Load(bridge.Paths{Dir: dir})
+		}
+	}
+	return nil, fmt.Errorf("no libllama in %s or lib beside it: name its folder by --lib", here)
+}
