@@ -124,6 +124,9 @@ func namedTable(name string, all []*setup) *grid {
 	if model, ok := strings.CutPrefix(name, "ruler, "); ok {
 		return rulerByLength(model, all)
 	}
+	if model, ok := strings.CutPrefix(name, "ruler of full, "); ok {
+		return rulerGoals(model, all)
+	}
 	switch name {
 	case "plans":
 		return plansTable(all)
@@ -145,15 +148,12 @@ func namedTable(name string, all []*setup) *grid {
 // rulerByLength is the mean of RULER's tasks at every length.
 func rulerByLength(model string, all []*setup) *grid {
 	g := &grid{Head: []string{"policy"}}
-	var lengths []*setup
-	for _, s := range all {
-		if s.test == "ruler" && s.model == model {
-			lengths = append(lengths, s)
-			g.Head = append(g.Head, fmt.Sprintf("%dk", s.ctx>>10))
-		}
-	}
+	lengths := rulerLengths(model, all)
 	if len(lengths) == 0 {
 		return nil
+	}
+	for _, s := range lengths {
+		g.Head = append(g.Head, fmt.Sprintf("%dk", s.ctx>>10))
 	}
 	middle := lengths[(len(lengths)-1)*2/3]
 	g.Head = append(g.Head, fmt.Sprintf("KV read %% at %dk", middle.ctx>>10))
@@ -168,6 +168,46 @@ func rulerByLength(model string, all []*setup) *grid {
 			row = append(row, cell)
 		}
 		g.row(append(row, percent(p.share, 1))...)
+	}
+	return g
+}
+
+// rulerLengths are the setups of RULER of a model.
+func rulerLengths(model string, all []*setup) []*setup {
+	return slices.DeleteFunc(slices.Clone(all), func(s *setup) bool {
+		return s.test != "ruler" || s.model != model
+	})
+}
+
+// rulerGoals says at every length what a policy keeps of full attention's scores, over all tasks and
+// in the worst one. Marked: the goal is met.
+func rulerGoals(model string, all []*setup) *grid {
+	lengths := rulerLengths(model, all)
+	if len(lengths) == 0 {
+		return nil
+	}
+	g := &grid{Head: []string{"policy"}}
+	for _, s := range lengths {
+		g.Head = append(g.Head, fmt.Sprintf("%dk", s.ctx>>10))
+	}
+	for _, p := range lengths[0].policies {
+		if p.full() {
+			continue
+		}
+		row := []cell{{Text: p.name}}
+		for _, s := range lengths {
+			at := slices.IndexFunc(s.policies, func(q *policy) bool { return q.text == p.text })
+			if at < 0 {
+				row = append(row, cell{Text: "-"})
+				continue
+			}
+			scores := s.scores(s.policies[at])
+			e := resampled(scores, ofFull)
+			task, share := worst(scores)
+			row = append(row, cell{fmt.Sprintf("%s, %s %s", inPercent(e), task, percent(share, 0)),
+				rulerMet(e, share)})
+		}
+		g.Rows = append(g.Rows, row)
 	}
 	return g
 }

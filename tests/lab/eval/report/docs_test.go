@@ -114,3 +114,21 @@ func TestDocsKeepLines(t *testing.T) {
 			"docs/results/%s is not what writeLines writes", name)
 	}
 }
+
+// What a policy keeps of RULER's scores stands beside its worst task, and is marked where the goal is
+// met.
+func TestRulerGoalsTable(t *testing.T) {
+	var records []Record
+	for ctx, right := range map[int]int{4096: 97, 8192: 96} {
+		for _, task := range []string{"a", "b"} {
+			r := Record{Test: "ruler", Model: "m", Text: task, KV: "f16", Ctx: ctx, Sample: 1,
+				Total: 100, Right: 100, Policy: "full"}
+			records = append(records, r)
+			r.Policy, r.Options, r.Right = "p", "budget=1", right
+			records = append(records, r)
+		}
+	}
+	text := namedTable("ruler of full, m", setups(records)).markdown()
+	require.Equal(t, "| policy | 4k | 8k |\n| --- | --- | --- |\n| p | **97.0, a 97** | 96.0, a 96 |\n", text)
+	require.Nil(t, namedTable("ruler of full, other", setups(records)))
+}

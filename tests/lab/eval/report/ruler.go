@@ -154,6 +154,8 @@ func (s *setup) ruler() *grid {
 	return g
 }
 
+func rulerMet(mean Estimate, worst float64) bool { return mean.Value >= 0.97 && worst >= 0.9 }
+
 // rulerVerdicts say whether our selection keeps what full attention reaches.
 func rulerVerdicts(all []*setup) (out []Verdict) {
 	for _, s := range all {
@@ -173,7 +175,7 @@ func rulerVerdicts(all []*setup) (out []Verdict) {
 			v := Verdict{Question: "Does the default selection keep full attention's scores in " +
 				"RULER?", Setup: s.title(),
 				Goal: "97 % of full attention's mean, and no task below 90 %",
-				Met:  e.Value >= 0.97 && share >= 0.9 && p.sparse > 0}
+				Met:  rulerMet(e, share) && p.sparse > 0}
 			v.Text = fmt.Sprintf("%s: mean %s %% of %s %%, which is %s %% of it; lowest is %s "+
 				"with %s %%", p.name, percent(meanScore(scores, ownScores), 1),
 				percent(meanScore(scores, fullScores), 1), inPercent(e), cmp.Or(task, "none"),
