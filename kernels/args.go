@@ -110,44 +110,56 @@ type scan4Args struct {
 	n            int
 }
 
-// codesArgs are those of scoreCodes: up to codeRows rows, d rounded up to whole lanes. The page
-// after the next ahead ones is asked for.
+// codesArgs are those of scoreCodes: up to codeRows rows and codePages pages, d rounded up to whole
+// lanes. With each of
+// the first n pages the memory of the one that is ahead is asked for, if it is among the first
+// asked.
 type codesArgs struct {
 	dst           *float32
 	ldDst         int
 	q             *float32
 	rows, d, bits int
-	tiles, codes  *byte
-	pages         *int32
+	base          *float32
+	ldBase        int
+	pages         *Coded
 
-	n, codeBytes, ahead int
+	n, asked, ahead int
 }
 
-// decodeArgs are those of decodeCodes, which writes the levels of a page's codes times its spreads,
-// 4 channels of 16 tokens after the other. Here and below d is rounded up to whole lanes.
+// Coded is a page whose tokens have codes: see CodedPage.
+type Coded struct {
+	lanes, codes *byte
+	scale        float32 // of the spreads
+	col          int32
+}
+
+// decodeArgs are those of decodeCodes, which writes the codes of a page as bytes, 4 channels of 16
+// tokens after the other. Here and below d is rounded up to whole lanes.
 type decodeArgs struct {
-	z            *byte
-	bits         int
-	codes, lanes *byte
-	d            int
+	z     *byte
+	bits  int
+	codes *byte
+	d     int
 }
 
-// meansArgs are those of meansOfCodes, which multiplies rows of q with a page's means, as integers.
-type meansArgs struct {
-	dst            *int32
-	q              *float32
-	rowBytes, rows int
-	lanes          *byte
-	d              int
+// weightArgs are those of weighSpreads, which writes the products of a query and a page's spreads,
+// and returns their sum.
+type weightArgs struct {
+	dst   *byte
+	q     *float32
+	odd   int // offset of the odd channels in q, in bytes
+	lanes *byte
+	d     int
+	sum   *int32
 }
 
-// productArgs are those of multiplyCodes, which multiplies the int8 of rows with what decodeCodes
-// made, and finishes the estimates.
+// productArgs are those of multiplyCodes, which multiplies the weights of rows with what
+// decodeCodes made, and finishes the estimates.
 type productArgs struct {
 	dst               *float32
 	ldDst             int
 	z                 *byte
-	q                 unsafe.Pointer
+	q                 *byte
 	rowBytes, rows, d int
 	factor, base      *float32
 }

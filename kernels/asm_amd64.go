@@ -338,10 +338,6 @@ func maxIntoASM(a *elemArgs) {
 	maxIntoAVX2(a)
 }
 
-func meansOfCodesASM(a *meansArgs) {
-	panic(missing)
-}
-
 func minMaxASM(a *statsArgs) {
 	minMaxAVX2(a)
 }
@@ -439,4 +435,8 @@ func turnCellsQ4ASM(a *turnCellsArgs) {
 
 func turnCellsQ8ASM(a *turnCellsArgs) {
 	turnCellsQ8AVX512(a)
+}
+
+func weighSpreadsASM(a *weightArgs) {
+	panic(missing)
 }

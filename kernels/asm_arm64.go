@@ -23,7 +23,7 @@ func accQ4NEON(a *blockArgs)
 func decodeCodesNEON(a *decodeArgs)
 
 //go:noescape
-func meansOfCodesNEON(a *meansArgs)
+func weighSpreadsNEON(a *weightArgs)
 
 //go:noescape
 func multiplyCodesNEON(a *productArgs)
@@ -223,10 +223,6 @@ func maxIntoASM(a *elemArgs) {
 	maxIntoNEON(a)
 }
 
-func meansOfCodesASM(a *meansArgs) {
-	meansOfCodesNEON(a)
-}
-
 func minMaxASM(a *statsArgs) {
 	minMaxNEON(a)
 }
@@ -317,4 +313,8 @@ func turnCellsQ4ASM(a *turnCellsArgs) {
 
 func turnCellsQ8ASM(a *turnCellsArgs) {
 	panic(missing)
+}
+
+func weighSpreadsASM(a *weightArgs) {
+	weighSpreadsNEON(a)
 }

@@ -92,10 +92,6 @@ func maxIntoASM(a *elemArgs) {
 	panic(missing)
 }
 
-func meansOfCodesASM(a *meansArgs) {
-	panic(missing)
-}
-
 func minMaxASM(a *statsArgs) {
 	panic(missing)
 }
@@ -173,5 +169,9 @@ func turnCellsQ4ASM(a *turnCellsArgs) {
 }
 
 func turnCellsQ8ASM(a *turnCellsArgs) {
+	panic(missing)
+}
+
+func weighSpreadsASM(a *weightArgs) {
 	panic(missing)
 }

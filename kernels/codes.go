@@ -1,6 +1,10 @@
 package kernels
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+	"unsafe"
+)
 
 // Residual codes tell where a token's key lies in its page: z = (k - mean) / spread of each
 // channel, in 1 or 2 bits.
@@ -13,12 +17,7 @@ import "math"
 // channels of all tokens for a product.
 const CodeTokens = 16
 
-const (
-	codeLine = 4 * CodeTokens
-	// of the integers of a query, so that 8 products with 42, twice the largest level, are within
-	// int16
-	codeTop = 97
-)
+const codeLine = 4 * CodeTokens
 
 // codeChannels is how many channels 64 bytes of codes hold.
 func codeChannels(bits int) int {
@@ -81,111 +80,151 @@ func encodeCodesGeneric(dst []byte, bits int, x, mean, sd []float32) {
 	}
 }
 
+// codeBlock is how many channels of a query are padded to whole vectors.
+const codeBlock = 64
+
+func padCodes(d int) int { return (d + codeBlock - 1) &^ (codeBlock - 1) }
+
 // CodeQueryLen is the length in float32 of a query row of dimension d for ScoreCodes.
-func CodeQueryLen(d int) int { return ScanLen(pad4(d)) + pad4(d)/4 + 2 }
+func CodeQueryLen(d int) int { return padCodes(d)/2 + 1 }
+
+// codeQuery is what the largest channel of a query is rounded to.
+const codeQuery = 127
 
 // CodeQueries makes rows of q [rows][d] ready for ScoreCodes: dst is [rows][CodeQueryLen]. A row,
-// padded to whole lanes, is what ScanQueries makes of it, for the means, then int8, their scale and
-// their int32 sum, for the codes.
+// padded to whole vectors, is int16: the even channels, then the odd ones. Behind these is the
+// scale of their products with spreads.
 func CodeQueries(dst, q []float32, rows, d int) {
 	checkRows(len(q), d, rows)
 	checkCode(1, d)
-	size, pad := CodeQueryLen(d), pad4(d)
+	size, pad := CodeQueryLen(d), padCodes(d)
 	if uint64(rows)*uint64(size) > uint64(len(dst)) {
 		panicShort("dst")
 	}
 	var store [maxScanDim]float32
-	x := store[:pad]
+	var ints [maxScanDim / 4]float32
+	x, bytes := store[:pad], bytesOf(ints[:pad/4])
 	for r := range rows {
 		row := dst[r*size : (r+1)*size]
 		copy(x, q[r*d:(r+1)*d])
-		ScanQueries(row[:ScanLen(pad)], x, 1, pad)
-		codes := row[ScanLen(pad):]
-		inv, scale := int8Scale(absMax(x), codeTop)
-		sum := quantise8(codes[:pad/4], x, inv)
-		codes[pad/4] = scale
-		codes[pad/4+1] = math.Float32frombits(uint32(sum))
+		inv, scale := int8Scale(absMax(x), codeQuery)
+		quantise8(ints[:pad/4], x, inv)
+		words := wordsOf(row[:pad/2])
+		for i := range pad / 2 {
+			words[i] = int16(int8(bytes[2*i]))
+			words[pad/2+i] = int16(int8(bytes[2*i+1]))
+		}
+		row[pad/2] = scale * (1 << weightShift)
 	}
 }
 
-// ScoreCodes estimates logits: dst[r*ldDst+CodeTokens*i+t] = q_r . key of token t of page pages[i],
-// which is the page's mean, as Scan4 has it, and the token's code times the page's spread. q was
-// made by CodeQueries; pages are numbers in the planes tiles (4-bit summaries) and codes.
+// wordsOf are the int16 in x.
+func wordsOf(x []float32) []int16 {
+	return unsafe.Slice((*int16)(unsafe.Pointer(unsafe.SliceData(x))), 2*len(x))
+}
+
+// weightShift is what weights leave out of the products of queries and spreads.
+const weightShift = 3
+
+// CodedPage is the page at slot of a tile of 4-bit summaries of dimension d, with codes of so many
+// bits; col is the column of its base. It panics if tile or codes are too short.
+func CodedPage(tile []byte, slot, d int, codes []byte, bits, col int) Coded {
+	if uint(slot) >= TilePages || len(tile) < TileBytes4(d) || len(codes) < CodeBytes(bits, d) {
+		panicShort("tile or codes")
+	}
+	scale := binary.LittleEndian.Uint32(tile[4*(TilePages+slot):])
+	return Coded{&tile[at4(d, slot, 0)], &codes[0], math.Float32frombits(scale), int32(col)}
+}
+
+// ScoreCodes estimates logits: dst[r*ldDst+CodeTokens*i+t] = q_r . key of token t of pages[i], for
+// the first n pages. That is base[r*ldBase+col], where the caller has the product with the page's
+// mean from Scan4, and the token's code times the page's spread; without a base there is only the
+// latter. q was made by CodeQueries. The other pages are those of the next call: their memory is
+// asked for, of up to CodesAhead.
 //
-// Codes times spreads are small integers, the same for all rows. The query is rounded to +-97 for
-// them: on keys and queries of real models rounding to +-127 was seen to add 0.1 % to the error of
-// the codes, and to +-63 0.5 %. All levels agree bit for bit. It fetches ahead but for the first
-// pages. It panics if a page is not in both planes, a slice is too short, or d > 1024 or not a
-// positive multiple of 8.
-func ScoreCodes(dst []float32, ldDst int, q []float32, rows, d, bits int, tiles, codes []byte,
-	pages []int32) {
+// A channel of a query times the page's spread is rounded to 8 bits: that adds 0.04 % to the
+// variance of what codes leave out where the largest product is 127, and 0.7 % where it is 32. All
+// levels agree bit for bit. It panics if a slice is too short, or d > 1024 or not a positive
+// multiple of 8.
+func ScoreCodes(dst []float32, ldDst int, q []float32, rows, d, bits int, base []float32,
+	ldBase int, pages []Coded, n int) {
 	checkCode(bits, d)
-	if uint64(rows)|uint64(len(pages)) >= maxDim/CodeTokens {
+	if uint64(rows)|uint64(n) >= maxDim/CodeTokens {
 		panicDims()
 	}
-	if rows == 0 || len(pages) == 0 {
+	if rows == 0 || n == 0 {
 		return
 	}
-	checkMatrix(len(dst), rows, ldDst, CodeTokens*len(pages), "dst")
+	if n > len(pages) {
+		panicShort("pages")
+	}
+	checkMatrix(len(dst), rows, ldDst, CodeTokens*n, "dst")
 	if uint64(rows)*uint64(CodeQueryLen(d)) > uint64(len(q)) {
 		panicShort("q")
 	}
-	n := min(len(tiles)/TileBytes4(d)*TilePages, len(codes)/CodeBytes(bits, d))
-	for _, p := range pages {
-		if uint64(p) >= uint64(n) {
-			panicShort("tiles or codes")
+	if base == nil {
+		base, ldBase = noBase[:], 0
+		for i := range pages[:n] {
+			pages[i].col = 0
 		}
+	} else {
+		cols := int32(0)
+		for i := range pages[:n] {
+			if pages[i].col < 0 {
+				panicShort("base")
+			}
+			cols = max(cols, pages[i].col+1)
+		}
+		checkMatrix(len(base), rows, ldBase, int(cols), "base")
 	}
-	scoreCodes(dst, ldDst, q, rows, d, bits, tiles, codes, pages)
+	scoreCodes(dst, ldDst, q, rows, d, bits, base, ldBase, pages, n)
 }
 
-// codeStep is the value of one unit of codes: levels are odd multiples of it.
-func codeStep(bits int) float32 {
+var noBase [1]float32
+
+// codeLevels are the value of one step between codes, and how many steps the middle is above 0.
+func codeLevels(bits int) (unit, middle float32) {
 	if bits == 1 {
-		return 0.8
+		return 1.6, 0.5
 	}
-	return 0.5
+	return 1, 1.5
 }
 
-func scoreCodesGeneric(dst []float32, ldDst int, q []float32, rows, d, bits int, tiles,
-	codes []byte, pages []int32) {
-	var z [CodeTokens][maxScanDim]int32
-	size, pad := CodeQueryLen(d), pad4(d)
-	for i, p := range pages {
-		slot := int(p) % TilePages
-		tile := tiles[int(p)/TilePages*TileBytes4(d):]
-		scale, scaleSd := scales4(tile, slot)
-		decodeCodes(&z, bits, codes[int(p)*CodeBytes(bits, d):], tile, d, slot)
+func scoreCodesGeneric(dst []float32, ldDst int, q []float32, rows, d, bits int, base []float32,
+	ldBase int, pages []Coded, n int) {
+	size, pad := CodeQueryLen(d), padCodes(d)
+	unit, middle := codeLevels(bits)
+	var weights [maxScanDim]int32
+	for i := range pages[:n] {
+		p := &pages[i]
+		lanes := unsafe.Slice(p.lanes, (pad4(d)/lane4-1)*pages4*lane4+lane4)
+		codes := unsafe.Slice(p.codes, CodeBytes(bits, d))
 		for r := range rows {
 			row := q[r*size : (r+1)*size]
-			x, y := bytesOf(row), row[ScanLen(pad):]
-			ints := bytesOf(y)
-			var a int32
+			words, sum := wordsOf(row), int32(0)
 			for c := range d {
-				b := tile[at4(d, slot, c&^(lane4-1))+c%lane4]
-				a += scanInt(x, pad, c) * (int32(b&(1<<bits4-1)) - zero4)
+				s := int32(lanes[c/lane4*pages4*lane4+c%lane4] >> bits4)
+				v := int32(words[c%2*pad/2+c/2])*s + 1<<(weightShift-1)
+				weights[c] = v >> weightShift
+				sum += weights[c]
 			}
-			base := float32(float32(a) * float32(row[pad]*scale))
-			factor := float32(float32(y[pad/4]*scaleSd) * codeStep(bits))
-			for t := range CodeTokens {
-				var n int32
-				for c, v := range z[t][:d] {
-					n += v * int32(int8(ints[c]))
+			factor := float32(float32(row[pad/2]*p.scale) * unit)
+			shift := float32(float32(float32(sum)*middle) * factor)
+			from := float32(base[r*ldBase+int(p.col)] - shift)
+			to := dst[r*ldDst+CodeTokens*i:][:CodeTokens]
+			for t := range to {
+				var a int32
+				for c, w := range weights[:d] {
+					a += w * int32(codeOf(codes, bits, t, c))
 				}
-				dst[r*ldDst+CodeTokens*i+t] = float32(float32(n)*factor) + base
+				to[t] = float32(float32(a)*factor) + from
 			}
 		}
 	}
 }
 
-// decodeCodes leaves the levels of a page's codes times its spreads.
-func decodeCodes(z *[CodeTokens][maxScanDim]int32, bits int, codes, tile []byte, d, slot int) {
-	span, mask := codeChannels(bits), byte(1)<<bits-1
-	for c := range d {
-		sd := int32(tile[at4(d, slot, c&^(lane4-1))+c%lane4] >> bits4)
-		for t := range z {
-			code := codes[c/span*codeLine+4*t+c%4] >> (c % span / 4 * bits) & mask
-			z[t][c] = sd * (2*int32(code) - int32(mask))
-		}
-	}
+// codeOf is the code of a channel of a token.
+func codeOf(codes []byte, bits, t, c int) byte {
+	span := codeChannels(bits)
+	return codes[c/span*codeLine+4*t+c%4] >> (c % span / 4 * bits) & (1<<bits - 1)
 }

@@ -14,16 +14,17 @@ func BenchmarkScoreCodes(b *testing.B) {
 			for _, rows := range []int{1, 3, 6, 8, 24} {
 				b.Run(fmt.Sprintf("d=%d/bits=%d/rows=%d", d, bits, rows), func(b *testing.B) {
 					tiles, codes := benchData(64*TileBytes4(d)), benchData(1024*CodeBytes(bits, d))
-					pages := make([]int32, n)
+					pages, base := make([]Coded, n), make([]float32, rows*n)
 					for i := range pages {
-						pages[i] = int32(4 * i)
+						pages[i] = CodedPage(tiles[i/4*TileBytes4(d):], 4*i%16, d,
+							codes[4*i*CodeBytes(bits, d):], bits, i)
 					}
 					q, dst := make([]float32, rows*CodeQueryLen(d)), make([]float32, rows*(n*16+16))
 					CodeQueries(q, benchFloats(rows*d), rows, d)
 					best := time.Hour
 					for b.Loop() {
 						start := time.Now()
-						ScoreCodes(dst, n*16+16, q, rows, d, bits, tiles, codes, pages)
+						ScoreCodes(dst, n*16+16, q, rows, d, bits, base, n, pages, n)
 						best = min(best, time.Since(start))
 					}
 					b.ReportMetric(float64(best.Nanoseconds())/n/float64(rows), "ns/(page.row)")

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+	"unsafe"
 )
 
 // code reads that of a channel of a token as EncodeCodes documents it.
@@ -81,15 +82,15 @@ func checkCodes(t *testing.T, dst []byte, bits int, x, mean, sd []float32) {
 	}
 }
 
-// codeRow reads a prepared row as CodeQueries documents it: what is for means, and for codes.
-func codeRow(t testing.TB, row []float32, d int) (x []int, scale float32, y []int, scaleY float32,
-	sum int) {
-	pad := (d + 15) / 16 * 16
-	x, y = scanForms(t, row[:pad]), make([]int, pad)
-	for c, b := range bytesOf(row[pad+2:][:pad/4]) {
-		y[c] = int(int8(b))
+// codeRow reads a prepared row as CodeQueries documents it.
+func codeRow(row []float32, d int) (x []int, scale float32) {
+	pad := (d + 63) / 64 * 64
+	words := unsafe.Slice((*int16)(unsafe.Pointer(&row[0])), pad)
+	x = make([]int, pad)
+	for c := range x {
+		x[c] = int(words[c%2*pad/2+c/2])
 	}
-	return x, row[pad], y, row[pad+2+pad/4], int(int32(math.Float32bits(row[pad+3+pad/4])))
+	return x, row[pad/2]
 }
 
 func TestCodeQueries(t *testing.T) {
@@ -115,47 +116,60 @@ func TestCodeQueries(t *testing.T) {
 
 func checkCodeRow(t *testing.T, row, q []float32) {
 	t.Helper()
-	d, m := len(q), largest(q)
-	checkScale(t, row[pad4(d)], m, scanTop)
-	checkScale(t, row[pad4(d)+2+pad4(d)/4], m, 97)
+	m := largest(q)
+	x, scale := codeRow(row, len(q))
+	checkScale(t, scale/8, m, 127)
 	if m != m {
 		return
 	}
-	x, scale, y, scaleY, sum := codeRow(t, row, d)
-	for c := range x {
+	for c, n := range x {
 		v := float32(0)
-		if c < d {
+		if c < len(q) {
 			v = q[c]
 		}
-		if !within(x[c], scale, v, scanTop) || !within(y[c], scaleY, v, 97) {
-			t.Fatalf("%s d=%d: channel %d is %d * %g and %d * %g, want %g", ISA(), d, c, x[c],
-				scale, y[c], scaleY, v)
+		if !within(n, scale/8, v, 127) {
+			t.Fatalf("%s d=%d: channel %d is %d * %g, want %g", ISA(), len(q), c, n, scale/8, v)
 		}
-		sum -= y[c]
-	}
-	if sum != 0 {
-		t.Fatalf("%s d=%d: sum is %d too large", ISA(), d, sum)
 	}
 }
 
 type codesCase struct {
 	d, rows, bits, ld int
 	q                 []float32 // made by CodeQueries
+	base              []float32 // [rows][ldBase], or none
+	ldBase            int
 	tiles, codes      []byte
 	pages             []int32
+	cols              []int32
 	p                 place
 }
 
-// check compares all estimates with those of the documented integers, bit by bit.
+// codedPages are pages of planes of summaries and codes.
+func codedPages(tiles, codes []byte, d, bits int, pages, cols []int32) (list []Coded) {
+	for i, p := range pages {
+		list = append(list, CodedPage(tiles[int(p)/16*TileBytes4(d):], int(p)%16, d,
+			codes[int(p)*CodeBytes(bits, d):], bits, int(cols[i])))
+	}
+	return list
+}
+
+// check compares all estimates with those of the documented integers, bit by bit. The last page is
+// only asked for.
 func (c *codesCase) check(t *testing.T, zone []byte) {
 	t.Helper()
-	n := 16 * len(c.pages)
-	dst := clean(in[float32](zone, (c.rows-1)*c.ld+n, c.p))
-	ScoreCodes(dst, c.ld, c.q, c.rows, c.d, c.bits, c.tiles, c.codes, c.pages)
+	pages := max(0, len(c.pages)-1)
+	n := 16 * pages
+	dst := clean(in[float32](zone, max(0, (c.rows-1)*c.ld+n), c.p))
+	ScoreCodes(dst, c.ld, c.q, c.rows, c.d, c.bits, c.base, c.ldBase,
+		codedPages(c.tiles, c.codes, c.d, c.bits, c.pages, c.cols), pages)
 	for r := range c.rows {
 		row := c.q[r*CodeQueryLen(c.d):][:CodeQueryLen(c.d)]
-		for i, page := range c.pages {
-			want := c.estimates(t, row, int(page))
+		for i, page := range c.pages[:pages] {
+			base := float32(0)
+			if c.base != nil {
+				base = c.base[r*c.ldBase+int(c.cols[i])]
+			}
+			want := c.estimates(row, int(page), base)
 			for tok, w := range want {
 				if got := dst[r*c.ld+16*i+tok]; !sameBits(got, w) {
 					t.Fatalf("%s bits=%d d=%d rows=%d pages=%d: [%d][page %d, token %d] = %g, want %g",
@@ -172,24 +186,26 @@ func (c *codesCase) check(t *testing.T, zone []byte) {
 	}
 }
 
-func (c *codesCase) estimates(t *testing.T, row []float32, page int) (dst [16]float32) {
-	scale := row[pad4(c.d)]
-	x, y, scaleY := make([]int, c.d), make([]int, c.d), scale
-	if scale == scale { // otherwise its integers are unspecified
-		x, scale, y, scaleY, _ = codeRow(t, row, c.d)
+// estimates are those of a page. Products are converted, so that they are rounded.
+func (c *codesCase) estimates(row []float32, page int, base float32) (dst [16]float32) {
+	x, scale := codeRow(row, c.d)
+	_, sd, _, scaleSd := summary4(c.tiles, c.d, page)
+	weights, sum := make([]int, c.d), 0
+	for i, s := range sd {
+		weights[i] = int(math.Floor(float64(x[i]*s)/8 + 0.5))
+		sum += weights[i]
 	}
-	mean, sd, scaleMean, scaleSd := summary4(c.tiles, c.d, page)
-	a := 0
-	for i, m := range mean {
-		a += x[i] * m
+	unit, middle := float32(1), float32(1.5)
+	if c.bits == 1 {
+		unit, middle = 1.6, 0.5
 	}
-	base := float32(float32(a) * float32(scale*scaleMean)) // converted, so that it is rounded
-	factor := float32(scaleY*scaleSd) * []float32{0.8, 0.5}[c.bits-1]
+	factor := float32(float32(scale*scaleSd) * unit)
+	base -= float32(float32(float32(sum)*middle) * factor)
 	codes := c.codes[page*CodeBytes(c.bits, c.d):]
 	for tok := range dst {
 		n := 0
-		for i, s := range sd {
-			n += y[i] * s * (2*code(codes, c.bits, tok, i) - (1<<c.bits - 1))
+		for i, w := range weights {
+			n += w * code(codes, c.bits, tok, i)
 		}
 		dst[tok] = float32(float32(n)*factor) + base
 	}
@@ -198,11 +214,11 @@ func (c *codesCase) estimates(t *testing.T, row []float32, page int) (dst [16]fl
 
 const maxCodePages = 40
 
-type codesZones struct{ tiles, codes, q, dst []byte }
+type codesZones struct{ tiles, codes, q, base, dst []byte }
 
 func newCodesZones(t testing.TB) *codesZones {
 	return &codesZones{newZone(t, 3*TileBytes4(1024)), newZone(t, maxCodePages*4096),
-		newZone(t, 4*maxScanRows*CodeQueryLen(1024)),
+		newZone(t, 4*maxScanRows*CodeQueryLen(1024)), newZone(t, 4*maxScanRows*100),
 		newZone(t, 4*maxScanRows*(16*maxCodePages+8))}
 }
 
@@ -217,6 +233,12 @@ func drawCodes(rng *rand.Rand, z *codesZones, d, rows, bits, n int) *codesCase {
 	}
 	for range n {
 		c.pages = append(c.pages, int32(rng.IntN(maxCodePages)))
+		c.cols = append(c.cols, int32(rng.IntN(60)))
+	}
+	if n > 0 && rng.IntN(3) > 0 {
+		c.ldBase = 60 + rng.IntN(40)
+		c.base = in[float32](z.base, (rows-1)*c.ldBase+60, c.p)
+		fillFloats(rng, c.base, 5)
 	}
 	x := make([]float32, rows*d)
 	for r := range rows {
@@ -307,7 +329,11 @@ func TestScoreCodesError(t *testing.T) {
 				}
 				q, dst := make([]float32, rows*CodeQueryLen(d)), make([]float32, rows*n*16)
 				CodeQueries(q, x, rows, d)
-				ScoreCodes(dst, n*16, q, rows, d, bits, tiles, codes, pages)
+				scan, means := make([]float32, rows*ScanLen4(d)), make([]float32, rows*n)
+				ScanQueries4(scan, x, rows, d)
+				Scan4(means, nil, n, scan, rows, d, tiles, n)
+				ScoreCodes(dst, n*16, q, rows, d, bits, means, n,
+					codedPages(tiles, codes, d, bits, pages, pages), n)
 				err := 0.0
 				for i, got := range dst {
 					e := float64(got)

@@ -2,57 +2,71 @@ package kernels
 
 import "unsafe"
 
-// codeRows share what a kernel decodes.
-const codeRows = 32
+// codeRows and codePages are how many a kernel does at once, at most, with so many bytes of weights.
+const (
+	codeRows    = 4
+	codePages   = 32
+	codeWeights = 16 << 10
+)
 
-// codesAhead is how many pages lie between the one in work and that asked for from memory.
-const codesAhead = 12
+// CodesAhead is how many pages lie between the one in work and that asked for from memory.
+const CodesAhead = 12
 
-func scoreCodes(dst []float32, ldDst int, q []float32, rows, d, bits int, tiles, codes []byte,
-	pages []int32) {
+func scoreCodes(dst []float32, ldDst int, q []float32, rows, d, bits int, base []float32,
+	ldBase int, pages []Coded, n int) {
 	switch {
 	case level == isaGeneric:
-		scoreCodesGeneric(dst, ldDst, q, rows, d, bits, tiles, codes, pages)
+		scoreCodesGeneric(dst, ldDst, q, rows, d, bits, base, ldBase, pages, n)
 		return
 	case level < isaAVX2:
-		scoreCodesPages(dst, ldDst, q, rows, d, bits, tiles, codes, pages)
+		scoreCodesPages(dst, ldDst, q, rows, d, bits, base, ldBase, pages, n)
 		return
 	}
-	for r := 0; r < rows; r += codeRows {
-		scoreCodesASM(&codesArgs{
-			&dst[r*ldDst], ldDst, &q[r*CodeQueryLen(d)], min(codeRows, rows-r), pad4(d), bits,
-			&tiles[0], &codes[0], &pages[0], len(pages), CodeBytes(bits, d), codesAhead,
-		})
+	for _, p := range pages[:min(CodesAhead, len(pages))] {
+		PrefetchBytes(unsafe.Slice(p.codes, CodeBytes(bits, d)))
+	}
+	batch := min(codePages, codeWeights/(codeRows*padCodes(d)))
+	for i := 0; i < n; i += batch {
+		for r := 0; r < rows; r += codeRows {
+			asked := 0
+			if r == 0 {
+				asked = len(pages) - i
+			}
+			scoreCodesASM(&codesArgs{
+				&dst[r*ldDst+i*CodeTokens], ldDst, &q[r*CodeQueryLen(d)], min(codeRows, rows-r),
+				pad4(d), bits, &base[r*ldBase], ldBase, &pages[i], min(batch, n-i), asked,
+				CodesAhead,
+			})
+		}
 	}
 }
 
 // scoreCodesPages is for kernels that decode, and multiply, a page at a time.
-func scoreCodesPages(dst []float32, ldDst int, q []float32, rows, d, bits int,
-	tiles, codes []byte, pages []int32) {
+func scoreCodesPages(dst []float32, ldDst int, q []float32, rows, d, bits int, base []float32,
+	ldBase int, pages []Coded, n int) {
 	var z [codeLine / 4 * maxScanDim]byte
-	var sums [codeRows]int32
-	var factor, base [codeRows]float32
+	var weights [codeRows * maxScanDim]byte
+	var factor, from [codeRows]float32
 	pad, size, codeBytes := pad4(d), CodeQueryLen(d), CodeBytes(bits, d)
-	for i, p := range pages {
-		slot := int(p) % TilePages
-		tile := tiles[int(p)/TilePages*TileBytes4(d):]
-		lanes := &tile[at4(d, slot, 0)]
-		scale, scaleSd := scales4(tile, slot)
+	unit, middle := codeLevels(bits)
+	for i := range pages[:n] {
+		p := &pages[i]
 		if i+1 < len(pages) {
-			PrefetchBytes(codes[int(pages[i+1])*codeBytes:][:codeBytes])
+			PrefetchBytes(unsafe.Slice(pages[i+1].codes, codeBytes))
 		}
-		decodeCodesASM(&decodeArgs{&z[0], bits, &codes[int(p)*codeBytes], lanes, pad})
+		decodeCodesASM(&decodeArgs{&z[0], bits, p.codes, pad})
 		for first := 0; first < rows; first += codeRows {
-			some := min(codeRows, rows-first)
-			meansOfCodesASM(&meansArgs{&sums[0], &q[first*size], 4 * size, some, lanes, pad})
-			for r := range some {
-				row := q[(first+r)*size:][:size]
-				base[r] = float32(float32(sums[r]) * float32(row[pad]*scale))
-				factor[r] = float32(float32(row[size-2]*scaleSd) * codeStep(bits))
+			n := min(codeRows, rows-first)
+			for r := range n {
+				row, sum := q[(first+r)*size:][:size], int32(0)
+				weighSpreadsASM(&weightArgs{&weights[r*maxScanDim], &row[0], padCodes(d), p.lanes,
+					pad, &sum})
+				factor[r] = float32(float32(row[size-1]*p.scale) * unit)
+				shift := float32(float32(float32(sum)*middle) * factor[r])
+				from[r] = base[(first+r)*ldBase+int(p.col)] - shift
 			}
-			to, bytes := &dst[first*ldDst+CodeTokens*i], unsafe.Pointer(&q[first*size+ScanLen(pad)])
-			multiplyCodesASM(&productArgs{to, ldDst, &z[0], bytes, 4 * size, some, pad, &factor[0],
-				&base[0]})
+			multiplyCodesASM(&productArgs{&dst[first*ldDst+CodeTokens*i], ldDst, &z[0], &weights[0],
+				maxScanDim, n, pad, &factor[0], &from[0]})
 		}
 	}
 }

@@ -81,11 +81,15 @@ func TestNoAllocation(t *testing.T) {
 		"Scan4":       func() { Scan4(dst, w, n, q4, rows, d, tiles4, n) },
 		"EncodeCodes": func() { EncodeCodes(codes, 2, x[:16*d], acc[:d], acc[d:2*d]) },
 		"CodeQueries": func() { CodeQueries(qc, x, rows, d) },
-		"ScoreCodes":  func() { ScoreCodes(dst, 37, qc, rows, d, 2, tiles4, codes, cells[n-2:]) },
-		"MaxInto":     func() { MaxInto(acc, x) },
-		"MaxAddSqrt":  func() { MaxAddSqrt(acc, x, 2, x) },
-		"TopK":        func() { TopK(best, long, scratch) },
-		"names":       func() { _, _ = ISA(), Q8_0.String() },
+		"ScoreCodes": func() {
+			pages := [2]Coded{CodedPage(tiles4, 3, d, codes, 2, 5)}
+			pages[1] = pages[0]
+			ScoreCodes(dst, 37, qc, rows, d, 2, w, n, pages[:], 2)
+		},
+		"MaxInto":    func() { MaxInto(acc, x) },
+		"MaxAddSqrt": func() { MaxAddSqrt(acc, x, 2, x) },
+		"TopK":       func() { TopK(best, long, scratch) },
+		"names":      func() { _, _ = ISA(), Q8_0.String() },
 	}
 	for _, typ := range Types {
 		// Of a Cache on the stack no pointer may escape.
@@ -122,6 +126,7 @@ func TestBadArguments(t *testing.T) {
 	c := func(n int) []int32 { return make([]int32, n) }
 	of := func(typ Type, d int) *Cache { return &Cache{typ, d, unsafe.Pointer(&b[0]), 16} }
 	k := of(F16, 8)
+	page := func(col int) []Coded { return []Coded{CodedPage(b, 1, 8, b, 2, col)} }
 	list := map[string]func(){
 		"Dot d 0":          func() { Dot(f(9), 9, f(99), 1, of(F16, 0), c(1)) },
 		"Dot d 12":         func() { Dot(f(9), 9, f(99), 1, of(F16, 12), c(1)) },
@@ -214,25 +219,18 @@ func TestBadArguments(t *testing.T) {
 		"EncodeCodes sd":   func() { EncodeCodes(b, 2, f(8), f(8), f(7)) },
 		"EncodeCodes dst":  func() { EncodeCodes(b[:63], 2, f(8), f(8), f(8)) },
 		"CodeQueries dst":  func() { CodeQueries(f(2*CodeQueryLen(8)-1), f(16), 2, 8) },
-		"ScoreCodes bits":  func() { ScoreCodes(f(99), 16, f(99), 1, 8, 0, b, b, c(1)) },
-		"ScoreCodes dst": func() {
-			ScoreCodes(f(31), 16, f(2*CodeQueryLen(8)), 2, 8, 2, b, b,
-				c(1))
-		},
-		"ScoreCodes ld": func() {
-			ScoreCodes(f(99), 15, f(2*CodeQueryLen(8)), 2, 8, 2, b, b,
-				c(1))
-		},
+		"CodedPage tile":   func() { CodedPage(b[:TileBytes4(8)-1], 1, 8, b, 2, 0) },
+		"CodedPage slot":   func() { CodedPage(b, 16, 8, b, 2, 0) },
+		"CodedPage codes":  func() { CodedPage(b, 1, 8, b[:63], 2, 0) },
+		"ScoreCodes bits":  func() { ScoreCodes(f(99), 16, f(99), 1, 8, 0, nil, 0, page(0), 1) },
+		"ScoreCodes dst":   func() { ScoreCodes(f(31), 16, f(99), 2, 8, 2, nil, 0, page(0), 1) },
+		"ScoreCodes ld":    func() { ScoreCodes(f(99), 15, f(99), 2, 8, 2, nil, 0, page(0), 1) },
 		"ScoreCodes q": func() {
-			ScoreCodes(f(99), 16, f(2*CodeQueryLen(8)-1), 2, 8, 2, b, b,
-				c(1))
+			ScoreCodes(f(99), 16, f(2*CodeQueryLen(8)-1), 2, 8, 2, nil, 0, page(0), 1)
 		},
-		"ScoreCodes tiles": func() {
-			ScoreCodes(f(99), 16, f(99), 1, 8, 2, b[:TileBytes4(8)-1], b,
-				c(1))
-		},
-		"ScoreCodes codes": func() { ScoreCodes(f(99), 16, f(99), 1, 8, 2, b, b[:63], c(1)) },
-		"ScoreCodes page":  func() { ScoreCodes(f(99), 16, f(99), 1, 8, 2, b, b, []int32{-1}) },
+		"ScoreCodes pages": func() { ScoreCodes(f(99), 16, f(99), 1, 8, 2, nil, 0, page(0), 2) },
+		"ScoreCodes base":  func() { ScoreCodes(f(99), 16, f(99), 2, 8, 2, f(5), 3, page(2), 1) },
+		"ScoreCodes col":   func() { ScoreCodes(f(99), 16, f(99), 1, 8, 2, f(5), 3, page(-1), 1) },
 		"MaxInto":          func() { MaxInto(f(3), f(2)) },
 		"MaxAddSqrt a":     func() { MaxAddSqrt(f(3), f(2), 1, f(3)) },
 		"MaxAddSqrt b":     func() { MaxAddSqrt(f(3), f(3), 1, f(2)) },
@@ -279,8 +277,8 @@ func TestNothingToDo(t *testing.T) {
 		Scan4(nil, nil, 0, nil, 0, 8, nil, 5)
 		Scan4(nil, nil, 0, nil, 5, 8, nil, 0)
 		CodeQueries(nil, nil, 0, 8)
-		ScoreCodes(nil, 0, nil, 0, 8, 2, nil, nil, make([]int32, 5))
-		ScoreCodes(nil, 0, nil, 5, 8, 2, nil, nil, nil)
+		ScoreCodes(nil, 0, nil, 0, 8, 2, nil, 0, make([]Coded, 5), 5)
+		ScoreCodes(nil, 0, nil, 5, 8, 2, nil, 0, nil, 0)
 		MaxInto(nil, nil)
 		MaxAddSqrt(nil, nil, 1, nil)
 		TopK(nil, nil, nil)

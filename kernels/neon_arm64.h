@@ -30,7 +30,6 @@
 #define SXTLH(d, n)          WORD $(0x0f10a400 | (n)<<5 | (d)) // sxtl v<d>.4s, v<n>.4h
 #define SXTL2H(d, n)         WORD $(0x4f10a400 | (n)<<5 | (d)) // sxtl2 v<d>.4s, v<n>.8h
 #define CMGT(d, n, m)        WORD $(0x4ea03400 | (m)<<16 | (n)<<5 | (d)) // cmgt v<d>.4s, v<n>.4s, v<m>.4s
-#define MULB(d, n, m)        WORD $(0x4e209c00 | (m)<<16 | (n)<<5 | (d)) // mul v<d>.16b, v<n>.16b, v<m>.16b
 #define USHLB(d, n, m)       WORD $(0x6e204400 | (m)<<16 | (n)<<5 | (d)) // ushl v<d>.16b, v<n>.16b, v<m>.16b
 #define SRSHR6H(d, n)        WORD $(0x4f1a2400 | (n)<<5 | (d)) // srshr v<d>.8h, v<n>.8h, #6
 #define UMAXV(d, n)          WORD $(0x6eb0a800 | (n)<<5 | (d)) // umaxv s<d>, v<n>.4s
@@ -40,6 +39,7 @@
 #define SMLAL2B(d, n, m)     WORD $(0x4e208000 | (m)<<16 | (n)<<5 | (d)) // smlal2 v<d>.8h, v<n>.16b, v<m>.16b
 #define SMLALH(d, n, m)      WORD $(0x0e608000 | (m)<<16 | (n)<<5 | (d)) // smlal v<d>.4s, v<n>.4h, v<m>.4h
 #define SMLAL2H(d, n, m)     WORD $(0x4e608000 | (m)<<16 | (n)<<5 | (d)) // smlal2 v<d>.4s, v<n>.8h, v<m>.8h
+#define SQRDMULHH(d, n, m)    WORD $(0x6e60b400 | (m)<<16 | (n)<<5 | (d)) // sqrdmulh v<d>.8h, v<n>.8h, v<m>.8h
 #define SADDLPH(d, n)        WORD $(0x4e602800 | (n)<<5 | (d)) // saddlp v<d>.4s, v<n>.8h
 #define SADALPH(d, n)        WORD $(0x4e606800 | (n)<<5 | (d)) // sadalp v<d>.4s, v<n>.8h
 

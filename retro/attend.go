@@ -164,6 +164,7 @@ type item struct {
 	groupBest []float32 // score of each group
 	groups    []int32   // chosen, in ascending order
 	best      []float32 // score of each column
+	means     []float32 // [query][column] products with the means of pages, for Tokens
 	cols      []int32   // chosen columns, in ascending order
 	pages     []int32   // and their pages
 	est       []float32 // [query][token] estimates, where the budget goes by need

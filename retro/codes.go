@@ -5,9 +5,6 @@ import "retroattn/kernels"
 // codePart is how many pages' tokens one thread scores at once.
 const codePart = 32
 
-// codesAhead is how many pages' codes are fetched ahead.
-const codesAhead = 12
-
 // partsOfCodes is how many parts the scores of the chosen pages' tokens fall into.
 func (s *selection) partsOfCodes() int { return (len(s.it.pages) + codePart - 1) / codePart }
 
@@ -15,66 +12,47 @@ func (s *selection) partsOfCodes() int { return (len(s.it.pages) + codePart - 1)
 // any query, or, by need, leaves each query's estimates to weigh.
 func (s *selection) scoreCodes(part int) {
 	s.prepare()
-	w, l, e := s.w, s.l, s.e
-	pages := s.it.pages[part*codePart:]
-	pages = pages[:min(len(pages), codePart)]
-	dst, ld := w.logit, codePart*kernels.CodeTokens
+	w, l, e, it, queries := s.w, s.l, s.e, s.it, s.queries()
+	first, size := part*codePart, e.opt.Page
+	n := min(codePart, len(it.pages)-first)
+	dst, ld := w.logit, codePart*size
 	if e.opt.Need { // weigh makes the scores
-		dst, ld = s.it.est[part*codePart*kernels.CodeTokens:], len(s.it.pages)*kernels.CodeTokens
+		dst, ld = it.est[first*size:], len(it.pages)*size
 	}
-	var slots [codePart]int32
-	for i, page := range pages {
-		slots[i] = page % codePages
-	}
-	for first, ahead, n := 0, 0, 0; first < len(pages); first += n {
-		n = sameBlock(pages[first:])
-		for ahead < min(len(pages), first+n+codesAhead) {
-			m := sameBlock(pages[ahead:])
-			s.fetchCodes(int(pages[ahead]/codePages), slots[ahead:ahead+m])
-			ahead += m
+	// with the first pages of the next part, which is asked for
+	var list [codePart + kernels.CodesAhead]kernels.Coded
+	pages := list[:min(len(list), len(it.pages)-first)]
+	for j := range l.parts {
+		p := &l.parts[j]
+		for i := range pages {
+			pages[i] = p.coded(s, int(it.pages[first+i]), int(it.cols[first+i]))
 		}
-		block := pages[first] / codePages
-		page := int(block) * codePages
-		for j := range l.parts {
-			p, to, ldTo := &l.parts[j], dst[first*kernels.CodeTokens:], ld
-			if j > 0 {
-				to, ldTo = w.more, codePart*kernels.CodeTokens
-			}
-			tiles := p.pages(s.q.s, 1, s.h, 0,
-				page/blockPages)[page%blockPages/kernels.TilePages*kernels.TileBytes4(p.dim):]
-			kernels.ScoreCodes(to, ldTo, w.codeQ[s.queries()*p.codeAt:], s.queries(), p.dim,
-				e.opt.CodeBits,
-				tiles, p.codes(s.q.s, s.h, int(block)), slots[first:first+n])
-			if j > 0 {
-				addTo(dst[first*kernels.CodeTokens:], ld, to, ldTo, s.queries(),
-					n*kernels.CodeTokens)
-			}
-			w.stats.ScanBytes += uint64(n * p.codeBytes)
+		q := w.codeQ[queries*p.codeAt:]
+		if j == 0 {
+			kernels.ScoreCodes(dst, ld, q, queries, p.dim, e.opt.CodeBits, it.means, s.cut.cols,
+				pages, n)
+		} else { // means are those of all parts
+			kernels.ScoreCodes(w.more, codePart*size, q, queries, p.dim, e.opt.CodeBits, nil, 0,
+				pages, n)
+			addTo(dst, ld, w.more, codePart*size, queries, n*size)
 		}
+		w.stats.ScanBytes += uint64(n * p.codeBytes)
 	}
 	if e.opt.Need {
 		return
 	}
-	best := s.it.tokens[part*codePart*kernels.CodeTokens:][:len(pages)*kernels.CodeTokens]
+	best := it.tokens[first*size:][:n*size]
 	copy(best, w.logit)
-	for r := 1; r < s.queries(); r++ {
+	for r := 1; r < queries; r++ {
 		kernels.MaxInto(best, w.logit[r*ld:][:len(best)])
 	}
 }
 
-// sameBlock is how many of the first pages, which ascend, have their codes in one block.
-func sameBlock(pages []int32) int {
-	n := 1
-	for n < len(pages) && pages[n]/codePages == pages[0]/codePages {
-		n++
-	}
-	return n
-}
-
-// fetchCodes asks for the codes of pages of a block.
-func (s *selection) fetchCodes(block int, slots []int32) {
-	for j := range s.l.parts {
-		p := &s.l.parts[j]
-		kernels.PrefetchRows(p.codes(s.q.s, s.h, block), p.codeBytes, slots)
-	}
+// coded is a page for kernels.ScoreCodes.
+func (p *part) coded(s *selection, page, col int) kernels.Coded {
+	tiles := p.pages(s.q.s, 1, s.h, 0, page/blockPages)
+	codes := p.codes(s.q.s, s.h, page/codePages)
+	return kernels.CodedPage(
+		tiles[page%blockPages/kernels.TilePages*kernels.TileBytes4(p.dim):],
+		page%kernels.TilePages, p.dim, codes[page%codePages*p.codeBytes:], s.e.opt.CodeBits, col)
 }

@@ -85,9 +85,17 @@ func (s *selection) planeQueries(y, x []float32, p *part, i int) []float32 {
 }
 
 // combine turns the products of a scan into scores: best takes, for each page, the largest
-// of any query.
-func (s *selection) combine(best []float32) {
+// of any query. Those with means, [query][column], are what estimates of tokens begin with.
+func (s *selection) combine(best, means []float32) {
 	e, n := s.e, len(best)
+	if len(means) > 0 {
+		for r := range s.queries() {
+			copy(means[r*s.cut.cols:][:n], s.w.dots[0][r*chunkPages:])
+		}
+	}
+	if s.takesAll() {
+		return
+	}
 	fill(best, negInf)
 	beta := float32(e.opt.Beta)
 	for r := range s.queries() {

@@ -162,7 +162,7 @@ func (s *selection) scoreGroups(part int) {
 			n += groups
 		}
 	}
-	s.combine(s.it.groupBest[part*groupChunks*groupPages:][:n])
+	s.combine(s.it.groupBest[part*groupChunks*groupPages:][:n], nil)
 }
 
 // chooseGroups takes the best groups, and the pages behind the last whole group, to the second
@@ -182,16 +182,13 @@ func (s *selection) scoreSome(part int) {
 	first := part * scanPart
 	n := min(s.q.newest().local-first, scanPart)
 	s.e.buildChunk(s.w, s.l, s.q.s, s.h, first, first+n)
-	if s.takesAll() {
-		return
-	}
 	s.prepare()
 	if s.e.opt.Select == options.Oracle {
 		s.scanKeys(first, n)
 	} else {
 		s.scanPages(0, first, n)
 	}
-	s.combine(s.it.best[first:][:n])
+	s.combine(s.it.best[first:][:n], s.it.means[min(first, len(s.it.means)):])
 }
 
 // scoreChosen scores the pages of a part of the chosen groups.
@@ -210,7 +207,8 @@ func (s *selection) scoreChosen(part int) {
 		s.scanPages(n, page, pages)
 		n += pages
 	}
-	s.combine(s.it.best[part*chunkPages:][:n])
+	col := part * chunkPages
+	s.combine(s.it.best[col:][:n], s.it.means[min(col, len(s.it.means)):])
 }
 
 // prepare makes the queries ready that select, unless this worker has them from its last part.
@@ -252,6 +250,9 @@ func (s *selection) scan(col, first, n int, plane func(p *part, planes, i int) [
 		if j > 0 {
 			x, y = w.more, w.more[len(w.more)/2:]
 		}
+		if s.takesAll() {
+			y = nil // means are all that is needed
+		}
 		if s.e.opt.Select == options.Tokens {
 			tiles := plane(p, planes, 0)[first/kernels.TilePages*kernels.TileBytes4(p.dim):]
 			kernels.Scan4(x, y, chunkPages, w.scanQ[0][queries*p.scanAt:], queries, p.dim, tiles, n)
@@ -263,7 +264,9 @@ func (s *selection) scan(col, first, n int, plane func(p *part, planes, i int) [
 		}
 		if j > 0 {
 			addTo(w.dots[0][col:], chunkPages, x, chunkPages, queries, n)
-			addTo(w.dots[1][col:], chunkPages, y, chunkPages, queries, n)
+			if y != nil {
+				addTo(w.dots[1][col:], chunkPages, y, chunkPages, queries, n)
+			}
 		}
 		w.stats.ScanBytes += uint64(planes * n * p.sumPages / blockPages)
 	}

@@ -116,6 +116,7 @@ func (e *Engine) roomForScores() {
 		it.owner.Store(0)
 		it.best = grow(it.best, cols)
 		if e.opt.Select == options.Tokens {
+			it.means = grow(it.means, cols*queries)
 			it.tokens = grow(it.tokens, tokens)
 			if e.opt.Need {
 				it.est = grow(it.est, tokens*queries)

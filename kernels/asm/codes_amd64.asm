@@ -1,96 +1,91 @@
 .levels avx2 avx512
 
-// Estimates by residual codes. A page is decoded once for all rows: 4 channels of 16 tokens in 64
-// bytes, each a code looked up in a table of its channel that has the levels times the spread, from
-// 0 on. Then rows of q come in blocks and are multiplied with that, 4 bytes broadcast from memory.
-// With avx2 the sums of 16 channels, in pairs 8 products, are within 16 bits: see codeTop. rows <=
-// 32.
+// Estimates by residual codes, of up to 4 rows of q and codeBatch pages. First each row gets its
+// weights in all pages: channels of q times the page's spreads, rounded to int8. Then 4 channels of
+// 16 tokens, 64 bytes, which a shift and a mask make of codes, are multiplied with 4 weights of a
+// row, broadcast from memory. (Page by page the products would wait for the weights: a third
+// slower.) With avx2 the sums of 64 channels, 32 pairs of 762, are within 16 bits.
 //
-//	SI   scratch              DX   d, padded
-//	R8   q of the rows        R9   bytes per row of q, R10 3 times that
-//	R11  rows left            R12  dst, of the page
-//	DI   dst, of the row      R13, R14, R15 distances to the next rows of q
+// Both times:
+//	R8   the page             R11  pages left          SI   its place in the scratch
+//	DX   d, padded            CX   channel             R9, R10  bytes per row, and 3 times that
+// Weights:
+//	BX   a lane of the page   AX, DI  even and odd channels of q
+//	R12  weights              R13, R14  their bytes per row, and 3 times that
+// Products:
+//	AX   weights              R13  codes of the page
+//	R12  dst, of the page     DI   dst, of the row     R14  bytes per row of dst
 
-// Offsets in the scratch. First what is known of up to 32 rows:
-.set ALL = 0      // the sum to subtract
-.set SCALE = 128  // of q, for means
-.set SUM = 256    // of q, times the zero point of means
-.set LEVELS = 384 // scale of q, for codes
-.set FACTOR = 512 // of the page: the value of a level
-.set BASE = 640   // of the page: the mean
-.set TABLE = 768  // of 16 channels (avx2)
-.set MEANS = 832  // of the page, bytes and then 0; words of 16 even and 16 odd channels with avx2
-.set CODES = 2880 // decoded
+// Offsets in the scratch: of a page, 64 bytes; then avx2's sums of codes times weights, and the
+// weights.
+.set FACTOR = 0  // of each row: the value of a step between codes
+.set BASE = 16   // the estimate where all codes are 0
+.set PAGES = 32  // at once, at most
+.set SUMS = 2048
+.set WEIGHTS = 2304
 
 .if avx2
-	.set ROWS = 2
-	.set AND = "VPAND"
-	.set XOR = "VPXOR"
-	.set SHIFT = 8     // how far to shift codes
-	.set CODE = 9      // mask of a code
-	.set BEGIN = 10    // where the tables of 4 channels begin
-	.set TRIPLE = 11   // where levels are 3 times as large
-	.set NEGATIVE = 12 // where they are negative
-	.set LIFT = 13     // what makes all 0 or more
-	.set SPREAD = 14   // masks
-	.set MEAN = 15
-	.quad four 0x0101010100000000, 0x0303030302020202, 0x0505050504040404, 0x0707070706060606, \
-		0x0909090908080808, 0x0b0b0b0b0a0a0a0a, 0x0d0d0d0d0c0c0c0c, 0x0f0f0f0f0e0e0e0e
-	.quad ones 4:0x0001000100010001
+	.set SPREAD = 8  // mask of spreads in words, of 12 bits more
+	.set ODD = 9     // mask of odd bytes
+	.set ONES = 10   // bytes
+	.set UNIT = 12
+	.set MIDDLE = 13
+	.set CODE = 10   // mask of codes
+	.set SHIFT = 11
+	.quad consts 4:0x7000700070007000, 4:0xff00ff00ff00ff00, 4:0x0101010101010101, \
+		4:0x0001000100010001
 .else
-	.set ROWS = 8
-	.set AND = "VPANDD"
-	.set XOR = "VPXORD"
-	.set SHIFT = 30
-	.set CODE = 31
-	.set BEGIN = 29
-	.set TRIPLE = 25
-	.set NEGATIVE = 24
-	.set LIFT = 19
-	.set SPREAD = 27
-	.set MEAN = 28
-	.set FOUR = 26 // each of 16 channels 4 times
-	.quad four 0x0101010100000000, 0x0303030302020202, 0x0505050504040404, 0x0707070706060606, \
-		0x0909090908080808, 0x0b0b0b0b0a0a0a0a, 0x0d0d0d0d0c0c0c0c, 0x0f0f0f0f0e0e0e0e
+	.set SPREAD = 24
+	.set EVEN = 25
+	.set ONES = 26
+	.set UNIT = 29
+	.set MIDDLE = 30
+	.set CODE = 27
+	.set SHIFT = 28
 .end
 
-// Of codes 0 to 3, for 1 and 2 bits: where levels are 3 times as large, where they are negative,
-// and what makes all 0 or more; 0.8 and 0.5.
-.long levels 0, 0x000000ff, 0x07070708, 0x3f4ccccd, \
-	0xff0000ff, 0x0000ffff, 0x15151616, 0x3f000000
+// Of 1 and 2 bits: mask of codes, value of a step between them, and how many steps their middle is
+// above 0.
+.long levels 0x01010101, 0x3fcccccd, 0x3f000000, 0, \
+	0x03030303, 0x3f800000, 0x3fc00000, 0
 
-.list rowOfQ = (BX), (BX)(R9*1), (BX)(R9*2), (BX)(R10*1), \
-	(R13), (R13)(R9*1), (R13)(R9*2), (R13)(R10*1)
-.list distance = , (R13*1), (R14*1), (R15*1)
-
-.include codesdecode_amd64.inc
+.list row = , (R9*1), (R9*2), (R10*1)
+.list weightsOf = , (R13*1), (R13*2), (R14*1)
 
 .macro zero n
 	.for v in n
-		{XOR} V{v}, V{v}, V{v}
+		.if avx512
+			VPXORD V{v}, V{v}, V{v}
+		.else
+			VPXOR V{v}, V{v}, V{v}
+		.end
 	.end
 .end
 
-// means adds channels of 4 rows, or of the first one again, to their sums. AX and DI are the two
-// parts of q.
-.macro means
-	.if avx512
-		VMOVDQU64 {MEANS}(SI)(CX*1), V18
-	.else
-		VMOVDQU {MEANS}(SI)(CX*1), V4
-		VMOVDQU {MEANS+32}(SI)(CX*1), V5
-	.end
-	.for r in 4
+// weigh makes the weights of R rows for as many channels as a vector has, and adds them to sums.
+.macro weigh
+	VPSLLW $7, V4, V5
+	VPSRLW $1, V4, V4
+	.for v in 4, 5
 		.if avx512
-			VMOVDQU64 (AX){distance[r]}, V16
-			VMOVDQU64 (DI){distance[r]}, V17
-			VPDPBUSD  V16, V18, V{r}
-			VPDPBUSD  V17, V18, V{4+r}
+			VPANDD V{SPREAD}, V{v}, V{v}
 		.else
-			VPMADDWD (AX){distance[r]}, V4, V6
-			VPMADDWD (DI){distance[r]}, V5, V7
-			VPADDD   V6, V{r}, V{r}
-			VPADDD   V7, V{r}, V{r}
+			VPAND V{SPREAD}, V{v}, V{v}
+		.end
+	.end
+	.for r in R
+		VPMULHRSW (AX){row[r]}, V5, V6
+		VPMULHRSW (DI){row[r]}, V4, V7
+		VPSLLW    $8, V7, V7
+		.if avx512
+			VPTERNLOGD $0xf8, V6, V{EVEN}, V7
+			VMOVDQA64  V7, (R12){weightsOf[r]}
+			VPDPBUSD   V7, V{ONES}, V{r}
+		.else
+			VPBLENDVB  V{ODD}, V7, V6, V7
+			VMOVDQU    V7, (R12){weightsOf[r]}
+			VPMADDUBSW V7, V{ONES}, V7
+			VPADDW     V7, V{r}, V{r}
 		.end
 	.end
 .end
@@ -98,10 +93,6 @@
 // fold makes X0 the sums of the 4 rows.
 .macro fold
 	.if avx512
-		.for r in 4
-			VPSLLD $6, V{r}, V{r}
-			VPADDD V{4+r}, V{r}, V{r}
-		.end
 		VSHUFI64X2    $0x44, Z1, Z0, Z4
 		VSHUFI64X2    $0xee, Z1, Z0, Z5
 		VSHUFI64X2    $0x44, Z3, Z2, Z6
@@ -120,6 +111,9 @@
 		VPUNPCKHDQ    X1, X0, X3
 		VPADDD        X3, X2, X0
 	.else
+		.for r in 4
+			VPMADDWD consts<>+96(SB), V{r}, V{r}
+		.end
 		VPHADDD      V1, V0, V0
 		VPHADDD      V3, V2, V2
 		VPHADDD      V2, V0, V0
@@ -128,36 +122,26 @@
 	.end
 .end
 
-// add multiplies R rows by 4*STEPS channels. avx512 has SETS of sums, from {SET} to {SET} on, so
-// that enough are on their way; avx2 has sums of 16 channels in 16 bits.
-.macro add
-	.for k in STEPS
-		.if avx512
-			VMOVDQA64 {64*k}(AX), V16
-			.for r in R
-				VPDPBUSD.BCST {4*k}{rowOfQ[r]}, V16, V{SET*(k%SETS)+r}
-			.end
-		.else
-			VMOVDQU {64*k}(AX), V8
-			VMOVDQU {64*k+32}(AX), V9
-			.for r in R
-				VPBROADCASTD {4*k}{rowOfQ[r]}, V12
-				.if k == 0
-					VPMADDUBSW V12, V8, V{4+2*r}
-					VPMADDUBSW V12, V9, V{5+2*r}
-				.else
-					VPMADDUBSW V12, V8, V13
-					VPMADDUBSW V12, V9, V12
-					VPADDW     V13, V{4+2*r}, V{4+2*r}
-					VPADDW     V12, V{5+2*r}, V{5+2*r}
-				.end
-			.end
+// multiply adds 4 channels, the n-th of 16, of R rows to their sums. avx512 has 4 of them, 4
+// registers apart, so that enough are on their way.
+.macro multiply n
+	.if avx512
+		VPANDD  V{CODE}, V16, V{17+n}
+		VPSRLVW V{SHIFT}, V16, V16
+		.for r in R
+			VPDPBUSD.BCST {4*n}(AX){row[r]}, V{17+n}, V{4*n+r}
 		.end
-	.end
-	.if avx2
-		.for v in 2*R
-			VPMADDWD V15, V{4+v}, V{4+v}
-			VPADDD   V{4+v}, V{v}, V{v}
+	.else
+		.for h in 2
+			VPAND  V{CODE}, V{8+h}, V{12+h}
+			VPSRLW X{SHIFT}, V{8+h}, V{8+h}
+		.end
+		.for r in R
+			VPBROADCASTD {4*n}(AX){row[r]}, V14
+			VPMADDUBSW V14, V12, V15
+			VPMADDUBSW V14, V13, V14
+			VPADDW     V15, V{2*r}, V{2*r}
+			VPADDW     V14, V{2*r+1}, V{2*r+1}
 		.end
 	.end
 .end
@@ -165,17 +149,14 @@
 // finish turns the sums of row r into estimates.
 .macro finish r
 	.if avx512
-		VPSUBD.BCST {ALL+4*r}(R15), V{r}, V{r}
 		VCVTDQ2PS   V{r}, V{r}
-		VMULPS.BCST {FACTOR+4*r}(R15), V{r}, V{r}
-		VADDPS.BCST {BASE+4*r}(R15), V{r}, V{r}
+		VMULPS.BCST {FACTOR+4*r}(SI), V{r}, V{r}
+		VADDPS.BCST {BASE+4*r}(SI), V{r}, V{r}
 		VMOVUPS     V{r}, (DI)
 	.else
-		VPBROADCASTD {ALL+4*r}(R15), V12
-		VBROADCASTSS {FACTOR+4*r}(R15), V13
-		VBROADCASTSS {BASE+4*r}(R15), V14
+		VBROADCASTSS {FACTOR+4*r}(SI), V13
+		VBROADCASTSS {BASE+4*r}(SI), V14
 		.for h in 2
-			VPSUBD    V12, V{2*r+h}, V{2*r+h}
 			VCVTDQ2PS V{2*r+h}, V{2*r+h}
 			VMULPS    V13, V{2*r+h}, V{2*r+h}
 			VADDPS    V14, V{2*r+h}, V{2*r+h}
@@ -185,309 +166,287 @@
 	ADDQ R14, DI
 .end
 
+// ask asks for the lines that begin at o of the page to come, if there is one, and are step apart.
+.macro ask o step
+	TESTQ R15, R15
+	JLE   asked{o}R{R}
+	MOVQ  {aheadAt}, BX
+	MOVQ  {o}(R8)(BX*1), BX
+	MOVQ  DX, CX
+
+ask{o}R{R}:
+	PREFETCHT0 (BX)
+	ADDQ {step}, BX
+	SUBQ $16, CX
+	JNE  ask{o}R{R}
+
+asked{o}R{R}:
+	DECQ R15
+.end
+
+// choose goes to what is for as many rows as there are.
+.macro choose what
+	.for i in 3
+		CMPQ {rows}, ${i+1}
+		JEQ  {what}{i+1}
+	.end
+	JMP {what}4
+.end
+
 .func scoreCodes codesArgs
-	.keep q, rows, bits, tiles, codes, pages, n, codeBytes, ahead
-	.slot row 8       // bytes per row of dst
-	.slot twice 8     // 16 if a line of codes lasts for 32 channels
-	.slot tileBytes 8
-	.slot mask 4      // of a code
-	.slot unit 4      // the value of a level
-	.slot mean 4      // scales of the page
-	.slot sd 4
-	.slot end 8       // of a part of q
-	.slot scratch 19328 // 63 for aligning it
-	MOVQ {a.dst}, R12
+	.keep rows, bits, base, ldBase, pages, n, asked
+	.slot twice 8   // 16 if a line of codes lasts for 32 channels
+	.slot step 8    // bytes of codes of 16 channels
+	.slot aheadAt 8 // how far ahead, in bytes
+	.slot q 8
+	.slot odd 8     // q, odd channels
+	.slot dst 8
+	.slot ldDst 8   // bytes per row of dst
+	.slot weights 8 // bytes of a page
+	.slot at 8      // weights of the page
+	.slot sums 8
+	.slot mask 4
+	.slot unit 4
+	.slot middle 4
+	.slot unused 4
+	.slot scales 16 // of q
+	.slot scratch 18752 // 63 for aligning it
+	MOVQ {a.dst}, CX
+	MOVQ CX, {dst}
 	MOVQ {a.ldDst}, CX
 	SHLQ $2, CX
-	MOVQ CX, {row}
+	MOVQ CX, {ldDst}
+	SHLQ $2, {ldBase}
 	MOVQ {a.d}, DX
-	LEAQ 16(DX)(DX*4), R9
+	MOVQ {a.q}, BX
+	MOVQ BX, {q}
+	LEAQ 63(DX), R13
+	ANDQ $-64, R13
+	LEAQ (R13)(R13*2), R14
+	LEAQ (BX)(R13*1), CX
+	MOVQ CX, {odd}
+	LEAQ (R13)(R14*1), CX
+	MOVQ CX, {weights}
+	LEAQ 4(R13*2), R9
 	LEAQ (R9)(R9*2), R10
 	LEAQ {scratch}, SI
 	ADDQ $63, SI
 	ANDQ $-64, SI
+	MOVQ {a.ahead}, R8
+	SUBQ R8, {asked}
+	IMUL3Q $24, R8, CX
+	MOVQ CX, {aheadAt}
+	MOVQ {rows}, CX
+	LEAQ {scales}, DI
+
+known:
+	MOVL -4(BX)(R9*1), R8
+	MOVL R8, (DI)
+	ADDQ R9, BX
+	ADDQ $4, DI
+	DECQ CX
+	JNE  known
+
 	MOVQ {bits}, CX
+	MOVQ CX, AX
+	SHLQ $5, AX
+	MOVQ AX, {step}
 	MOVQ CX, AX
 	ANDQ $1, AX
 	SHLQ $4, AX
 	MOVQ AX, {twice}
-	MOVQ DX, AX
-	SHLQ $4, AX
-	ADDQ $128, AX
-	MOVQ AX, {tileBytes}
-	MOVL $1, AX
-	SHLL CX, AX
-	DECL AX
-	MOVL AX, {mask}
-	IMUL3L $7, AX, R13 // the largest level times the largest spread
-	MOVQ {q}, AX
-	MOVQ {rows}, R11
-	MOVQ SI, BX
-	LEAQ (AX)(DX*4), AX
-
-known:
-	MOVL  (AX), R14
-	MOVL  R14, {SCALE}(BX)
-	MOVL  4(AX), R14
-	SHLL  $4, R14
-	MOVL  R14, {SUM}(BX)
-	MOVL  8(AX)(DX*1), R14
-	MOVL  R14, {LEVELS}(BX)
-	MOVL  12(AX)(DX*1), R14
-	IMULL R13, R14
-	MOVL  R14, {ALL}(BX)
-	ADDQ  R9, AX
-	ADDQ  $4, BX
-	DECQ  R11
-	JNE   known
+	MOVQ CX, R8
+	SHLQ $4, CX
+	LEAQ levels<>-16(SB), AX
+	MOVL (AX)(CX*1), R11
+	MOVL R11, {mask}
+	MOVL 4(AX)(CX*1), R11
+	MOVL R11, {unit}
+	MOVL 8(AX)(CX*1), R11
+	MOVL R11, {middle}
 	.if avx512
-		constants
+		VPBROADCASTW R8, V{SHIFT}
+		VPBROADCASTD {mask}, V{CODE}
+		MOVL         $0x70007000, AX
+		VPBROADCASTD AX, V{SPREAD}
+		MOVL         $0x00ff00ff, AX
+		VPBROADCASTD AX, V{EVEN}
+		MOVL         $0x01010101, AX
+		VPBROADCASTD AX, V{ONES}
+	.else
+		.for i in 3
+			VMOVDQU consts<>+{32*i}(SB), V{SPREAD+i}
+		.end
 	.end
-
-page: // asks for one to come
+	VBROADCASTSS {unit}, X{UNIT}
+	VBROADCASTSS {middle}, X{MIDDLE}
 	MOVQ {pages}, R8
-	MOVQ {ahead}, CX
-	CMPQ CX, {n}
-	JGE  page0
-	MOVLQSX (R8)(CX*4), CX
-	locate
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	MOVQ {codeBytes}, CX
-
-ask:
-	PREFETCHT0 -64(R13)(CX*1)
-	SUBQ $64, CX
-	JGT  ask
-	MOVQ DX, CX
-
-askTile:
-	PREFETCHT0 -64(BX)(CX*4)
-	SUBQ $16, CX
-	JGT  askTile
-
-page0:
-	MOVLQSX (R8), CX
-	locate
-	MOVL (DI), AX
-	MOVL AX, {mean}
-	MOVL 64(DI), AX
-	MOVL AX, {sd}
-	.if avx2
-		constants
-	.else
-		MOVQ BX, AX
-		LEAQ {MEANS}(SI), DI
+	MOVQ {n}, R11
+	MOVQ {asked}, R15
+	LEAQ {WEIGHTS}(SI), R12
+	MOVQ R12, {at}
+	choose weights
+	.for i in 4
+		.set R = i+1
+	weights{R}:
+		ask 0, $64
+		MOVQ (R8), BX
+		MOVQ {q}, AX
+		MOVQ {odd}, DI
 		MOVQ DX, CX
-
-	span:
-		VMOVDQU (AX), X0
-		CMPQ CX, $32
-		JLT  gathered
-		VINSERTI32X4 $1, 64(AX), Z0, Z0
-		CMPQ CX, $48
-		JLT  gathered
-		VINSERTI32X4 $2, 128(AX), Z0, Z0
-		JEQ  gathered
-		VINSERTI32X4 $3, 192(AX), Z0, Z0
-
-	gathered:
-		VPANDD    V{MEAN}, V0, V0
-		VMOVDQA64 V0, (DI)
-		ADDQ $256, AX
-		ADDQ $64, DI
-		SUBQ $64, CX
-		JGT  span
-	.end
-
-	MOVQ {twice}, R15
-	LEAQ {CODES}(SI), DI
-	XORL CX, CX
-
-lane:
-	.if avx2
-		// Means, of 32 channels where there are; else those of the other 16 are 0.
-		TESTQ   $16, CX
-		JNE     meansDone
-		VMOVDQU (BX), X3
-		LEAQ    16(CX), AX
-		CMPQ    AX, DX
-		JGE     means16
-		VINSERTI128 $1, 64(BX), Y3, Y3
-
-	means16:
-		VPAND   V{MEAN}, V3, V4
-		VPSRLW  $8, V3, V3
-		VPAND   V{MEAN}, V3, V3
-		VMOVDQU V4, {MEANS}(SI)(CX*2)
-		VMOVDQU V3, {MEANS+32}(SI)(CX*2)
-
-	meansDone:
-		VBROADCASTI128 (BX), V2
-		VPSRLW $5, V2, V2
-		VPAND  V{SPREAD}, V2, V2
-		.for h in 2
-			VPSHUFB four<>+{32*h}(SB), V2, V3
-			tables
-			VMOVDQU V3, {TABLE+32*h}(SI)
-		.end
-	.else
-		VBROADCASTI32X4 (BX), V3
-		VPSRLW  $5, V3, V3
-		VPANDD  V{SPREAD}, V3, V3
-		VPSHUFB V{FOUR}, V3, V3
-		tables
-	.end
-	TESTQ R15, CX
-	JNE   atHand
-	.for v in 2-avx512
-		.if avx512
-			VMOVDQU64 (R13), V0
+		zero 4
+	part{R}:
+		VMOVDQU (BX), X4
+		CMPQ    CX, $32
+		JLT     spreads{R}
+		.if avx2
+			VINSERTI128 $1, 64(BX), Y4, Y4
 		.else
-			VMOVDQU {32*v}(R13), V{v}
+			VINSERTI32X4 $1, 64(BX), Z4, Z4
+			CMPQ         CX, $48
+			JLT          spreads{R}
+			VINSERTI32X4 $2, 128(BX), Z4, Z4
+			JEQ          spreads{R}
+			VINSERTI32X4 $3, 192(BX), Z4, Z4
+		.end
+	spreads{R}:
+		weigh
+		ADDQ ${W}, AX
+		ADDQ ${W}, DI
+		ADDQ ${4*W}, BX
+		ADDQ ${W}, R12
+		SUBQ ${W}, CX
+		JGT  part{R}
+		fold
+		VCVTDQ2PS    X0, X0
+		VMULPS       X{MIDDLE}, X0, X0
+		VBROADCASTSS 16(R8), X1
+		VMULPS       {scales}, X1, X1
+		VMULPS       X{UNIT}, X1, X1
+		VMOVUPS      X1, {FACTOR}(SI)
+		VMULPS       X1, X0, X0
+		MOVLQSX      20(R8), AX
+		MOVQ         {base}, DI
+		LEAQ         (DI)(AX*4), DI
+		VMOVSS       (DI), X2
+		.for r in R-1
+			ADDQ      {ldBase}, DI
+			VINSERTPS ${16*r+16}, (DI), X2, X2
+		.end
+		VSUBPS  X0, X2, X2
+		VMOVUPS X2, {BASE}(SI)
+		MOVQ    {at}, R12
+		ADDQ    {weights}, R12
+		MOVQ    R12, {at}
+		ADDQ    $24, R8
+		ADDQ    $64, SI
+		DECQ    R11
+		JNE     weights{R}
+		.if R < 4
+			JMP products
 		.end
 	.end
-	ADDQ $64, R13
 
-atHand:
-	.for n in 4
-		decode {n}
-	.end
-	ADDQ $64, BX
-	ADDQ $256, DI
-	ADDQ $16, CX
-	CMPQ CX, DX
-	JNE  lane
-
-	MOVQ {q}, R8
-	MOVQ {rows}, R11
-	MOVQ SI, BX
-
-means: // of 4 rows; a missing one is the first one again
-	XORL R13, R13
-	XORL R14, R14
-	XORL R15, R15
-	CMPQ R11, $2
-	JLT  distances
-	MOVQ R9, R13
-	JEQ  distances
-	LEAQ (R9)(R9*1), R14
-	CMPQ R11, $3
-	JEQ  distances
-	MOVQ R10, R15
-
-distances:
-	.if avx512
-		MOVQ R8, AX
-	.else
-		LEAQ (R8)(DX*2), AX
-	.end
-	LEAQ (AX)(DX*1), DI
-	MOVQ DI, {end}
-	zero {4+4*avx512}
-	XORL CX, CX
-
-mean:
-	means
-	ADDQ ${W}, AX
-	ADDQ ${W}, DI
-	ADDQ $64, CX
-	CMPQ AX, {end}
-	JLT  mean
-	fold
-	VPSUBD       {SUM}(BX), X0, X0
-	VCVTDQ2PS    X0, X0
-	VBROADCASTSS {mean}, X1
-	VMULPS       {SCALE}(BX), X1, X1
-	VMULPS       X1, X0, X0
-	VMOVUPS      X0, {BASE}(BX)
-	VBROADCASTSS {sd}, X1
-	VMULPS       {LEVELS}(BX), X1, X1
-	VBROADCASTSS {unit}, X2
-	VMULPS       X2, X1, X1
-	VMOVUPS      X1, {FACTOR}(BX)
-	ADDQ         $16, BX
-	LEAQ         (R8)(R9*4), R8
-	SUBQ         $4, R11
-	JGT          means
-
-	MOVQ {q}, R8
-	MOVQ {rows}, R11
-	MOVQ {row}, R14
-	MOVQ SI, R15
-	MOVQ R12, DI
+products:
+	MOVQ {pages}, R8
+	MOVQ {n}, R11
+	MOVQ {asked}, R15
+	MOVQ R11, CX
+	SHLQ $6, CX
+	SUBQ CX, SI
+	LEAQ {WEIGHTS}(SI), AX
+	MOVQ AX, {at}
+	MOVQ R13, R9
+	MOVQ R14, R10
+	MOVQ {dst}, R12
+	MOVQ {ldDst}, R14
 	.if avx2
-		VMOVDQU ones<>(SB), V15
+		LEAQ         {SUMS}(SI), BX
+		MOVQ         BX, {sums}
+		VPBROADCASTD {mask}, V{CODE}
+		VMOVQ        {bits}, X{SHIFT}
 	.end
-
-rows:
-	TESTQ R11, R11
-	JEQ   done
-	LEAQ  {CODES}(SI), AX
-	LEAQ  8(R8)(DX*4), BX
-	MOVQ  DX, CX
-	.for i in ROWS
-		.set R = ROWS-i
-	rows{R}:
-		.if R != 7 && R != 5
-			.if R > 1
-				CMPQ R11, ${R}
-				JLT  rows{R-1}
-			.end
-			.set STEPS = 2
-			.set SETS = 2
-			.set SET = 4
-			.if R > 4
-				LEAQ (BX)(R9*4), R13
-				.set SET = 8
-			.end
-			.if R == 8
-				.set SETS = 1
-			.end
-			.if R == 1 || avx2
-				.set STEPS = 4
-				.set SETS = 4
-			.end
-			.if avx2
-				zero {2*R}
-			.else
-				.for k in SETS
-					.for r in R
-						VPXORD V{SET*k+r}, V{SET*k+r}, V{SET*k+r}
-					.end
+	choose products
+	.for i in 4
+		.set R = i+1
+	products{R}:
+		ask 8, {step}
+		MOVQ 8(R8), R13
+		MOVQ {twice}, DI
+		XORL CX, CX
+		.if avx512
+			.for k in 4
+				.for r in R
+					VPXORD V{4*k+r}, V{4*k+r}, V{4*k+r}
 				.end
 			.end
-		loop{R}:
-			add
-			ADDQ ${64*STEPS}, AX
-			ADDQ ${4*STEPS}, BX
-			.if R > 4
-				ADDQ ${4*STEPS}, R13
+		.else
+			zero {2*R}
+			MOVQ {sums}, BX
+			.for v in 2*R
+				VMOVDQU V{v}, {32*v}(BX)
 			.end
-			SUBQ ${4*STEPS}, CX
-			JNE  loop{R}
-			.if avx512
-				.for k in SETS-1
-					.for r in R
-						VPADDD V{SET*(k+1)+r}, V{r}, V{r}
-					.end
+		.end
+	lane{R}:
+		TESTQ DI, CX
+		JNE   atHand{R}
+		.if avx512
+			VMOVDQU64 (R13), V16
+		.else
+			VMOVDQU (R13), V8
+			VMOVDQU 32(R13), V9
+		.end
+		ADDQ $64, R13
+	atHand{R}:
+		.for n in 4
+			multiply {n}
+		.end
+		ADDQ $16, AX
+		ADDQ $16, CX
+		.if avx2
+			CMPQ  CX, DX
+			JEQ   wide{R}
+			TESTQ $63, CX
+			JNE   lane{R}
+		wide{R}:
+			.for v in 2*R
+				VPMADDWD consts<>+96(SB), V{v}, V{v}
+				VPADDD   {32*v}(BX), V{v}, V{v}
+			.end
+			CMPQ CX, DX
+			JEQ  summed{R}
+			.for v in 2*R
+				VMOVDQU V{v}, {32*v}(BX)
+			.end
+			zero {2*R}
+			JMP lane{R}
+		summed{R}:
+		.else
+			CMPQ CX, DX
+			JNE  lane{R}
+			.for k in 3
+				.for r in R
+					VPADDD V{4*k+4+r}, V{r}, V{r}
 				.end
 			.end
-			.for r in R
-				finish {r}
-			.end
-			IMUL3Q ${R}, R9, CX
-			ADDQ   CX, R8
-			ADDQ   ${4*R}, R15
-			SUBQ   ${R}, R11
-			JMP    rows
+		.end
+		MOVQ R12, DI
+		.for r in R
+			finish {r}
+		.end
+		MOVQ {at}, AX
+		ADDQ {weights}, AX
+		MOVQ AX, {at}
+		ADDQ $64, R12
+		ADDQ $24, R8
+		ADDQ $64, SI
+		DECQ R11
+		JNE  products{R}
+		.if R < 4
+			JMP done
 		.end
 	.end
 
 done:
-	ADDQ $64, R12
-	ADDQ $4, {pages}
-	DECQ {n}
-	JNE  page
 	VZEROUPPER
 	RET

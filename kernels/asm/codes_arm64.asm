@@ -4,48 +4,29 @@
 
 .if neon
 
-// Registers of decode:
-//	R0  z        R2  codes        R3  a lane of the page
+// Registers of decodeCodes:
+//	R0  z        R2  codes
 //	R4  d        R5  channel      R6  16 if a line of codes lasts for 32 channels
-//	V24 minus bits, V25 levels, V26 mask of a code, V27 where the tables of 4 channels begin
-//	V28 .. V31 numbers of 4 channels each
-.quad channels 0x0101010100000000, 0x0303030302020202, 0x0505050504040404, 0x0707070706060606, \
-	0x0909090908080808, 0x0b0b0b0b0a0a0a0a, 0x0d0d0d0d0c0c0c0c, 0x0f0f0f0f0e0e0e0e
-
+//	V24 minus bits, V26 mask of a code
 .func decodeCodes decodeArgs
 	MOVD {a.z}, R0
 	MOVD {a.bits}, R1
 	MOVD {a.codes}, R2
-	MOVD {a.lanes}, R3
 	MOVD {a.d}, R4
 	NEG  R1, R5
 	VDUP R5, V24.B16
-	MOVD $0x0301fffd, R5 // 3, 1, -1, -3
 	MOVD $3, R7
 	MOVD $0, R6
 	CMP  $1, R1
-	BNE  levels
-	MOVD $0x000001ff, R5 // 1, -1
+	BNE  codes
 	MOVD $1, R7
 	MOVD $16, R6
 
-levels:
-	VDUP R5, V25.S4
+codes:
 	VDUP R7, V26.B16
-	MOVD $0x0c080400, R5
-	VDUP R5, V27.S4
-	MOVD $channels<>(SB), R5
-	VLD1 (R5), [V28.B16, V29.B16, V30.B16, V31.B16]
 	MOVD $0, R5
 
 lane:
-	FMOVQ (R3), F16
-	ADD   $64, R3
-	VUSHR $5, V16.B16, V16.B16
-	.for n in 4 // tables: the spreads, 4 times each, times levels
-		VTBL V{28+n}.B16, [V16.B16], V{20+n}.B16
-		MULB({20+n}, {20+n}, 25)
-	.end
 	TST   R6, R5
 	BNE   atHand
 	VLD1.P 64(R2), [V0.B16, V1.B16, V2.B16, V3.B16]
@@ -54,8 +35,6 @@ atHand:
 	.for n in 4
 		.for v in 4
 			VAND V26.B16, V{v}.B16, V{4+v}.B16
-			VORR V27.B16, V{4+v}.B16, V{4+v}.B16
-			VTBL V{4+v}.B16, [V{20+n}.B16], V{4+v}.B16
 			USHLB({v}, {v}, 24)
 		.end
 		VST1.P [V4.B16, V5.B16, V6.B16, V7.B16], 64(R0)
@@ -65,47 +44,42 @@ atHand:
 	BNE lane
 	RET
 
-.func meansOfCodes meansArgs
-	MOVD {a.dst}, R0
-	MOVD {a.q}, R1
-	MOVD {a.rowBytes}, R2
-	MOVD {a.rows}, R3
-	MOVD {a.lanes}, R4
-	MOVD {a.d}, R5
-	MOVD $31, R6
-	VDUP R6, V30.H8
-	MOVD $16, R6
-	VDUP R6, V31.H8
-
-row:
-	ADD   R5<<1, R1, R6 // even channels
-	ADD   R5, R6, R7    // odd ones
-	MOVD  R4, R8
-	MOVD  R5, R9
+// Registers of weighSpreads:
+//	R0  dst      R1  even channels of q, R2 odd ones
+//	R3  a lane of the page        R4  channels left
+//	V0  sums     V31 mask of spreads in words, of 12 bits more
+.func weighSpreads weightArgs
+	MOVD  {a.dst}, R0
+	MOVD  {a.q}, R1
+	MOVD  {a.odd}, R2
+	ADD   R1, R2, R2
+	MOVD  {a.lanes}, R3
+	MOVD  {a.d}, R4
+	MOVD  {a.sum}, R5
+	MOVD  $0x7000, R6
+	VDUP  R6, V31.H8
 	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
 
-mean:
-	FMOVQ (R8), F4
-	ADD   $64, R8
-	FMOVQ.P 16(R6), F2
-	FMOVQ.P 16(R7), F3
-	VUSHR $8, V4.H8, V5.H8
-	.for odd in 2
-		VAND V30.B16, V{4+odd}.B16, V{4+odd}.B16
-		VSUB V31.H8, V{4+odd}.H8, V{4+odd}.H8
-		SMLALH(0, {4+odd}, {2+odd})
-		SMLAL2H(1, {4+odd}, {2+odd})
-	.end
-	SUBS  $16, R9
-	BNE   mean
-	VADD  V1.S4, V0.S4, V0.S4
+spreads:
+	FMOVQ (R3), F4
+	ADD   $64, R3
+	VSHL  $7, V4.H8, V5.H8
+	VUSHR $1, V4.H8, V4.H8
+	VAND  V31.B16, V5.B16, V5.B16
+	VAND  V31.B16, V4.B16, V4.B16
+	FMOVQ.P 16(R1), F2
+	FMOVQ.P 16(R2), F3
+	SQRDMULHH(2, 2, 5)
+	SQRDMULHH(3, 3, 4)
+	VADD  V3.H8, V2.H8, V5.H8
+	SADALPH(0, 5)
+	VTRN1 V3.B16, V2.B16, V2.B16
+	VST1.P [V2.B16], 16(R0)
+	SUBS  $16, R4
+	BNE   spreads
 	VADDP V0.S4, V0.S4, V0.S4
 	VADDP V0.S4, V0.S4, V0.S4
-	FMOVS.P F0, 4(R0)
-	ADD   R2, R1
-	SUBS  $1, R3
-	BNE   row
+	FMOVS F0, (R5)
 	RET
 .end
 

@@ -98,17 +98,23 @@ func packPages(p []byte, d int) {
 
 // residuals are the summaries and then the codes of every page.
 func residuals(c workload) (size int, fill func(p []byte), score func(out []float32, p []byte)) {
-	d, bits, pages := c.dim, int(c.packed[1]-'0'), cellList(scanPages)
+	d, bits := c.dim, int(c.packed[1]-'0')
 	tiles := scanPages / kernels.TilePages * kernels.TileBytes4(d)
 	q := make([]float32, c.rows*kernels.CodeQueryLen(d))
 	kernels.CodeQueries(q, normals(c.rows*d, 3), c.rows, d)
+	pages, base := make([]kernels.Coded, scanPages), make([]float32, c.rows*scanPages)
 	return tiles + scanPages*kernels.CodeBytes(bits, d), func(p []byte) {
 			packPages(p[:tiles], d)
 			for i := range p[tiles:] {
 				p[tiles+i] = byte(i * i >> 3)
 			}
 		}, func(out []float32, p []byte) {
-			kernels.ScoreCodes(out, scanPages*kernels.CodeTokens, q, c.rows, d, bits, p[:tiles],
-				p[tiles:], pages)
+			for i := range pages {
+				tile := p[i/kernels.TilePages*kernels.TileBytes4(d) : tiles]
+				pages[i] = kernels.CodedPage(tile, i%kernels.TilePages, d,
+					p[tiles+i*kernels.CodeBytes(bits, d):], bits, i)
+			}
+			kernels.ScoreCodes(out, scanPages*kernels.CodeTokens, q, c.rows, d, bits, base,
+				scanPages, pages, scanPages)
 		}
 }
