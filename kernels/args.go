@@ -126,7 +126,7 @@ type codesArgs struct {
 	n, asked, ahead int
 }
 
-// Coded is a page whose tokens have codes: see CodedPage.
+// Coded is a page whose tokens have codes: see CodedPages.
 type Coded struct {
 	lanes, codes *byte
 	scale        float32 // of the spreads

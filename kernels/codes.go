@@ -1,8 +1,6 @@
 package kernels
 
 import (
-	"encoding/binary"
-	"math"
 	"unsafe"
 )
 
@@ -126,14 +124,25 @@ func wordsOf(x []float32) []int16 {
 // weightShift is what weights leave out of the products of queries and spreads.
 const weightShift = 3
 
-// CodedPage is the page at slot of a tile of 4-bit summaries of dimension d, with codes of so many
-// bits; col is the column of its base. It panics if tile or codes are too short.
-func CodedPage(tile []byte, slot, d int, codes []byte, bits, col int) Coded {
-	if uint(slot) >= TilePages || len(tile) < TileBytes4(d) || len(codes) < CodeBytes(bits, d) {
+// CodedPages says of pages of one tile of 4-bit summaries of dimension d, by their numbers modulo
+// TilePages, where their summaries and codes of so many bits are; cols are the columns of their
+// bases. It panics if tile or codes are too short for all of the tile, or dst or cols for the pages.
+func CodedPages(dst []Coded, tile []byte, d int, codes []byte, bits int, pages, cols []int32) {
+	checkCode(bits, d)
+	size := CodeBytes(bits, d)
+	if len(tile) < TileBytes4(d) || len(codes) < TilePages*size {
 		panicShort("tile or codes")
 	}
-	scale := binary.LittleEndian.Uint32(tile[4*(TilePages+slot):])
-	return Coded{&tile[at4(d, slot, 0)], &codes[0], math.Float32frombits(scale), int32(col)}
+	if dst = dst[:len(pages)]; len(cols) < len(pages) {
+		panicShort("cols")
+	}
+	cols = cols[:len(pages)]
+	scales := unsafe.Slice((*float32)(unsafe.Pointer(&tile[4*TilePages])), TilePages)
+	for i, p := range pages {
+		slot := int(p) & (TilePages - 1)
+		dst[i] = Coded{(*byte)(unsafe.Add(unsafe.Pointer(&tile[0]), at4(d, slot, 0))),
+			(*byte)(unsafe.Add(unsafe.Pointer(&codes[0]), slot*size)), scales[slot], cols[i]}
+	}
 }
 
 // ScoreCodes estimates logits: dst[r*ldDst+CodeTokens*i+t] = q_r . key of token t of pages[i], for

@@ -73,6 +73,8 @@ TEXT ·scoreCodesAVX2(SB), 0, $18920-8
 	MOVQ CX, aheadAt-80(SP)
 	MOVQ rows-8(SP), CX
 	LEAQ scales-168(SP), DI
+	VPXOR   X0, X0, X0
+	VMOVUPS X0, (DI)
 known:
 	MOVL -4(BX)(R9*1), R8
 	MOVL R8, (DI)

@@ -15,9 +15,10 @@ func BenchmarkScoreCodes(b *testing.B) {
 				b.Run(fmt.Sprintf("d=%d/bits=%d/rows=%d", d, bits, rows), func(b *testing.B) {
 					tiles, codes := benchData(64*TileBytes4(d)), benchData(1024*CodeBytes(bits, d))
 					pages, base := make([]Coded, n), make([]float32, rows*n)
-					for i := range pages {
-						pages[i] = CodedPage(tiles[i/4*TileBytes4(d):], 4*i%16, d,
-							codes[4*i*CodeBytes(bits, d):], bits, i)
+					for i := 0; i < n; i += 4 {
+						CodedPages(pages[i:], tiles[i/4*TileBytes4(d):], d,
+							codes[4*i*CodeBytes(bits, d):], bits, []int32{0, 4, 8, 12},
+							[]int32{int32(i), int32(i) + 1, int32(i) + 2, int32(i) + 3})
 					}
 					q, dst := make([]float32, rows*CodeQueryLen(d)), make([]float32, rows*(n*16+16))
 					CodeQueries(q, benchFloats(rows*d), rows, d)

@@ -146,9 +146,10 @@ type codesCase struct {
 
 // codedPages are pages of planes of summaries and codes.
 func codedPages(tiles, codes []byte, d, bits int, pages, cols []int32) (list []Coded) {
+	list = make([]Coded, len(pages))
 	for i, p := range pages {
-		list = append(list, CodedPage(tiles[int(p)/16*TileBytes4(d):], int(p)%16, d,
-			codes[int(p)*CodeBytes(bits, d):], bits, int(cols[i])))
+		CodedPages(list[i:], tiles[int(p)/16*TileBytes4(d):], d,
+			codes[int(p)/16*16*CodeBytes(bits, d):], bits, []int32{p}, cols[i:])
 	}
 	return list
 }
@@ -212,7 +213,7 @@ func (c *codesCase) estimates(row []float32, page int, base float32) (dst [16]fl
 	return dst
 }
 
-const maxCodePages = 40
+const maxCodePages = 48
 
 type codesZones struct{ tiles, codes, q, base, dst []byte }
 
@@ -302,7 +303,7 @@ func TestScoreCodesError(t *testing.T) {
 			for _, d := range []int{64, 128, 256} {
 				const rows, n = 5, 40
 				rng := newRand(d, bits)
-				tiles, codes := make([]byte, 3*TileBytes4(d)), make([]byte, n*CodeBytes(bits, d))
+				tiles, codes := make([]byte, 3*TileBytes4(d)), make([]byte, 48*CodeBytes(bits, d))
 				x, keys, pages := make([]float32, rows*d), make([]float32, n*16*d), make([]int32, n)
 				for i := range x {
 					x[i] = float32(rng.NormFloat64())

@@ -60,7 +60,7 @@ func TestNoAllocation(t *testing.T) {
 	dst, q, x, acc, w, long := f(rows*n), f(rows*(d+2)), f(n*d), f(rows*d), f(rows*n), f(2000)
 	h, tiles, best, scratch := make([]uint16, d), make([]byte, 3*TileBytes(d)), make([]int32, 20),
 		make([]uint32, 4000)
-	tiles4, codes, q4, qc := make([]byte, 3*TileBytes4(d)), make([]byte, 2*CodeBytes(2, d)),
+	tiles4, codes, q4, qc := make([]byte, 3*TileBytes4(d)), make([]byte, 16*CodeBytes(2, d)),
 		f(rows*ScanLen4(d)), f(rows*CodeQueryLen(d))
 	var sink float32
 	list := map[string]func(){
@@ -82,8 +82,8 @@ func TestNoAllocation(t *testing.T) {
 		"EncodeCodes": func() { EncodeCodes(codes, 2, x[:16*d], acc[:d], acc[d:2*d]) },
 		"CodeQueries": func() { CodeQueries(qc, x, rows, d) },
 		"ScoreCodes": func() {
-			pages := [2]Coded{CodedPage(tiles4, 3, d, codes, 2, 5)}
-			pages[1] = pages[0]
+			var pages [2]Coded
+			CodedPages(pages[:], tiles4, d, codes, 2, best[:2], best[:2])
 			ScoreCodes(dst, 37, qc, rows, d, 2, w, n, pages[:], 2)
 		},
 		"MaxInto":    func() { MaxInto(acc, x) },
@@ -126,7 +126,11 @@ func TestBadArguments(t *testing.T) {
 	c := func(n int) []int32 { return make([]int32, n) }
 	of := func(typ Type, d int) *Cache { return &Cache{typ, d, unsafe.Pointer(&b[0]), 16} }
 	k := of(F16, 8)
-	page := func(col int) []Coded { return []Coded{CodedPage(b, 1, 8, b, 2, col)} }
+	page := func(col int32) []Coded {
+		list := make([]Coded, 1)
+		CodedPages(list, b, 8, b, 2, []int32{1}, []int32{col})
+		return list
+	}
 	list := map[string]func(){
 		"Dot d 0":          func() { Dot(f(9), 9, f(99), 1, of(F16, 0), c(1)) },
 		"Dot d 12":         func() { Dot(f(9), 9, f(99), 1, of(F16, 12), c(1)) },
@@ -219,9 +223,9 @@ func TestBadArguments(t *testing.T) {
 		"EncodeCodes sd":   func() { EncodeCodes(b, 2, f(8), f(8), f(7)) },
 		"EncodeCodes dst":  func() { EncodeCodes(b[:63], 2, f(8), f(8), f(8)) },
 		"CodeQueries dst":  func() { CodeQueries(f(2*CodeQueryLen(8)-1), f(16), 2, 8) },
-		"CodedPage tile":   func() { CodedPage(b[:TileBytes4(8)-1], 1, 8, b, 2, 0) },
-		"CodedPage slot":   func() { CodedPage(b, 16, 8, b, 2, 0) },
-		"CodedPage codes":  func() { CodedPage(b, 1, 8, b[:63], 2, 0) },
+		"CodedPages tile":  func() { CodedPages(nil, b[:TileBytes4(8)-1], 8, b, 2, nil, nil) },
+		"CodedPages codes": func() { CodedPages(nil, b, 8, b[:16*64-1], 2, nil, nil) },
+		"CodedPages cols":  func() { CodedPages(page(0), b, 8, b, 2, c(1), nil) },
 		"ScoreCodes bits":  func() { ScoreCodes(f(99), 16, f(99), 1, 8, 0, nil, 0, page(0), 1) },
 		"ScoreCodes dst":   func() { ScoreCodes(f(31), 16, f(99), 2, 8, 2, nil, 0, page(0), 1) },
 		"ScoreCodes ld":    func() { ScoreCodes(f(99), 15, f(99), 2, 8, 2, nil, 0, page(0), 1) },

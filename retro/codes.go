@@ -3,7 +3,7 @@ package retro
 import "retroattn/kernels"
 
 // codePart is how many pages' tokens one thread scores at once.
-const codePart = 32
+const codePart = 64
 
 // partsOfCodes is how many parts the scores of the chosen pages' tokens fall into.
 func (s *selection) partsOfCodes() int { return (len(s.it.pages) + codePart - 1) / codePart }
@@ -24,9 +24,7 @@ func (s *selection) scoreCodes(part int) {
 	pages := list[:min(len(list), len(it.pages)-first)]
 	for j := range l.parts {
 		p := &l.parts[j]
-		for i := range pages {
-			pages[i] = p.coded(s, int(it.pages[first+i]), int(it.cols[first+i]))
-		}
+		s.locate(pages, p, it.pages[first:], it.cols[first:])
 		q := w.codeQ[queries*p.codeAt:]
 		if j == 0 {
 			kernels.ScoreCodes(dst, ld, q, queries, p.dim, e.opt.CodeBits, it.means, s.cut.cols,
@@ -48,11 +46,15 @@ func (s *selection) scoreCodes(part int) {
 	}
 }
 
-// coded is a page for kernels.ScoreCodes.
-func (p *part) coded(s *selection, page, col int) kernels.Coded {
-	tiles := p.pages(s.q.s, 1, s.h, 0, page/blockPages)
-	codes := p.codes(s.q.s, s.h, page/codePages)
-	return kernels.CodedPage(
-		tiles[page%blockPages/kernels.TilePages*kernels.TileBytes4(p.dim):],
-		page%kernels.TilePages, p.dim, codes[page%codePages*p.codeBytes:], s.e.opt.CodeBits, col)
+// locate finds pages, which ascend, for kernels.ScoreCodes.
+func (s *selection) locate(list []kernels.Coded, p *part, pages, cols []int32) {
+	tile := kernels.TileBytes4(p.dim)
+	for n := 0; len(list) > 0; list, pages, cols = list[n:], pages[n:], cols[n:] {
+		first := int(pages[0])
+		for n = 1; n < len(list) && int(pages[n])/codePages == first/codePages; n++ {
+		}
+		tiles := p.pages(s.q.s, 1, s.h, 0, first/blockPages)
+		kernels.CodedPages(list, tiles[first%blockPages/codePages*tile:], p.dim,
+			p.codes(s.q.s, s.h, first/codePages), s.e.opt.CodeBits, pages[:n], cols)
+	}
 }

@@ -238,6 +238,8 @@ asked{o}R{R}:
 	MOVQ CX, {aheadAt}
 	MOVQ {rows}, CX
 	LEAQ {scales}, DI
+	VPXOR   X0, X0, X0 // what is left there may be subnormal, and slow
+	VMOVUPS X0, (DI)
 
 known:
 	MOVL -4(BX)(R9*1), R8

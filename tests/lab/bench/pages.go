@@ -102,6 +102,7 @@ func residuals(c workload) (size int, fill func(p []byte), score func(out []floa
 	tiles := scanPages / kernels.TilePages * kernels.TileBytes4(d)
 	q := make([]float32, c.rows*kernels.CodeQueryLen(d))
 	kernels.CodeQueries(q, normals(c.rows*d, 3), c.rows, d)
+	list := cellList(scanPages)
 	pages, base := make([]kernels.Coded, scanPages), make([]float32, c.rows*scanPages)
 	return tiles + scanPages*kernels.CodeBytes(bits, d), func(p []byte) {
 			packPages(p[:tiles], d)
@@ -109,10 +110,10 @@ func residuals(c workload) (size int, fill func(p []byte), score func(out []floa
 				p[tiles+i] = byte(i * i >> 3)
 			}
 		}, func(out []float32, p []byte) {
-			for i := range pages {
-				tile := p[i/kernels.TilePages*kernels.TileBytes4(d) : tiles]
-				pages[i] = kernels.CodedPage(tile, i%kernels.TilePages, d,
-					p[tiles+i*kernels.CodeBytes(bits, d):], bits, i)
+			for i := 0; i < scanPages; i += kernels.TilePages {
+				kernels.CodedPages(pages[i:], p[i/kernels.TilePages*kernels.TileBytes4(d):], d,
+					p[tiles+i*kernels.CodeBytes(bits, d):], bits, list[i:][:kernels.TilePages],
+					list[i:])
 			}
 			kernels.ScoreCodes(out, scanPages*kernels.CodeTokens, q, c.rows, d, bits, base,
 				scanPages, pages, scanPages)
