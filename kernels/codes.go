@@ -101,16 +101,17 @@ func CodeQueries(dst, q []float32, rows, d int) {
 	}
 	var store [maxScanDim]float32
 	var ints [maxScanDim / 4]float32
-	x, bytes := store[:pad], bytesOf(ints[:pad/4])
+	x := store[:pad]
 	for r := range rows {
 		row := dst[r*size : (r+1)*size]
 		copy(x, q[r*d:(r+1)*d])
 		inv, scale := int8Scale(absMax(x), codeQuery)
 		quantise8(ints[:pad/4], x, inv)
-		words := wordsOf(row[:pad/2])
-		for i := range pad / 2 {
-			words[i] = int16(int8(bytes[2*i]))
-			words[pad/2+i] = int16(int8(bytes[2*i+1]))
+		even := wordsOf(row[:pad/4])
+		odd := wordsOf(row[pad/4 : pad/2])[:len(even)]
+		pairs := wordsOf(ints[:pad/4])[:len(even)]
+		for i, p := range pairs {
+			even[i], odd[i] = int16(int8(p)), p>>8
 		}
 		row[pad/2] = scale * (1 << weightShift)
 	}

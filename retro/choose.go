@@ -1,6 +1,8 @@
 package retro
 
 import (
+	"math/bits"
+
 	"retroattn/kernels"
 	"retroattn/retro/options"
 )
@@ -101,7 +103,7 @@ func (s *selection) choosePages() {
 // chooseEntries lists the entries to read, in ascending order: the best of the chosen pages, or all
 // of them.
 func (s *selection) chooseEntries() {
-	it, size := s.it, int32(s.e.opt.Page)
+	it, shift := s.it, bits.TrailingZeros(uint(s.e.opt.Page)) // a power of two
 	n := s.candidates()
 	it.entries = grow(it.entries, n)
 	switch k := s.cut.budget; {
@@ -116,7 +118,7 @@ func (s *selection) chooseEntries() {
 		}
 	}
 	for i, t := range it.entries {
-		it.entries[i] = it.pages[t/size]*size + t%size
+		it.entries[i] = it.pages[t>>shift]<<shift + t&(1<<shift-1)
 	}
 }
 

@@ -112,8 +112,11 @@ func (s *selection) combine(best, means []float32) {
 }
 
 func fill(x []float32, v float32) {
-	for i := range x {
-		x[i] = v
+	if len(x) > 0 {
+		x[0] = v
+	}
+	for n := 1; n < len(x); n *= 2 {
+		copy(x[n:], x[:n])
 	}
 }
 
