@@ -51,7 +51,7 @@
 //
 //	Scan4       per page: product with the mean, and with the spread
 //	MaxAddSqrt  scores of pages, of which TopK takes the best as candidates
-//	ScoreCodes  per token of these: an estimate of its logit
+//	ScoreCodes  per token of these: an estimate of its logit, with the mean's product of Scan4
 //	TopK        the tokens to read
 //
 // Pack4 and EncodeCodes make what is scored of a page's keys. Tiles, codes and prepared rows are in
@@ -75,9 +75,8 @@
 //
 // Queries for Q8_0 and Q4_0 keys are rounded to int8 per block of 32 channels, as ggml does, and
 // multiplied in integers. Queries for summaries are rounded to 14 bits, 64*hi + lo, which leaves
-// their 8 or 4 bits as the only loss. For residual codes they are rounded to int8: products of
-// query and spread of each page, rounded with a scale of their own, were tried and cost more than
-// the product with the codes. Values are multiplied as floats: rounding weights to 16 bits for
+// their 8 or 4 bits as the only loss. For residual codes they are rounded to int8, multiplied with
+// the page's spreads, and the products rounded to int8 again: see ScoreCodes. Values are multiplied as floats: rounding weights to 16 bits for
 // VPDPWSSD was tried and gained nothing up to 8 rows but a rounding error.
 //
 // # Registers, amd64
@@ -103,10 +102,11 @@
 // and spread; q is broadcast by 16 bytes, and 4 vectors are folded once for 16 pages. So the
 // summary of one page is in a few lines side by side.
 //
-// ScoreCodes decodes a page once for all rows: a code is looked up in a table of its channel that
-// has levels times spread (VPSHUFB, TBL), small integers. Then a row takes 1 VPDPBUSD (2 VPMADDUBSW
-// with 2 VPADDW and what widens them, 4 SDOT) for 4 channels of 16 tokens, without sums across
-// lanes. For 128 channels decoding takes as long as 4 rows (avx512) or 2 (avx2).
+// ScoreCodes first multiplies rows with the spreads of some pages (VPMULHRSW, SQRDMULH), as bytes.
+// Then codes need no table, only a shift and a mask, and a row takes 1 VPDPBUSD (2 VPMADDUBSW with 2
+// VPADDW and what widens them, 4 SDOT) for 4 channels of 16 tokens, without sums across lanes. A
+// page of 64 channels and 3 rows takes 16 ns (avx512) or 28 (avx2); it took 24 and 38 where codes
+// were looked up in a table of levels times spreads, and the product with the mean was made anew.
 //
 // Why it is at the limit: F16 rows of 64 channels are 128 bytes and cost 64*rows
 // multiply-adds. A core of Zen 4 does 16 a cycle and reads 6 to 8 bytes of memory a
