@@ -127,7 +127,7 @@ const weightShift = 3
 
 // CodedPages says of pages of one tile of 4-bit summaries of dimension d, by their numbers modulo
 // TilePages, where their summaries and codes of so many bits are; cols are the columns of their
-// bases. It panics if tile or codes are too short for all of the tile, or dst or cols for the pages.
+// bases. It panics if tile or codes are too short for all of the tile, or cols for the pages.
 func CodedPages(dst []Coded, tile []byte, d int, codes []byte, bits int, pages, cols []int32) {
 	checkCode(bits, d)
 	size := CodeBytes(bits, d)

@@ -2,7 +2,8 @@ package kernels
 
 import "unsafe"
 
-// codeRows and codePages are how many a kernel does at once, at most, with so many bytes of weights.
+// codeRows and codePages are how many a kernel does at once, at most, with so many bytes of
+// weights.
 const (
 	codeRows    = 4
 	codePages   = 32

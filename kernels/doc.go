@@ -76,8 +76,9 @@
 // Queries for Q8_0 and Q4_0 keys are rounded to int8 per block of 32 channels, as ggml does, and
 // multiplied in integers. Queries for summaries are rounded to 14 bits, 64*hi + lo, which leaves
 // their 8 or 4 bits as the only loss. For residual codes they are rounded to int8, multiplied with
-// the page's spreads, and the products rounded to int8 again: see ScoreCodes. Values are multiplied as floats: rounding weights to 16 bits for
-// VPDPWSSD was tried and gained nothing up to 8 rows but a rounding error.
+// the page's spreads, and the products rounded to int8 again: see ScoreCodes. Values are multiplied
+// as floats: rounding weights to 16 bits for VPDPWSSD was tried and gained nothing up to 8 rows but
+// a rounding error.
 //
 // # Registers, amd64
 //
@@ -103,10 +104,11 @@
 // summary of one page is in a few lines side by side.
 //
 // ScoreCodes first multiplies rows with the spreads of some pages (VPMULHRSW, SQRDMULH), as bytes.
-// Then codes need no table, only a shift and a mask, and a row takes 1 VPDPBUSD (2 VPMADDUBSW with 2
-// VPADDW and what widens them, 4 SDOT) for 4 channels of 16 tokens, without sums across lanes. A
-// page of 64 channels and 3 rows takes 16 ns (avx512) or 28 (avx2); it took 24 and 38 where codes
-// were looked up in a table of levels times spreads, and the product with the mean was made anew.
+// Then codes need no table, only a shift and a mask, and a row takes 1 VPDPBUSD (2 VPMADDUBSW with
+// 2 VPADDW and what widens them, 4 SDOT) for 4 channels of 16 tokens, without sums across lanes. A
+// page of 64 channels and 3 rows takes 16 ns (avx512) or 28 (avx2) of a Zen 5; it took 24 and 38
+// where codes were looked up in a table of levels times spreads, and the product with the mean was
+// made anew.
 //
 // Why it is at the limit: F16 rows of 64 channels are 128 bytes and cost 64*rows
 // multiply-adds. A core of Zen 4 does 16 a cycle and reads 6 to 8 bytes of memory a
