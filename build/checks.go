@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -32,97 +31,60 @@ func (cmd *testCmd) Validate() error {
 // soakFor is how long TestSoak loads llama-server with --long.
 const soakFor = 30 * time.Minute
 
-// stage is one line of the report.
-type stage struct {
-	name string
-	run  func(a *app, t *tally) error // an error is a failure that is no test's
-	skip string                       // why it is not run, if it is not
-	must bool                         // running no test at all is a failure
-}
-
-// errSaid needs no words of its own: the last lines tell what failed.
-var errSaid = errors.New("failed")
-
-func (cmd testCmd) Run(a *app) error {
-	if _, err := regexp.Compile(cmd.Match); err != nil {
-		return fmt.Errorf("--run %s is no regular expression: %w", cmd.Match, err)
-	}
-	var sum totals
-	for _, g := range cmd.stages() {
-		if g.skip != "" {
-			a.say("NOT RUN  %s: %s", g.name, g.skip)
-			sum.notRun = append(sum.notRun, g.name+": "+g.skip)
-			continue
-		}
-		a.runStage(g, &sum)
-		if a.ctx.Err() != nil {
-			return a.ctx.Err()
-		}
-	}
-	a.say("%s\n%s", sum.details(), &sum)
-	if sum.failed > 0 {
-		return errSaid
-	}
-	return nil
-}
-
-func (a *app) runStage(g stage, sum *totals) {
-	begun := time.Now()
-	t := newTally()
-	if err := g.run(a, t); err != nil {
-		t.fail(g.name, err.Error())
-	}
-	if g.must && t.ran() == 0 {
-		t.fail(g.name, "no test was run, where there must be some")
-	}
-	sum.add(g, t)
-	verdict := "ok"
-	if t.failed > 0 {
-		verdict = "FAILED"
-	}
-	a.say("%-8s %s: %d passed, %d failed, %d skipped in %s, of which tests used %s of processor time", verdict, g.name,
-		t.passed, t.failed, t.skipped, seconds(time.Since(begun)), seconds(t.used))
-	for _, reason := range t.reasons {
-		a.say("         skipped (%s): %s", reason, strings.Join(t.skips[reason], ", "))
-	}
-	for _, failure := range t.failures {
-		a.say("%s", failure)
-	}
-	for _, note := range t.notes {
-		a.say("%s", note)
-	}
-}
-
-func (cmd testCmd) stages() []stage {
+// stages are those that run side by side, and such one after another.
+func (cmd testCmd) stages() [][]stage {
 	if cmd.Match != "" {
-		return []stage{{name: "end to end", run: cmd.matching}}
+		return [][]stage{{{name: "end to end", run: cmd.matching}}}
 	}
 	if g, _ := targetOf(cmd.OS, cmd.Arch); g != here {
-		return []stage{cmd.crossStage(g)}
+		return [][]stage{{cmd.crossStage(g)}}
 	}
-	all := append([]stage{{name: "vet", run: vet}, {name: "unit tests", run: cmd.unit, must: true}},
-		cmd.passes()...)
-	all = append(all, []stage{
-		{name: "fuzz", run: cmd.fuzz, must: true},
-		{name: "llama.cpp", run: cmd.integration, must: true},
-		{name: "lab", run: cmd.lab, must: true},
-		{name: "upstream", run: cmd.upstream, must: true},
-	}...)
-	if here == (target{"linux", "amd64"}) {
-		for _, g := range []target{windows, {"linux", "arm64"}} {
-			other := cmd.crossStage(g)
-			if !cmd.Long {
-				other.skip = fmt.Sprintf("--long, or --os %s --arch %s, builds llama.cpp for it",
-					g.system, g.arch)
+	p := &built{}
+	e2e := func(name string, short bool, tests goTests) stage {
+		return stage{name: name, run: p.with(tests), must: true, short: short}
+	}
+	// A plan is measured on a machine that is not busy.
+	const plans = "^TestPlan"
+	all := [][]stage{
+		{{name: "vet", run: vet, short: true}},
+		{{name: "unit tests", run: cmd.unit, must: true, short: true}},
+		{{name: "programs", run: p.build(cmd), short: true, basis: true}},
+		// What takes longest is begun first.
+		append([]stage{
+			e2e("llama", true, cmd.endToEnd("llama", "./tests/llama")),
+			e2e("server", true, cmd.endToEnd("server", "-skip", plans, "./tests/server")),
+			{name: "upstream", run: func(a *app, t *tally) error { return a.upstream(p, t) },
+				must: true},
+			e2e("lab", false, cmd.labTests),
+			e2e("bridge", true, cmd.bridgeTests),
+			e2e("library", true, cmd.endToEnd("library", "./tests/library", "./tests/install")),
+			{name: "fuzz", run: cmd.fuzz, must: true},
+		}, cmd.passes()...),
+		{e2e("plans", true, cmd.endToEnd("plans", "-run", plans, "./tests/server"))},
+		cmd.others(),
+	}
+	for _, side := range all {
+		for i := range side {
+			if g := &side[i]; cmd.Short && !g.short {
+				g.skip = "left out by --short"
 			}
-			all = append(all, other)
 		}
 	}
-	for i := range all {
-		if g := &all[i]; cmd.Short && !slices.Contains([]string{"vet", "unit tests", "llama.cpp"},
-			g.name) {
-			g.skip = "left out by --short"
+	return all
+}
+
+// others are llama.cpp for other systems and processors, where they can be emulated.
+func (cmd testCmd) others() (all []stage) {
+	if here != (target{"linux", "amd64"}) {
+		return nil
+	}
+	for _, g := range []target{windows, {"linux", "arm64"}} {
+		other := cmd.crossStage(g)
+		if !cmd.Long {
+			other.skip = fmt.Sprintf("--long, or --os %s --arch %s, builds llama.cpp for it",
+				g.system, g.arch)
 		}
+		all = append(all, other)
 	}
 	return all
 }
@@ -149,13 +111,16 @@ func (cmd testCmd) passes() []stage {
 	return append(all, cmd.arm64()...)
 }
 
-// against are the tests that compare the engine with sums in float64.
-const against = "^Test(UnionInvariant|ExactRows|LatentAttention|Model|SaveLoadContinue)$"
+// against are the tests that compare the engine with sums in float64, on an emulated processor
+// with every extension, and on one without the dot product instructions, where a missing check
+// shows as an illegal instruction and the kernels' own tests were all.
+var against = map[string]string{
+	"max":        "^Test(UnionInvariant|ExactRows|LatentAttention|Model|SaveLoadContinue)$",
+	"cortex-a72": "^Test(UnionInvariant|Model)$",
+}
 
-// arm64 runs the kernels' tests, and those that compare the engine with what it should compute, on
-// an emulated processor with every extension, and on one without the dot product instructions,
-// where a missing check shows as an illegal instruction. What else the engine does is Go, and no
-// other there.
+// arm64 runs the kernels' tests, and those of the engine that are against. What else the engine
+// does is Go, and no other there.
 func (cmd testCmd) arm64() []stage {
 	if runtime.GOARCH == "arm64" {
 		return nil // the unit tests were that
@@ -171,7 +136,7 @@ func (cmd testCmd) arm64() []stage {
 	for _, cpu := range []string{"max", "cortex-a72"} {
 		name, env := "arm64 "+cpu, []string{"GOARCH=arm64", "CGO_ENABLED=0", "QEMU_CPU=" + cpu}
 		kernelTests := cmd.goTest(name, env, "-exec", qemu, "./kernels/...")
-		engineTests := cmd.goTest(name, env, "-exec", qemu, "-run", against, "./retro")
+		engineTests := cmd.goTest(name, env, "-exec", qemu, "-run", against[cpu], "./retro")
 		stages = append(stages, stage{name: name, must: true,
 			run: func(a *app, t *tally) error {
 				return errors.Join(kernelTests(a, t), engineTests(a, t))
@@ -211,9 +176,6 @@ func (a *app) vet(folder string, env []string, packages ...string) error {
 	return nil
 }
 
-// endToEnd are the packages of tests/ that run what is built.
-var endToEnd = []string{"./tests/library", "./tests/llama", "./tests/server", "./tests/install"}
-
 // unit tests every package but those that need a built llama.cpp and are tested with it later.
 func (cmd testCmd) unit(a *app, t *tally) error {
 	list, err := output(command(a.ctx, a.root, "go", "list", "./..."))
@@ -228,118 +190,6 @@ func (cmd testCmd) unit(a *app, t *tally) error {
 		}
 	}
 	return cmd.goTest("unit tests", nil, packages...)(a, t)
-}
-
-// integration builds everything and tests it together. Of the binding's tests most need a
-// llama.cpp, too; they run with the race detector, and once more on the patched build from within.
-func (cmd testCmd) integration(a *app, t *tally) error {
-	env, err := cmd.endToEndEnvironment(a)
-	if err != nil {
-		return err
-	}
-	if err := cmd.llamaTests(env)(a, t); err != nil {
-		return err
-	}
-	if t.ran() == 0 {
-		return errors.New("no test of tests/ was run")
-	}
-	return cmd.bridgeTests(env)(a, t)
-}
-
-// llamaTests, labTests and bridgeTests are those of tests/, tests/lab/ and bridge/, all or which.
-
-func (cmd testCmd) llamaTests(env []string, which ...string) func(*app, *tally) error {
-	flags := append([]string{"-count=1", "-timeout", "3h"}, which...)
-	return cmd.goTest("tests", env, append(flags, endToEnd...)...)
-}
-
-func (cmd testCmd) labTests(env []string, which ...string) func(*app, *tally) error {
-	flags := append([]string{"-count=1", "-timeout", "1h"}, which...)
-	return cmd.goTestIn(labFolder, "lab", env, append(flags, "./...")...)
-}
-
-func (cmd testCmd) bridgeTests(env []string, which ...string) func(*app, *tally) error {
-	flags := append([]string{"-race", "-count=1", "-timeout", "20m"}, which...)
-	return cmd.goTest("bridge", append(env, "CGO_ENABLED=1"), append(flags, "./bridge")...)
-}
-
-// matching is what integration runs, of the tests that were asked for. The binding's run on the
-// patched build at once.
-func (cmd testCmd) matching(a *app, t *tally) error {
-	env, err := cmd.endToEndEnvironment(a)
-	if err != nil {
-		return err
-	}
-	for _, tests := range []func(*app, *tally) error{
-		cmd.llamaTests(env, "-run", cmd.Match),
-		cmd.labTests(env, "-run", cmd.Match),
-		cmd.bridgeTests(append(env, "RETRO_STOCK_DIR="), "-run", cmd.Match),
-	} {
-		if err := tests(a, t); err != nil {
-			return err
-		}
-	}
-	n := t.matched(cmd.Match)
-	a.say("--run %s: %d tests match", cmd.Match, n)
-	if n == 0 {
-		return fmt.Errorf("no test of tests/, tests/lab/ or bridge/ matches --run %s", cmd.Match)
-	}
-	return nil
-}
-
-// endToEndEnvironment is that of the tests that run llama.cpp.
-func (cmd testCmd) endToEndEnvironment(a *app) ([]string, error) {
-	env, err := a.testEnvironment()
-	// packages run side by side: threads that wait must not spin
-	env = append(env, "OMP_WAIT_POLICY=passive")
-	if cmd.Long {
-		env = append(env, "RETRO_LONG=1", "RETRO_FUZZ_TIME="+eventsFor.String(),
-			"RETRO_SOAK="+soakFor.String())
-	}
-	return env, err
-}
-
-// environment tells a program where the patched build, the default model and the pristine source
-// are, having built them.
-func (a *app) environment() (native, string, []string, error) {
-	patched, library, err := a.everything()
-	if err != nil {
-		return native{}, "", nil, err
-	}
-	model, err := a.defaultModel()
-	if err != nil {
-		return native{}, "", nil, err
-	}
-	source, err := a.source()
-	return patched, model, []string{"RETRO_PATCHED_DIR=" + patched.bin(), "RETRO_LIB=" + library,
-		"RETRO_SOURCE=" + source, "RETRO_MODEL=" + model}, err
-}
-
-// testEnvironment has the stock build and the other models, too.
-func (a *app) testEnvironment() ([]string, error) {
-	patched, model, env, err := a.environment()
-	if err != nil {
-		return nil, err
-	}
-	tools, err := a.toolchain(here)
-	if err != nil {
-		return nil, err
-	}
-	stock, err := a.stock(tools)
-	if err != nil {
-		return nil, err
-	}
-	swa, err := a.model(a.pins.ModelSWA)
-	if err != nil {
-		return nil, err
-	}
-	f16, err := a.f16Model(model, patched.bin("llama-quantize"))
-	if err != nil {
-		return nil, err
-	}
-	env, err = a.emulators(env)
-	return append(env, "RETRO_STOCK_DIR="+stock.bin(), "RETRO_MODEL_F16="+f16,
-		"RETRO_MODEL_SWA="+swa), err
 }
 
 // goTest makes a stage of one "go test".
@@ -371,7 +221,8 @@ func (cmd testCmd) goTestIn(folder, name string, env []string,
 		var complaint bytes.Buffer
 		test.Stdout, test.Stderr = lines, &complaint
 		if a.verbose {
-			test.Stdout, test.Stderr = io.MultiWriter(lines, a.out),
+			said := &lineWriter{line: func(line string) { a.say("%s", line) }}
+			test.Stdout, test.Stderr = io.MultiWriter(lines, said),
 				io.MultiWriter(&complaint, os.Stderr)
 		}
 		t.finish(test.Run(), complaint.String())

@@ -14,7 +14,8 @@
 // # Where things are
 //
 //	main, tools                    the commands; programs that are run
-//	checks, tally, report          the tests, what came of them, and what is said of it
+//	checks, stages, programs       the tests, in which order, and what they run
+//	tally, report                  what came of them, and what is said of it
 //	fuzz                           fuzzing, briefly or for an hour
 //	pins, source, model, cache     what is fetched, and where it is kept
 //	patch, rebase                  the patch series on a checkout, and on another version

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -50,9 +51,9 @@ func (cmd testCmd) fuzz(a *app, t *tally) error {
 	if err != nil {
 		return err
 	}
-	share := fuzzBrief
+	share, workers := fuzzBrief, 1
 	if cmd.Long {
-		share = fuzzLong / time.Duration(len(targets))
+		share, workers = fuzzLong/time.Duration(len(targets)), runtime.NumCPU()
 	}
 	cmd.Short = false // the time is what counts
 	for _, target := range targets {
@@ -60,7 +61,8 @@ func (cmd testCmd) fuzz(a *app, t *tally) error {
 		// otherwise.
 		run := cmd.goTestIn(target.folder, "fuzz "+target.name, nil, "-run", "^$", "-fuzz",
 			"^"+target.name+"$",
-			"-fuzztime", fmt.Sprint(share), "-fuzzminimizetime", "10x", ".")
+			"-fuzztime", fmt.Sprint(share), "-parallel", fmt.Sprint(workers),
+			"-fuzzminimizetime", "10x", ".")
 		one := newTally()
 		if err := run(a, one); err != nil || a.ctx.Err() != nil {
 			return err

@@ -121,12 +121,3 @@ func (a *app) lab(env []string, name string, args ...string) error {
 
 // labFolder is where the laboratory's module is.
 const labFolder = "tests/lab"
-
-// lab tests the laboratory: its parts, and its program with llama.cpp.
-func (cmd testCmd) lab(a *app, t *tally) error {
-	env, err := cmd.endToEndEnvironment(a)
-	if err != nil {
-		return err
-	}
-	return cmd.labTests(env)(a, t)
-}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -92,25 +93,55 @@ func findPip() ([]string, error) {
 		remedies["python3"])
 }
 
-// f16Model returns a copy of the default model with F16 weights, where a comparison sees no
-// quantisation.
-func (a *app) f16Model(model, quantize string) (string, error) {
-	file := strings.TrimSuffix(model, ".gguf") + ".F16.gguf"
-	err := a.cache.ensure(product{
-		name: filepath.Base(file), made: a.pins.Model.SHA256, files: []string{file},
+// variant returns a copy of a model that llama-quantize makes.
+func (a *app) variant(quantize, model, suffix, kind string, options ...string) (string, error) {
+	file := strings.TrimSuffix(model, ".gguf") + suffix + ".gguf"
+	from, err := os.Stat(model)
+	if err != nil {
+		return "", err
+	}
+	err = a.cache.ensure(product{
+		name: filepath.Base(file), files: []string{file},
+		made: fmt.Sprint(filepath.Base(model), from.Size(), options, kind),
 		make: func() error {
 			temp, err := a.cache.temp()
 			if err != nil {
 				return err
 			}
 			defer os.RemoveAll(temp)
-			made := filepath.Join(temp, "f16.gguf")
-			if _, err := output(command(a.ctx, temp, quantize, "--allow-requantize", model, made,
-				"F16")); err != nil {
+			made := filepath.Join(temp, "model.gguf")
+			args := slices.Concat(options, []string{model, made, kind})
+			if _, err := output(command(a.ctx, temp, quantize, args...)); err != nil {
 				return err
 			}
 			return os.Rename(made, file)
 		},
 	})
 	return file, err
+}
+
+// testModels tells the tests where models are beside the default one: the same in F16, where a
+// comparison sees no quantisation, one with a sliding window, and what is left of the first two
+// without the layers in the middle, where nothing hangs on what a model says.
+func (a *app) testModels(quantize, model string) (short string, env []string, err error) {
+	swa, err := a.model(a.pins.ModelSWA)
+	if err != nil {
+		return "", nil, err
+	}
+	f16, err := a.variant(quantize, model, ".F16", "F16", "--allow-requantize")
+	if err != nil {
+		return "", nil, err
+	}
+	var middle []string
+	for i := 3; i < 29; i++ {
+		middle = append(middle, fmt.Sprint(i))
+	}
+	without := []string{"--prune-layers", strings.Join(middle, ",")}
+	short, err = a.variant(quantize, model, ".short", "COPY", without...)
+	if err != nil {
+		return "", nil, err
+	}
+	shortF16, err := a.variant(quantize, f16, ".short", "COPY", without...)
+	return short, []string{"RETRO_MODEL_F16=" + f16, "RETRO_MODEL_SWA=" + swa,
+		"RETRO_SHORT=" + short, "RETRO_SHORT_F16=" + shortF16}, err
 }

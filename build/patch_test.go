@@ -163,3 +163,13 @@ func TestPatchCheckout(t *testing.T) {
 	require.ErrorContains(t, err, "0001-one.patch does not apply")
 	assert.NoFileExists(t, filepath.Join(checkout, "src/new.cpp"), "nothing is half applied")
 }
+
+// Of upstream's tests those of ggml are left out, since nothing of it is patched.
+func TestPatchesLeaveGGML(t *testing.T) {
+	s, err := loadSeries("..")
+	require.NoError(t, err)
+	require.NotEmpty(t, s.touched)
+	for _, name := range s.touched {
+		require.False(t, strings.HasPrefix(name, "ggml/"), name)
+	}
+}

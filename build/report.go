@@ -7,18 +7,21 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
 // slowest is how many tests the report names by their time.
 const slowest = 20
 
-// totals sums the stages up.
+// totals sums the stages up, some of which run at once.
 type totals struct {
+	mu                      sync.Mutex
 	passed, failed, skipped int
 	notRun                  []string
 	timed                   []timed
 	seen                    []sighting
+	missing                 string // why stages that follow have nothing to run
 }
 
 // timed is a test with its subtests.
@@ -76,6 +79,11 @@ func figure(x float64) string {
 
 // add takes over what a stage has counted.
 func (s *totals) add(g stage, t *tally) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if g.basis && t.failed > 0 {
+		s.missing = "the " + g.name + " are not built"
+	}
 	s.passed, s.failed, s.skipped = s.passed+t.passed, s.failed+t.failed, s.skipped+t.skipped
 	for _, x := range t.timed {
 		s.timed = append(s.timed, timed{g.name + ": " + x.name, x.seconds})

@@ -15,6 +15,7 @@
 //	RETRO_PATCHED_DIR, RETRO_STOCK_DIR   folders of programs and libraries
 //	RETRO_LIB, RETRO_SOURCE              libretroattn; the pristine source
 //	RETRO_MODEL, _F16, _SWA              the default model, the same in F16, one with a sliding window
+//	RETRO_SHORT, _F16                    some layers of it, where nothing hangs on what a model says
 //	RETRO_TARGET, _DIR, _STOCK_DIR       another system and processor, and what was built for it
 //	RETRO_WINE, RETRO_QEMU               Wine's folder, and the emulator
 //	RETRO_LONG                           set: also what takes very long to build

@@ -5,15 +5,36 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 // Fixture is a small model with random weights of an architecture that llama.cpp knows.
 type Fixture struct{ Arch, Kind string }
 
+// kept is the folder of what is made once for all tests of a package.
+var kept = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "retroattn-tests-") })
+
+// Main runs the tests of a package and takes away what they keep.
+func Main(m *testing.M) {
+	code := m.Run()
+	if dir, err := kept(); err == nil {
+		os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
 // Compiled is a program of testdata in C++, built with the headers of the pinned llama.cpp and
-// linked to the patched one.
+// linked to the patched one. It is compiled once, which takes seconds.
 func Compiled(t *testing.T, name string) string {
+	dir, err := kept()
+	require.NoError(t, err)
+	program := filepath.Join(dir, name)
+	if _, err := os.Stat(program); err == nil {
+		return program
+	}
 	cxx, ok := os.LookupEnv("CXX")
 	if !ok {
 		cxx = "c++"
@@ -22,7 +43,6 @@ func Compiled(t *testing.T, name string) string {
 		t.Skip("needs a C++ compiler")
 	}
 	source, libs := Setting(t, "RETRO_SOURCE"), Setting(t, "RETRO_PATCHED_DIR")
-	program := filepath.Join(t.TempDir(), name)
 	args := []string{"-std=c++17", "../testdata/" + name + ".cpp", "-o", program}
 	for _, dir := range []string{"tests", "common", "include", "ggml/include", "src", "vendor"} {
 		args = append(args, "-I"+filepath.Join(source, dir))

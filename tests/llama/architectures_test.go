@@ -70,12 +70,12 @@ func TestEveryArchitecture(t *testing.T) {
 // archScript is a prompt and an answer, which begins with the op of this number.
 func archScript() (s script, answer int) {
 	r := rand.New(rand.NewPCG(3, 4))
-	text := make([]bridge.Token, 2400)
+	text := make([]bridge.Token, 1000)
 	for i := range text {
 		text[i] = bridge.Token(r.IntN(128))
 	}
 	w := newWriter(text)
-	w.prefill(0, 2000)
+	w.prefill(0, 600)
 	w.prefill(0, 100)
 	answer = len(w.script)
 	w.decode(archSteps, 0)
@@ -104,7 +104,7 @@ func testFixture(t *testing.T, f harness.Fixture, program string) (verdict, line
 	path := f.Make(t, program)
 	defer os.Remove(path)
 	p := contextParams(1, false)
-	p.Ctx, p.TypeK, p.TypeV = 2304, "f32", "f32"
+	p.Ctx, p.TypeK, p.TypeV = 1024, "f32", "f32"
 	if f.Arch == "chameleon" {
 		p.UBatch = 2048 // llama.cpp ends where a micro-batch has no output
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"retroattn/bridge"
+	"retroattn/tests/harness"
 )
 
 // A process can hold one llama.cpp. This one holds the patched build; a run of
@@ -26,7 +27,7 @@ const childEnv = "RETRO_TESTS_CHILD"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(childEnv) == "" {
-		os.Exit(m.Run())
+		harness.Main(m)
 	}
 	if err := child(os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -89,7 +89,7 @@ func TestExactIsStock(t *testing.T) {
 // The same with weights that people use.
 func TestExactIsStockF16(t *testing.T) {
 	harness.Slow(t)
-	m := model(t, "RETRO_MODEL_F16")
+	m := model(t, "RETRO_SHORT_F16")
 	w := newWriter(prose(t, m, 2000))
 	w.prefill(0, 600)
 	w.drafts(0, 8, 5)

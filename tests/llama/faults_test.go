@@ -108,8 +108,8 @@ func TestLibraryRefused(t *testing.T) {
 // A Go host gets the error, and its context goes on as if it had not asked.
 func TestLibraryRefusedInGo(t *testing.T) {
 	harness.Slow(t)
-	j := job{Dir: harness.Setting(t, "RETRO_PATCHED_DIR"), Model: harness.Setting(t, "RETRO_MODEL"),
-		Seqs: 1, Script: oneSequence(prose(t, model(t, "RETRO_MODEL"), 700))}
+	j := job{Dir: harness.Setting(t, "RETRO_PATCHED_DIR"), Model: harness.Setting(t, "RETRO_SHORT"),
+		Seqs: 1, Script: oneSequence(prose(t, model(t, "RETRO_SHORT"), 700))}
 	stock := j.start(t)
 	for _, c := range refusedLibraries(t) {
 		t.Run(c.name, func(t *testing.T) {

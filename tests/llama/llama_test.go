@@ -54,9 +54,9 @@ func (c scriptCase) stock(t *testing.T, model string, s script) [][]float32 {
 // also when it was on before, and when it was asked for in a way that fails.
 func TestOffIsStock(t *testing.T) {
 	which := few
-	if m := model(t, "RETRO_MODEL"); !testing.Short() {
+	if m := model(t, "RETRO_SHORT"); !testing.Short() {
 		which = cases
-		testOffIsStock(t, m, harness.Setting(t, "RETRO_MODEL"), prose(t, m, 2000), few[2:])
+		testOffIsStock(t, m, harness.Setting(t, "RETRO_SHORT"), prose(t, m, 2000), few[2:])
 	}
 	t.Run("small", func(t *testing.T) {
 		m, path, text := random(t, architectures[0])
@@ -111,7 +111,7 @@ func TestBudgetCoversContext(t *testing.T) {
 		env   string
 		cases []scriptCase
 		bound float64
-	}{{"RETRO_MODEL_F16", few, 1e-4}, {"RETRO_MODEL", few[2:], 5e-3}} {
+	}{{"RETRO_SHORT_F16", few, 1e-4}, {"RETRO_SHORT", few[2:], 5e-3}} {
 		m := model(t, f.env)
 		for _, c := range f.cases {
 			t.Run(f.env+"/"+c.name, func(t *testing.T) {
@@ -134,7 +134,7 @@ func TestBudgetCoversContext(t *testing.T) {
 // attention is exact.
 func TestWindowInPlace(t *testing.T) {
 	harness.Slow(t)
-	m := model(t, "RETRO_MODEL_F16")
+	m := model(t, "RETRO_SHORT_F16")
 	for _, c := range few {
 		s := c.script(prose(t, m, 2000))
 		var want [][]float32
@@ -165,7 +165,7 @@ func TestWindowInPlace(t *testing.T) {
 // the dense layers, whose products depend on the number of rows.
 func TestSparseInCompany(t *testing.T) {
 	harness.Slow(t)
-	m := model(t, "RETRO_MODEL_F16")
+	m := model(t, "RETRO_SHORT_F16")
 	text := prose(t, m, 2000)
 	const options = "budget=128,min_ctx=0,window=2"
 	for _, unified := range []bool{true, false} {

@@ -16,7 +16,7 @@ import (
 func TestMixedBatchesAreSparse(t *testing.T) {
 	harness.Slow(t)
 	for i := range 3 {
-		env, unified := []string{"RETRO_MODEL_F16", "RETRO_MODEL_SWA", "RETRO_MODEL_SWA"}[i], i == 1
+		env, unified := []string{"RETRO_SHORT_F16", "RETRO_MODEL_SWA", "RETRO_MODEL_SWA"}[i], i == 1
 		t.Run(fmt.Sprintf("%s/unified %v", env, unified), func(t *testing.T) {
 			m := model(t, env)
 			text := prose(t, m, 2000)

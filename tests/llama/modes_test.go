@@ -98,7 +98,7 @@ func TestSupplementsAddUp(t *testing.T) {
 // Invariant 4: a period of 1 is the plain window.
 func TestNoWindowNoCorrection(t *testing.T) {
 	harness.Slow(t)
-	m := model(t, "RETRO_MODEL_F16")
+	m := model(t, "RETRO_SHORT_F16")
 	s := oneSequence(prose(t, m, 2000))
 	play := func(options string) [][]float32 {
 		rows, st := playRetro(t, m, contextParams(1, false), "budget=64,min_ctx=0,"+options, s)

@@ -160,7 +160,7 @@ func TestPromptOfState(t *testing.T) {
 // answer.
 func TestSameAnswerAgain(t *testing.T) {
 	harness.Slow(t)
-	m, text := model(t, "RETRO_MODEL"), harness.LongPrompt(t)
+	m, text := model(t, "RETRO_SHORT"), harness.LongPrompt(t)
 	for i, question := range []string{"In short, how is it built?", "Which options matter most?",
 		"Write a haiku on it."} {
 		prompt := fmt.Sprintf("%s\n\nQuestion: %s\nAnswer:", text, question)
@@ -168,7 +168,7 @@ func TestSameAnswerAgain(t *testing.T) {
 		require.NoError(t, err)
 		// The last token is computed by itself the first time as well, so that rounding is the
 		// same.
-		s := harness.StartServer(t, 1, "--retro-attn", "--retro-budget", "128", "--retro-window",
+		s := harness.StartServer(t, 1, "-m", harness.Setting(t, "RETRO_SHORT"), "--retro-attn", "--retro-budget", "128", "--retro-window",
 			"4", "--retro-period", "4",
 			"--retro-min-ctx", "256", "-t", "1", "-ub", fmt.Sprint(len(tokens)-1))
 		ask := func() (c harness.Completion) {

@@ -44,13 +44,13 @@ func seqStates(t *testing.T, ctx *bridge.Context) (data [2][]byte) {
 // other ids.
 func TestStateContinues(t *testing.T) {
 	harness.Slow(t)
-	for _, env := range []string{"RETRO_MODEL", "RETRO_MODEL_F16"} {
+	for _, env := range []string{"RETRO_SHORT", "RETRO_SHORT_F16"} {
 		m := model(t, env)
 		for _, unified := range []bool{true, false} {
 			for _, o := range []string{"window=1", "window=2", "window=8,period=8",
 				"window=4,period=2,page=8,summary_bits=16,select=minmax,layer_budget=0:all",
 				"budget=5000,window=3,always=1"} {
-				if o != "window=8,period=8" && (env != "RETRO_MODEL" || !unified) {
+				if o != "window=8,period=8" && (env != "RETRO_SHORT" || !unified) {
 					continue
 				}
 				t.Run(fmt.Sprintf("%s/unified %v/%s", env, unified, o), func(t *testing.T) {
@@ -99,7 +99,7 @@ func TestStateContinues(t *testing.T) {
 // Tokens in cells that sequences share are not embedded again, before and after:
 // loaded together they are shared again, loaded alone they are left out.
 func TestStateOfSharedCells(t *testing.T) {
-	m := model(t, "RETRO_MODEL")
+	m := model(t, "RETRO_SHORT")
 	p, options := contextParams(2, true), "budget=64,min_ctx=0,window=8"
 	w := newWriter(prose(t, m, 2000))
 	w.prefill(0, 400)
@@ -148,7 +148,7 @@ func section(t *testing.T, ctx *bridge.Context) (with, without [2][]byte) {
 // what does not fit is left, and then all is as after loading a stock state.
 func TestStateElsewhere(t *testing.T) {
 	harness.Slow(t)
-	m := model(t, "RETRO_MODEL")
+	m := model(t, "RETRO_SHORT")
 	for _, unified := range []bool{true, false} {
 		t.Run(fmt.Sprintf("unified %v", unified), func(t *testing.T) {
 			p := contextParams(2, unified)
@@ -191,7 +191,7 @@ func TestStateElsewhere(t *testing.T) {
 
 // A damaged section is as none at all.
 func TestStateDamaged(t *testing.T) {
-	m := model(t, "RETRO_MODEL")
+	m := model(t, "RETRO_SHORT")
 	p := contextParams(2, true)
 	const options = "budget=64,min_ctx=0,window=2"
 	ctx, w := halfway(t, m, p, options)
@@ -243,7 +243,7 @@ func TestStateDamaged(t *testing.T) {
 // decode had it built them.
 func TestCopiedSequence(t *testing.T) {
 	harness.Slow(t)
-	m := model(t, "RETRO_MODEL_F16")
+	m := model(t, "RETRO_SHORT_F16")
 	for _, unified := range []bool{true, false} {
 		for _, end := range []int{-1, 300} {
 			if end > 0 && !unified { // llama.cpp copies whole streams only

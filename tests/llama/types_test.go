@@ -15,7 +15,7 @@ import (
 // sparse attention stays close to it.
 func TestCacheTypes(t *testing.T) {
 	harness.Slow(t)
-	m := model(t, "RETRO_MODEL_F16")
+	m := model(t, "RETRO_SHORT_F16")
 	text := prose(t, m, 2000)
 	for _, c := range []struct {
 		k, v string

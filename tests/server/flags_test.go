@@ -111,7 +111,7 @@ func TestRouterSection(t *testing.T) {
 	harness.Slow(t)
 	preset := filepath.Join(t.TempDir(), "models.ini")
 	section := func(name, more string) string {
-		return fmt.Sprintf("[%s]\nmodel = %s\n%s\n", name, harness.Setting(t, "RETRO_MODEL"), more)
+		return fmt.Sprintf("[%s]\nmodel = %s\n%s\n", name, harness.Setting(t, "RETRO_SHORT"), more)
 	}
 	require.NoError(t, os.WriteFile(preset, []byte("version = 1\n[*]\nc = 4096\nt = 2\nretro-attn = true\nretro-budget = 128\nretro-min-ctx = 256\n"+
 		section("on", "")+section("off", "retro-attn = false")), 0o644))
@@ -135,7 +135,7 @@ func TestFiguresOfATurn(t *testing.T) {
 	prompt := filepath.Join(t.TempDir(), "prompt.txt")
 	require.NoError(t, os.WriteFile(prompt, []byte(harness.LongPrompt(t)), 0o644))
 	cmd := exec.Command(filepath.Join(harness.Setting(t, "RETRO_PATCHED_DIR"), "llama-cli"), "-m",
-		harness.Setting(t, "RETRO_MODEL"), "-t", "2", "-c", "4096", "-f", prompt,
+		harness.Setting(t, "RETRO_SHORT"), "-t", "2", "-c", "4096", "-f", prompt,
 		"-n", "9", "--temp", "0", "--ignore-eos", "--retro-budget", "128", "--retro-min-ctx", "256")
 	cmd.Stdin = strings.NewReader("And then?\nAnd then?\n/exit\n")
 	cmd.Env = append(os.Environ(), "LLAMA_CACHE="+t.TempDir())

@@ -156,7 +156,8 @@ func TestServerOffIsStock(t *testing.T) {
 			for i, env := range []string{"RETRO_STOCK_DIR", "RETRO_PATCHED_DIR"} {
 				dir := t.TempDir()
 				got[i] = answers(t, harness.Setting(t, env), c.requests,
-					append(c.args, "--slot-save-path", dir)...)
+					append(c.args, "-m", harness.Setting(t, "RETRO_SHORT"), "--slot-save-path",
+						dir)...)
 				slots[i], _ = os.ReadFile(filepath.Join(dir, "slot"))
 			}
 			for i, s := range c.requests {

@@ -20,7 +20,7 @@ import (
 func program(t *testing.T, env []string, name string, args ...string) (string, error) {
 	t.Helper()
 	cmd := exec.Command(filepath.Join(harness.Setting(t, "RETRO_PATCHED_DIR"), name),
-		append(args, "-m", harness.Setting(t, "RETRO_MODEL"), "-t", "2")...)
+		append([]string{"-m", harness.Setting(t, "RETRO_MODEL"), "-t", "2"}, args...)...)
 	cmd.Env = append(os.Environ(), env...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
@@ -31,7 +31,8 @@ func program(t *testing.T, env []string, name string, args ...string) (string, e
 func TestProgramsReport(t *testing.T) {
 	prompt := filepath.Join(t.TempDir(), "prompt.txt")
 	require.NoError(t, os.WriteFile(prompt, []byte(harness.LongPrompt(t)), 0o644))
-	common := []string{"-f", prompt, "-n", "24", "--temp", "0", "-c", "4096"}
+	common := []string{"-m", harness.Setting(t, "RETRO_SHORT"), "-f", prompt, "-n", "24",
+		"--temp", "0", "-c", "4096"}
 	flags := []string{"--retro-attn", "--retro-budget", "128", "--retro-window", "2",
 		"--retro-period", "1",
 		"--retro-min-ctx", "256", "--retro-opts", "local=64,layer_budget=0:all"}
@@ -114,7 +115,7 @@ func TestProgramsRefuse(t *testing.T) {
 // timings, and answers the same when asked again.
 func TestServer(t *testing.T) {
 	prompt := harness.LongPrompt(t)
-	url := harness.Serve(t, 2)
+	url := harness.Serve(t, 2, "-m", harness.Setting(t, "RETRO_SHORT"))
 	ask := func(slot int) harness.Completion {
 		c, err := harness.Complete(url, prompt, slot)
 		require.NoError(t, err)
@@ -148,7 +149,8 @@ func TestServer(t *testing.T) {
 func TestServerSlots(t *testing.T) {
 	harness.Slow(t)
 	prompt, dir := harness.LongPrompt(t), t.TempDir()
-	url := harness.Serve(t, 2, "--slot-save-path", dir, "-kvu")
+	short := []string{"-m", harness.Setting(t, "RETRO_SHORT"), "--slot-save-path", dir}
+	url := harness.Serve(t, 2, append(short, "-kvu")...)
 	var tokens struct{ Tokens []int }
 	require.NoError(t, harness.Post(url+"/tokenize",
 		map[string]any{"content": prompt, "add_special": true}, &tokens))
@@ -184,7 +186,7 @@ func TestServerSlots(t *testing.T) {
 	check("the same slot", url, 0)
 	slot(url, 1, "restore")
 	check("another slot", url, 1)
-	other := harness.Serve(t, 1, "--slot-save-path", dir)
+	other := harness.Serve(t, 1, short...)
 	slot(other, 0, "restore")
 	check("another server", other, 0)
 
@@ -217,15 +219,16 @@ func TestProgramsSayWhy(t *testing.T) {
 	text := filepath.Join(t.TempDir(), "text.txt")
 	require.NoError(t, os.WriteFile(text, []byte(strings.Repeat("The history of the river is long. ", 80)), 0o644))
 
-	out, err := program(t, nil, "llama-perplexity", "-f", text, "-c", "256", "--chunks", "1",
-		"--retro-attn")
+	short := harness.Setting(t, "RETRO_SHORT")
+	out, err := program(t, nil, "llama-perplexity", "-m", short, "-f", text, "-c", "256",
+		"--chunks", "1", "--retro-attn")
 	require.NoError(t, err, out)
 	require.Regexp(t, `0 of 0 tokens sparse, \d+ of prompts and drafts exact: nothing was decoded`,
 		out)
 
 	for _, args := range [][]string{{"--grp-attn-n", "2", "--grp-attn-w", "128"}, {"-bs"}} {
 		out, err := program(t, nil, "llama-completion",
-			append(args, "-f", text, "-n", "20", "-no-cnv", "-st", "-c", "2048", "--ignore-eos",
+			append(args, "-m", short, "-f", text, "-n", "20", "-no-cnv", "-st", "-c", "2048", "--ignore-eos",
 				"--retro-opts", "budget=32,local=16,min_ctx=0,window=2,period=1")...)
 		require.NoError(t, err, out)
 		require.Contains(t, out, "19 of 19 tokens sparse", args)

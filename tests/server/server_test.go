@@ -11,9 +11,11 @@ import (
 	"retroattn/tests/harness"
 )
 
+func TestMain(m *testing.M) { harness.Main(m) }
+
 // A response tells what its request did, and /metrics what all did up to now.
 func TestServerFigures(t *testing.T) {
-	url := harness.Serve(t, 1, "--metrics")
+	url := harness.Serve(t, 1, "-m", harness.Setting(t, "RETRO_SHORT"), "--metrics")
 	var sum harness.ServerFigures
 	var read float64
 	tried := metrics(t, url)["retro_exact_tokens_total"] // when it started
