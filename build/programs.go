@@ -46,7 +46,7 @@ func (cmd testCmd) endToEnd(name string, args ...string) goTests {
 
 func (cmd testCmd) labTests(p *built, which ...string) func(*app, *tally) error {
 	flags := append([]string{"-count=1", "-timeout", "1h"}, which...)
-	return cmd.goTestIn(labFolder, "lab", p.and("RETRO_MODEL="+p.short), append(flags, "./...")...)
+	return cmd.goTestIn(labFolder, "lab", p.env, append(flags, "./...")...)
 }
 
 // bridgeTests run with the race detector, and once more on the patched build from within.

@@ -19,12 +19,12 @@ import (
 // The laboratory runs through in small: it can be interrupted and goes on, what it
 // reports was sparse, and nothing is measured twice.
 func TestEval(t *testing.T) {
-	program := program(t, "RETRO_PATCHED_DIR", "RETRO_MODEL", "RETRO_SOURCE")
+	program := program(t, "RETRO_PATCHED_DIR", "RETRO_SHORT", "RETRO_SOURCE")
 	dir := t.TempDir()
 	eval := func(args ...string) *exec.Cmd {
 		return exec.Command(program, append([]string{"eval", "--quick", "--threads", "2",
-			"--policy", "mine=budget=96,window=4,period=1", "--policy",
-			"control=budget=all,window=1", "--out", dir}, args...)...)
+			"--model", os.Getenv("RETRO_SHORT"),
+			"--policy", "mine=budget=96,window=4,period=1", "--policy", "control=budget=all,window=1", "--out", dir}, args...)...)
 	}
 
 	// Interrupted after a few results.
@@ -80,9 +80,9 @@ func TestEval(t *testing.T) {
 // RULER and texts that go on freely: all tasks at their length, several prompts in a batch, and a
 // policy that reads everything does what full attention does.
 func TestEvalInBatches(t *testing.T) {
-	program, dir := program(t, "RETRO_PATCHED_DIR", "RETRO_MODEL", "RETRO_SOURCE"), t.TempDir()
+	program, dir := program(t, "RETRO_PATCHED_DIR", "RETRO_SHORT", "RETRO_SOURCE"), t.TempDir()
 	text, err := exec.Command(program, "eval", "--quick", "--tests", "ruler,free", "--threads", "2",
-		"--only",
+		"--only", "--model", os.Getenv("RETRO_SHORT"),
 		"--policy", "mine=budget=64,window=2,period=1", "--policy", "control=budget=all,window=1",
 		"--out", dir).CombinedOutput()
 	require.NoError(t, err, string(text))

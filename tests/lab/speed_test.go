@@ -81,11 +81,11 @@ func TestSpeed(t *testing.T) {
 // decode runs the program and returns its JSON lines.
 func decode(t *testing.T, dir string, args ...string) (lines []speedLine) {
 	t.Helper()
-	args = append([]string{"decode", "--quick", "--runs", "1", "--threads", "1", "--cache",
-		filepath.Join(dir, "cache"),
+	args = append([]string{"decode", "--quick", "--runs", "1", "--threads", "1", "--model",
+		os.Getenv("RETRO_SHORT"), "--cache", filepath.Join(dir, "cache"),
 		"--json", filepath.Join(dir, "speed.jsonl"), "--plot", filepath.Join(dir, "speed.svg")},
 		args...)
-	text, err := exec.Command(program(t, "RETRO_PATCHED_DIR", "RETRO_STOCK_DIR", "RETRO_MODEL"),
+	text, err := exec.Command(program(t, "RETRO_PATCHED_DIR", "RETRO_STOCK_DIR", "RETRO_SHORT"),
 		args...).CombinedOutput()
 	t.Log(string(text))
 	require.NoError(t, err)
