@@ -150,6 +150,9 @@ func retro_plan(engine C.uint64_t, measured, line C.uintptr_t, cap C.uint32_t) C
 				p.Rows, p.NS = append(p.Rows, int(passes.rows[i])),
 					append(p.NS, uint64(passes.ns[i]))
 			}
+			if p.Device = deviceOf(passes); passes.n_step > 8 {
+				return 0, argument("retro_plan: more than 8 steps")
+			}
 		}
 		done, text, err := e.Plan(p)
 		if err != nil {
@@ -161,6 +164,35 @@ func retro_plan(engine C.uint64_t, measured, line C.uintptr_t, cap C.uint32_t) C
 		}
 		return 1, nil
 	})
+}
+
+// deviceOf is what was measured of a device, nil if there is none.
+func deviceOf(p *C.struct_retro_passes) *plan.Device {
+	if p.device == 0 {
+		return nil
+	}
+	d := &plan.Device{Rows: int(p.prompt_row), Depth: int(p.prompt_depth),
+		DeviceNS: uint64(p.prompt_device_ns), CPUNS: uint64(p.prompt_ns)}
+	for i := range min(p.n_step, 8) {
+		d.Threads = append(d.Threads, int(p.step_thread[i]))
+		d.StepNS = append(d.StepNS, uint64(p.step_ns[i]))
+	}
+	return d
+}
+
+//export retro_plan_prompts
+func retro_plan_prompts(engine C.uint64_t) C.int32_t {
+	return value(engine, func(e *retro.Engine) (int, error) {
+		if e.Host().Prompts {
+			return 1, nil
+		}
+		return 0, nil
+	})
+}
+
+//export retro_plan_threads
+func retro_plan_threads(engine C.uint64_t) C.int32_t {
+	return value(engine, func(e *retro.Engine) (int, error) { return e.Host().Threads, nil })
 }
 
 //export retro_max_window

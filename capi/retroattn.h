@@ -40,7 +40,7 @@ extern "C" {
 #endif
 
 /* Raised when a struct or the meaning of a call changes; fields added at the end of retro_stats do not count. */
-#define RETRO_ABI_VERSION 6
+#define RETRO_ABI_VERSION 7
 
 enum retro_status {
     RETRO_OK              =  0,
@@ -93,13 +93,24 @@ struct retro_layer {
 };
 
 /* Times of passes through the model, measured by the caller without this library: rows
- * tokens with little context before them, on the threads that it decodes with. */
+ * tokens with little context before them, on the threads that it decodes with. What is of a device
+ * is measured behind a text of some thousand tokens, by an engine of its own. */
 struct retro_passes {
     uint32_t struct_size;
     uint32_t n_thread;    /* threads that call retro_attend when decoding     */
     uint32_t n;           /* passes that were measured, at most 8; 0: none    */
     uint32_t rows[8];     /* of each, rising, the first 1                     */
     uint64_t ns[8];       /* and what it takes                                */
+
+    /* Of a host where a device, such as a GPU, computes dense layers: */
+    uint32_t device;      /* not 0                                            */
+    uint32_t n_step;      /* decode steps that were measured with the library, at most 8; 0 where layers are not on the device */
+    uint32_t step_thread[8]; /* threads that called retro_attend in them      */
+    uint64_t step_ns[8];  /* and what they took                               */
+    uint32_t prompt_row;  /* tokens of a micro-batch of a prompt,             */
+    uint32_t prompt_depth; /* and before it                                   */
+    uint64_t prompt_device_ns; /* what it took without the library, 0: not measured */
+    uint64_t prompt_ns;   /* the same with exact rows                         */
 };
 
 /* One row of a step. Rows of one sequence are adjacent, with rising positions. Either
@@ -186,12 +197,17 @@ int32_t retro_close(uint64_t engine);
 int32_t retro_add_layer(uint64_t engine, const struct retro_layer * layer);
 
 /* Chooses budget, window and period where the options leave them open, after all layers were added and
- * before anything else. Without passes (NULL, or n = 0; NULL: n_thread is that of the config) it is a question:
+ * before anything else. Without passes (NULL, or n = 0; NULL: no device, n_thread is that of the config) it is a question:
  * 1 if nothing needs to be measured, 0 if the caller should measure passes and call again. With them it measures
  * the attention, for about a second, decides, writes the file that the options name (plan=, plan_cache=), and returns 1.
  * One line for people is left in line (NUL-terminated, cut at cap): what was chosen and why, or warnings, or nothing.
  * An engine that gets no passes has a budget of 1024 and a window of 1 where they are open; with 0, line says so. */
 int32_t retro_plan(uint64_t engine, const struct retro_passes * passes, char * line, uint32_t cap);
+
+/* What the plan chose for a host with a device, of use after retro_plan. 1 if the attention of prompts is faster here, else 0. */
+int32_t retro_plan_prompts(uint64_t engine);
+/* The threads to decode with, 0: as many as the host has for it. */
+int32_t retro_plan_threads(uint64_t engine);
 
 /* The most past rows per sequence that a step can ask for (window - 1). Of use after retro_plan. */
 int32_t retro_max_window(uint64_t engine);

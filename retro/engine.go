@@ -9,6 +9,7 @@ import (
 	"retroattn/kernels"
 	"retroattn/retro/failure"
 	"retroattn/retro/options"
+	"retroattn/retro/plan"
 	"retroattn/retro/stats"
 )
 
@@ -89,6 +90,7 @@ func (l *layer) values(h int) kernels.Cache {
 type Engine struct {
 	cfg    Config
 	asked  options.Options // as they came
+	host   plan.Host
 	opt    options.Options // with what was left to a plan
 	layers []layer
 	ready  bool // layers complete, scratch allocated

@@ -29,6 +29,7 @@ func (e *Engine) Plan(p plan.Passes) (done bool, line string, err error) {
 		return false, "", err
 	}
 	c, o := e.planCase(p.Threads), plan.Outcome{}
+	c.Device = p.Device != nil
 	if len(p.Rows) == 0 {
 		o, err = c.Known()
 	} else {
@@ -37,6 +38,7 @@ func (e *Engine) Plan(p plan.Passes) (done bool, line string, err error) {
 	if err != nil {
 		return false, "", err
 	}
+	e.host = o.Host
 	e.opt, e.budgets = o.Options, o.Options.LayerBudgets(len(e.layers))
 	if o.Done {
 		err = e.checkFootprint() // rather than in the first step
@@ -46,6 +48,9 @@ func (e *Engine) Plan(p plan.Passes) (done bool, line string, err error) {
 	}
 	return o.Done && err == nil, o.Line, err
 }
+
+// Host is what the plan chose for a host with a device; zero without one.
+func (e *Engine) Host() plan.Host { return e.host }
 
 // planCase is what a plan must know.
 func (e *Engine) planCase(threads int) *plan.Case {

@@ -109,6 +109,7 @@ var settings = []struct {
 	{"audit", func(o *Options) any { return &o.Audit }},
 	{"always", func(o *Options) any { return &o.Always }},
 	{"target", func(o *Options) any { return &o.Planning.Target }},
+	{"prompts", func(o *Options) any { return &o.Planning.Prompts }},
 	{"plan", func(o *Options) any { return &o.Planning.File }},
 	{"plan_cache", func(o *Options) any { return &o.Planning.Cache }},
 }
@@ -206,6 +207,8 @@ func (o *Options) set(key, value string) (err error) {
 			if wrong = pick(p, value, targetNames[1:]); wrong == "" {
 				*p++ // after NoTarget
 			}
+		case *Prompts:
+			wrong = pick(p, value, promptsNames[:])
 		case *Selector:
 			wrong = pick(p, value, selectorNames[:])
 		}
@@ -348,6 +351,10 @@ func (o Options) String() string {
 			parts = append(parts, s.name+"="+on)
 		case *Target:
 			if *p != NoTarget {
+				parts = append(parts, s.name+"="+p.String())
+			}
+		case *Prompts:
+			if *p != PromptsPlanned {
 				parts = append(parts, s.name+"="+p.String())
 			}
 		case fmt.Stringer:

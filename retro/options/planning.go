@@ -23,9 +23,24 @@ var targetNames = [...]string{NoTarget: "balanced", Speed: "speed", Balanced: "b
 
 func (t Target) String() string { return targetNames[t] }
 
+// Prompts says who computes the attention of prompts where a device, such as a GPU, could.
+type Prompts int
+
+// Whoever is faster by measurement, or always the one.
+const (
+	PromptsPlanned Prompts = iota
+	PromptsDevice
+	PromptsCPU
+)
+
+var promptsNames = [...]string{PromptsPlanned: "plan", PromptsDevice: "device", PromptsCPU: "cpu"}
+
+func (p Prompts) String() string { return promptsNames[p] }
+
 // Planning is how to choose what the options leave open, and where plans are kept.
 type Planning struct {
-	Target Target
+	Target  Target
+	Prompts Prompts
 	// File is a plan that is used as it is, or is to be written there. No commas.
 	File string
 	// Cache is a plan that is used if it fits, and is replaced if not. No commas.
@@ -35,6 +50,9 @@ type Planning struct {
 func (p *Planning) check() error {
 	if p.Target < NoTarget || int(p.Target) >= len(targetNames) {
 		return failure.Argumentf("target %d: must be 0..%d", int(p.Target), len(targetNames)-1)
+	}
+	if p.Prompts < 0 || int(p.Prompts) >= len(promptsNames) {
+		return failure.Argumentf("prompts %d: must be 0..%d", int(p.Prompts), len(promptsNames)-1)
 	}
 	for _, c := range []struct{ name, v string }{{"plan", p.File}, {"plan_cache", p.Cache}} {
 		if strings.ContainsAny(c.v, ",\x00") || c.v != strings.TrimSpace(c.v) {

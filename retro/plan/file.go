@@ -18,7 +18,7 @@ import (
 )
 
 // fileVersion changes with the format and with the meaning of anything in it.
-const fileVersion = 2
+const fileVersion = 3
 
 const maxFile = 1 << 16 // bytes
 
@@ -40,6 +40,7 @@ type file struct {
 	// Made is what else the choice depends on; a cached plan must agree in it.
 	Made     string   `json:"made"`
 	Plan     decision `json:"plan"`
+	Host     Host     `json:"host"`
 	Measured measured `json:"measured"`
 	Sum      string   `json:"sha256"`
 }

@@ -33,7 +33,7 @@ func TestPlanFiles(t *testing.T) {
 	o, err := first.Known()
 	require.NoError(t, err)
 	require.False(t, o.Done)
-	made, err := first.from(dear)
+	made, err := first.from(dear, Host{})
 	require.NoError(t, err)
 	require.Contains(t, made.Line, "written to "+path)
 	again, err := open("plan=" + path).Known()
@@ -80,8 +80,8 @@ func TestPlanFiles(t *testing.T) {
 		"was made for a context of 6000 tokens, this one has 5000")
 	refuse(good, change(func(c *Case) { c.Threads = 1 }), "was made for 2 threads, this is 1")
 	refuse(good, open("plan="+path+",target=speed"), "was made for target=balanced, not for speed")
-	refuse(bytes.Replace(good, []byte(`"version": 2`), []byte(`"version": 3`), 1), same,
-		"is of version 3")
+	refuse(bytes.Replace(good, []byte(`"version": 3`), []byte(`"version": 4`), 1), same,
+		"is of version 4")
 	f.Plan.Window = 99
 	refuse(f.encode(), same, "window=99")
 	f.Plan.Window = 9
@@ -93,7 +93,7 @@ func TestPlanFiles(t *testing.T) {
 	for i := 0; i < len(good)-1; i += 7 {
 		b := bytes.Clone(good)
 		b[i] ^= 1
-		if !bytes.Contains(b, []byte(`"version": 2`)) {
+		if !bytes.Contains(b, []byte(`"version": 3`)) {
 			continue
 		}
 		damage = append(damage, b)
@@ -110,7 +110,7 @@ func TestPlanFiles(t *testing.T) {
 		o, err := c.Known()
 		require.NoError(t, err)
 		require.False(t, o.Done, text)
-		made, err := c.from(dear)
+		made, err := c.from(dear, Host{})
 		require.NoError(t, err)
 		require.NotContains(t, made.Line, "not kept")
 		known, err := open(text).Known()
@@ -124,10 +124,10 @@ func TestPlanFiles(t *testing.T) {
 	require.Len(t, entries, 1, "temporary files are gone")
 
 	// What cannot be written is a note for a cache and an error for a plan.
-	o, err = open("plan_cache=/proc/none/plan,target=speed").from(dear)
+	o, err = open("plan_cache=/proc/none/plan,target=speed").from(dear, Host{})
 	require.NoError(t, err)
 	require.Contains(t, o.Line, "not kept: ")
-	_, err = open("plan=/proc/none/plan").from(dear)
+	_, err = open("plan=/proc/none/plan").from(dear, Host{})
 	require.ErrorContains(t, err, "plan /proc/none/plan cannot be written")
 }
 
@@ -145,7 +145,7 @@ func FuzzPlanFile(f *testing.F) {
 		bad.Plan.Choice = choice
 		f.Add(bad.encode(), true)
 	}
-	f.Add([]byte(`{"format":"retroattn-plan","version":2}`), true)
+	f.Add([]byte(`{"format":"retroattn-plan","version":3}`), true)
 	f.Fuzz(func(t *testing.T, data []byte, seal bool) {
 		if seal {
 			var p file

@@ -96,7 +96,7 @@ func (c *Case) measure(m *measured, open func(Start) (Timer, error)) error {
 	}
 	window = min(window, c.Asked.Local, c.Rows)
 	low, high := min(measureLow, m.Far/4), min(measureHigh, m.Far/2)
-	t, err := open(Start{Threads: c.Threads, Depth: m.Depth, Window: window, Budget: measureHigh})
+	t, err := open(Start{Threads: m.Threads, Depth: m.Depth, Window: window, Budget: measureHigh})
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func TestMeasureFindsCosts(t *testing.T) {
 		}
 		return 1
 	}}
-	var m measured
+	m := measured{Threads: 2}
 	require.NoError(t, newCase(t, "").measure(&m, f.opened))
 	require.False(t, f.open)
 	require.Equal(t, Start{Threads: 2, Depth: 4096, Window: 8, Budget: measureHigh}, f.start)

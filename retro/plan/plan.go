@@ -17,6 +17,7 @@ type Passes struct {
 	Threads int
 	Rows    []int // rising from 1
 	NS      []uint64
+	Device  *Device // nil: all is computed by processors
 }
 
 // Check refuses times that are none, and more threads or rows than there can be.
@@ -33,7 +34,7 @@ func (p *Passes) Check(threads, rows int) error {
 				i, p.Rows[i], ns)
 		}
 	}
-	return nil
+	return p.Device.check(p.Threads)
 }
 
 // Case is what a plan is for.
@@ -45,6 +46,7 @@ type Case struct {
 	Layers  []Layer
 	Model   string // tells these attention layers from others, for people and by a hash
 	Kernels string // the instructions in use
+	Device  bool   // such as a GPU computes dense layers, and can compute prompts
 }
 
 // Layer is what matters of an attention layer.
@@ -56,22 +58,18 @@ type Layer struct {
 // Outcome is what a plan comes to.
 type Outcome struct {
 	Options options.Options // with nothing left open
+	Host    Host            // zero without a device
 	Done    bool            // false: with times of passes there would be a better one
 	Line    string          // for people: what is chosen and why; empty if nothing was to choose
 }
 
 // Known looks for a plan that needs no measurement.
 func (c *Case) Known() (Outcome, error) {
-	path := c.Asked.Planning.File
-	switch {
-	case c.exact():
-		return c.without("everything is read: attention is exact"), nil
-	case !c.Asked.Planned() && path == "":
-		return Outcome{Options: c.fallback(), Done: true}, nil
-	case !c.Asked.Planned():
-		return c.without("all of it was set, so that %s is not used", path), nil
+	o, settled := c.settled()
+	if settled && !c.Device {
+		return o, nil
 	}
-	if path != "" {
+	if path := c.Asked.Planning.File; path != "" {
 		f, err := readFile(path)
 		if err == nil {
 			var o options.Options
@@ -84,14 +82,6 @@ func (c *Case) Known() (Outcome, error) {
 				"plan %s %v: remove it to have it made anew, or name another", path, err)
 		}
 	}
-	_, far := c.depth()
-	switch {
-	case c.Asked.Select == options.Streaming:
-		return c.without("nothing to choose with select=streaming"), nil
-	case c.Cells < c.Asked.MinCtx || far < 8*c.Asked.Page:
-		return c.without(
-			"nothing to choose, as a context of %d tokens is attended to exactly", c.Cells), nil
-	}
 	if path := c.Asked.Planning.Cache; path != "" {
 		if f, err := readFile(path); err == nil && f.Made == c.made() {
 			if o, err := c.apply(&f); err == nil {
@@ -99,36 +89,81 @@ func (c *Case) Known() (Outcome, error) {
 			}
 		}
 	}
-	o := c.without("nothing could be measured, as in a context that is in use")
+	if !settled {
+		o = c.without("nothing could be measured, as in a context that is in use")
+	}
 	o.Done = false
+	if c.Device {
+		o.Host = (&Device{}).host(c.Asked.Planning.Prompts)
+		o.Line = joined(o.Line, o.Host.Why)
+	}
 	return o, nil
+}
+
+// settled is what there is to say where nothing of the options is left to choose.
+func (c *Case) settled() (o Outcome, ok bool) {
+	path := c.Asked.Planning.File
+	_, far := c.depth()
+	switch {
+	case c.exact():
+		return c.without("everything is read: attention is exact"), true
+	case !c.Asked.Planned() && (path == "" || c.Device):
+		return Outcome{Options: c.fallback(), Done: true}, true
+	case !c.Asked.Planned():
+		return c.without("all of it was set, so that %s is not used", path), true
+	case c.Asked.Select == options.Streaming:
+		return c.without("nothing to choose with select=streaming"), true
+	case c.Cells < c.Asked.MinCtx || far < 8*c.Asked.Page:
+		return c.without(
+			"nothing to choose, as a context of %d tokens is attended to exactly", c.Cells), true
+	}
+	return o, false
 }
 
 // New measures attention by the timer, about a second long, decides, and writes the plan where the
 // options say.
 func (c *Case) New(p Passes, open func(Start) (Timer, error)) (Outcome, error) {
-	if !c.Asked.Planned() {
-		return Outcome{Options: c.fallback(), Done: true}, nil
+	var host Host
+	if p.Device != nil {
+		host = p.Device.host(c.Asked.Planning.Prompts)
+	}
+	o, settled := c.settled()
+	if settled && !c.Device {
+		return o, nil
 	}
 	m := measured{Threads: p.Threads, Rows: slices.Clone(p.Rows)}
+	if settled {
+		return c.from(m, host)
+	}
 	for i, ns := range p.NS { // more rows never take less time
 		m.PassNS = append(m.PassNS, float64(ns))
 		if i > 0 {
 			m.PassNS[i] = max(m.PassNS[i], m.PassNS[i-1])
 		}
 	}
+	if host.Threads > 0 {
+		m.Threads = host.Threads
+	}
 	if err := c.measure(&m, open); errors.Is(err, errBusy) {
-		return c.without("%v; the next start tries again", errBusy), nil
+		o := c.without("%v; the next start tries again", errBusy)
+		o.Host, o.Line = host, joined(o.Line, host.Why)
+		return o, nil
 	} else if err != nil {
 		return Outcome{}, err
 	}
-	return c.from(m)
+	return c.from(m, host)
 }
 
 // from decides, and writes the plan where the options say.
-func (c *Case) from(m measured) (Outcome, error) {
+func (c *Case) from(m measured, host Host) (Outcome, error) {
 	f := file{Format: fileFormat, Version: fileVersion, Shape: c.shape(), Made: c.made(),
-		Measured: m, Plan: m.decide(&c.Asked, c.Rows)}
+		Measured: m, Host: host}
+	if _, settled := c.settled(); settled {
+		all := c.fallback()
+		f.Plan = decision{Choice: all.Choice(), Target: c.Asked.Planning.Target.String()}
+	} else {
+		f.Plan = m.decide(&c.Asked, c.Rows)
+	}
 	o, err := c.complete(f.Plan.Choice)
 	if err != nil {
 		return Outcome{}, err
@@ -146,18 +181,30 @@ func (c *Case) fallback() options.Options { return c.Asked.With(options.Fallback
 // without says what is done without a plan, and why.
 func (c *Case) without(why string, args ...any) Outcome {
 	o := c.fallback()
-	return Outcome{o, true, line(&o, fmt.Sprintf(why, args...))}
+	return Outcome{Options: o, Done: true, Line: line(&o, fmt.Sprintf(why, args...))}
 }
 
 // outcome is the plan, with where it comes from.
 func (c *Case) outcome(f *file, o options.Options, from string) Outcome {
+	if settled, ok := c.settled(); ok {
+		return Outcome{Options: o, Host: f.Host, Done: true,
+			Line: joined(settled.Line, f.Host.Why+from)}
+	}
 	set, p := "", &f.Plan
 	if c.Asked.Choice() != (options.Choice{}) {
 		set = ", with what was set"
 	}
 	why := fmt.Sprintf("%s%s: %s ms per token expected, %s with the fastest; %s%s",
 		p.Target, set, digits(p.TokenNS/1e6, 3), digits(p.FastestNS/1e6, 3), p.Why, from)
-	return Outcome{o, true, line(&o, why)}
+	return Outcome{Options: o, Host: f.Host, Done: true, Line: joined(line(&o, why), f.Host.Why)}
+}
+
+// joined are two sentences, either of which may be empty.
+func joined(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + "; " + b
 }
 
 // digits writes v with so many digits that count, and never as a power of ten.
@@ -201,6 +248,9 @@ func (c *Case) made() string {
 	made := fmt.Sprintf("%v; %s; n_row %d", o, c.Kernels, c.Rows)
 	if o.Whole {
 		made += "; whole windows"
+	}
+	if c.Device {
+		made += "; a device"
 	}
 	return made
 }

@@ -30,34 +30,48 @@ func startRPC(t *testing.T) string {
 }
 
 // The layers lie on two remote workers, the KV cache and sparse attention here: the answer is that
-// of a local run.
+// of a local run. Who computes the attention of the prompt is measured, unless it is said.
 func TestRemoteWorkers(t *testing.T) {
 	harness.Slow(t)
 	prompt := filepath.Join(t.TempDir(), "prompt.txt")
 	require.NoError(t, os.WriteFile(prompt, []byte(harness.LongPrompt(t)), 0o644))
-	answer := func(args ...string) string {
+	answer := func(args ...string) (text, log string) {
 		cmd := exec.Command(filepath.Join(harness.Setting(t, "RETRO_PATCHED_DIR"),
 			"llama-completion"), append(args, "-m", harness.Setting(t, "RETRO_MODEL_F16"),
 			"-f", prompt, "-n", "24", "--temp", "0", "-c", "4096", "-t", "2", "-no-cnv", "-st",
 			"--no-display-prompt", "--no-warmup", "-lv", "4",
 			"--retro-attn", "--retro-budget", "128", "--retro-window", "2", "--retro-period", "1",
 			"--retro-min-ctx", "256")...)
-		var log bytes.Buffer
-		cmd.Stderr = &log
+		cmd.Env = append(os.Environ(), "LLAMA_CACHE="+t.TempDir())
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
 		out, err := cmd.Output()
-		require.NoError(t, err, log.String())
-		m := harness.SparseLine.FindStringSubmatch(log.String())
-		require.NotNil(t, m, log.String())
+		log = stderr.String()
+		require.NoError(t, err, log)
+		m := harness.SparseLine.FindStringSubmatch(log)
+		require.NotNil(t, m, log)
 		require.Equal(t, m[1], m[2], "all tokens are sparse")
 		require.NotEqual(t, "0", m[1])
-		if len(args) > 0 {
-			require.Regexp(t, `RPC0 \(127`, log.String())
-			require.Regexp(t, `RPC1 \(127`, log.String())
-		}
-		return strings.TrimSpace(string(out))
+		return strings.TrimSpace(string(out)), log
 	}
-	local := answer()
-	remote := answer("--rpc", startRPC(t)+","+startRPC(t), "-ngl", "99")
+	local, _ := answer()
 	require.NotEmpty(t, local)
-	require.Equal(t, local, remote)
+	const exact = "of prompts and drafts exact"
+	for prompts, want := range map[string]string{
+		"plan": "attention of prompts by the (cpu|device): ", "cpu": "prompts by the cpu, as was set",
+		"device": "prompts by the device, as was set",
+	} {
+		remote, log := answer("--rpc", startRPC(t)+","+startRPC(t), "-ngl", "99", "--retro-opts",
+			"prompts="+prompts)
+		require.Equal(t, local, remote)
+		require.Regexp(t, `RPC0 \(127`, log)
+		require.Regexp(t, `RPC1 \(127`, log)
+		require.Regexp(t, want, log)
+		require.Regexp(t, `attention on [12] of 2 threads: `, log)
+		if prompts == "device" {
+			require.NotContains(t, log, exact)
+		} else if prompts == "cpu" {
+			require.Contains(t, log, exact)
+		}
+	}
 }

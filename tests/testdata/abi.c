@@ -192,6 +192,7 @@ static void plan(void) {
     struct retro_layer  layer  = good_layer();
     CHECK(retro_open(&config, NULL, &engine, NULL, 0) == RETRO_OK && retro_add_layer(engine, &layer) == RETRO_OK);
     CHECK(retro_plan(engine, NULL, msg, sizeof(msg)) == 0 && strstr(msg, "plan: budget 1024, window 1 (nothing could be measured"));
+    CHECK(retro_plan_prompts(engine) == 0 && retro_plan_threads(engine) == 0);
     CHECK(retro_max_window(engine) == 0 && retro_close(engine) == RETRO_OK);
     struct retro_passes passes = good_passes(), none = { sizeof(none), N_THREAD };
     CHECK(retro_open(&config, "target=quality,min_ctx=0,window=4", &engine, msg, sizeof(msg)) == RETRO_OK);
@@ -207,6 +208,33 @@ static void plan(void) {
     CHECK(retro_step_begin(engine, &row, 1, N_THREAD) == RETRO_OK && retro_step_end(engine, 0) == RETRO_OK);
     CHECK(retro_plan(engine, NULL, msg, sizeof(msg)) == RETRO_ERR_STATE); /* too late */
     CHECK(retro_close(engine) == RETRO_OK);
+}
+
+/* what a device could compute goes to who is faster, also where all options are set */
+static void device(void) {
+    char msg[1024] = "";
+    struct retro_config config = good_config();
+    struct retro_layer  layer  = good_layer();
+    struct retro_passes passes = good_passes(), none = { sizeof(none), N_THREAD, .device = 1 };
+    passes.device = 1;
+    passes.n_step = 2;
+    passes.step_thread[0] = N_THREAD;
+    passes.step_thread[1] = 1;
+    passes.step_ns[0] = 2000000;
+    passes.step_ns[1] = 1000000;
+    passes.prompt_row = 512;
+    passes.prompt_depth = 4096;
+    passes.prompt_device_ns = 60000000;
+    passes.prompt_ns = 50000000;
+    for (int i = 0; i < 2; i++) {
+        CHECK(retro_open(&config, i ? "budget=64,window=1,prompts=device" : "budget=64,window=1", &engine, NULL, 0) == RETRO_OK);
+        CHECK(retro_add_layer(engine, &layer) == RETRO_OK);
+        CHECK(retro_plan(engine, &none, msg, sizeof(msg)) == 0 && strstr(msg, "prompts by the device"));
+        CHECK(retro_plan_prompts(engine) == 0 && retro_plan_threads(engine) == 0);
+        CHECK(retro_plan(engine, &passes, msg, sizeof(msg)) == 1 && strstr(msg, i ? "as was set" : "50 by the cpu"));
+        CHECK(retro_plan_prompts(engine) == !i && retro_plan_threads(engine) == 1);
+        CHECK(retro_close(engine) == RETRO_OK);
+    }
 }
 
 /* code is an error, and there is a sentence for it */
@@ -264,6 +292,7 @@ static void garbage(void) {
         CHECK(retro_add_layer(e, &layer) == RETRO_ERR_STATE);
         CHECK(retro_plan(e, NULL, msg, sizeof(msg)) == RETRO_ERR_STATE);
         CHECK(retro_max_window(e) == RETRO_ERR_STATE);
+        CHECK(retro_plan_prompts(e) == RETRO_ERR_STATE && retro_plan_threads(e) == RETRO_ERR_STATE);
         CHECK(retro_seq_next(e, 0) == RETRO_ERR_STATE);
         CHECK(retro_seq_extend(e, 0, 1, &zero, &zero) == RETRO_ERR_STATE);
         CHECK(retro_seq_truncate(e, 0, 0) == RETRO_ERR_STATE);
@@ -294,6 +323,12 @@ static void garbage(void) {
     BAD_PASSES(rows[2], 0xffffffff);
     BAD_PASSES(ns[0], 0);
     BAD_PASSES(ns[2], ~0ull);
+#define BAD_DEVICE(field, value) do { struct retro_passes p = good_passes(); p.device = 1; p.field = value; REFUSED(retro_plan(engine, &p, msg, sizeof(msg))); } while (0)
+    BAD_DEVICE(n_step, 1);
+    BAD_DEVICE(n_step, 9);
+    BAD_DEVICE(n_step, 0xffffffff);
+    BAD_DEVICE(prompt_ns, 1);
+    BAD_DEVICE(prompt_device_ns, ~0ull);
     CHECK(retro_close(engine) == RETRO_OK);
 
     CHECK(retro_open(&config, "", &engine, NULL, 0) == RETRO_OK);
@@ -415,6 +450,7 @@ int main(int argc, char ** argv) {
     use("budget=512,window=2,period=1", 0);
     use("budget=64,window=2,period=1,min_ctx=0", 1);
     plan();
+    device();
     garbage();
     for (int i = 0; i < 200; i++) use(i % 2 ? "budget=64,window=2,period=1,min_ctx=0" : "budget=15%,window=2,period=2", i % 2); /* opens and closes */
     printf(failures ? "%d failures\n" : "ok\n", failures);

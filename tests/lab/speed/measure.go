@@ -3,6 +3,7 @@ package speed
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -142,9 +143,29 @@ const planTries = 4
 // resolve parses a policy's options. Where they leave something to a plan, it is made here, so that
 // all runs use the same.
 func (b *runner) resolve(t *variant) (err error) {
-	if t.parsed, err = opt.Parse(t.options); err != nil || !t.parsed.Planned() {
+	if t.parsed, err = opt.Parse(t.options); err != nil {
 		return err
 	}
+	if t.parsed.Planned() {
+		if err := b.choose(t); err != nil {
+			return err
+		}
+	}
+	if b.o.GPULayers == 0 {
+		return nil
+	}
+	// What it chooses for a device can only be measured in an empty context: it is kept for the runs.
+	t.options += ",plan_cache=" + filepath.Join(b.plans, t.name)
+	t.parsed, err = opt.Parse(t.options)
+	var line string
+	err = errors.Join(err, b.ours.call("Policy", Policy{Slot: ramSlot, Options: t.options, On: true},
+		&line))
+	b.note("%s: %s", t.name, line)
+	return err
+}
+
+// choose lets a plan complete the options.
+func (b *runner) choose(t *variant) (err error) {
 	for range planTries {
 		if err := b.ours.call("Policy", Policy{Slot: ramSlot, Options: t.options, On: true},
 			&t.plan); err != nil {

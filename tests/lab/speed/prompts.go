@@ -11,8 +11,9 @@ import (
 	"retroattn/tests/lab/machine"
 )
 
-// promptOptions leave nothing to a plan: exact tokens are the same with any.
-const promptOptions = "budget=1024,window=1"
+// promptOptions leave nothing to a plan: exact tokens are the same with any, and computed by the
+// library, also where a device is faster.
+const promptOptions = "budget=1024,window=1,prompts=cpu"
 
 // Pass is a batch of a sequence's next tokens, computed again and again in the same place.
 type Pass struct {

@@ -30,6 +30,7 @@ type runner struct {
 	shared      *os.File // see stateFD
 	made        Make     // what is in it
 	stock, ours *remote
+	plans       string // folder of what the library chose, with a GPU
 	text, model string // what caches are made from
 	threads     int
 	bandwidth   float64            // bytes a second
@@ -67,6 +68,9 @@ func (b *runner) start() (err error) {
 	if b.model, err = identity(b.o.Model); err != nil {
 		return fmt.Errorf("--model: %w", err)
 	}
+	if b.plans, err = os.MkdirTemp("", "retroattn-plans-"); err != nil {
+		return err
+	}
 	if b.shared, err = sharedFile(); err != nil {
 		return fmt.Errorf("no file for the workers to share: %w", err)
 	}
@@ -92,6 +96,9 @@ func (b *runner) close() {
 		if f != nil {
 			f.Close()
 		}
+	}
+	if b.plans != "" {
+		os.RemoveAll(b.plans)
 	}
 }
 
