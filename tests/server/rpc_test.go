@@ -61,8 +61,8 @@ func TestRemoteWorkers(t *testing.T) {
 		"plan": "attention of prompts by the (cpu|device): ", "cpu": "prompts by the cpu, as was set",
 		"device": "prompts by the device, as was set",
 	} {
-		remote, log := answer("--rpc", startRPC(t)+","+startRPC(t), "-ngl", "99", "--retro-opts",
-			"prompts="+prompts)
+		remote, log := answer("--rpc", startRPC(t)+","+startRPC(t), "-ngl", "99", "-ub", "128",
+			"--retro-opts", "prompts="+prompts)
 		require.Equal(t, local, remote)
 		require.Regexp(t, `RPC0 \(127`, log)
 		require.Regexp(t, `RPC1 \(127`, log)
