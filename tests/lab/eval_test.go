@@ -24,7 +24,8 @@ func TestEval(t *testing.T) {
 	eval := func(args ...string) *exec.Cmd {
 		return exec.Command(program, append([]string{"eval", "--quick", "--threads", "2",
 			"--model", os.Getenv("RETRO_SHORT"),
-			"--policy", "mine=budget=96,window=4,period=1", "--policy", "control=budget=all,window=1", "--out", dir}, args...)...)
+			"--policy", "mine=budget=96,window=4,period=1",
+			"--policy", "control=budget=all,window=1", "--out", dir}, args...)...)
 	}
 
 	// Interrupted after a few results.
