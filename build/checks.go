@@ -61,7 +61,9 @@ func (cmd testCmd) stages() [][]stage {
 			{name: "fuzz", run: cmd.fuzz, must: true},
 		}, cmd.passes()...),
 		{e2e("plans", true, cmd.endToEnd("plans", "-run", plans, "./tests/server"))},
-		cmd.others(),
+	}
+	for _, other := range cmd.others() { // which build, one after another
+		all = append(all, []stage{other})
 	}
 	for _, side := range all {
 		for i := range side {
