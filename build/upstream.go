@@ -68,7 +68,7 @@ func (a *app) upstream(p *built, t *tally) error {
 		a.upstreamProgram(t, test, p.patched, temp,
 			strings.NewReplacer("MODELS", models, "MODEL", p.short), p.env)
 	}
-	return a.upstreamServer(t, p.patched, temp, p.and("RETRO_MODEL="+p.short))
+	return a.upstreamServer(t, p.patched, temp, p.env)
 }
 
 // upstreamPrograms builds the test programs in the folder of the patched build, whose libraries
