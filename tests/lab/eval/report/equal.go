@@ -16,13 +16,16 @@ func compared(all []*setup) []*setup {
 
 func (s *setup) machine() string { return strings.TrimPrefix(s.on, ", on ") }
 
-// plan is what a plan chose; "" if the options left nothing to it.
+// plan is what a plan chose, for each text anew; "" if the options left nothing to it.
 func (p *policy) plan() string {
-	if len(p.records) == 0 || p.records[0].Plan == "" {
-		return ""
+	var choices []string
+	for _, r := range p.records {
+		choice, _, _ := strings.Cut(strings.TrimPrefix(r.Plan, "plan: "), " (")
+		if choice != "" && !slices.Contains(choices, choice) {
+			choices = append(choices, choice)
+		}
 	}
-	choice, _, _ := strings.Cut(strings.TrimPrefix(p.records[0].Plan, "plan: "), " (")
-	return choice
+	return strings.Join(choices, "; ")
 }
 
 // chosen are the curves of a setup that no plan chose.
