@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -16,6 +17,7 @@ import (
 type cache struct {
 	ctx  context.Context
 	dir  string
+	mu   sync.Mutex // of stages that run side by side, which the lock does not tell apart
 	lock *flock.Flock
 	say  func(format string, args ...any)
 }
@@ -64,6 +66,8 @@ func (c *cache) path(elements ...string) string {
 // ends, so that nothing is replaced under a running demo or test; making something takes the lock
 // alone.
 func (c *cache) ensure(p product) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if err := c.acquire(c.lock.TryRLock); err != nil {
 		return err
 	}

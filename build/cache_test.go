@@ -89,3 +89,29 @@ func TestBuildStep(t *testing.T) {
 		assert.Equal(t, [2]int{c.done, c.total}, [2]int{done, total}, c.line)
 	}
 }
+
+// Stages side by side are one process, whose lock is one: what one makes is not cleared away by
+// another.
+func TestCacheMakesOneAfterAnother(t *testing.T) {
+	c := testCache(t.Context(), t, t.TempDir())
+	names := []string{"a", "b", "c"}
+	done := make(chan error)
+	for _, name := range names {
+		folder := c.path(name)
+		require.NoError(t, os.Mkdir(folder, 0o755))
+		go func() {
+			done <- c.ensure(product{name: name, made: "1", files: []string{folder + "/file"},
+				make: func() error {
+					temp, err := c.temp()
+					if err != nil {
+						return err
+					}
+					time.Sleep(50 * time.Millisecond)
+					return os.WriteFile(filepath.Join(temp, "x"), nil, 0o644)
+				}})
+		}()
+	}
+	for range names {
+		require.NoError(t, <-done)
+	}
+}
