@@ -117,8 +117,9 @@ func (s *selection) chooseEntries() {
 			it.entries[i] = int32(i)
 		}
 	}
-	for i, t := range it.entries {
-		it.entries[i] = it.pages[t>>shift]<<shift + t&(1<<shift-1)
+	entries, pages := it.entries, it.pages
+	for i, t := range entries {
+		entries[i] = pages[t>>shift]<<shift + t&(1<<shift-1)
 	}
 }
 
@@ -136,9 +137,7 @@ func (s *selection) markRows() {
 	l, it, q := s.l, s.it, s.q
 	it.rows = grow(grow(it.rows, s.most()), len(it.entries))
 	newest := q.rows - 1
-	for i := range it.rows {
-		it.rows[i] = 1 << newest
-	}
+	fill(it.rows, 1<<newest)
 	if q.slots[newest] == nil {
 		return
 	}

@@ -150,10 +150,12 @@ func (e *Engine) addNear(w *worker, c *chunkState, q *stepSeq, a, b int) {
 // all of them: past rows read few, each its own, and find them in the cache.
 func (w *worker) addFar(c *chunkState, entries []int32, rows []uint16) {
 	for r := c.rows - 1; r >= 0; r-- {
+		n, cell, rows := 0, c.s.cell, rows[:len(entries)]
 		for i, t := range entries {
-			w.cells[w.cols] = c.s.cell[t]
-			w.cols += int(rows[i] >> r & 1)
+			w.cells[n] = cell[t]
+			n += int(rows[i] >> r & 1)
 		}
+		w.cols = n
 		if w.cols > 0 {
 			w.runs = append(w.runs, run{0, w.cols, r, r + 1})
 			w.flush(c)

@@ -111,7 +111,7 @@ func (s *selection) combine(best, means []float32) {
 	}
 }
 
-func fill(x []float32, v float32) {
+func fill[T any](x []T, v T) {
 	if len(x) > 0 {
 		x[0] = v
 	}
