@@ -180,14 +180,17 @@ func (a *app) vet(folder string, env []string, packages ...string) error {
 
 // unit tests every package but those that need a built llama.cpp and are tested with it later.
 func (cmd testCmd) unit(a *app, t *tally) error {
-	list, err := output(command(a.ctx, a.root, "go", "list", "./..."))
+	list, err := output(command(a.ctx, a.root, "go", "list", "-f", "{{.Dir}}", "./..."))
 	if err != nil {
 		return err
 	}
 	var packages []string
-	for _, p := range strings.Fields(list) {
-		if p != "retroattn/bridge" && !slices.Contains(endToEnd,
-			"./"+strings.TrimPrefix(p, "retroattn/")) {
+	for dir := range strings.Lines(list) {
+		rel, err := filepath.Rel(a.root, strings.TrimSpace(dir))
+		if err != nil {
+			return err
+		}
+		if p := "./" + filepath.ToSlash(rel); p != "./bridge" && !slices.Contains(endToEnd, p) {
 			packages = append(packages, p)
 		}
 	}

@@ -81,7 +81,7 @@ func newApp(ctx context.Context, verbose bool) (*app, error) {
 
 func (a *app) say(format string, args ...any) { fmt.Fprintf(a.out, format+"\n", args...) }
 
-var moduleLine = regexp.MustCompile(`(?m)^module retroattn\s*$`)
+var moduleLine = regexp.MustCompile(`(?m)^module (\S*/)?retroattn\s*$`)
 
 func moduleRoot(folder string) (string, error) {
 	for dir := folder; ; dir = filepath.Dir(dir) {

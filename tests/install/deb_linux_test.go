@@ -55,6 +55,7 @@ func TestDeb(t *testing.T) {
 	deb := strings.TrimSuffix(archive, ".tar.gz") + ".deb"
 	require.FileExists(t, strings.TrimSuffix(archive, ".tar.gz")+".sbom.cdx.json")
 	dir := t.TempDir()
+	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755)) // for others, too
 	root := filepath.Join(dir, "root")
 	install(t, root, deb)
 	prefix := filepath.Join(root, "usr/lib/retroattn")

@@ -117,6 +117,8 @@ func testFixture(t *testing.T, f harness.Fixture, program string) (verdict, line
 	lib, err := bridge.Load(bridge.Paths{Dir: harness.Setting(t, "RETRO_PATCHED_DIR"),
 		Retro: harness.Setting(t, "RETRO_LIB")})
 	require.NoError(t, err)
+	told, err := lib.Describe(path, p) // without weights
+	require.NoError(t, err)
 	m, err := lib.LoadModel(path, bridge.ModelParams{})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, m.Close()) }()
@@ -146,9 +148,13 @@ func testFixture(t *testing.T, f harness.Fixture, program string) (verdict, line
 		err = enable("budget=100000")
 	}
 	if err != nil {
-		return "no: " + strings.TrimPrefix(err.Error(), "bridge: cannot enable sparse attention: "),
-			""
+		reason := strings.TrimPrefix(err.Error(), "bridge: cannot enable sparse attention: ")
+		require.Equal(t, reason, told.Refused)
+		return "no: " + reason, ""
 	}
+	require.Empty(t, told.Refused)
+	require.Equal(t, fmt.Sprintf("%d layers, %d sparse", told.Layers, len(told.Served)),
+		strings.SplitN(layers, ", but", 2)[0])
 	exact := play(t, ctx, s[:answer])
 	state, err := ctx.SeqStateData(0)
 	require.NoError(t, err)

@@ -1,0 +1,80 @@
+package install
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"retroattn/tests/harness"
+)
+
+// outside is a module somewhere else that has the examples of package bridge.
+func outside(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for from, to := range map[string]string{"bridge/example_test.go": "example_test.go",
+		"bridge/chat/main.go": "chat/main.go"} {
+		text, err := os.ReadFile(filepath.Join("../..", from))
+		require.NoError(t, err)
+		to = filepath.Join(dir, to)
+		require.NoError(t, os.MkdirAll(filepath.Dir(to), 0o755))
+		require.NoError(t, os.WriteFile(to, text, 0o644))
+	}
+	// The examples are of a package.
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "bridge.go"), []byte("package bridge\n"), 0o644))
+	return dir
+}
+
+// goIn runs the go command in a module with a proxy that is a folder, and with what was downloaded
+// here before.
+func goIn(t *testing.T, dir, proxy string, args ...string) {
+	t.Helper()
+	downloaded := strings.TrimSpace(within(t, "../..", "go", "env", "GOMODCACHE")) + "/cache/download"
+	cmd := exec.Command("go", args...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "GOPROXY=file://"+proxy+",file://"+downloaded,
+		"GOSUMDB=off", "GOFLAGS=-mod=mod -modcacherw", "GOMODCACHE="+filepath.Join(proxy, "cache"),
+		"GOWORK=off")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "go %v: %s", args, out)
+}
+
+func modulePath(t *testing.T) string {
+	t.Helper()
+	return strings.TrimSpace(within(t, "../..", "go", "list", "-m"))
+}
+
+// The examples compile in another module that replaces ours by the checkout.
+func TestModuleReplaced(t *testing.T) {
+	dir, path := outside(t), modulePath(t)
+	here, err := filepath.Abs("../..")
+	require.NoError(t, err)
+	goIn(t, dir, t.TempDir(), "mod", "init", "example.org/outside")
+	goIn(t, dir, t.TempDir(), "mod", "edit", "-require", path+"@v0.0.0", "-replace", path+"="+here)
+	compiles(t, dir, t.TempDir())
+}
+
+func compiles(t *testing.T, dir, proxy string) {
+	t.Helper()
+	goIn(t, dir, proxy, "mod", "tidy")
+	goIn(t, dir, proxy, "vet", "./...")
+}
+
+// The script gives all files another path.
+func TestModuleRenamed(t *testing.T) {
+	harness.Slow(t)
+	root, old := copyCheckout(t), modulePath(t)
+	const path = "example.org/you/retroattn"
+	out := within(t, root, "build/module.sh", path)
+	require.Empty(t, out)
+	require.Equal(t, path, strings.TrimSpace(within(t, root, "go", "list", "-m")))
+	within(t, root, "go", "build", "./retro/...", "./build", "./bridge")
+	within(t, filepath.Join(root, "tests/lab"), "go", "list", "-deps", ".")
+	left := exec.Command("grep", "-rlF", "--include=*.go",
+		`"`+old+`/`, root)
+	text, _ := left.Output()
+	require.Empty(t, string(text), "files with the old path")
+}
