@@ -155,7 +155,11 @@ func (s *setup) tasks() *grid {
 					right, total = right+r.Right, total+r.Total
 				}
 			}
-			row = append(row, fmt.Sprintf("%d/%d", right, total))
+			score := "-"
+			if total > 0 {
+				score = fmt.Sprintf("%d/%d", right, total)
+			}
+			row = append(row, score)
 		}
 		g.row(row...)
 	}
