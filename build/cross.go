@@ -116,7 +116,8 @@ func (cmd testCmd) crossStage(g target) stage {
 			return err
 		}
 		env = append(env, "RETRO_TARGET="+g.String(), "RETRO_TARGET_DIR="+patched.bin(),
-			"RETRO_TARGET_STOCK_DIR="+stock.bin(), "RETRO_MODEL="+model)
+			"RETRO_TARGET_STOCK_DIR="+stock.bin(), "RETRO_MODEL="+model,
+			"RETRO_PAGE="+patched.page)
 		// beside those of any target, those of the library for this one
 		which := map[string]string{"windows": "^TestTarget|Windows", "linux": "^TestTarget|Arm64"}
 		return cmd.goTest(g.String(), env, append([]string{"-count=1", "-timeout", "1h", "-run",

@@ -51,6 +51,7 @@ func (a *app) llamaMembers(n native) ([]member, error) {
 	if err := llamaLicences(files, n.source); err != nil {
 		return nil, err
 	}
+	files[pageLicenceMember] = filepath.Join(n.page, pageLicence)
 	crosses[n.target].addLicences(files)
 	members, err := fileMembers(files)
 	// ggml looks for its modules beside the program.
@@ -82,6 +83,7 @@ func (a *app) doctorMembers(g target) ([]member, error) {
 }
 
 func (a *app) llamaFor(g target, forThisMachine bool) (native, error) {
+	a.wish = pageNeeded
 	t, err := a.toolchain(g)
 	if err != nil {
 		return native{}, err

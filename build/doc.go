@@ -21,6 +21,7 @@
 //	patch, rebase                  the patch series on a checkout, and on another version
 //	target, cross                  other systems and processors: compilers, names of files, tests
 //	native, library                builds of llama.cpp and of libretroattn
+//	page, page_licences, page/     llama-server's web page
 //	dist, dist_llama, deb, sbom, licences, archive, install/   the archive
 //	demo, document, answer         the demo
 //	others                         what other programs did to a measurement

@@ -24,6 +24,7 @@ func (libCmd) Run(a *app) error {
 type allCmd struct{}
 
 func (allCmd) Run(a *app) error {
+	a.wish = pageIfPossible
 	patched, library, err := a.everything()
 	if err != nil {
 		return err

@@ -37,6 +37,7 @@ type app struct {
 	cache   *cache
 	pins    pins
 	verbose bool
+	wish    pageWish
 	out     io.Writer
 }
 

@@ -146,6 +146,7 @@ type native struct {
 	target
 	source string // the tree it is built from
 	dir    string // the build folder
+	page   string // where llama-server's web page is, empty if it has none
 }
 
 // program is the file of a program.
@@ -182,15 +183,19 @@ func (a *app) native(t toolchain, v variant) (native, error) {
 	if err != nil {
 		return native{}, err
 	}
-	n := native{t.target, pristine, a.cache.path("builds", t.key, v.name)}
+	n := native{target: t.target, source: pristine, dir: a.cache.path("builds", t.key, v.name)}
 	refresh, made := func() error { return nil }, ""
 	if v.patched {
 		s, err := loadSeries(a.root)
 		if err != nil {
 			return native{}, err
 		}
+		if n.page, err = a.page(s, pristine); err != nil {
+			return native{}, err
+		}
 		n.source = a.cache.path("builds", t.key, "source") // of all patched variants
-		refresh, made = func() error { return a.refresh(s, pristine, n.source) }, s.hash+"\n"
+		refresh, made = func() error { return a.refresh(s, pristine, n) },
+			s.hash+"\n"+n.page+"\n"
 	}
 	var more []string
 	if v.compile != nil {
@@ -211,13 +216,16 @@ func (a *app) native(t toolchain, v variant) (native, error) {
 }
 
 // refresh brings the source of the patched builds up to date.
-func (a *app) refresh(s series, pristine, source string) error {
+func (a *app) refresh(s series, pristine string, n native) error {
 	temp, err := a.cache.temp()
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(temp)
-	return s.refresh(a.ctx, pristine, source, temp)
+	if err := s.refresh(a.ctx, pristine, n.source, temp); err != nil {
+		return err
+	}
+	return n.usePage()
 }
 
 // programs are the files that targets become.

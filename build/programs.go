@@ -122,5 +122,5 @@ func (a *app) environment() (native, string, []string, error) {
 	}
 	source, err := a.source()
 	return patched, model, []string{"RETRO_PATCHED_DIR=" + patched.bin(), "RETRO_LIB=" + library,
-		"RETRO_SOURCE=" + source, "RETRO_MODEL=" + model}, err
+		"RETRO_SOURCE=" + source, "RETRO_MODEL=" + model, "RETRO_PAGE=" + patched.page}, err
 }

@@ -21,7 +21,8 @@ import (
 const sbomName = "sbom.cdx.json"
 
 // sbom lists what is linked into an archive, for programs that look for what is known to be unsafe:
-// the Go modules as the members themselves tell, and llama.cpp with what it brings along.
+// the Go modules as the members themselves tell, the packages in llama-server's web page, and
+// llama.cpp with what it brings along.
 // source is llama.cpp's tree, "" where it is left out.
 func (a *app) sbom(version, source string, members []member) (member, error) {
 	bom := cdx.NewBOM()
@@ -33,6 +34,9 @@ func (a *app) sbom(version, source string, members []member) (member, error) {
 		if strings.HasPrefix(e.name, "patches/") && path.Ext(e.name) == ".patch" {
 			patches = append(patches, cdx.Patch{Type: cdx.PatchTypeUnofficial,
 				Diff: &cdx.Diff{URL: e.name}})
+		}
+		if e.name == pageLicenceMember {
+			parts = append(parts, pageModules(string(e.content))...)
 		}
 		modules, err := goModules(e)
 		if err != nil {

@@ -26,6 +26,9 @@ func (cmd testCmd) Run(a *app) error {
 	if _, err := regexp.Compile(cmd.Match); err != nil {
 		return fmt.Errorf("--run %s is no regular expression: %w", cmd.Match, err)
 	}
+	if !cmd.Short {
+		a.wish = pageIfPossible
+	}
 	var sum totals
 	for _, side := range cmd.stages() {
 		a.runSide(side, &sum)

@@ -47,7 +47,8 @@ func TestArchiveOfEachSystem(t *testing.T) {
 			"libretroattn.dll"},
 	} {
 		t.Run(c.String(), func(t *testing.T) {
-			n := native{c.target, t.TempDir(), t.TempDir()}
+			n := native{target: c.target, source: t.TempDir(), dir: t.TempDir(), page: t.TempDir()}
+			writeFiles(t, n.page, map[string]string{pageLicence: ""})
 			writeFiles(t, n.source, map[string]string{"LICENSE": "", "licenses/LICENSE-json": "",
 				"vendor/x/LICENSE": ""})
 			for _, name := range strings.Fields(c.built) {

@@ -25,7 +25,7 @@ var remedies = map[string]string{
 	"wine":           "install Wine (Debian: apt-get install wine wine64)",
 	"qemu":           "install QEMU's user mode emulation (Debian: apt-get install qemu-user-static)",
 	"make":           "install ninja or make (Debian: apt-get install ninja-build, macOS: brew install ninja)",
-	"npm":            "install npm (Debian: apt-get install npm, macOS: brew install node)",
+	"npm":            "install Node.js 20.19 or later, with npm (Debian 13: apt-get install npm, macOS: brew install node)",
 	"dpkg-deb":       "build the package on Debian or its kin, or leave --deb out",
 	"dpkg-shlibdeps": "install dpkg-dev (apt-get install dpkg-dev), or leave --deb out",
 	"python3":        "install Python with pip (Debian: apt-get install python3-pip, macOS: brew install python)",
