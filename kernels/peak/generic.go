@@ -1,6 +1,9 @@
 package peak
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"unsafe"
+)
 
 func readGeneric(b []byte) uint64 {
 	var s0, s1, s2, s3 uint64
@@ -11,6 +14,17 @@ func readGeneric(b []byte) uint64 {
 		s3 ^= binary.LittleEndian.Uint64(b[24:])
 	}
 	return s0 ^ s1 ^ s2 ^ s3
+}
+
+func readRowsGeneric(base unsafe.Pointer, stride uintptr, size int, rows []int32) (s uint64) {
+	for _, r := range rows {
+		row := unsafe.Slice((*byte)(unsafe.Add(base, uintptr(r)*stride)), size)
+		s ^= readGeneric(row)
+		for _, x := range row[size&^31:] {
+			s ^= uint64(x)
+		}
+	}
+	return s
 }
 
 const lanesGeneric = 8

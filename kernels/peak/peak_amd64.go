@@ -2,12 +2,18 @@
 
 package peak
 
-import "github.com/klauspost/cpuid/v2"
+import (
+	"unsafe"
+
+	"github.com/klauspost/cpuid/v2"
+)
 
 var (
 	hasAVX2   = cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3)
 	hasAVX512 = hasAVX2 && cpuid.CPU.Supports(cpuid.AVX512F)
 )
+
+const minRow = 32
 
 const (
 	lanesAVX2   = 14 * 8
@@ -22,6 +28,14 @@ func read(b []byte) uint64 {
 		return readAVX2(&b[0], len(b))
 	}
 	return readGeneric(b)
+}
+
+func readRows(base unsafe.Pointer, stride uintptr, size int, rows []int32) uint64 {
+	if !hasAVX2 || size < minRow {
+		return readRowsGeneric(base, stride, size, rows)
+	}
+	near, far := max(1, min(nearRows, nearBytes/size)), max(1, min(farRows, farBytes/size))
+	return readRowsAhead(base, stride, size, &rows[0], len(rows), near, far)
 }
 
 func fma(isa string, n int) (sum float32, lanes int) {
@@ -41,6 +55,12 @@ func readAVX2(b *byte, n int) uint64
 
 //go:noescape
 func readAVX512(b *byte, n int) uint64
+
+// readRowsAhead needs rows, of at least minRow bytes.
+//
+//go:noescape
+func readRowsAhead(base unsafe.Pointer, stride uintptr, size int, rows *int32, n, near,
+	far int) uint64
 
 func fmaAVX2(n int) float32
 

@@ -68,6 +68,103 @@ loop:
 	VZEROUPPER
 	RET
 
+// ROW brings the address of row number BX+ahead to AX, or that of the last.
+#define ROW(ahead) \
+	LEAQ    (BX)(ahead*1), AX \
+	CMPQ    AX, CX            \
+	CMOVQGT CX, AX            \
+	MOVLQSX (SI)(AX*4), AX    \
+	IMULQ   R8, AX            \
+	ADDQ    DI, AX
+
+// func readRowsAhead(base unsafe.Pointer, stride uintptr, size int, rows *int32, n, near,
+//	far int) uint64
+//
+// BX is the number of a row, CX that of the last, and DX an offset. R12 is the offset of the last
+// byte, where it may be in a line that is not asked for yet: to do so twice would be slow.
+TEXT ·readRowsAhead(SB), NOSPLIT, $0-64
+	MOVQ    base+0(FP), DI
+	MOVQ    stride+8(FP), R8
+	MOVQ    size+16(FP), R9
+	MOVQ    rows+24(FP), SI
+	MOVQ    n+32(FP), CX
+	MOVQ    near+40(FP), R10
+	MOVQ    far+48(FP), R11
+	LEAQ    -32(R9), R13
+	DECQ    CX
+	VPXOR   Y0, Y0, Y0
+	VPXOR   Y1, Y1, Y1
+	XORL    R12, R12
+	MOVQ    DI, AX
+	ORQ     R8, AX
+	ORQ     R9, AX
+	TESTQ   $63, AX
+	JEQ     begin
+	LEAQ    -1(R9), R12
+
+begin: // by asking for the first rows
+	XORL    BX, BX
+	SUBQ    R11, BX
+
+row:
+	ROW(R11)
+	XORL DX, DX
+
+far:
+	PREFETCHT1 (AX)(DX*1)
+	ADDQ       $64, DX
+	CMPQ       DX, R9
+	JLT        far
+	TESTQ      R12, R12
+	JEQ        asked
+	PREFETCHT1 (AX)(R12*1)
+
+asked:
+	TESTQ      BX, BX
+	JLT        next
+	ROW(R10)
+	XORL       DX, DX
+
+near:
+	PREFETCHT0 (AX)(DX*1)
+	ADDQ       $64, DX
+	CMPQ       DX, R9
+	JLT        near
+	TESTQ      R12, R12
+	JEQ        here
+	PREFETCHT0 (AX)(R12*1)
+
+here:
+	MOVLQSX    (SI)(BX*4), AX
+	IMULQ      R8, AX
+	ADDQ       DI, AX
+	VPXOR      (AX)(R13*1), Y1, Y1 // some of it once more
+	XORL       DX, DX
+	JMP        more
+
+load:
+	VPXOR (AX)(DX*1), Y0, Y0
+	ADDQ  $32, DX
+
+more:
+	CMPQ DX, R13
+	JLT  load
+
+next:
+	INCQ         BX
+	CMPQ         BX, CX
+	JLE          row
+	VPADDQ       Y1, Y1, Y1
+	VPADDQ       Y1, Y0, Y0
+	VEXTRACTI128 $1, Y0, X1
+	VPADDQ       X1, X0, X0
+	VPSHUFD      $0x4e, X0, X1
+	VPADDQ       X1, X0, X0
+	VMOVQ        X0, AX
+	MOVQ         AX, ret+56(FP)
+	VZEROUPPER
+	RET
+
 // MADD is one multiply-add on an accumulator: it times one plus one.
 #define MADD(one, acc) VFMADD213PS one, one, acc
 

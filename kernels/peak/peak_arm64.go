@@ -2,9 +2,15 @@
 
 package peak
 
+import "unsafe"
+
 const lanesNEON = 28 * 4
 
 func read(b []byte) uint64 { return readNEON(&b[0], len(b)) }
+
+func readRows(base unsafe.Pointer, stride uintptr, size int, rows []int32) uint64 {
+	return readRowsGeneric(base, stride, size, rows)
+}
 
 func fma(isa string, n int) (sum float32, lanes int) {
 	if isa == "generic" {

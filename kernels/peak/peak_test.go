@@ -1,6 +1,10 @@
 package peak
 
-import "testing"
+import (
+	"slices"
+	"testing"
+	"unsafe"
+)
 
 func TestRead(t *testing.T) {
 	b := make([]byte, 1000)
@@ -19,6 +23,34 @@ func TestRead(t *testing.T) {
 		if byte(s) != want {
 			t.Fatalf("n=%d: %#x, want %#x", n, byte(s), want)
 		}
+	}
+}
+
+// Whatever byte of a row changes, so does what comes out.
+func TestReadRows(t *testing.T) {
+	const stride = 321
+	b := make([]byte, 11*stride)
+	read := func(size int, rows []int32) uint64 {
+		return ReadRows(unsafe.Pointer(&b[1]), stride, size, rows)
+	}
+	for _, size := range []int{1, 31, 32, 33, 64, 68, 128, 136, 256, 299} {
+		for _, rows := range [][]int32{{0}, {3, 1}, slices.Repeat([]int32{9, 8, 1}, 99)} {
+			if got := read(size, rows); got != 0 {
+				t.Fatalf("size %d, rows %v of zeros: %#x", size, rows, got)
+			}
+			for i := range b {
+				b[i] = 1
+				got := read(size, rows) != 0
+				b[i] = 0
+				row, at := (i-1)/stride, (i-1)%stride
+				if want := i > 0 && at < size && slices.Contains(rows, int32(row)); got != want {
+					t.Fatalf("size %d, rows %v, byte %d: %v, want %v", size, rows, i, got, want)
+				}
+			}
+		}
+	}
+	if got := ReadRows(nil, 1, 0, []int32{0}) | ReadRows(nil, 1, 1, nil); got != 0 {
+		t.Errorf("nothing to read: %#x", got)
 	}
 }
 

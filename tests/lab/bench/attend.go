@@ -15,22 +15,36 @@ func (b *bench) attend(c workload) (result, error) {
 		return result{}, err
 	}
 	group, window := groupWindow(c.rows)
-	j := newAttention(kv, b.team[c.threads], group, window)
+	cells, per := cellList(kv.tokens), max(blockCols, (kv.tokens+maxChunks-1)/maxChunks)
+	t := b.team[c.threads]
+	j := newAttention(kv, t, group, window, cells, per)
 	j.many = c.kernel == "rows"
 	ours := &variant{run: j.run}
-	read := b.reader(&kv.planeSet, b.team[c.threads])
+	read := b.reader(&kv.planeSet, t)
+	var bare *variant
+	if !j.many {
+		bare = b.bare(kv, t, cells, per)
+	}
 	tokens := float64(kv.perUnit / 2 * kv.heads * kv.tokens)
 	flops := 4 * tokens * float64(c.dim*c.rows)
-	return b.besideGGML(c, kv, j.q, j.out, group, window, ours, read, flops)
+	r, err := b.besideGGML(c, kv, j.q, j.out, group, window, ours, read, bare, flops)
+	if err == nil && bare != nil {
+		r.bareShare(ours, bare)
+	}
+	return r, err
 }
 
-// besideGGML interleaves ours, ggml's attention with the queries q, and a plain read. ours leaves
-// its result in out.
+// besideGGML interleaves ours, ggml's attention with the queries q, a plain read, and a bare one of
+// the same rows, where there is one. ours leaves its result in out.
 func (b *bench) besideGGML(c workload, kv *kvSet, q, out []float32, group, window int, ours,
-	read *variant, flops float64,
+	read, bare *variant, flops float64,
 ) (result, error) {
+	variants := []*variant{ours, read}
+	if bare != nil {
+		variants = append(variants, bare)
+	}
 	if b.ggml == nil {
-		if err := b.interleave(kv.units(), ours, read); err != nil {
+		if err := b.interleave(kv.units(), variants...); err != nil {
 			return result{}, err
 		}
 		return b.result(c, &kv.planeSet, ours, read, flops), nil
@@ -44,7 +58,7 @@ func (b *bench) besideGGML(c workload, kv *kvSet, q, out []float32, group, windo
 	f.run(0, 1)
 	deviation := nmse(out, f.out)
 	theirs := &variant{run: f.run, spins: c.threads > 1}
-	if err := b.interleave(kv.units(), ours, theirs, read); err != nil {
+	if err := b.interleave(kv.units(), append(variants, theirs)...); err != nil {
 		return result{}, err
 	}
 	if f.err != nil {
@@ -55,14 +69,15 @@ func (b *bench) besideGGML(c workload, kv *kvSet, q, out []float32, group, windo
 	return r, nil
 }
 
-// attention is decode attention as the engine does it: each head's tokens in up to maxChunks
-// chunks, which any thread may take, each of which is a running softmax over blocks; who finishes
+// attention is decode attention as the engine does it: each head's tokens in chunks, which any
+// thread may take, each of which is a running softmax over blocks; who finishes
 // the last chunk of a head merges them.
 type attention struct {
 	kv                  *kvSet
 	team                *team
 	group, window, rows int
 	many                bool      // by AttendRows
+	bare                bool      // only read
 	q, out              []float32 // [window][heads*group][dim]
 	cells               []int32
 	per, chunks         int // tokens in a chunk, chunks of a head
@@ -78,16 +93,15 @@ type attention struct {
 type attentionWorker struct {
 	q, ready, logits, sum []float32
 	scratch               []float32 // of AttendRows
+	touched               uint64
 	_                     [64]byte
 }
 
 const maxChunks = 8
 
-func newAttention(kv *kvSet, t *team, group, window int) *attention {
+func newAttention(kv *kvSet, t *team, group, window int, cells []int32, per int) *attention {
 	j := &attention{kv: kv, team: t, group: group, window: window, rows: group * window,
-		cells: cellList(kv.tokens)}
-	j.per = max(blockCols, (kv.tokens+maxChunks-1)/maxChunks)
-	j.chunks = (kv.tokens + j.per - 1) / j.per
+		cells: cells, per: per, chunks: (len(cells) + per - 1) / per}
 	n := j.rows * kv.heads * kv.dim
 	j.q, j.out = normals(n, 1), make([]float32, n)
 	items := kv.heads * j.chunks
@@ -134,6 +148,10 @@ func (j *attention) layer(ith int, op int64, k, v []byte) {
 			continue
 		}
 		head := i / j.chunks
+		if j.bare {
+			j.touch(&j.workers[ith], i, j.kv.cache(k, head), j.kv.cache(v, head))
+			continue
+		}
 		j.chunk(&j.workers[ith], i, j.kv.cache(k, head), j.kv.cache(v, head))
 		if j.left[head].Add(1) == op*int64(j.chunks) {
 			j.merge(&j.workers[ith], head)
@@ -144,6 +162,11 @@ func (j *attention) layer(ith int, op int64, k, v []byte) {
 // at is where row r, a token and a query head of its group, lies in q and out.
 func (j *attention) at(head, r int) int {
 	return (r/j.group*j.kv.heads*j.group + head*j.group + r%j.group) * j.kv.dim
+}
+
+func (j *attention) cellsOf(item int) []int32 {
+	from := item % j.chunks * j.per
+	return j.cells[from:min(from+j.per, len(j.cells))]
 }
 
 func (j *attention) chunk(w *attentionWorker, item int, k, v kernels.Cache) {
@@ -160,8 +183,7 @@ func (j *attention) chunk(w *attentionWorker, item int, k, v kernels.Cache) {
 		m[r], l[r] = float32(math.Inf(-1)), 0
 	}
 	clear(acc)
-	from := item % j.chunks * j.per
-	cells := j.cells[from:min(from+j.per, len(j.cells))]
+	cells := j.cellsOf(item)
 	if j.many {
 		r := kernels.Rows{Q: w.q, LdQ: d, Max: m, Sum: l, Acc: acc}
 		kernels.AttendRows(&r, &k, &v, cells, w.scratch)

@@ -32,13 +32,14 @@ func (Command) Help() string {
 rows, which is the same for many rows, by tiles that are converted once for all; scan over 8-bit
 page summaries (of F16 ones it is dot), and scan4 over means and spreads in 4 bits; codes, the
 estimates of all tokens of pages by residual codes of 1 (r1) and 2 bits; topk of 65536 scores;
-dense, the engine with exact attention in the shape of SmolLM2 (8192 tokens, 9 heads on 3, size
+gather, which is attend over 512 tokens chosen out of 32768; dense, the engine with exact attention in the shape of SmolLM2 (8192 tokens, 9 heads on 3, size
 64).
 
 Run by default, in about 9 minutes on two cores:
 
   attend      memory  every type, head size (64, 128, 256), rows (1, 3, 8, 24) and number of threads
               L3      f16 and q8_0, head sizes 64 and 128, 3 rows, every number of threads
+  gather      memory  f16 and q8_0, head sizes 64 and 128, 1 and 3 rows, every number of threads
   rows        memory  every type, head size, number of threads, and 24 and 64 rows
   dot, acc    memory  every type, head size and rows with the first number of threads, else 3 rows
               L2      every type, head size and rows with the first number of threads
@@ -52,7 +53,8 @@ A working set is memory (four times the L3 cache or more, used in rotation, so t
 found in a cache), L3 (a quarter of it) or L2 (half of one thread's). Cells hold the rows of 4
 heads side by side, as in llama.cpp's cache.
 
-GB/s are bytes of K and V per time. What is compared (the kernel, a plain read of the same bytes,
+GB/s are bytes of K and V per time. For attend and gather a bare read of the same rows in the same
+order is measured, too: that is all that memory gives of what does not lie together. What is compared (the kernel, a plain read of the same bytes,
 ggml's flash attention on the same tensors) takes turns. GB/s and GFLOP/s are the medians of the
 runs; shares and ratios compare the best runs, since other load only ever slows down. The share of
 the multiply-add peak can exceed 1 for quantised types, which multiply in 8 bits. ggml runs in
@@ -199,6 +201,8 @@ func (b *bench) measure(c workload) (result, error) {
 	switch c.kernel {
 	case "attend", "rows":
 		return b.attend(c)
+	case "gather":
+		return b.gather(c)
 	case "dot", "acc":
 		return b.stream(c)
 	case "scan", "scan4", "codes":

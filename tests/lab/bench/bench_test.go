@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -42,7 +43,7 @@ func TestBenchPlan(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"rows/memory/bf16/d256/rows64/threads2",
+	for _, name := range []string{"gather/memory/q8_0/d128/rows3/threads2", "rows/memory/bf16/d256/rows64/threads2",
 		"scan/L2/u8/d64/rows3/threads1",
 		"scan4/L2/u4/d64/rows3/threads1", "codes/L2/r2/d128/rows6/threads1",
 		"topk/L3/f32/k16/threads1", "dense/memory/f16/d64/rows3/threads2"} {
@@ -129,6 +130,25 @@ func TestSets(t *testing.T) {
 	assert.EqualValues(t, 7, set.planes[len(set.planes)-1][999])
 }
 
+// Each choice ascends, and together they are all tokens.
+func TestChoices(t *testing.T) {
+	cells := choices(1024, 16)
+	for list := range slices.Chunk(cells, 16) {
+		assert.True(t, slices.IsSorted(list))
+		assert.Greater(t, list[15], int32(16), "neighbours")
+	}
+	slices.Sort(cells)
+	assert.Equal(t, cellList(1024), cells)
+}
+
+// Lines are counted as bytes are touched.
+func TestLinesPerRow(t *testing.T) {
+	for row, want := range map[int]float64{64: 1, 128: 2, 256: 4, 68: 2, 34: 1.5} {
+		s := &kvSet{row: row}
+		assert.Equal(t, want, s.linesPerRow(), "%d bytes", row)
+	}
+}
+
 func address(p []byte) uintptr { return uintptr(unsafe.Pointer(&p[0])) }
 
 // naive is attention in float64.
@@ -166,11 +186,12 @@ func TestAttention(t *testing.T) {
 		require.NoError(t, err)
 		for _, rows := range []int{1, 8, 24, 64} {
 			group, window := groupWindow(rows)
-			want := naive(kv, group, window, newAttention(kv, b.team[1], group, window).q, 0)
+			cells, per := choices(kv.tokens, 10), 256 // in whatever order
+			want := naive(kv, group, window, newAttention(kv, b.team[1], group, window, cells, per).q, 0)
 			for _, team := range b.team {
 				// only blocks round queries
 				for many, worst := range map[bool]float64{false: 2e-4, true: 1e-10} {
-					j := newAttention(kv, team, group, window)
+					j := newAttention(kv, team, group, window, cells, per)
 					j.many = many
 					j.run(0, 2)
 					clear(j.out)
@@ -253,12 +274,17 @@ func TestBenchKernels(t *testing.T) {
 		}
 		assert.Equal(t, kernels.ISA(), r["isa"])
 		assert.Nil(t, r["ratio_to_ggml"])
+		if name := r["name"]; name == "attend" || name == "gather" {
+			assert.Positive(t, r["bare_share"])
+		} else {
+			assert.NotContains(t, r, "bare_share")
+		}
 		assert.Positive(t, r["gbps_min"])
 		assert.LessOrEqual(t, r["gbps_min"], r["gbps"])
 		assert.LessOrEqual(t, r["gbps"], r["gbps_max"])
 	}
 	assert.Equal(t, map[string]bool{"attend": true, "rows": true, "dot": true, "acc": true,
-		"scan": true, "scan4": true, "codes": true, "topk": true, "dense": true},
+		"gather": true, "scan": true, "scan4": true, "codes": true, "topk": true, "dense": true},
 		seen)
 	first, _, _ := strings.Cut(out.String(), "\n")
 	assert.Contains(t, first, kernels.ISA())
@@ -279,16 +305,17 @@ func TestBenchTables(t *testing.T) {
 			GBpsMin: 1, GBpsMax: 1, BWShare: 1, GFlops: x(9), FlopShare: x(0.1), GGMLGBps: x(1),
 			RatioToGGML: x(2)},
 		{Name: "attend", Type: "f16", HeadDim: 64, Rows: 8, Set: setMemory, Threads: 2, GBps: 1,
-			GBpsMin: 1, GBpsMax: 1, BWShare: 1, GFlops: x(9), FlopShare: x(0.1), GGMLGBps: x(1)},
+			GBpsMin: 1, GBpsMax: 1, BWShare: 1, BareShare: x(0.9), GFlops: x(9), FlopShare: x(0.1),
+			GGMLGBps: x(1)},
 	}
 	var out strings.Builder
 	writeTables(&out, results)
 	assert.Equal(t, legend+`
 attend, memory
-               | 1 thread                                  | 2 threads
- type dim rows |     GB/s  min  max read GFLOP/s FMA xggml |      GB/s  min  max read GFLOP/s FMA   xggml
-  f16  64    3 |     1.00 1.00 1.00 100%    9.00 10%  2.00 |
-  f16  64    8 |                                           |      1.00 1.00 1.00 100%    9.00 10% differs
+               | 1 thread                                       | 2 threads
+ type dim rows |     GB/s  min  max read bare GFLOP/s FMA xggml |      GB/s  min  max read bare GFLOP/s FMA   xggml
+  f16  64    3 |     1.00 1.00 1.00 100%    -    9.00 10%  2.00 |
+  f16  64    8 |                                                |      1.00 1.00 1.00 100%  90%    9.00 10% differs
 
 topk of 65536 scores
     | 1 thread

@@ -76,6 +76,7 @@ type result struct {
 	GBpsMax     float64  `json:"gbps_max"`
 	ReadGBps    float64  `json:"read_gbps"`
 	BWShare     float64  `json:"bw_share"`
+	BareShare   *float64 `json:"bare_share,omitempty"` // of a bare read of the same rows
 	GFlops      *float64 `json:"gflops"`
 	FlopShare   *float64 `json:"flop_share"`
 	RatioToGGML *float64 `json:"ratio_to_ggml"`
@@ -100,6 +101,9 @@ func (b *bench) result(c workload, set *planeSet, ours, read *variant, flops flo
 	}
 	return r
 }
+
+// bareShare adds how ours did beside a bare read of the same rows.
+func (r *result) bareShare(ours, bare *variant) { r.BareShare = jsonNumber(best(bare) / best(ours)) }
 
 // worstNMSE is where two results are no longer of the same thing.
 const worstNMSE = 1e-3

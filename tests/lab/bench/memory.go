@@ -12,12 +12,15 @@ import (
 	"retroattn/kernels"
 )
 
-// arena is memory outside of Go's heap, which C may keep pointers into. It is given out piece by
-// piece and taken back as a whole.
+// arena is memory outside of Go's heap, which C may keep pointers into, on huge pages where there
+// are some, as the patched llama.cpp has its cache. It is given out piece by piece and taken back as
+// a whole.
 type arena struct {
 	data []byte
 	used int
 }
+
+const hugePage = 2 * mib
 
 // reset makes room for size bytes.
 func (m *arena) reset(size int) error {
@@ -26,11 +29,13 @@ func (m *arena) reset(size int) error {
 		return nil
 	}
 	m.free()
+	size = (size + hugePage - 1) &^ (hugePage - 1)
 	data, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE,
 		unix.MAP_PRIVATE|unix.MAP_ANON)
 	if err != nil {
 		return fmt.Errorf("no memory for a working set of %d MiB: %w", size/mib, err)
 	}
+	adviseHuge(data)
 	m.data = data
 	return nil
 }

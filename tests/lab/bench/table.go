@@ -16,6 +16,7 @@ type benchTable struct {
 	panels  []string
 	lines   [][]string // names, in order
 	results map[string]result
+	bare    bool   // there are bare reads of the same rows
 	last    string // what the last column of a panel compares with: ggml, sort or nothing
 }
 
@@ -64,6 +65,7 @@ func arrange(results []result) []*benchTable {
 			t.lines = append(t.lines, line)
 		}
 		t.results[cellKey(line, panel)] = r
+		t.bare = t.bare || r.BareShare != nil
 		switch {
 		case r.GGMLGBps != nil:
 			t.last = "ggml"
@@ -80,7 +82,7 @@ func arrange(results []result) []*benchTable {
 
 // order puts what matters most first.
 func (t *benchTable) order() string {
-	for i, name := range []string{"dense", "attend", "rows", "dot", "scan", "codes", "topk"} {
+	for i, name := range []string{"dense", "attend", "gather", "rows", "dot", "scan", "codes", "topk"} {
 		if strings.HasPrefix(t.title, name) {
 			return strconv.Itoa(i)
 		}
@@ -91,8 +93,9 @@ func (t *benchTable) order() string {
 func cellKey(line []string, panel string) string { return strings.Join(line, "/") + "/" + panel }
 
 const legend = `
-GB/s of K and V: median, min and max of the runs. read: share of a plain read of the same bytes. FMA: share of the
-multiply-add peak. xggml, xsort: times as fast as ggml's flash attention, as sorting. These compare best runs.
+GB/s of K and V: median, min and max of the runs. read: share of a plain read of the same bytes (gather: of as many
+lines), bare: of a bare read of the same rows. FMA: share of the multiply-add peak. xggml, xsort: times as fast as
+ggml's flash attention, as sorting. These compare best runs.
 `
 
 func writeTables(out io.Writer, results []result) {
@@ -111,7 +114,11 @@ func (t *benchTable) write(out io.Writer, panels []string) {
 	fmt.Fprintf(out, "\n%s\n", t.title)
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 0, 1, ' ', tabwriter.AlignRight)
-	columns := []string{"GB/s", "min", "max", "read", "GFLOP/s", "FMA"}
+	columns := []string{"GB/s", "min", "max", "read"}
+	if t.bare {
+		columns = append(columns, "bare")
+	}
+	columns = append(columns, "GFLOP/s", "FMA")
 	if t.last != "" {
 		columns = append(columns, "x"+t.last)
 	}
@@ -132,7 +139,7 @@ func (t *benchTable) write(out io.Writer, panels []string) {
 				cells = append(cells, make([]string, len(columns))...)
 				continue
 			}
-			cells = append(cells, r.cells(t.last)...)
+			cells = append(cells, r.cells(t)...)
 		}
 		if any {
 			row(cells)
@@ -144,10 +151,13 @@ func (t *benchTable) write(out io.Writer, panels []string) {
 	}
 }
 
-func (r *result) cells(last string) []string {
-	cells := []string{number(r.GBps), number(r.GBpsMin), number(r.GBpsMax), share(&r.BWShare),
-		optional(r.GFlops), share(r.FlopShare)}
-	switch {
+func (r *result) cells(t *benchTable) []string {
+	cells := []string{number(r.GBps), number(r.GBpsMin), number(r.GBpsMax), share(&r.BWShare)}
+	if t.bare {
+		cells = append(cells, share(r.BareShare))
+	}
+	cells = append(cells, optional(r.GFlops), share(r.FlopShare))
+	switch last := t.last; {
 	case last == "ggml" && r.GGMLGBps != nil && r.RatioToGGML == nil:
 		return append(cells, "differs")
 	case last == "ggml":

@@ -133,6 +133,15 @@ func attentionWorkloads(t kernels.Type, d int, threads []int) (all []workload) {
 			all = append(all, c.as("rows", setMemory))
 		}
 	}
+	if !some {
+		return all
+	}
+	for _, rows := range []int{1, 3} {
+		for _, n := range threads {
+			c := workload{typ: t, dim: d, rows: rows, threads: n}
+			all = append(all, c.as("gather", setMemory))
+		}
+	}
 	return all
 }
 
