@@ -4,7 +4,7 @@
 
 #include "textflag.h"
 
-TEXT ·accF32AVX2(SB), NOSPLIT, $376-8
+TEXT ·accF32AVX2(SB), NOSPLIT, $528-8
 	MOVQ a+0(FP), AX
 	MOVQ 64(AX), SI
 	MOVQ 72(AX), CX
@@ -14,10 +14,15 @@ TEXT ·accF32AVX2(SB), NOSPLIT, $376-8
 	MOVQ CX, left-80(SP)
 	MOVQ DX, askCells-88(SP)
 	MOVQ BX, askLeft-96(SP)
+	MOVQ 144(AX), SI
+	MOVQ 152(AX), CX
+	MOVQ SI, farCells-104(SP)
+	MOVQ CX, farLeft-112(SP)
+	MOVQ CX, far-120(SP)
 	MOVQ 48(AX), DX
-	MOVQ DX, base-104(SP)
+	MOVQ DX, base-128(SP)
 	MOVQ 16(AX), DX
-	MOVQ DX, weights-368(SP)
+	MOVQ DX, weights-520(SP)
 	MOVQ 8(AX), R8
 	MOVQ 24(AX), R9
 	SHLQ $2, R8
@@ -28,9 +33,8 @@ tile:
 	MOVL    $16, R14
 	CMPQ    R14, left-80(SP)
 	CMOVQGT left-80(SP), R14
-	LEAQ    rows-360(SP), R12
+	LEAQ    rows-512(SP), R12
 	LEAQ    (R12)(R14*8), R12
-	MOVQ    R12, R15
 	NEGQ    R14
 	MOVQ cells-72(SP), SI
 	MOVQ left-80(SP), CX
@@ -50,7 +54,7 @@ repeatrows:
 	LEAQ    padded-64(SP), SI
 wholerows:
 	MOVQ a+0(FP), AX
-	VPBROADCASTQ base-104(SP), Y0
+	VPBROADCASTQ base-128(SP), Y0
 	VPBROADCASTQ 56(AX), Y1
 	VPSRLQ $32, Y1, Y3
 	VPMOVZXDQ 0(SI), Y2
@@ -59,31 +63,85 @@ wholerows:
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-360(SP)
+	VMOVUPS   Y2, rows-512(SP)
 	VPMOVZXDQ 16(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-328(SP)
+	VMOVUPS   Y2, rows-480(SP)
 	VPMOVZXDQ 32(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-296(SP)
+	VMOVUPS   Y2, rows-448(SP)
 	VPMOVZXDQ 48(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-264(SP)
+	VMOVUPS   Y2, rows-416(SP)
+	MOVQ  farLeft-112(SP), CX
+	TESTQ CX, CX
+	JLE   noFars
+	MOVQ  farCells-104(SP), SI
+	CMPQ CX, $16
+	JGE  wholefars
+	XORL BX, BX
+	DECQ CX
+repeatfars:
+	CMPQ    BX, CX
+	MOVQ    BX, DX
+	CMOVQGT CX, DX
+	MOVL    (SI)(DX*4), AX
+	MOVL    AX, padded-64(SP)(BX*4)
+	INCQ    BX
+	CMPQ    BX, $16
+	JNE     repeatfars
+	LEAQ    padded-64(SP), SI
+wholefars:
+	MOVQ a+0(FP), AX
+	VPBROADCASTQ 128(AX), Y0
+	VPBROADCASTQ 136(AX), Y1
+	VPSRLQ $32, Y1, Y3
+	VPMOVZXDQ 0(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-256(SP)
+	VPMOVZXDQ 16(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-224(SP)
+	VPMOVZXDQ 32(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-192(SP)
+	VPMOVZXDQ 48(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-160(SP)
+	ADDQ  $64, farCells-104(SP)
+	SUBQ  $16, farLeft-112(SP)
+noFars:
 	MOVQ  askLeft-96(SP), CX
 	TESTQ CX, CX
-	JLE   start
+	JLE   placed
 	MOVQ  askCells-88(SP), SI
 	CMPQ CX, $16
 	JGE  wholeasks
@@ -110,78 +168,77 @@ wholeasks:
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-232(SP)
+	VMOVUPS   Y2, rows-384(SP)
 	VPMOVZXDQ 16(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-200(SP)
+	VMOVUPS   Y2, rows-352(SP)
 	VPMOVZXDQ 32(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-168(SP)
+	VMOVUPS   Y2, rows-320(SP)
 	VPMOVZXDQ 48(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-136(SP)
+	VMOVUPS   Y2, rows-288(SP)
 	ADDQ  $64, askCells-88(SP)
 	SUBQ  $16, askLeft-96(SP)
 	MOVQ  120(AX), DX
 	TESTQ DX, DX
 	JEQ   placed
-	MOVQ       asks-232(SP), SI
+	MOVQ  asks-384(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-224(SP), SI
+	MOVQ  asks-376(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-216(SP), SI
+	MOVQ  asks-368(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-208(SP), SI
+	MOVQ  asks-360(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-200(SP), SI
+	MOVQ  asks-352(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-192(SP), SI
+	MOVQ  asks-344(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-184(SP), SI
+	MOVQ  asks-336(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-176(SP), SI
+	MOVQ  asks-328(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-168(SP), SI
+	MOVQ  asks-320(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-160(SP), SI
+	MOVQ  asks-312(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-152(SP), SI
+	MOVQ  asks-304(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-144(SP), SI
+	MOVQ  asks-296(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-136(SP), SI
+	MOVQ  asks-288(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-128(SP), SI
+	MOVQ  asks-280(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-120(SP), SI
+	MOVQ  asks-272(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-112(SP), SI
+	MOVQ  asks-264(SP), SI
 	PREFETCHT0 (SI)(DX*1)
 placed:
 	LEAQ    128(R12), R15
-start:
 	MOVQ a+0(FP), AX
 	MOVQ 0(AX), DI
-	MOVQ weights-368(SP), SI
+	MOVQ weights-520(SP), SI
 	MOVQ 32(AX), R11
 rows:
 	MOVQ DI, R13
 	XORL BX, BX
 	MOVQ a+0(FP), AX
 	MOVQ 40(AX), DX
-	MOVQ DX, channelsLeft-376(SP)
+	MOVQ DX, channelsLeft-528(SP)
 	CMPQ R11, $4
 	JEQ  rows2
 	CMPQ R11, $2
@@ -197,9 +254,18 @@ block1x4V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell1x4V:
+	CMPQ R15, R12
+	JEQ  asked1x4V
+	CMPQ far-120(SP), $0
+	JEQ  near1x4V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+	PREFETCHT1 64(AX)(BX*1)
+near1x4V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
 	PREFETCHT0 64(AX)(BX*1)
+asked1x4V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Y13
 	VMOVUPS 0(AX)(BX*1), Y12
@@ -220,17 +286,25 @@ cell1x4V:
 	ADDQ $128, R13
 	ADDQ $128, BX
 more1x4V:
-	SUBQ $32, channelsLeft-376(SP)
+	SUBQ $32, channelsLeft-528(SP)
 	JGE  block1x4V
-	ADDQ $32, channelsLeft-376(SP)
+	ADDQ $32, channelsLeft-528(SP)
 	JMP  more1x1V
 block1x1V:
 	VMOVUPS 0(R13), Y0
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell1x1V:
+	CMPQ R15, R12
+	JEQ  asked1x1V
+	CMPQ far-120(SP), $0
+	JEQ  near1x1V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near1x1V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked1x1V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Y13
 	VMOVUPS 0(AX)(BX*1), Y12
@@ -242,9 +316,9 @@ cell1x1V:
 	ADDQ $32, R13
 	ADDQ $32, BX
 more1x1V:
-	SUBQ $8, channelsLeft-376(SP)
+	SUBQ $8, channelsLeft-528(SP)
 	JGE  block1x1V
-	ADDQ $8, channelsLeft-376(SP)
+	ADDQ $8, channelsLeft-528(SP)
 	ADDQ R8, DI
 	ADDQ R9, SI
 	MOVQ R12, R15
@@ -265,9 +339,18 @@ block2x4V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell2x4V:
+	CMPQ R15, R12
+	JEQ  asked2x4V
+	CMPQ far-120(SP), $0
+	JEQ  near2x4V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+	PREFETCHT1 64(AX)(BX*1)
+near2x4V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
 	PREFETCHT0 64(AX)(BX*1)
+asked2x4V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Y13
 	VBROADCASTSS (DX)(R9*1), Y14
@@ -297,9 +380,9 @@ cell2x4V:
 	ADDQ $128, R13
 	ADDQ $128, BX
 more2x4V:
-	SUBQ $32, channelsLeft-376(SP)
+	SUBQ $32, channelsLeft-528(SP)
 	JGE  block2x4V
-	ADDQ $32, channelsLeft-376(SP)
+	ADDQ $32, channelsLeft-528(SP)
 	JMP  more2x1V
 block2x1V:
 	VMOVUPS 0(R13), Y0
@@ -307,8 +390,16 @@ block2x1V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell2x1V:
+	CMPQ R15, R12
+	JEQ  asked2x1V
+	CMPQ far-120(SP), $0
+	JEQ  near2x1V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near2x1V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked2x1V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Y13
 	VBROADCASTSS (DX)(R9*1), Y14
@@ -323,9 +414,9 @@ cell2x1V:
 	ADDQ $32, R13
 	ADDQ $32, BX
 more2x1V:
-	SUBQ $8, channelsLeft-376(SP)
+	SUBQ $8, channelsLeft-528(SP)
 	JGE  block2x1V
-	ADDQ $8, channelsLeft-376(SP)
+	ADDQ $8, channelsLeft-528(SP)
 	ADDQ R8, DI
 	ADDQ R9, SI
 	ADDQ R8, DI
@@ -352,9 +443,18 @@ block3x4V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell3x4V:
+	CMPQ R15, R12
+	JEQ  asked3x4V
+	CMPQ far-120(SP), $0
+	JEQ  near3x4V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+	PREFETCHT1 64(AX)(BX*1)
+near3x4V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
 	PREFETCHT0 64(AX)(BX*1)
+asked3x4V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Y13
 	VBROADCASTSS (DX)(R9*1), Y14
@@ -393,9 +493,9 @@ cell3x4V:
 	ADDQ $128, R13
 	ADDQ $128, BX
 more3x4V:
-	SUBQ $32, channelsLeft-376(SP)
+	SUBQ $32, channelsLeft-528(SP)
 	JGE  block3x4V
-	ADDQ $32, channelsLeft-376(SP)
+	ADDQ $32, channelsLeft-528(SP)
 	JMP  more3x1V
 block3x1V:
 	VMOVUPS 0(R13), Y0
@@ -404,8 +504,16 @@ block3x1V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell3x1V:
+	CMPQ R15, R12
+	JEQ  asked3x1V
+	CMPQ far-120(SP), $0
+	JEQ  near3x1V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near3x1V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked3x1V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Y13
 	VBROADCASTSS (DX)(R9*1), Y14
@@ -423,9 +531,9 @@ cell3x1V:
 	ADDQ $32, R13
 	ADDQ $32, BX
 more3x1V:
-	SUBQ $8, channelsLeft-376(SP)
+	SUBQ $8, channelsLeft-528(SP)
 	JGE  block3x1V
-	ADDQ $8, channelsLeft-376(SP)
+	ADDQ $8, channelsLeft-528(SP)
 	ADDQ R8, DI
 	ADDQ R9, SI
 	ADDQ R8, DI
@@ -437,14 +545,14 @@ more3x1V:
 	JNE  rows
 	JMP  next
 next:
-	ADDQ $64, weights-368(SP)
+	ADDQ $64, weights-520(SP)
 	ADDQ $64, cells-72(SP)
 	SUBQ $16, left-80(SP)
 	JGT  tile
 	VZEROUPPER
 	RET
 
-TEXT ·accF16AVX2(SB), NOSPLIT, $376-8
+TEXT ·accF16AVX2(SB), NOSPLIT, $528-8
 	MOVQ a+0(FP), AX
 	MOVQ 64(AX), SI
 	MOVQ 72(AX), CX
@@ -454,10 +562,15 @@ TEXT ·accF16AVX2(SB), NOSPLIT, $376-8
 	MOVQ CX, left-80(SP)
 	MOVQ DX, askCells-88(SP)
 	MOVQ BX, askLeft-96(SP)
+	MOVQ 144(AX), SI
+	MOVQ 152(AX), CX
+	MOVQ SI, farCells-104(SP)
+	MOVQ CX, farLeft-112(SP)
+	MOVQ CX, far-120(SP)
 	MOVQ 48(AX), DX
-	MOVQ DX, base-104(SP)
+	MOVQ DX, base-128(SP)
 	MOVQ 16(AX), DX
-	MOVQ DX, weights-368(SP)
+	MOVQ DX, weights-520(SP)
 	MOVQ 8(AX), R8
 	MOVQ 24(AX), R9
 	SHLQ $2, R8
@@ -468,9 +581,8 @@ tile:
 	MOVL    $16, R14
 	CMPQ    R14, left-80(SP)
 	CMOVQGT left-80(SP), R14
-	LEAQ    rows-360(SP), R12
+	LEAQ    rows-512(SP), R12
 	LEAQ    (R12)(R14*8), R12
-	MOVQ    R12, R15
 	NEGQ    R14
 	MOVQ cells-72(SP), SI
 	MOVQ left-80(SP), CX
@@ -490,7 +602,7 @@ repeatrows:
 	LEAQ    padded-64(SP), SI
 wholerows:
 	MOVQ a+0(FP), AX
-	VPBROADCASTQ base-104(SP), Y0
+	VPBROADCASTQ base-128(SP), Y0
 	VPBROADCASTQ 56(AX), Y1
 	VPSRLQ $32, Y1, Y3
 	VPMOVZXDQ 0(SI), Y2
@@ -499,31 +611,85 @@ wholerows:
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-360(SP)
+	VMOVUPS   Y2, rows-512(SP)
 	VPMOVZXDQ 16(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-328(SP)
+	VMOVUPS   Y2, rows-480(SP)
 	VPMOVZXDQ 32(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-296(SP)
+	VMOVUPS   Y2, rows-448(SP)
 	VPMOVZXDQ 48(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-264(SP)
+	VMOVUPS   Y2, rows-416(SP)
+	MOVQ  farLeft-112(SP), CX
+	TESTQ CX, CX
+	JLE   noFars
+	MOVQ  farCells-104(SP), SI
+	CMPQ CX, $16
+	JGE  wholefars
+	XORL BX, BX
+	DECQ CX
+repeatfars:
+	CMPQ    BX, CX
+	MOVQ    BX, DX
+	CMOVQGT CX, DX
+	MOVL    (SI)(DX*4), AX
+	MOVL    AX, padded-64(SP)(BX*4)
+	INCQ    BX
+	CMPQ    BX, $16
+	JNE     repeatfars
+	LEAQ    padded-64(SP), SI
+wholefars:
+	MOVQ a+0(FP), AX
+	VPBROADCASTQ 128(AX), Y0
+	VPBROADCASTQ 136(AX), Y1
+	VPSRLQ $32, Y1, Y3
+	VPMOVZXDQ 0(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-256(SP)
+	VPMOVZXDQ 16(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-224(SP)
+	VPMOVZXDQ 32(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-192(SP)
+	VPMOVZXDQ 48(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-160(SP)
+	ADDQ  $64, farCells-104(SP)
+	SUBQ  $16, farLeft-112(SP)
+noFars:
 	MOVQ  askLeft-96(SP), CX
 	TESTQ CX, CX
-	JLE   start
+	JLE   placed
 	MOVQ  askCells-88(SP), SI
 	CMPQ CX, $16
 	JGE  wholeasks
@@ -550,78 +716,77 @@ wholeasks:
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-232(SP)
+	VMOVUPS   Y2, rows-384(SP)
 	VPMOVZXDQ 16(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-200(SP)
+	VMOVUPS   Y2, rows-352(SP)
 	VPMOVZXDQ 32(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-168(SP)
+	VMOVUPS   Y2, rows-320(SP)
 	VPMOVZXDQ 48(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-136(SP)
+	VMOVUPS   Y2, rows-288(SP)
 	ADDQ  $64, askCells-88(SP)
 	SUBQ  $16, askLeft-96(SP)
 	MOVQ  120(AX), DX
 	TESTQ DX, DX
 	JEQ   placed
-	MOVQ       asks-232(SP), SI
+	MOVQ  asks-384(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-224(SP), SI
+	MOVQ  asks-376(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-216(SP), SI
+	MOVQ  asks-368(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-208(SP), SI
+	MOVQ  asks-360(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-200(SP), SI
+	MOVQ  asks-352(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-192(SP), SI
+	MOVQ  asks-344(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-184(SP), SI
+	MOVQ  asks-336(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-176(SP), SI
+	MOVQ  asks-328(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-168(SP), SI
+	MOVQ  asks-320(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-160(SP), SI
+	MOVQ  asks-312(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-152(SP), SI
+	MOVQ  asks-304(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-144(SP), SI
+	MOVQ  asks-296(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-136(SP), SI
+	MOVQ  asks-288(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-128(SP), SI
+	MOVQ  asks-280(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-120(SP), SI
+	MOVQ  asks-272(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-112(SP), SI
+	MOVQ  asks-264(SP), SI
 	PREFETCHT0 (SI)(DX*1)
 placed:
 	LEAQ    128(R12), R15
-start:
 	MOVQ a+0(FP), AX
 	MOVQ 0(AX), DI
-	MOVQ weights-368(SP), SI
+	MOVQ weights-520(SP), SI
 	MOVQ 32(AX), R11
 rows:
 	MOVQ DI, R13
 	XORL BX, BX
 	MOVQ a+0(FP), AX
 	MOVQ 40(AX), DX
-	MOVQ DX, channelsLeft-376(SP)
+	MOVQ DX, channelsLeft-528(SP)
 	CMPQ R11, $4
 	JEQ  rows2
 	CMPQ R11, $2
@@ -637,8 +802,16 @@ block1x4V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell1x4V:
+	CMPQ R15, R12
+	JEQ  asked1x4V
+	CMPQ far-120(SP), $0
+	JEQ  near1x4V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near1x4V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked1x4V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Y13
 	VCVTPH2PS 0(AX)(BX*1), Y12
@@ -659,17 +832,25 @@ cell1x4V:
 	ADDQ $128, R13
 	ADDQ $64, BX
 more1x4V:
-	SUBQ $32, channelsLeft-376(SP)
+	SUBQ $32, channelsLeft-528(SP)
 	JGE  block1x4V
-	ADDQ $32, channelsLeft-376(SP)
+	ADDQ $32, channelsLeft-528(SP)
 	JMP  more1x1V
 block1x1V:
 	VMOVUPS 0(R13), Y0
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell1x1V:
+	CMPQ R15, R12
+	JEQ  asked1x1V
+	CMPQ far-120(SP), $0
+	JEQ  near1x1V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near1x1V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked1x1V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Y13
 	VCVTPH2PS 0(AX)(BX*1), Y12
@@ -681,9 +862,9 @@ cell1x1V:
 	ADDQ $32, R13
 	ADDQ $16, BX
 more1x1V:
-	SUBQ $8, channelsLeft-376(SP)
+	SUBQ $8, channelsLeft-528(SP)
 	JGE  block1x1V
-	ADDQ $8, channelsLeft-376(SP)
+	ADDQ $8, channelsLeft-528(SP)
 	ADDQ R8, DI
 	ADDQ R9, SI
 	MOVQ R12, R15
@@ -704,8 +885,16 @@ block2x4V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell2x4V:
+	CMPQ R15, R12
+	JEQ  asked2x4V
+	CMPQ far-120(SP), $0
+	JEQ  near2x4V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near2x4V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked2x4V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Y13
 	VBROADCASTSS (DX)(R9*1), Y14
@@ -735,9 +924,9 @@ cell2x4V:
 	ADDQ $128, R13
 	ADDQ $64, BX
 more2x4V:
-	SUBQ $32, channelsLeft-376(SP)
+	SUBQ $32, channelsLeft-528(SP)
 	JGE  block2x4V
-	ADDQ $32, channelsLeft-376(SP)
+	ADDQ $32, channelsLeft-528(SP)
 	JMP  more2x1V
 block2x1V:
 	VMOVUPS 0(R13), Y0
@@ -745,8 +934,16 @@ block2x1V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell2x1V:
+	CMPQ R15, R12
+	JEQ  asked2x1V
+	CMPQ far-120(SP), $0
+	JEQ  near2x1V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near2x1V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked2x1V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Y13
 	VBROADCASTSS (DX)(R9*1), Y14
@@ -761,9 +958,9 @@ cell2x1V:
 	ADDQ $32, R13
 	ADDQ $16, BX
 more2x1V:
-	SUBQ $8, channelsLeft-376(SP)
+	SUBQ $8, channelsLeft-528(SP)
 	JGE  block2x1V
-	ADDQ $8, channelsLeft-376(SP)
+	ADDQ $8, channelsLeft-528(SP)
 	ADDQ R8, DI
 	ADDQ R9, SI
 	ADDQ R8, DI
@@ -790,8 +987,16 @@ block3x4V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell3x4V:
+	CMPQ R15, R12
+	JEQ  asked3x4V
+	CMPQ far-120(SP), $0
+	JEQ  near3x4V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near3x4V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked3x4V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Y13
 	VBROADCASTSS (DX)(R9*1), Y14
@@ -830,9 +1035,9 @@ cell3x4V:
 	ADDQ $128, R13
 	ADDQ $64, BX
 more3x4V:
-	SUBQ $32, channelsLeft-376(SP)
+	SUBQ $32, channelsLeft-528(SP)
 	JGE  block3x4V
-	ADDQ $32, channelsLeft-376(SP)
+	ADDQ $32, channelsLeft-528(SP)
 	JMP  more3x1V
 block3x1V:
 	VMOVUPS 0(R13), Y0
@@ -841,8 +1046,16 @@ block3x1V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell3x1V:
+	CMPQ R15, R12
+	JEQ  asked3x1V
+	CMPQ far-120(SP), $0
+	JEQ  near3x1V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near3x1V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked3x1V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Y13
 	VBROADCASTSS (DX)(R9*1), Y14
@@ -860,9 +1073,9 @@ cell3x1V:
 	ADDQ $32, R13
 	ADDQ $16, BX
 more3x1V:
-	SUBQ $8, channelsLeft-376(SP)
+	SUBQ $8, channelsLeft-528(SP)
 	JGE  block3x1V
-	ADDQ $8, channelsLeft-376(SP)
+	ADDQ $8, channelsLeft-528(SP)
 	ADDQ R8, DI
 	ADDQ R9, SI
 	ADDQ R8, DI
@@ -874,14 +1087,14 @@ more3x1V:
 	JNE  rows
 	JMP  next
 next:
-	ADDQ $64, weights-368(SP)
+	ADDQ $64, weights-520(SP)
 	ADDQ $64, cells-72(SP)
 	SUBQ $16, left-80(SP)
 	JGT  tile
 	VZEROUPPER
 	RET
 
-TEXT ·accBF16AVX2(SB), NOSPLIT, $376-8
+TEXT ·accBF16AVX2(SB), NOSPLIT, $528-8
 	MOVQ a+0(FP), AX
 	MOVQ 64(AX), SI
 	MOVQ 72(AX), CX
@@ -891,10 +1104,15 @@ TEXT ·accBF16AVX2(SB), NOSPLIT, $376-8
 	MOVQ CX, left-80(SP)
 	MOVQ DX, askCells-88(SP)
 	MOVQ BX, askLeft-96(SP)
+	MOVQ 144(AX), SI
+	MOVQ 152(AX), CX
+	MOVQ SI, farCells-104(SP)
+	MOVQ CX, farLeft-112(SP)
+	MOVQ CX, far-120(SP)
 	MOVQ 48(AX), DX
-	MOVQ DX, base-104(SP)
+	MOVQ DX, base-128(SP)
 	MOVQ 16(AX), DX
-	MOVQ DX, weights-368(SP)
+	MOVQ DX, weights-520(SP)
 	MOVQ 8(AX), R8
 	MOVQ 24(AX), R9
 	SHLQ $2, R8
@@ -905,9 +1123,8 @@ tile:
 	MOVL    $16, R14
 	CMPQ    R14, left-80(SP)
 	CMOVQGT left-80(SP), R14
-	LEAQ    rows-360(SP), R12
+	LEAQ    rows-512(SP), R12
 	LEAQ    (R12)(R14*8), R12
-	MOVQ    R12, R15
 	NEGQ    R14
 	MOVQ cells-72(SP), SI
 	MOVQ left-80(SP), CX
@@ -927,7 +1144,7 @@ repeatrows:
 	LEAQ    padded-64(SP), SI
 wholerows:
 	MOVQ a+0(FP), AX
-	VPBROADCASTQ base-104(SP), Y0
+	VPBROADCASTQ base-128(SP), Y0
 	VPBROADCASTQ 56(AX), Y1
 	VPSRLQ $32, Y1, Y3
 	VPMOVZXDQ 0(SI), Y2
@@ -936,31 +1153,85 @@ wholerows:
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-360(SP)
+	VMOVUPS   Y2, rows-512(SP)
 	VPMOVZXDQ 16(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-328(SP)
+	VMOVUPS   Y2, rows-480(SP)
 	VPMOVZXDQ 32(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-296(SP)
+	VMOVUPS   Y2, rows-448(SP)
 	VPMOVZXDQ 48(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-264(SP)
+	VMOVUPS   Y2, rows-416(SP)
+	MOVQ  farLeft-112(SP), CX
+	TESTQ CX, CX
+	JLE   noFars
+	MOVQ  farCells-104(SP), SI
+	CMPQ CX, $16
+	JGE  wholefars
+	XORL BX, BX
+	DECQ CX
+repeatfars:
+	CMPQ    BX, CX
+	MOVQ    BX, DX
+	CMOVQGT CX, DX
+	MOVL    (SI)(DX*4), AX
+	MOVL    AX, padded-64(SP)(BX*4)
+	INCQ    BX
+	CMPQ    BX, $16
+	JNE     repeatfars
+	LEAQ    padded-64(SP), SI
+wholefars:
+	MOVQ a+0(FP), AX
+	VPBROADCASTQ 128(AX), Y0
+	VPBROADCASTQ 136(AX), Y1
+	VPSRLQ $32, Y1, Y3
+	VPMOVZXDQ 0(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-256(SP)
+	VPMOVZXDQ 16(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-224(SP)
+	VPMOVZXDQ 32(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-192(SP)
+	VPMOVZXDQ 48(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-160(SP)
+	ADDQ  $64, farCells-104(SP)
+	SUBQ  $16, farLeft-112(SP)
+noFars:
 	MOVQ  askLeft-96(SP), CX
 	TESTQ CX, CX
-	JLE   start
+	JLE   placed
 	MOVQ  askCells-88(SP), SI
 	CMPQ CX, $16
 	JGE  wholeasks
@@ -987,78 +1258,77 @@ wholeasks:
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-232(SP)
+	VMOVUPS   Y2, rows-384(SP)
 	VPMOVZXDQ 16(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-200(SP)
+	VMOVUPS   Y2, rows-352(SP)
 	VPMOVZXDQ 32(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-168(SP)
+	VMOVUPS   Y2, rows-320(SP)
 	VPMOVZXDQ 48(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-136(SP)
+	VMOVUPS   Y2, rows-288(SP)
 	ADDQ  $64, askCells-88(SP)
 	SUBQ  $16, askLeft-96(SP)
 	MOVQ  120(AX), DX
 	TESTQ DX, DX
 	JEQ   placed
-	MOVQ       asks-232(SP), SI
+	MOVQ  asks-384(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-224(SP), SI
+	MOVQ  asks-376(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-216(SP), SI
+	MOVQ  asks-368(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-208(SP), SI
+	MOVQ  asks-360(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-200(SP), SI
+	MOVQ  asks-352(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-192(SP), SI
+	MOVQ  asks-344(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-184(SP), SI
+	MOVQ  asks-336(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-176(SP), SI
+	MOVQ  asks-328(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-168(SP), SI
+	MOVQ  asks-320(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-160(SP), SI
+	MOVQ  asks-312(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-152(SP), SI
+	MOVQ  asks-304(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-144(SP), SI
+	MOVQ  asks-296(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-136(SP), SI
+	MOVQ  asks-288(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-128(SP), SI
+	MOVQ  asks-280(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-120(SP), SI
+	MOVQ  asks-272(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-112(SP), SI
+	MOVQ  asks-264(SP), SI
 	PREFETCHT0 (SI)(DX*1)
 placed:
 	LEAQ    128(R12), R15
-start:
 	MOVQ a+0(FP), AX
 	MOVQ 0(AX), DI
-	MOVQ weights-368(SP), SI
+	MOVQ weights-520(SP), SI
 	MOVQ 32(AX), R11
 rows:
 	MOVQ DI, R13
 	XORL BX, BX
 	MOVQ a+0(FP), AX
 	MOVQ 40(AX), DX
-	MOVQ DX, channelsLeft-376(SP)
+	MOVQ DX, channelsLeft-528(SP)
 	CMPQ R11, $4
 	JEQ  rows2
 	CMPQ R11, $2
@@ -1074,8 +1344,16 @@ block1x4V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell1x4V:
+	CMPQ R15, R12
+	JEQ  asked1x4V
+	CMPQ far-120(SP), $0
+	JEQ  near1x4V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near1x4V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked1x4V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Y13
 	VPMOVZXWD 0(AX)(BX*1), Y12
@@ -1100,17 +1378,25 @@ cell1x4V:
 	ADDQ $128, R13
 	ADDQ $64, BX
 more1x4V:
-	SUBQ $32, channelsLeft-376(SP)
+	SUBQ $32, channelsLeft-528(SP)
 	JGE  block1x4V
-	ADDQ $32, channelsLeft-376(SP)
+	ADDQ $32, channelsLeft-528(SP)
 	JMP  more1x1V
 block1x1V:
 	VMOVUPS 0(R13), Y0
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell1x1V:
+	CMPQ R15, R12
+	JEQ  asked1x1V
+	CMPQ far-120(SP), $0
+	JEQ  near1x1V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near1x1V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked1x1V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Y13
 	VPMOVZXWD 0(AX)(BX*1), Y12
@@ -1123,9 +1409,9 @@ cell1x1V:
 	ADDQ $32, R13
 	ADDQ $16, BX
 more1x1V:
-	SUBQ $8, channelsLeft-376(SP)
+	SUBQ $8, channelsLeft-528(SP)
 	JGE  block1x1V
-	ADDQ $8, channelsLeft-376(SP)
+	ADDQ $8, channelsLeft-528(SP)
 	ADDQ R8, DI
 	ADDQ R9, SI
 	MOVQ R12, R15
@@ -1146,8 +1432,16 @@ block2x4V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell2x4V:
+	CMPQ R15, R12
+	JEQ  asked2x4V
+	CMPQ far-120(SP), $0
+	JEQ  near2x4V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near2x4V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked2x4V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Y13
 	VBROADCASTSS (DX)(R9*1), Y14
@@ -1181,9 +1475,9 @@ cell2x4V:
 	ADDQ $128, R13
 	ADDQ $64, BX
 more2x4V:
-	SUBQ $32, channelsLeft-376(SP)
+	SUBQ $32, channelsLeft-528(SP)
 	JGE  block2x4V
-	ADDQ $32, channelsLeft-376(SP)
+	ADDQ $32, channelsLeft-528(SP)
 	JMP  more2x1V
 block2x1V:
 	VMOVUPS 0(R13), Y0
@@ -1191,8 +1485,16 @@ block2x1V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell2x1V:
+	CMPQ R15, R12
+	JEQ  asked2x1V
+	CMPQ far-120(SP), $0
+	JEQ  near2x1V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near2x1V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked2x1V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Y13
 	VBROADCASTSS (DX)(R9*1), Y14
@@ -1208,9 +1510,9 @@ cell2x1V:
 	ADDQ $32, R13
 	ADDQ $16, BX
 more2x1V:
-	SUBQ $8, channelsLeft-376(SP)
+	SUBQ $8, channelsLeft-528(SP)
 	JGE  block2x1V
-	ADDQ $8, channelsLeft-376(SP)
+	ADDQ $8, channelsLeft-528(SP)
 	ADDQ R8, DI
 	ADDQ R9, SI
 	ADDQ R8, DI
@@ -1237,8 +1539,16 @@ block3x4V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell3x4V:
+	CMPQ R15, R12
+	JEQ  asked3x4V
+	CMPQ far-120(SP), $0
+	JEQ  near3x4V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near3x4V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked3x4V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Y13
 	VBROADCASTSS (DX)(R9*1), Y14
@@ -1281,9 +1591,9 @@ cell3x4V:
 	ADDQ $128, R13
 	ADDQ $64, BX
 more3x4V:
-	SUBQ $32, channelsLeft-376(SP)
+	SUBQ $32, channelsLeft-528(SP)
 	JGE  block3x4V
-	ADDQ $32, channelsLeft-376(SP)
+	ADDQ $32, channelsLeft-528(SP)
 	JMP  more3x1V
 block3x1V:
 	VMOVUPS 0(R13), Y0
@@ -1292,8 +1602,16 @@ block3x1V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell3x1V:
+	CMPQ R15, R12
+	JEQ  asked3x1V
+	CMPQ far-120(SP), $0
+	JEQ  near3x1V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near3x1V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked3x1V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Y13
 	VBROADCASTSS (DX)(R9*1), Y14
@@ -1312,9 +1630,9 @@ cell3x1V:
 	ADDQ $32, R13
 	ADDQ $16, BX
 more3x1V:
-	SUBQ $8, channelsLeft-376(SP)
+	SUBQ $8, channelsLeft-528(SP)
 	JGE  block3x1V
-	ADDQ $8, channelsLeft-376(SP)
+	ADDQ $8, channelsLeft-528(SP)
 	ADDQ R8, DI
 	ADDQ R9, SI
 	ADDQ R8, DI
@@ -1326,7 +1644,7 @@ more3x1V:
 	JNE  rows
 	JMP  next
 next:
-	ADDQ $64, weights-368(SP)
+	ADDQ $64, weights-520(SP)
 	ADDQ $64, cells-72(SP)
 	SUBQ $16, left-80(SP)
 	JGT  tile

@@ -4,7 +4,7 @@
 
 #include "textflag.h"
 
-TEXT ·accF32AVX512(SB), NOSPLIT, $376-8
+TEXT ·accF32AVX512(SB), NOSPLIT, $528-8
 	MOVQ a+0(FP), AX
 	MOVQ 64(AX), SI
 	MOVQ 72(AX), CX
@@ -14,10 +14,15 @@ TEXT ·accF32AVX512(SB), NOSPLIT, $376-8
 	MOVQ CX, left-80(SP)
 	MOVQ DX, askCells-88(SP)
 	MOVQ BX, askLeft-96(SP)
+	MOVQ 144(AX), SI
+	MOVQ 152(AX), CX
+	MOVQ SI, farCells-104(SP)
+	MOVQ CX, farLeft-112(SP)
+	MOVQ CX, far-120(SP)
 	MOVQ 48(AX), DX
-	MOVQ DX, base-104(SP)
+	MOVQ DX, base-128(SP)
 	MOVQ 16(AX), DX
-	MOVQ DX, weights-368(SP)
+	MOVQ DX, weights-520(SP)
 	MOVQ 8(AX), R8
 	MOVQ 24(AX), R9
 	SHLQ $2, R8
@@ -28,9 +33,8 @@ tile:
 	MOVL    $16, R14
 	CMPQ    R14, left-80(SP)
 	CMOVQGT left-80(SP), R14
-	LEAQ    rows-360(SP), R12
+	LEAQ    rows-512(SP), R12
 	LEAQ    (R12)(R14*8), R12
-	MOVQ    R12, R15
 	NEGQ    R14
 	MOVQ cells-72(SP), SI
 	MOVQ left-80(SP), CX
@@ -50,7 +54,7 @@ repeatrows:
 	LEAQ    padded-64(SP), SI
 wholerows:
 	MOVQ a+0(FP), AX
-	VPBROADCASTQ base-104(SP), Z0
+	VPBROADCASTQ base-128(SP), Z0
 	VPBROADCASTQ 56(AX), Z1
 	VPSRLQ $32, Z1, Z3
 	VPMOVZXDQ 0(SI), Z2
@@ -59,17 +63,57 @@ wholerows:
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, rows-360(SP)
+	VMOVUPS   Z2, rows-512(SP)
 	VPMOVZXDQ 32(SI), Z2
 	VPMULUDQ  Z3, Z2, Z4
 	VPMULUDQ  Z1, Z2, Z2
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, rows-296(SP)
+	VMOVUPS   Z2, rows-448(SP)
+	MOVQ  farLeft-112(SP), CX
+	TESTQ CX, CX
+	JLE   noFars
+	MOVQ  farCells-104(SP), SI
+	CMPQ CX, $16
+	JGE  wholefars
+	XORL BX, BX
+	DECQ CX
+repeatfars:
+	CMPQ    BX, CX
+	MOVQ    BX, DX
+	CMOVQGT CX, DX
+	MOVL    (SI)(DX*4), AX
+	MOVL    AX, padded-64(SP)(BX*4)
+	INCQ    BX
+	CMPQ    BX, $16
+	JNE     repeatfars
+	LEAQ    padded-64(SP), SI
+wholefars:
+	MOVQ a+0(FP), AX
+	VPBROADCASTQ 128(AX), Z0
+	VPBROADCASTQ 136(AX), Z1
+	VPSRLQ $32, Z1, Z3
+	VPMOVZXDQ 0(SI), Z2
+	VPMULUDQ  Z3, Z2, Z4
+	VPMULUDQ  Z1, Z2, Z2
+	VPSLLQ    $32, Z4, Z4
+	VPADDQ    Z0, Z2, Z2
+	VPADDQ    Z4, Z2, Z2
+	VMOVUPS   Z2, rows-256(SP)
+	VPMOVZXDQ 32(SI), Z2
+	VPMULUDQ  Z3, Z2, Z4
+	VPMULUDQ  Z1, Z2, Z2
+	VPSLLQ    $32, Z4, Z4
+	VPADDQ    Z0, Z2, Z2
+	VPADDQ    Z4, Z2, Z2
+	VMOVUPS   Z2, rows-192(SP)
+	ADDQ  $64, farCells-104(SP)
+	SUBQ  $16, farLeft-112(SP)
+noFars:
 	MOVQ  askLeft-96(SP), CX
 	TESTQ CX, CX
-	JLE   start
+	JLE   placed
 	MOVQ  askCells-88(SP), SI
 	CMPQ CX, $16
 	JGE  wholeasks
@@ -96,64 +140,63 @@ wholeasks:
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, asks-232(SP)
+	VMOVUPS   Z2, rows-384(SP)
 	VPMOVZXDQ 32(SI), Z2
 	VPMULUDQ  Z3, Z2, Z4
 	VPMULUDQ  Z1, Z2, Z2
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, asks-168(SP)
+	VMOVUPS   Z2, rows-320(SP)
 	ADDQ  $64, askCells-88(SP)
 	SUBQ  $16, askLeft-96(SP)
 	MOVQ  120(AX), DX
 	TESTQ DX, DX
 	JEQ   placed
-	MOVQ       asks-232(SP), SI
+	MOVQ  asks-384(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-224(SP), SI
+	MOVQ  asks-376(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-216(SP), SI
+	MOVQ  asks-368(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-208(SP), SI
+	MOVQ  asks-360(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-200(SP), SI
+	MOVQ  asks-352(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-192(SP), SI
+	MOVQ  asks-344(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-184(SP), SI
+	MOVQ  asks-336(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-176(SP), SI
+	MOVQ  asks-328(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-168(SP), SI
+	MOVQ  asks-320(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-160(SP), SI
+	MOVQ  asks-312(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-152(SP), SI
+	MOVQ  asks-304(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-144(SP), SI
+	MOVQ  asks-296(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-136(SP), SI
+	MOVQ  asks-288(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-128(SP), SI
+	MOVQ  asks-280(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-120(SP), SI
+	MOVQ  asks-272(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-112(SP), SI
+	MOVQ  asks-264(SP), SI
 	PREFETCHT0 (SI)(DX*1)
 placed:
 	LEAQ    128(R12), R15
-start:
 	MOVQ a+0(FP), AX
 	MOVQ 0(AX), DI
-	MOVQ weights-368(SP), SI
+	MOVQ weights-520(SP), SI
 	MOVQ 32(AX), R11
 rows:
 	MOVQ DI, R13
 	XORL BX, BX
 	MOVQ a+0(FP), AX
 	MOVQ 40(AX), DX
-	MOVQ DX, channelsLeft-376(SP)
+	MOVQ DX, channelsLeft-528(SP)
 	CMPQ R11, $5
 	JEQ  rows3
 	CMPQ R11, $3
@@ -171,11 +214,22 @@ block1x4V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell1x4V:
+	CMPQ R15, R12
+	JEQ  asked1x4V
+	CMPQ far-120(SP), $0
+	JEQ  near1x4V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+	PREFETCHT1 64(AX)(BX*1)
+	PREFETCHT1 128(AX)(BX*1)
+	PREFETCHT1 192(AX)(BX*1)
+near1x4V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
 	PREFETCHT0 64(AX)(BX*1)
 	PREFETCHT0 128(AX)(BX*1)
 	PREFETCHT0 192(AX)(BX*1)
+asked1x4V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VMOVUPS 0(AX)(BX*1), Z16
@@ -196,17 +250,25 @@ cell1x4V:
 	ADDQ $256, R13
 	ADDQ $256, BX
 more1x4V:
-	SUBQ $64, channelsLeft-376(SP)
+	SUBQ $64, channelsLeft-528(SP)
 	JGE  block1x4V
-	ADDQ $64, channelsLeft-376(SP)
+	ADDQ $64, channelsLeft-528(SP)
 	JMP  more1x1V
 block1x1V:
 	VMOVUPS 0(R13), Z0
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell1x1V:
+	CMPQ R15, R12
+	JEQ  asked1x1V
+	CMPQ far-120(SP), $0
+	JEQ  near1x1V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near1x1V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked1x1V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VMOVUPS 0(AX)(BX*1), Z16
@@ -218,17 +280,25 @@ cell1x1V:
 	ADDQ $64, R13
 	ADDQ $64, BX
 more1x1V:
-	SUBQ $16, channelsLeft-376(SP)
+	SUBQ $16, channelsLeft-528(SP)
 	JGE  block1x1V
-	ADDQ $16, channelsLeft-376(SP)
+	ADDQ $16, channelsLeft-528(SP)
 	JMP  more1x1H
 block1x1H:
 	VMOVUPS 0(R13), Y0
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell1x1H:
+	CMPQ R15, R12
+	JEQ  asked1x1H
+	CMPQ far-120(SP), $0
+	JEQ  near1x1H
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near1x1H:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked1x1H:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VMOVUPS 0(AX)(BX*1), Y16
@@ -240,9 +310,9 @@ cell1x1H:
 	ADDQ $32, R13
 	ADDQ $32, BX
 more1x1H:
-	SUBQ $8, channelsLeft-376(SP)
+	SUBQ $8, channelsLeft-528(SP)
 	JGE  block1x1H
-	ADDQ $8, channelsLeft-376(SP)
+	ADDQ $8, channelsLeft-528(SP)
 	ADDQ R8, DI
 	ADDQ R9, SI
 	MOVQ R12, R15
@@ -263,11 +333,22 @@ block2x4V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell2x4V:
+	CMPQ R15, R12
+	JEQ  asked2x4V
+	CMPQ far-120(SP), $0
+	JEQ  near2x4V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+	PREFETCHT1 64(AX)(BX*1)
+	PREFETCHT1 128(AX)(BX*1)
+	PREFETCHT1 192(AX)(BX*1)
+near2x4V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
 	PREFETCHT0 64(AX)(BX*1)
 	PREFETCHT0 128(AX)(BX*1)
 	PREFETCHT0 192(AX)(BX*1)
+asked2x4V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VBROADCASTSS (DX)(R9*1), Z21
@@ -297,9 +378,9 @@ cell2x4V:
 	ADDQ $256, R13
 	ADDQ $256, BX
 more2x4V:
-	SUBQ $64, channelsLeft-376(SP)
+	SUBQ $64, channelsLeft-528(SP)
 	JGE  block2x4V
-	ADDQ $64, channelsLeft-376(SP)
+	ADDQ $64, channelsLeft-528(SP)
 	JMP  more2x1V
 block2x1V:
 	VMOVUPS 0(R13), Z0
@@ -307,8 +388,16 @@ block2x1V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell2x1V:
+	CMPQ R15, R12
+	JEQ  asked2x1V
+	CMPQ far-120(SP), $0
+	JEQ  near2x1V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near2x1V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked2x1V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VBROADCASTSS (DX)(R9*1), Z21
@@ -323,9 +412,9 @@ cell2x1V:
 	ADDQ $64, R13
 	ADDQ $64, BX
 more2x1V:
-	SUBQ $16, channelsLeft-376(SP)
+	SUBQ $16, channelsLeft-528(SP)
 	JGE  block2x1V
-	ADDQ $16, channelsLeft-376(SP)
+	ADDQ $16, channelsLeft-528(SP)
 	JMP  more2x1H
 block2x1H:
 	VMOVUPS 0(R13), Y0
@@ -333,8 +422,16 @@ block2x1H:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell2x1H:
+	CMPQ R15, R12
+	JEQ  asked2x1H
+	CMPQ far-120(SP), $0
+	JEQ  near2x1H
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near2x1H:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked2x1H:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VBROADCASTSS (DX)(R9*1), Z21
@@ -349,9 +446,9 @@ cell2x1H:
 	ADDQ $32, R13
 	ADDQ $32, BX
 more2x1H:
-	SUBQ $8, channelsLeft-376(SP)
+	SUBQ $8, channelsLeft-528(SP)
 	JGE  block2x1H
-	ADDQ $8, channelsLeft-376(SP)
+	ADDQ $8, channelsLeft-528(SP)
 	ADDQ R8, DI
 	ADDQ R9, SI
 	ADDQ R8, DI
@@ -378,11 +475,22 @@ block3x4V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell3x4V:
+	CMPQ R15, R12
+	JEQ  asked3x4V
+	CMPQ far-120(SP), $0
+	JEQ  near3x4V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+	PREFETCHT1 64(AX)(BX*1)
+	PREFETCHT1 128(AX)(BX*1)
+	PREFETCHT1 192(AX)(BX*1)
+near3x4V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
 	PREFETCHT0 64(AX)(BX*1)
 	PREFETCHT0 128(AX)(BX*1)
 	PREFETCHT0 192(AX)(BX*1)
+asked3x4V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VBROADCASTSS (DX)(R9*1), Z21
@@ -421,9 +529,9 @@ cell3x4V:
 	ADDQ $256, R13
 	ADDQ $256, BX
 more3x4V:
-	SUBQ $64, channelsLeft-376(SP)
+	SUBQ $64, channelsLeft-528(SP)
 	JGE  block3x4V
-	ADDQ $64, channelsLeft-376(SP)
+	ADDQ $64, channelsLeft-528(SP)
 	JMP  more3x1V
 block3x1V:
 	VMOVUPS 0(R13), Z0
@@ -432,8 +540,16 @@ block3x1V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell3x1V:
+	CMPQ R15, R12
+	JEQ  asked3x1V
+	CMPQ far-120(SP), $0
+	JEQ  near3x1V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near3x1V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked3x1V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VBROADCASTSS (DX)(R9*1), Z21
@@ -451,9 +567,9 @@ cell3x1V:
 	ADDQ $64, R13
 	ADDQ $64, BX
 more3x1V:
-	SUBQ $16, channelsLeft-376(SP)
+	SUBQ $16, channelsLeft-528(SP)
 	JGE  block3x1V
-	ADDQ $16, channelsLeft-376(SP)
+	ADDQ $16, channelsLeft-528(SP)
 	JMP  more3x1H
 block3x1H:
 	VMOVUPS 0(R13), Y0
@@ -462,8 +578,16 @@ block3x1H:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell3x1H:
+	CMPQ R15, R12
+	JEQ  asked3x1H
+	CMPQ far-120(SP), $0
+	JEQ  near3x1H
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near3x1H:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked3x1H:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VBROADCASTSS (DX)(R9*1), Z21
@@ -481,9 +605,9 @@ cell3x1H:
 	ADDQ $32, R13
 	ADDQ $32, BX
 more3x1H:
-	SUBQ $8, channelsLeft-376(SP)
+	SUBQ $8, channelsLeft-528(SP)
 	JGE  block3x1H
-	ADDQ $8, channelsLeft-376(SP)
+	ADDQ $8, channelsLeft-528(SP)
 	ADDQ R8, DI
 	ADDQ R9, SI
 	ADDQ R8, DI
@@ -516,11 +640,22 @@ block4x4V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell4x4V:
+	CMPQ R15, R12
+	JEQ  asked4x4V
+	CMPQ far-120(SP), $0
+	JEQ  near4x4V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+	PREFETCHT1 64(AX)(BX*1)
+	PREFETCHT1 128(AX)(BX*1)
+	PREFETCHT1 192(AX)(BX*1)
+near4x4V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
 	PREFETCHT0 64(AX)(BX*1)
 	PREFETCHT0 128(AX)(BX*1)
 	PREFETCHT0 192(AX)(BX*1)
+asked4x4V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VBROADCASTSS (DX)(R9*1), Z21
@@ -568,9 +703,9 @@ cell4x4V:
 	ADDQ $256, R13
 	ADDQ $256, BX
 more4x4V:
-	SUBQ $64, channelsLeft-376(SP)
+	SUBQ $64, channelsLeft-528(SP)
 	JGE  block4x4V
-	ADDQ $64, channelsLeft-376(SP)
+	ADDQ $64, channelsLeft-528(SP)
 	JMP  more4x1V
 block4x1V:
 	VMOVUPS 0(R13), Z0
@@ -580,8 +715,16 @@ block4x1V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell4x1V:
+	CMPQ R15, R12
+	JEQ  asked4x1V
+	CMPQ far-120(SP), $0
+	JEQ  near4x1V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near4x1V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked4x1V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VBROADCASTSS (DX)(R9*1), Z21
@@ -602,9 +745,9 @@ cell4x1V:
 	ADDQ $64, R13
 	ADDQ $64, BX
 more4x1V:
-	SUBQ $16, channelsLeft-376(SP)
+	SUBQ $16, channelsLeft-528(SP)
 	JGE  block4x1V
-	ADDQ $16, channelsLeft-376(SP)
+	ADDQ $16, channelsLeft-528(SP)
 	JMP  more4x1H
 block4x1H:
 	VMOVUPS 0(R13), Y0
@@ -614,8 +757,16 @@ block4x1H:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell4x1H:
+	CMPQ R15, R12
+	JEQ  asked4x1H
+	CMPQ far-120(SP), $0
+	JEQ  near4x1H
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near4x1H:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked4x1H:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VBROADCASTSS (DX)(R9*1), Z21
@@ -636,9 +787,9 @@ cell4x1H:
 	ADDQ $32, R13
 	ADDQ $32, BX
 more4x1H:
-	SUBQ $8, channelsLeft-376(SP)
+	SUBQ $8, channelsLeft-528(SP)
 	JGE  block4x1H
-	ADDQ $8, channelsLeft-376(SP)
+	ADDQ $8, channelsLeft-528(SP)
 	ADDQ R8, DI
 	ADDQ R9, SI
 	ADDQ R8, DI
@@ -652,14 +803,14 @@ more4x1H:
 	JNE  rows
 	JMP  next
 next:
-	ADDQ $64, weights-368(SP)
+	ADDQ $64, weights-520(SP)
 	ADDQ $64, cells-72(SP)
 	SUBQ $16, left-80(SP)
 	JGT  tile
 	VZEROUPPER
 	RET
 
-TEXT ·accF16AVX512(SB), NOSPLIT, $376-8
+TEXT ·accF16AVX512(SB), NOSPLIT, $528-8
 	MOVQ a+0(FP), AX
 	MOVQ 64(AX), SI
 	MOVQ 72(AX), CX
@@ -669,10 +820,15 @@ TEXT ·accF16AVX512(SB), NOSPLIT, $376-8
 	MOVQ CX, left-80(SP)
 	MOVQ DX, askCells-88(SP)
 	MOVQ BX, askLeft-96(SP)
+	MOVQ 144(AX), SI
+	MOVQ 152(AX), CX
+	MOVQ SI, farCells-104(SP)
+	MOVQ CX, farLeft-112(SP)
+	MOVQ CX, far-120(SP)
 	MOVQ 48(AX), DX
-	MOVQ DX, base-104(SP)
+	MOVQ DX, base-128(SP)
 	MOVQ 16(AX), DX
-	MOVQ DX, weights-368(SP)
+	MOVQ DX, weights-520(SP)
 	MOVQ 8(AX), R8
 	MOVQ 24(AX), R9
 	SHLQ $2, R8
@@ -683,9 +839,8 @@ tile:
 	MOVL    $16, R14
 	CMPQ    R14, left-80(SP)
 	CMOVQGT left-80(SP), R14
-	LEAQ    rows-360(SP), R12
+	LEAQ    rows-512(SP), R12
 	LEAQ    (R12)(R14*8), R12
-	MOVQ    R12, R15
 	NEGQ    R14
 	MOVQ cells-72(SP), SI
 	MOVQ left-80(SP), CX
@@ -705,7 +860,7 @@ repeatrows:
 	LEAQ    padded-64(SP), SI
 wholerows:
 	MOVQ a+0(FP), AX
-	VPBROADCASTQ base-104(SP), Z0
+	VPBROADCASTQ base-128(SP), Z0
 	VPBROADCASTQ 56(AX), Z1
 	VPSRLQ $32, Z1, Z3
 	VPMOVZXDQ 0(SI), Z2
@@ -714,17 +869,57 @@ wholerows:
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, rows-360(SP)
+	VMOVUPS   Z2, rows-512(SP)
 	VPMOVZXDQ 32(SI), Z2
 	VPMULUDQ  Z3, Z2, Z4
 	VPMULUDQ  Z1, Z2, Z2
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, rows-296(SP)
+	VMOVUPS   Z2, rows-448(SP)
+	MOVQ  farLeft-112(SP), CX
+	TESTQ CX, CX
+	JLE   noFars
+	MOVQ  farCells-104(SP), SI
+	CMPQ CX, $16
+	JGE  wholefars
+	XORL BX, BX
+	DECQ CX
+repeatfars:
+	CMPQ    BX, CX
+	MOVQ    BX, DX
+	CMOVQGT CX, DX
+	MOVL    (SI)(DX*4), AX
+	MOVL    AX, padded-64(SP)(BX*4)
+	INCQ    BX
+	CMPQ    BX, $16
+	JNE     repeatfars
+	LEAQ    padded-64(SP), SI
+wholefars:
+	MOVQ a+0(FP), AX
+	VPBROADCASTQ 128(AX), Z0
+	VPBROADCASTQ 136(AX), Z1
+	VPSRLQ $32, Z1, Z3
+	VPMOVZXDQ 0(SI), Z2
+	VPMULUDQ  Z3, Z2, Z4
+	VPMULUDQ  Z1, Z2, Z2
+	VPSLLQ    $32, Z4, Z4
+	VPADDQ    Z0, Z2, Z2
+	VPADDQ    Z4, Z2, Z2
+	VMOVUPS   Z2, rows-256(SP)
+	VPMOVZXDQ 32(SI), Z2
+	VPMULUDQ  Z3, Z2, Z4
+	VPMULUDQ  Z1, Z2, Z2
+	VPSLLQ    $32, Z4, Z4
+	VPADDQ    Z0, Z2, Z2
+	VPADDQ    Z4, Z2, Z2
+	VMOVUPS   Z2, rows-192(SP)
+	ADDQ  $64, farCells-104(SP)
+	SUBQ  $16, farLeft-112(SP)
+noFars:
 	MOVQ  askLeft-96(SP), CX
 	TESTQ CX, CX
-	JLE   start
+	JLE   placed
 	MOVQ  askCells-88(SP), SI
 	CMPQ CX, $16
 	JGE  wholeasks
@@ -751,64 +946,63 @@ wholeasks:
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, asks-232(SP)
+	VMOVUPS   Z2, rows-384(SP)
 	VPMOVZXDQ 32(SI), Z2
 	VPMULUDQ  Z3, Z2, Z4
 	VPMULUDQ  Z1, Z2, Z2
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, asks-168(SP)
+	VMOVUPS   Z2, rows-320(SP)
 	ADDQ  $64, askCells-88(SP)
 	SUBQ  $16, askLeft-96(SP)
 	MOVQ  120(AX), DX
 	TESTQ DX, DX
 	JEQ   placed
-	MOVQ       asks-232(SP), SI
+	MOVQ  asks-384(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-224(SP), SI
+	MOVQ  asks-376(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-216(SP), SI
+	MOVQ  asks-368(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-208(SP), SI
+	MOVQ  asks-360(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-200(SP), SI
+	MOVQ  asks-352(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-192(SP), SI
+	MOVQ  asks-344(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-184(SP), SI
+	MOVQ  asks-336(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-176(SP), SI
+	MOVQ  asks-328(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-168(SP), SI
+	MOVQ  asks-320(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-160(SP), SI
+	MOVQ  asks-312(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-152(SP), SI
+	MOVQ  asks-304(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-144(SP), SI
+	MOVQ  asks-296(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-136(SP), SI
+	MOVQ  asks-288(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-128(SP), SI
+	MOVQ  asks-280(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-120(SP), SI
+	MOVQ  asks-272(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-112(SP), SI
+	MOVQ  asks-264(SP), SI
 	PREFETCHT0 (SI)(DX*1)
 placed:
 	LEAQ    128(R12), R15
-start:
 	MOVQ a+0(FP), AX
 	MOVQ 0(AX), DI
-	MOVQ weights-368(SP), SI
+	MOVQ weights-520(SP), SI
 	MOVQ 32(AX), R11
 rows:
 	MOVQ DI, R13
 	XORL BX, BX
 	MOVQ a+0(FP), AX
 	MOVQ 40(AX), DX
-	MOVQ DX, channelsLeft-376(SP)
+	MOVQ DX, channelsLeft-528(SP)
 	CMPQ R11, $5
 	JEQ  rows3
 	CMPQ R11, $3
@@ -826,9 +1020,18 @@ block1x4V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell1x4V:
+	CMPQ R15, R12
+	JEQ  asked1x4V
+	CMPQ far-120(SP), $0
+	JEQ  near1x4V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+	PREFETCHT1 64(AX)(BX*1)
+near1x4V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
 	PREFETCHT0 64(AX)(BX*1)
+asked1x4V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VCVTPH2PS 0(AX)(BX*1), Z16
@@ -849,17 +1052,25 @@ cell1x4V:
 	ADDQ $256, R13
 	ADDQ $128, BX
 more1x4V:
-	SUBQ $64, channelsLeft-376(SP)
+	SUBQ $64, channelsLeft-528(SP)
 	JGE  block1x4V
-	ADDQ $64, channelsLeft-376(SP)
+	ADDQ $64, channelsLeft-528(SP)
 	JMP  more1x1V
 block1x1V:
 	VMOVUPS 0(R13), Z0
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell1x1V:
+	CMPQ R15, R12
+	JEQ  asked1x1V
+	CMPQ far-120(SP), $0
+	JEQ  near1x1V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near1x1V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked1x1V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VCVTPH2PS 0(AX)(BX*1), Z16
@@ -871,17 +1082,25 @@ cell1x1V:
 	ADDQ $64, R13
 	ADDQ $32, BX
 more1x1V:
-	SUBQ $16, channelsLeft-376(SP)
+	SUBQ $16, channelsLeft-528(SP)
 	JGE  block1x1V
-	ADDQ $16, channelsLeft-376(SP)
+	ADDQ $16, channelsLeft-528(SP)
 	JMP  more1x1H
 block1x1H:
 	VMOVUPS 0(R13), Y0
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell1x1H:
+	CMPQ R15, R12
+	JEQ  asked1x1H
+	CMPQ far-120(SP), $0
+	JEQ  near1x1H
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near1x1H:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked1x1H:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VCVTPH2PS 0(AX)(BX*1), Y16
@@ -893,9 +1112,9 @@ cell1x1H:
 	ADDQ $32, R13
 	ADDQ $16, BX
 more1x1H:
-	SUBQ $8, channelsLeft-376(SP)
+	SUBQ $8, channelsLeft-528(SP)
 	JGE  block1x1H
-	ADDQ $8, channelsLeft-376(SP)
+	ADDQ $8, channelsLeft-528(SP)
 	ADDQ R8, DI
 	ADDQ R9, SI
 	MOVQ R12, R15
@@ -916,9 +1135,18 @@ block2x4V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell2x4V:
+	CMPQ R15, R12
+	JEQ  asked2x4V
+	CMPQ far-120(SP), $0
+	JEQ  near2x4V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+	PREFETCHT1 64(AX)(BX*1)
+near2x4V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
 	PREFETCHT0 64(AX)(BX*1)
+asked2x4V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VBROADCASTSS (DX)(R9*1), Z21
@@ -948,9 +1176,9 @@ cell2x4V:
 	ADDQ $256, R13
 	ADDQ $128, BX
 more2x4V:
-	SUBQ $64, channelsLeft-376(SP)
+	SUBQ $64, channelsLeft-528(SP)
 	JGE  block2x4V
-	ADDQ $64, channelsLeft-376(SP)
+	ADDQ $64, channelsLeft-528(SP)
 	JMP  more2x1V
 block2x1V:
 	VMOVUPS 0(R13), Z0
@@ -958,8 +1186,16 @@ block2x1V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell2x1V:
+	CMPQ R15, R12
+	JEQ  asked2x1V
+	CMPQ far-120(SP), $0
+	JEQ  near2x1V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near2x1V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked2x1V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VBROADCASTSS (DX)(R9*1), Z21
@@ -974,9 +1210,9 @@ cell2x1V:
 	ADDQ $64, R13
 	ADDQ $32, BX
 more2x1V:
-	SUBQ $16, channelsLeft-376(SP)
+	SUBQ $16, channelsLeft-528(SP)
 	JGE  block2x1V
-	ADDQ $16, channelsLeft-376(SP)
+	ADDQ $16, channelsLeft-528(SP)
 	JMP  more2x1H
 block2x1H:
 	VMOVUPS 0(R13), Y0
@@ -984,8 +1220,16 @@ block2x1H:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell2x1H:
+	CMPQ R15, R12
+	JEQ  asked2x1H
+	CMPQ far-120(SP), $0
+	JEQ  near2x1H
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near2x1H:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked2x1H:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VBROADCASTSS (DX)(R9*1), Z21
@@ -1000,9 +1244,9 @@ cell2x1H:
 	ADDQ $32, R13
 	ADDQ $16, BX
 more2x1H:
-	SUBQ $8, channelsLeft-376(SP)
+	SUBQ $8, channelsLeft-528(SP)
 	JGE  block2x1H
-	ADDQ $8, channelsLeft-376(SP)
+	ADDQ $8, channelsLeft-528(SP)
 	ADDQ R8, DI
 	ADDQ R9, SI
 	ADDQ R8, DI
@@ -1029,9 +1273,18 @@ block3x4V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell3x4V:
+	CMPQ R15, R12
+	JEQ  asked3x4V
+	CMPQ far-120(SP), $0
+	JEQ  near3x4V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+	PREFETCHT1 64(AX)(BX*1)
+near3x4V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
 	PREFETCHT0 64(AX)(BX*1)
+asked3x4V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VBROADCASTSS (DX)(R9*1), Z21
@@ -1070,9 +1323,9 @@ cell3x4V:
 	ADDQ $256, R13
 	ADDQ $128, BX
 more3x4V:
-	SUBQ $64, channelsLeft-376(SP)
+	SUBQ $64, channelsLeft-528(SP)
 	JGE  block3x4V
-	ADDQ $64, channelsLeft-376(SP)
+	ADDQ $64, channelsLeft-528(SP)
 	JMP  more3x1V
 block3x1V:
 	VMOVUPS 0(R13), Z0
@@ -1081,8 +1334,16 @@ block3x1V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell3x1V:
+	CMPQ R15, R12
+	JEQ  asked3x1V
+	CMPQ far-120(SP), $0
+	JEQ  near3x1V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near3x1V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked3x1V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VBROADCASTSS (DX)(R9*1), Z21
@@ -1100,9 +1361,9 @@ cell3x1V:
 	ADDQ $64, R13
 	ADDQ $32, BX
 more3x1V:
-	SUBQ $16, channelsLeft-376(SP)
+	SUBQ $16, channelsLeft-528(SP)
 	JGE  block3x1V
-	ADDQ $16, channelsLeft-376(SP)
+	ADDQ $16, channelsLeft-528(SP)
 	JMP  more3x1H
 block3x1H:
 	VMOVUPS 0(R13), Y0
@@ -1111,8 +1372,16 @@ block3x1H:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell3x1H:
+	CMPQ R15, R12
+	JEQ  asked3x1H
+	CMPQ far-120(SP), $0
+	JEQ  near3x1H
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near3x1H:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked3x1H:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VBROADCASTSS (DX)(R9*1), Z21
@@ -1130,9 +1399,9 @@ cell3x1H:
 	ADDQ $32, R13
 	ADDQ $16, BX
 more3x1H:
-	SUBQ $8, channelsLeft-376(SP)
+	SUBQ $8, channelsLeft-528(SP)
 	JGE  block3x1H
-	ADDQ $8, channelsLeft-376(SP)
+	ADDQ $8, channelsLeft-528(SP)
 	ADDQ R8, DI
 	ADDQ R9, SI
 	ADDQ R8, DI
@@ -1165,9 +1434,18 @@ block4x4V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell4x4V:
+	CMPQ R15, R12
+	JEQ  asked4x4V
+	CMPQ far-120(SP), $0
+	JEQ  near4x4V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+	PREFETCHT1 64(AX)(BX*1)
+near4x4V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
 	PREFETCHT0 64(AX)(BX*1)
+asked4x4V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VBROADCASTSS (DX)(R9*1), Z21
@@ -1215,9 +1493,9 @@ cell4x4V:
 	ADDQ $256, R13
 	ADDQ $128, BX
 more4x4V:
-	SUBQ $64, channelsLeft-376(SP)
+	SUBQ $64, channelsLeft-528(SP)
 	JGE  block4x4V
-	ADDQ $64, channelsLeft-376(SP)
+	ADDQ $64, channelsLeft-528(SP)
 	JMP  more4x1V
 block4x1V:
 	VMOVUPS 0(R13), Z0
@@ -1227,8 +1505,16 @@ block4x1V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell4x1V:
+	CMPQ R15, R12
+	JEQ  asked4x1V
+	CMPQ far-120(SP), $0
+	JEQ  near4x1V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near4x1V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked4x1V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VBROADCASTSS (DX)(R9*1), Z21
@@ -1249,9 +1535,9 @@ cell4x1V:
 	ADDQ $64, R13
 	ADDQ $32, BX
 more4x1V:
-	SUBQ $16, channelsLeft-376(SP)
+	SUBQ $16, channelsLeft-528(SP)
 	JGE  block4x1V
-	ADDQ $16, channelsLeft-376(SP)
+	ADDQ $16, channelsLeft-528(SP)
 	JMP  more4x1H
 block4x1H:
 	VMOVUPS 0(R13), Y0
@@ -1261,8 +1547,16 @@ block4x1H:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell4x1H:
+	CMPQ R15, R12
+	JEQ  asked4x1H
+	CMPQ far-120(SP), $0
+	JEQ  near4x1H
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near4x1H:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked4x1H:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VBROADCASTSS (DX)(R9*1), Z21
@@ -1283,9 +1577,9 @@ cell4x1H:
 	ADDQ $32, R13
 	ADDQ $16, BX
 more4x1H:
-	SUBQ $8, channelsLeft-376(SP)
+	SUBQ $8, channelsLeft-528(SP)
 	JGE  block4x1H
-	ADDQ $8, channelsLeft-376(SP)
+	ADDQ $8, channelsLeft-528(SP)
 	ADDQ R8, DI
 	ADDQ R9, SI
 	ADDQ R8, DI
@@ -1299,14 +1593,14 @@ more4x1H:
 	JNE  rows
 	JMP  next
 next:
-	ADDQ $64, weights-368(SP)
+	ADDQ $64, weights-520(SP)
 	ADDQ $64, cells-72(SP)
 	SUBQ $16, left-80(SP)
 	JGT  tile
 	VZEROUPPER
 	RET
 
-TEXT ·accBF16AVX512(SB), NOSPLIT, $376-8
+TEXT ·accBF16AVX512(SB), NOSPLIT, $528-8
 	MOVQ a+0(FP), AX
 	MOVQ 64(AX), SI
 	MOVQ 72(AX), CX
@@ -1316,10 +1610,15 @@ TEXT ·accBF16AVX512(SB), NOSPLIT, $376-8
 	MOVQ CX, left-80(SP)
 	MOVQ DX, askCells-88(SP)
 	MOVQ BX, askLeft-96(SP)
+	MOVQ 144(AX), SI
+	MOVQ 152(AX), CX
+	MOVQ SI, farCells-104(SP)
+	MOVQ CX, farLeft-112(SP)
+	MOVQ CX, far-120(SP)
 	MOVQ 48(AX), DX
-	MOVQ DX, base-104(SP)
+	MOVQ DX, base-128(SP)
 	MOVQ 16(AX), DX
-	MOVQ DX, weights-368(SP)
+	MOVQ DX, weights-520(SP)
 	MOVQ 8(AX), R8
 	MOVQ 24(AX), R9
 	SHLQ $2, R8
@@ -1330,9 +1629,8 @@ tile:
 	MOVL    $16, R14
 	CMPQ    R14, left-80(SP)
 	CMOVQGT left-80(SP), R14
-	LEAQ    rows-360(SP), R12
+	LEAQ    rows-512(SP), R12
 	LEAQ    (R12)(R14*8), R12
-	MOVQ    R12, R15
 	NEGQ    R14
 	MOVQ cells-72(SP), SI
 	MOVQ left-80(SP), CX
@@ -1352,7 +1650,7 @@ repeatrows:
 	LEAQ    padded-64(SP), SI
 wholerows:
 	MOVQ a+0(FP), AX
-	VPBROADCASTQ base-104(SP), Z0
+	VPBROADCASTQ base-128(SP), Z0
 	VPBROADCASTQ 56(AX), Z1
 	VPSRLQ $32, Z1, Z3
 	VPMOVZXDQ 0(SI), Z2
@@ -1361,17 +1659,57 @@ wholerows:
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, rows-360(SP)
+	VMOVUPS   Z2, rows-512(SP)
 	VPMOVZXDQ 32(SI), Z2
 	VPMULUDQ  Z3, Z2, Z4
 	VPMULUDQ  Z1, Z2, Z2
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, rows-296(SP)
+	VMOVUPS   Z2, rows-448(SP)
+	MOVQ  farLeft-112(SP), CX
+	TESTQ CX, CX
+	JLE   noFars
+	MOVQ  farCells-104(SP), SI
+	CMPQ CX, $16
+	JGE  wholefars
+	XORL BX, BX
+	DECQ CX
+repeatfars:
+	CMPQ    BX, CX
+	MOVQ    BX, DX
+	CMOVQGT CX, DX
+	MOVL    (SI)(DX*4), AX
+	MOVL    AX, padded-64(SP)(BX*4)
+	INCQ    BX
+	CMPQ    BX, $16
+	JNE     repeatfars
+	LEAQ    padded-64(SP), SI
+wholefars:
+	MOVQ a+0(FP), AX
+	VPBROADCASTQ 128(AX), Z0
+	VPBROADCASTQ 136(AX), Z1
+	VPSRLQ $32, Z1, Z3
+	VPMOVZXDQ 0(SI), Z2
+	VPMULUDQ  Z3, Z2, Z4
+	VPMULUDQ  Z1, Z2, Z2
+	VPSLLQ    $32, Z4, Z4
+	VPADDQ    Z0, Z2, Z2
+	VPADDQ    Z4, Z2, Z2
+	VMOVUPS   Z2, rows-256(SP)
+	VPMOVZXDQ 32(SI), Z2
+	VPMULUDQ  Z3, Z2, Z4
+	VPMULUDQ  Z1, Z2, Z2
+	VPSLLQ    $32, Z4, Z4
+	VPADDQ    Z0, Z2, Z2
+	VPADDQ    Z4, Z2, Z2
+	VMOVUPS   Z2, rows-192(SP)
+	ADDQ  $64, farCells-104(SP)
+	SUBQ  $16, farLeft-112(SP)
+noFars:
 	MOVQ  askLeft-96(SP), CX
 	TESTQ CX, CX
-	JLE   start
+	JLE   placed
 	MOVQ  askCells-88(SP), SI
 	CMPQ CX, $16
 	JGE  wholeasks
@@ -1398,64 +1736,63 @@ wholeasks:
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, asks-232(SP)
+	VMOVUPS   Z2, rows-384(SP)
 	VPMOVZXDQ 32(SI), Z2
 	VPMULUDQ  Z3, Z2, Z4
 	VPMULUDQ  Z1, Z2, Z2
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, asks-168(SP)
+	VMOVUPS   Z2, rows-320(SP)
 	ADDQ  $64, askCells-88(SP)
 	SUBQ  $16, askLeft-96(SP)
 	MOVQ  120(AX), DX
 	TESTQ DX, DX
 	JEQ   placed
-	MOVQ       asks-232(SP), SI
+	MOVQ  asks-384(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-224(SP), SI
+	MOVQ  asks-376(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-216(SP), SI
+	MOVQ  asks-368(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-208(SP), SI
+	MOVQ  asks-360(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-200(SP), SI
+	MOVQ  asks-352(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-192(SP), SI
+	MOVQ  asks-344(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-184(SP), SI
+	MOVQ  asks-336(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-176(SP), SI
+	MOVQ  asks-328(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-168(SP), SI
+	MOVQ  asks-320(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-160(SP), SI
+	MOVQ  asks-312(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-152(SP), SI
+	MOVQ  asks-304(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-144(SP), SI
+	MOVQ  asks-296(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-136(SP), SI
+	MOVQ  asks-288(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-128(SP), SI
+	MOVQ  asks-280(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-120(SP), SI
+	MOVQ  asks-272(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-112(SP), SI
+	MOVQ  asks-264(SP), SI
 	PREFETCHT0 (SI)(DX*1)
 placed:
 	LEAQ    128(R12), R15
-start:
 	MOVQ a+0(FP), AX
 	MOVQ 0(AX), DI
-	MOVQ weights-368(SP), SI
+	MOVQ weights-520(SP), SI
 	MOVQ 32(AX), R11
 rows:
 	MOVQ DI, R13
 	XORL BX, BX
 	MOVQ a+0(FP), AX
 	MOVQ 40(AX), DX
-	MOVQ DX, channelsLeft-376(SP)
+	MOVQ DX, channelsLeft-528(SP)
 	CMPQ R11, $5
 	JEQ  rows3
 	CMPQ R11, $3
@@ -1473,9 +1810,18 @@ block1x4V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell1x4V:
+	CMPQ R15, R12
+	JEQ  asked1x4V
+	CMPQ far-120(SP), $0
+	JEQ  near1x4V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+	PREFETCHT1 64(AX)(BX*1)
+near1x4V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
 	PREFETCHT0 64(AX)(BX*1)
+asked1x4V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VPMOVZXWD 0(AX)(BX*1), Z16
@@ -1500,17 +1846,25 @@ cell1x4V:
 	ADDQ $256, R13
 	ADDQ $128, BX
 more1x4V:
-	SUBQ $64, channelsLeft-376(SP)
+	SUBQ $64, channelsLeft-528(SP)
 	JGE  block1x4V
-	ADDQ $64, channelsLeft-376(SP)
+	ADDQ $64, channelsLeft-528(SP)
 	JMP  more1x1V
 block1x1V:
 	VMOVUPS 0(R13), Z0
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell1x1V:
+	CMPQ R15, R12
+	JEQ  asked1x1V
+	CMPQ far-120(SP), $0
+	JEQ  near1x1V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near1x1V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked1x1V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VPMOVZXWD 0(AX)(BX*1), Z16
@@ -1523,17 +1877,25 @@ cell1x1V:
 	ADDQ $64, R13
 	ADDQ $32, BX
 more1x1V:
-	SUBQ $16, channelsLeft-376(SP)
+	SUBQ $16, channelsLeft-528(SP)
 	JGE  block1x1V
-	ADDQ $16, channelsLeft-376(SP)
+	ADDQ $16, channelsLeft-528(SP)
 	JMP  more1x1H
 block1x1H:
 	VMOVUPS 0(R13), Y0
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell1x1H:
+	CMPQ R15, R12
+	JEQ  asked1x1H
+	CMPQ far-120(SP), $0
+	JEQ  near1x1H
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near1x1H:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked1x1H:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VPMOVZXWD 0(AX)(BX*1), Y16
@@ -1546,9 +1908,9 @@ cell1x1H:
 	ADDQ $32, R13
 	ADDQ $16, BX
 more1x1H:
-	SUBQ $8, channelsLeft-376(SP)
+	SUBQ $8, channelsLeft-528(SP)
 	JGE  block1x1H
-	ADDQ $8, channelsLeft-376(SP)
+	ADDQ $8, channelsLeft-528(SP)
 	ADDQ R8, DI
 	ADDQ R9, SI
 	MOVQ R12, R15
@@ -1569,9 +1931,18 @@ block2x4V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell2x4V:
+	CMPQ R15, R12
+	JEQ  asked2x4V
+	CMPQ far-120(SP), $0
+	JEQ  near2x4V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+	PREFETCHT1 64(AX)(BX*1)
+near2x4V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
 	PREFETCHT0 64(AX)(BX*1)
+asked2x4V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VBROADCASTSS (DX)(R9*1), Z21
@@ -1605,9 +1976,9 @@ cell2x4V:
 	ADDQ $256, R13
 	ADDQ $128, BX
 more2x4V:
-	SUBQ $64, channelsLeft-376(SP)
+	SUBQ $64, channelsLeft-528(SP)
 	JGE  block2x4V
-	ADDQ $64, channelsLeft-376(SP)
+	ADDQ $64, channelsLeft-528(SP)
 	JMP  more2x1V
 block2x1V:
 	VMOVUPS 0(R13), Z0
@@ -1615,8 +1986,16 @@ block2x1V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell2x1V:
+	CMPQ R15, R12
+	JEQ  asked2x1V
+	CMPQ far-120(SP), $0
+	JEQ  near2x1V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near2x1V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked2x1V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VBROADCASTSS (DX)(R9*1), Z21
@@ -1632,9 +2011,9 @@ cell2x1V:
 	ADDQ $64, R13
 	ADDQ $32, BX
 more2x1V:
-	SUBQ $16, channelsLeft-376(SP)
+	SUBQ $16, channelsLeft-528(SP)
 	JGE  block2x1V
-	ADDQ $16, channelsLeft-376(SP)
+	ADDQ $16, channelsLeft-528(SP)
 	JMP  more2x1H
 block2x1H:
 	VMOVUPS 0(R13), Y0
@@ -1642,8 +2021,16 @@ block2x1H:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell2x1H:
+	CMPQ R15, R12
+	JEQ  asked2x1H
+	CMPQ far-120(SP), $0
+	JEQ  near2x1H
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near2x1H:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked2x1H:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VBROADCASTSS (DX)(R9*1), Z21
@@ -1659,9 +2046,9 @@ cell2x1H:
 	ADDQ $32, R13
 	ADDQ $16, BX
 more2x1H:
-	SUBQ $8, channelsLeft-376(SP)
+	SUBQ $8, channelsLeft-528(SP)
 	JGE  block2x1H
-	ADDQ $8, channelsLeft-376(SP)
+	ADDQ $8, channelsLeft-528(SP)
 	ADDQ R8, DI
 	ADDQ R9, SI
 	ADDQ R8, DI
@@ -1688,9 +2075,18 @@ block3x4V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell3x4V:
+	CMPQ R15, R12
+	JEQ  asked3x4V
+	CMPQ far-120(SP), $0
+	JEQ  near3x4V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+	PREFETCHT1 64(AX)(BX*1)
+near3x4V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
 	PREFETCHT0 64(AX)(BX*1)
+asked3x4V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VBROADCASTSS (DX)(R9*1), Z21
@@ -1733,9 +2129,9 @@ cell3x4V:
 	ADDQ $256, R13
 	ADDQ $128, BX
 more3x4V:
-	SUBQ $64, channelsLeft-376(SP)
+	SUBQ $64, channelsLeft-528(SP)
 	JGE  block3x4V
-	ADDQ $64, channelsLeft-376(SP)
+	ADDQ $64, channelsLeft-528(SP)
 	JMP  more3x1V
 block3x1V:
 	VMOVUPS 0(R13), Z0
@@ -1744,8 +2140,16 @@ block3x1V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell3x1V:
+	CMPQ R15, R12
+	JEQ  asked3x1V
+	CMPQ far-120(SP), $0
+	JEQ  near3x1V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near3x1V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked3x1V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VBROADCASTSS (DX)(R9*1), Z21
@@ -1764,9 +2168,9 @@ cell3x1V:
 	ADDQ $64, R13
 	ADDQ $32, BX
 more3x1V:
-	SUBQ $16, channelsLeft-376(SP)
+	SUBQ $16, channelsLeft-528(SP)
 	JGE  block3x1V
-	ADDQ $16, channelsLeft-376(SP)
+	ADDQ $16, channelsLeft-528(SP)
 	JMP  more3x1H
 block3x1H:
 	VMOVUPS 0(R13), Y0
@@ -1775,8 +2179,16 @@ block3x1H:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell3x1H:
+	CMPQ R15, R12
+	JEQ  asked3x1H
+	CMPQ far-120(SP), $0
+	JEQ  near3x1H
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near3x1H:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked3x1H:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VBROADCASTSS (DX)(R9*1), Z21
@@ -1795,9 +2207,9 @@ cell3x1H:
 	ADDQ $32, R13
 	ADDQ $16, BX
 more3x1H:
-	SUBQ $8, channelsLeft-376(SP)
+	SUBQ $8, channelsLeft-528(SP)
 	JGE  block3x1H
-	ADDQ $8, channelsLeft-376(SP)
+	ADDQ $8, channelsLeft-528(SP)
 	ADDQ R8, DI
 	ADDQ R9, SI
 	ADDQ R8, DI
@@ -1830,9 +2242,18 @@ block4x4V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell4x4V:
+	CMPQ R15, R12
+	JEQ  asked4x4V
+	CMPQ far-120(SP), $0
+	JEQ  near4x4V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+	PREFETCHT1 64(AX)(BX*1)
+near4x4V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
 	PREFETCHT0 64(AX)(BX*1)
+asked4x4V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VBROADCASTSS (DX)(R9*1), Z21
@@ -1884,9 +2305,9 @@ cell4x4V:
 	ADDQ $256, R13
 	ADDQ $128, BX
 more4x4V:
-	SUBQ $64, channelsLeft-376(SP)
+	SUBQ $64, channelsLeft-528(SP)
 	JGE  block4x4V
-	ADDQ $64, channelsLeft-376(SP)
+	ADDQ $64, channelsLeft-528(SP)
 	JMP  more4x1V
 block4x1V:
 	VMOVUPS 0(R13), Z0
@@ -1896,8 +2317,16 @@ block4x1V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell4x1V:
+	CMPQ R15, R12
+	JEQ  asked4x1V
+	CMPQ far-120(SP), $0
+	JEQ  near4x1V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near4x1V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked4x1V:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VBROADCASTSS (DX)(R9*1), Z21
@@ -1919,9 +2348,9 @@ cell4x1V:
 	ADDQ $64, R13
 	ADDQ $32, BX
 more4x1V:
-	SUBQ $16, channelsLeft-376(SP)
+	SUBQ $16, channelsLeft-528(SP)
 	JGE  block4x1V
-	ADDQ $16, channelsLeft-376(SP)
+	ADDQ $16, channelsLeft-528(SP)
 	JMP  more4x1H
 block4x1H:
 	VMOVUPS 0(R13), Y0
@@ -1931,8 +2360,16 @@ block4x1H:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell4x1H:
+	CMPQ R15, R12
+	JEQ  asked4x1H
+	CMPQ far-120(SP), $0
+	JEQ  near4x1H
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near4x1H:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked4x1H:
 	MOVQ (R12)(CX*8), AX
 	VBROADCASTSS (DX), Z20
 	VBROADCASTSS (DX)(R9*1), Z21
@@ -1954,9 +2391,9 @@ cell4x1H:
 	ADDQ $32, R13
 	ADDQ $16, BX
 more4x1H:
-	SUBQ $8, channelsLeft-376(SP)
+	SUBQ $8, channelsLeft-528(SP)
 	JGE  block4x1H
-	ADDQ $8, channelsLeft-376(SP)
+	ADDQ $8, channelsLeft-528(SP)
 	ADDQ R8, DI
 	ADDQ R9, SI
 	ADDQ R8, DI
@@ -1970,7 +2407,7 @@ more4x1H:
 	JNE  rows
 	JMP  next
 next:
-	ADDQ $64, weights-368(SP)
+	ADDQ $64, weights-520(SP)
 	ADDQ $64, cells-72(SP)
 	SUBQ $16, left-80(SP)
 	JGT  tile

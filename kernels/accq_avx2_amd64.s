@@ -38,7 +38,7 @@ DATA eight<>+56(SB)/4, $8
 DATA eight<>+60(SB)/4, $8
 GLOBL eight<>(SB), RODATA|NOPTR, $64
 
-TEXT ·accQ8AVX2(SB), NOSPLIT, $376-8
+TEXT ·accQ8AVX2(SB), NOSPLIT, $528-8
 	MOVQ a+0(FP), AX
 	MOVQ 64(AX), SI
 	MOVQ 72(AX), CX
@@ -48,10 +48,15 @@ TEXT ·accQ8AVX2(SB), NOSPLIT, $376-8
 	MOVQ CX, left-80(SP)
 	MOVQ DX, askCells-88(SP)
 	MOVQ BX, askLeft-96(SP)
+	MOVQ 144(AX), SI
+	MOVQ 152(AX), CX
+	MOVQ SI, farCells-104(SP)
+	MOVQ CX, farLeft-112(SP)
+	MOVQ CX, far-120(SP)
 	MOVQ 48(AX), DX
-	MOVQ DX, base-104(SP)
+	MOVQ DX, base-128(SP)
 	MOVQ 16(AX), DX
-	MOVQ DX, weights-368(SP)
+	MOVQ DX, weights-520(SP)
 	MOVQ 8(AX), R8
 	MOVQ 24(AX), R9
 	SHLQ $2, R8
@@ -62,9 +67,8 @@ tile:
 	MOVL    $16, R14
 	CMPQ    R14, left-80(SP)
 	CMOVQGT left-80(SP), R14
-	LEAQ    rows-360(SP), R12
+	LEAQ    rows-512(SP), R12
 	LEAQ    (R12)(R14*8), R12
-	MOVQ    R12, R15
 	NEGQ    R14
 	MOVQ cells-72(SP), SI
 	MOVQ left-80(SP), CX
@@ -84,7 +88,7 @@ repeatrows:
 	LEAQ    padded-64(SP), SI
 wholerows:
 	MOVQ a+0(FP), AX
-	VPBROADCASTQ base-104(SP), Y0
+	VPBROADCASTQ base-128(SP), Y0
 	VPBROADCASTQ 56(AX), Y1
 	VPSRLQ $32, Y1, Y3
 	VPMOVZXDQ 0(SI), Y2
@@ -93,31 +97,85 @@ wholerows:
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-360(SP)
+	VMOVUPS   Y2, rows-512(SP)
 	VPMOVZXDQ 16(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-328(SP)
+	VMOVUPS   Y2, rows-480(SP)
 	VPMOVZXDQ 32(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-296(SP)
+	VMOVUPS   Y2, rows-448(SP)
 	VPMOVZXDQ 48(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-264(SP)
+	VMOVUPS   Y2, rows-416(SP)
+	MOVQ  farLeft-112(SP), CX
+	TESTQ CX, CX
+	JLE   noFars
+	MOVQ  farCells-104(SP), SI
+	CMPQ CX, $16
+	JGE  wholefars
+	XORL BX, BX
+	DECQ CX
+repeatfars:
+	CMPQ    BX, CX
+	MOVQ    BX, DX
+	CMOVQGT CX, DX
+	MOVL    (SI)(DX*4), AX
+	MOVL    AX, padded-64(SP)(BX*4)
+	INCQ    BX
+	CMPQ    BX, $16
+	JNE     repeatfars
+	LEAQ    padded-64(SP), SI
+wholefars:
+	MOVQ a+0(FP), AX
+	VPBROADCASTQ 128(AX), Y0
+	VPBROADCASTQ 136(AX), Y1
+	VPSRLQ $32, Y1, Y3
+	VPMOVZXDQ 0(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-256(SP)
+	VPMOVZXDQ 16(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-224(SP)
+	VPMOVZXDQ 32(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-192(SP)
+	VPMOVZXDQ 48(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-160(SP)
+	ADDQ  $64, farCells-104(SP)
+	SUBQ  $16, farLeft-112(SP)
+noFars:
 	MOVQ  askLeft-96(SP), CX
 	TESTQ CX, CX
-	JLE   start
+	JLE   placed
 	MOVQ  askCells-88(SP), SI
 	CMPQ CX, $16
 	JGE  wholeasks
@@ -144,78 +202,77 @@ wholeasks:
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-232(SP)
+	VMOVUPS   Y2, rows-384(SP)
 	VPMOVZXDQ 16(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-200(SP)
+	VMOVUPS   Y2, rows-352(SP)
 	VPMOVZXDQ 32(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-168(SP)
+	VMOVUPS   Y2, rows-320(SP)
 	VPMOVZXDQ 48(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-136(SP)
+	VMOVUPS   Y2, rows-288(SP)
 	ADDQ  $64, askCells-88(SP)
 	SUBQ  $16, askLeft-96(SP)
 	MOVQ  120(AX), DX
 	TESTQ DX, DX
 	JEQ   placed
-	MOVQ       asks-232(SP), SI
+	MOVQ  asks-384(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-224(SP), SI
+	MOVQ  asks-376(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-216(SP), SI
+	MOVQ  asks-368(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-208(SP), SI
+	MOVQ  asks-360(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-200(SP), SI
+	MOVQ  asks-352(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-192(SP), SI
+	MOVQ  asks-344(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-184(SP), SI
+	MOVQ  asks-336(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-176(SP), SI
+	MOVQ  asks-328(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-168(SP), SI
+	MOVQ  asks-320(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-160(SP), SI
+	MOVQ  asks-312(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-152(SP), SI
+	MOVQ  asks-304(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-144(SP), SI
+	MOVQ  asks-296(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-136(SP), SI
+	MOVQ  asks-288(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-128(SP), SI
+	MOVQ  asks-280(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-120(SP), SI
+	MOVQ  asks-272(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-112(SP), SI
+	MOVQ  asks-264(SP), SI
 	PREFETCHT0 (SI)(DX*1)
 placed:
 	LEAQ    128(R12), R15
-start:
 	MOVQ a+0(FP), AX
 	MOVQ 0(AX), DI
-	MOVQ weights-368(SP), SI
+	MOVQ weights-520(SP), SI
 	MOVQ 32(AX), R11
 rows:
 	MOVQ DI, R13
 	XORL BX, BX
 	MOVQ a+0(FP), AX
 	MOVQ 40(AX), DX
-	MOVQ DX, channelsLeft-376(SP)
+	MOVQ DX, channelsLeft-528(SP)
 	CMPQ R11, $4
 	JEQ  rows2
 	CMPQ R11, $2
@@ -231,8 +288,16 @@ block1x4V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell1x4V:
+	CMPQ R15, R12
+	JEQ  asked1x4V
+	CMPQ far-120(SP), $0
+	JEQ  near1x4V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near1x4V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked1x4V:
 	MOVQ (R12)(CX*8), AX
 	VPBROADCASTW (AX)(BX*1), X15
 	VCVTPH2PS    X15, Y15
@@ -263,9 +328,9 @@ cell1x4V:
 	ADDQ $128, R13
 	ADDQ $34, BX
 more1x4V:
-	SUBQ $32, channelsLeft-376(SP)
+	SUBQ $32, channelsLeft-528(SP)
 	JGE  block1x4V
-	ADDQ $32, channelsLeft-376(SP)
+	ADDQ $32, channelsLeft-528(SP)
 	ADDQ R8, DI
 	ADDQ R9, SI
 	MOVQ R12, R15
@@ -286,8 +351,16 @@ block2x4V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell2x4V:
+	CMPQ R15, R12
+	JEQ  asked2x4V
+	CMPQ far-120(SP), $0
+	JEQ  near2x4V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near2x4V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked2x4V:
 	MOVQ (R12)(CX*8), AX
 	VPBROADCASTW (AX)(BX*1), X15
 	VCVTPH2PS    X15, Y15
@@ -327,9 +400,9 @@ cell2x4V:
 	ADDQ $128, R13
 	ADDQ $34, BX
 more2x4V:
-	SUBQ $32, channelsLeft-376(SP)
+	SUBQ $32, channelsLeft-528(SP)
 	JGE  block2x4V
-	ADDQ $32, channelsLeft-376(SP)
+	ADDQ $32, channelsLeft-528(SP)
 	ADDQ R8, DI
 	ADDQ R9, SI
 	ADDQ R8, DI
@@ -356,8 +429,16 @@ block3x4V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell3x4V:
+	CMPQ R15, R12
+	JEQ  asked3x4V
+	CMPQ far-120(SP), $0
+	JEQ  near3x4V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near3x4V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked3x4V:
 	MOVQ (R12)(CX*8), AX
 	VPBROADCASTW (AX)(BX*1), X15
 	VCVTPH2PS    X15, Y15
@@ -412,9 +493,9 @@ cell3x4V:
 	ADDQ $128, R13
 	ADDQ $34, BX
 more3x4V:
-	SUBQ $32, channelsLeft-376(SP)
+	SUBQ $32, channelsLeft-528(SP)
 	JGE  block3x4V
-	ADDQ $32, channelsLeft-376(SP)
+	ADDQ $32, channelsLeft-528(SP)
 	ADDQ R8, DI
 	ADDQ R9, SI
 	ADDQ R8, DI
@@ -426,14 +507,14 @@ more3x4V:
 	JNE  rows
 	JMP  next
 next:
-	ADDQ $64, weights-368(SP)
+	ADDQ $64, weights-520(SP)
 	ADDQ $64, cells-72(SP)
 	SUBQ $16, left-80(SP)
 	JGT  tile
 	VZEROUPPER
 	RET
 
-TEXT ·accQ4AVX2(SB), NOSPLIT, $376-8
+TEXT ·accQ4AVX2(SB), NOSPLIT, $528-8
 	MOVQ a+0(FP), AX
 	MOVQ 64(AX), SI
 	MOVQ 72(AX), CX
@@ -443,10 +524,15 @@ TEXT ·accQ4AVX2(SB), NOSPLIT, $376-8
 	MOVQ CX, left-80(SP)
 	MOVQ DX, askCells-88(SP)
 	MOVQ BX, askLeft-96(SP)
+	MOVQ 144(AX), SI
+	MOVQ 152(AX), CX
+	MOVQ SI, farCells-104(SP)
+	MOVQ CX, farLeft-112(SP)
+	MOVQ CX, far-120(SP)
 	MOVQ 48(AX), DX
-	MOVQ DX, base-104(SP)
+	MOVQ DX, base-128(SP)
 	MOVQ 16(AX), DX
-	MOVQ DX, weights-368(SP)
+	MOVQ DX, weights-520(SP)
 	MOVQ 8(AX), R8
 	MOVQ 24(AX), R9
 	SHLQ $2, R8
@@ -457,9 +543,8 @@ tile:
 	MOVL    $16, R14
 	CMPQ    R14, left-80(SP)
 	CMOVQGT left-80(SP), R14
-	LEAQ    rows-360(SP), R12
+	LEAQ    rows-512(SP), R12
 	LEAQ    (R12)(R14*8), R12
-	MOVQ    R12, R15
 	NEGQ    R14
 	MOVQ cells-72(SP), SI
 	MOVQ left-80(SP), CX
@@ -479,7 +564,7 @@ repeatrows:
 	LEAQ    padded-64(SP), SI
 wholerows:
 	MOVQ a+0(FP), AX
-	VPBROADCASTQ base-104(SP), Y0
+	VPBROADCASTQ base-128(SP), Y0
 	VPBROADCASTQ 56(AX), Y1
 	VPSRLQ $32, Y1, Y3
 	VPMOVZXDQ 0(SI), Y2
@@ -488,31 +573,85 @@ wholerows:
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-360(SP)
+	VMOVUPS   Y2, rows-512(SP)
 	VPMOVZXDQ 16(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-328(SP)
+	VMOVUPS   Y2, rows-480(SP)
 	VPMOVZXDQ 32(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-296(SP)
+	VMOVUPS   Y2, rows-448(SP)
 	VPMOVZXDQ 48(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-264(SP)
+	VMOVUPS   Y2, rows-416(SP)
+	MOVQ  farLeft-112(SP), CX
+	TESTQ CX, CX
+	JLE   noFars
+	MOVQ  farCells-104(SP), SI
+	CMPQ CX, $16
+	JGE  wholefars
+	XORL BX, BX
+	DECQ CX
+repeatfars:
+	CMPQ    BX, CX
+	MOVQ    BX, DX
+	CMOVQGT CX, DX
+	MOVL    (SI)(DX*4), AX
+	MOVL    AX, padded-64(SP)(BX*4)
+	INCQ    BX
+	CMPQ    BX, $16
+	JNE     repeatfars
+	LEAQ    padded-64(SP), SI
+wholefars:
+	MOVQ a+0(FP), AX
+	VPBROADCASTQ 128(AX), Y0
+	VPBROADCASTQ 136(AX), Y1
+	VPSRLQ $32, Y1, Y3
+	VPMOVZXDQ 0(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-256(SP)
+	VPMOVZXDQ 16(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-224(SP)
+	VPMOVZXDQ 32(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-192(SP)
+	VPMOVZXDQ 48(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-160(SP)
+	ADDQ  $64, farCells-104(SP)
+	SUBQ  $16, farLeft-112(SP)
+noFars:
 	MOVQ  askLeft-96(SP), CX
 	TESTQ CX, CX
-	JLE   start
+	JLE   placed
 	MOVQ  askCells-88(SP), SI
 	CMPQ CX, $16
 	JGE  wholeasks
@@ -539,78 +678,77 @@ wholeasks:
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-232(SP)
+	VMOVUPS   Y2, rows-384(SP)
 	VPMOVZXDQ 16(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-200(SP)
+	VMOVUPS   Y2, rows-352(SP)
 	VPMOVZXDQ 32(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-168(SP)
+	VMOVUPS   Y2, rows-320(SP)
 	VPMOVZXDQ 48(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-136(SP)
+	VMOVUPS   Y2, rows-288(SP)
 	ADDQ  $64, askCells-88(SP)
 	SUBQ  $16, askLeft-96(SP)
 	MOVQ  120(AX), DX
 	TESTQ DX, DX
 	JEQ   placed
-	MOVQ       asks-232(SP), SI
+	MOVQ  asks-384(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-224(SP), SI
+	MOVQ  asks-376(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-216(SP), SI
+	MOVQ  asks-368(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-208(SP), SI
+	MOVQ  asks-360(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-200(SP), SI
+	MOVQ  asks-352(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-192(SP), SI
+	MOVQ  asks-344(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-184(SP), SI
+	MOVQ  asks-336(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-176(SP), SI
+	MOVQ  asks-328(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-168(SP), SI
+	MOVQ  asks-320(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-160(SP), SI
+	MOVQ  asks-312(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-152(SP), SI
+	MOVQ  asks-304(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-144(SP), SI
+	MOVQ  asks-296(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-136(SP), SI
+	MOVQ  asks-288(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-128(SP), SI
+	MOVQ  asks-280(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-120(SP), SI
+	MOVQ  asks-272(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-112(SP), SI
+	MOVQ  asks-264(SP), SI
 	PREFETCHT0 (SI)(DX*1)
 placed:
 	LEAQ    128(R12), R15
-start:
 	MOVQ a+0(FP), AX
 	MOVQ 0(AX), DI
-	MOVQ weights-368(SP), SI
+	MOVQ weights-520(SP), SI
 	MOVQ 32(AX), R11
 rows:
 	MOVQ DI, R13
 	XORL BX, BX
 	MOVQ a+0(FP), AX
 	MOVQ 40(AX), DX
-	MOVQ DX, channelsLeft-376(SP)
+	MOVQ DX, channelsLeft-528(SP)
 	CMPQ R11, $4
 	JEQ  rows2
 	CMPQ R11, $2
@@ -626,8 +764,16 @@ block1x4V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell1x4V:
+	CMPQ R15, R12
+	JEQ  asked1x4V
+	CMPQ far-120(SP), $0
+	JEQ  near1x4V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near1x4V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked1x4V:
 	MOVQ (R12)(CX*8), AX
 	VPBROADCASTW (AX)(BX*1), X15
 	VCVTPH2PS    X15, Y15
@@ -666,9 +812,9 @@ cell1x4V:
 	ADDQ $128, R13
 	ADDQ $18, BX
 more1x4V:
-	SUBQ $32, channelsLeft-376(SP)
+	SUBQ $32, channelsLeft-528(SP)
 	JGE  block1x4V
-	ADDQ $32, channelsLeft-376(SP)
+	ADDQ $32, channelsLeft-528(SP)
 	ADDQ R8, DI
 	ADDQ R9, SI
 	MOVQ R12, R15
@@ -689,8 +835,16 @@ block2x4V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell2x4V:
+	CMPQ R15, R12
+	JEQ  asked2x4V
+	CMPQ far-120(SP), $0
+	JEQ  near2x4V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near2x4V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked2x4V:
 	MOVQ (R12)(CX*8), AX
 	VPBROADCASTW (AX)(BX*1), X15
 	VCVTPH2PS    X15, Y15
@@ -738,9 +892,9 @@ cell2x4V:
 	ADDQ $128, R13
 	ADDQ $18, BX
 more2x4V:
-	SUBQ $32, channelsLeft-376(SP)
+	SUBQ $32, channelsLeft-528(SP)
 	JGE  block2x4V
-	ADDQ $32, channelsLeft-376(SP)
+	ADDQ $32, channelsLeft-528(SP)
 	ADDQ R8, DI
 	ADDQ R9, SI
 	ADDQ R8, DI
@@ -767,8 +921,16 @@ block3x4V:
 	MOVQ SI, DX
 	MOVQ R14, CX
 cell3x4V:
+	CMPQ R15, R12
+	JEQ  asked3x4V
+	CMPQ far-120(SP), $0
+	JEQ  near3x4V
+	MOVQ 128(R15)(CX*8), AX
+	PREFETCHT1 0(AX)(BX*1)
+near3x4V:
 	MOVQ (R15)(CX*8), AX
 	PREFETCHT0 0(AX)(BX*1)
+asked3x4V:
 	MOVQ (R12)(CX*8), AX
 	VPBROADCASTW (AX)(BX*1), X15
 	VCVTPH2PS    X15, Y15
@@ -831,9 +993,9 @@ cell3x4V:
 	ADDQ $128, R13
 	ADDQ $18, BX
 more3x4V:
-	SUBQ $32, channelsLeft-376(SP)
+	SUBQ $32, channelsLeft-528(SP)
 	JGE  block3x4V
-	ADDQ $32, channelsLeft-376(SP)
+	ADDQ $32, channelsLeft-528(SP)
 	ADDQ R8, DI
 	ADDQ R9, SI
 	ADDQ R8, DI
@@ -845,7 +1007,7 @@ more3x4V:
 	JNE  rows
 	JMP  next
 next:
-	ADDQ $64, weights-368(SP)
+	ADDQ $64, weights-520(SP)
 	ADDQ $64, cells-72(SP)
 	SUBQ $16, left-80(SP)
 	JGT  tile

@@ -185,6 +185,11 @@ type blockArgs struct {
 	askCells  *int32
 	askN, end int
 
+	farBase   unsafe.Pointer // the same for what is further ahead
+	farStride uintptr
+	farCells  *int32
+	farN      int
+
 	scales, biases int // offsets in bytes in a query for quantised keys
 }
 

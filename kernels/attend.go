@@ -33,15 +33,21 @@ func products(dot bool, out []float32, ldOut int, in []float32, ldIn, rows int, 
 	a := blockArgs{out: &out[0], ldOut: ldOut, in: &in[0], ldIn: ldIn, rows: rows,
 		d: c.Dim, base: c.Base, stride: c.Stride, size: size,
 		end: lastLine(c, size), scales: c.Dim, biases: c.Dim + c.Dim/8}
+	near, far := lead(c.Type, size)
 	if level < isaAVX2 || !next.Asked { // below, nobody has asked
-		Prefetch(c, cells[:min(lead(size), len(cells))])
+		Prefetch(c, cells[:min(max(near, far), len(cells))])
 	}
 	for at := 0; at < len(cells); at += a.n {
-		n, from, ask := next.step(c, cells[at:], lead(size))
-		a.cells, a.n, a.askN = &cells[at], n, min(n, len(ask))
-		if a.askN > 0 {
-			a.askBase, a.askStride, a.askCells = from.Base, from.Stride, &ask[0]
+		a.n = step(len(cells)-at, near)
+		if far > 0 {
+			a.n = min(a.n, step(len(cells)-at, far))
+			from, ask := next.ahead(c, cells, at, far)
+			a.farBase, a.farStride, a.farCells = from.Base, from.Stride, &ask[0]
+			a.farN = min(a.n, len(ask))
 		}
+		from, ask := next.ahead(c, cells, at, near)
+		a.askBase, a.askStride, a.askCells = from.Base, from.Stride, &ask[0]
+		a.askN, a.cells = min(a.n, len(ask)), &cells[at]
 		if dot {
 			a.out = &out[at]
 			dotASM(&a, c.Type)
@@ -52,24 +58,35 @@ func products(dot bool, out []float32, ldOut int, in []float32, ldIn, rows int, 
 	}
 }
 
-// step is how many cells go together, in whole tiles, and what to ask for with them: what comes so
-// far ahead in the list, with the last ones the first of the next.
-func (next *Ahead) step(c *Cache, cells []int32, ahead int) (n int, from *Cache, ask []int32) {
-	switch n = len(cells); {
-	case level < isaAVX2: // these kernels ask for rows of the list by themselves
-		return n, nil, nil
-	case n <= ahead:
-		return n, next.Cache, next.Cells
-	case len(next.Cells) == 0:
-		return n, c, cells[ahead:]
-	default:
-		return (n - ahead + cellTile - 1) / cellTile * cellTile, c, cells[ahead:]
+// step is how many of n cells go together, in whole tiles: those that have others of the list so
+// far ahead, or, if there are none, all.
+func step(n, ahead int) int {
+	if level < isaAVX2 || n <= ahead { // below, kernels ask for rows by themselves
+		return n
 	}
+	return (n - ahead + cellTile - 1) &^ (cellTile - 1)
 }
 
-// lead is how many rows lie between the one in work and that asked for: about 8 kB, a fourth of the
-// smallest L1 cache.
-func lead(size int) int { return cellTile * max(1, min(3, 512/size)) }
+// ahead is what to ask for with the cells from at on: those so far ahead in the list, or, past its
+// end, in the next one. If there are none, it is what is in work, which costs little.
+func (next *Ahead) ahead(c *Cache, cells []int32, at, ahead int) (*Cache, []int32) {
+	if over := at + ahead - len(cells); over < 0 {
+		return c, cells[at+ahead:]
+	} else if over &^= cellTile - 1; over < len(next.Cells) {
+		return next.Cache, next.Cells[over:]
+	}
+	return c, cells[at:]
+}
+
+// lead is how many rows lie between the one in work and those that are asked for: into the L1 cache
+// about 8 kB ahead, a fourth of the smallest; or, where rows are a line or two, half as far, and into
+// the L2 cache far ahead, since that has more lines on their way. Of other rows this gains nothing.
+func lead(t Type, size int) (near, far int) {
+	if size <= 128 && !t.Quantised() {
+		return 2 * cellTile, 6 * cellTile
+	}
+	return cellTile * max(1, min(3, 512/size)), 0
+}
 
 // lastLine is the offset of the last byte of a row, or 0 where its cache line is asked
 // for anyhow: with those at multiples of 64 bytes or with the next row. To ask

@@ -4,7 +4,7 @@
 
 #include "textflag.h"
 
-TEXT ·dotF32AVX2(SB), NOSPLIT, $416-8
+TEXT ·dotF32AVX2(SB), NOSPLIT, $568-8
 	MOVQ a+0(FP), AX
 	MOVQ 64(AX), SI
 	MOVQ 72(AX), CX
@@ -14,19 +14,23 @@ TEXT ·dotF32AVX2(SB), NOSPLIT, $416-8
 	MOVQ CX, left-88(SP)
 	MOVQ DX, askCells-96(SP)
 	MOVQ BX, askLeft-104(SP)
+	MOVQ 144(AX), SI
+	MOVQ 152(AX), CX
+	MOVQ SI, farCells-112(SP)
+	MOVQ CX, farLeft-120(SP)
+	MOVQ CX, far-128(SP)
 	MOVQ 80(AX), DX
-	MOVQ DX, size-400(SP)
+	MOVQ DX, size-552(SP)
 	ADDQ 48(AX), DX
-	MOVQ DX, base-112(SP)
+	MOVQ DX, base-136(SP)
 	MOVQ 0(AX), DX
-	MOVQ DX, outTile-392(SP)
+	MOVQ DX, outTile-544(SP)
 	MOVQ 8(AX), R8
 	MOVQ 24(AX), R10
 	SHLQ $2, R8
 	SHLQ $2, R10
-	MOVQ R10, qBytes-416(SP)
+	MOVQ R10, qBytes-568(SP)
 tile:
-	MOVQ $0, asking-408(SP)
 	MOVQ cells-80(SP), SI
 	MOVQ left-88(SP), CX
 	CMPQ CX, $16
@@ -45,7 +49,7 @@ repeatrows:
 	LEAQ    padded-72(SP), SI
 wholerows:
 	MOVQ a+0(FP), AX
-	VPBROADCASTQ base-112(SP), Y0
+	VPBROADCASTQ base-136(SP), Y0
 	VPBROADCASTQ 56(AX), Y1
 	VPSRLQ $32, Y1, Y3
 	VPMOVZXDQ 0(SI), Y2
@@ -54,31 +58,85 @@ wholerows:
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-368(SP)
+	VMOVUPS   Y2, rows-520(SP)
 	VPMOVZXDQ 16(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-336(SP)
+	VMOVUPS   Y2, rows-488(SP)
 	VPMOVZXDQ 32(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-304(SP)
+	VMOVUPS   Y2, rows-456(SP)
 	VPMOVZXDQ 48(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-272(SP)
+	VMOVUPS   Y2, rows-424(SP)
+	MOVQ  farLeft-120(SP), CX
+	TESTQ CX, CX
+	JLE   noFars
+	MOVQ  farCells-112(SP), SI
+	CMPQ CX, $16
+	JGE  wholefars
+	XORL BX, BX
+	DECQ CX
+repeatfars:
+	CMPQ    BX, CX
+	MOVQ    BX, DX
+	CMOVQGT CX, DX
+	MOVL    (SI)(DX*4), AX
+	MOVL    AX, padded-72(SP)(BX*4)
+	INCQ    BX
+	CMPQ    BX, $16
+	JNE     repeatfars
+	LEAQ    padded-72(SP), SI
+wholefars:
+	MOVQ a+0(FP), AX
+	VPBROADCASTQ 128(AX), Y0
+	VPBROADCASTQ 136(AX), Y1
+	VPSRLQ $32, Y1, Y3
+	VPMOVZXDQ 0(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-264(SP)
+	VPMOVZXDQ 16(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-232(SP)
+	VPMOVZXDQ 32(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-200(SP)
+	VPMOVZXDQ 48(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-168(SP)
+	ADDQ  $64, farCells-112(SP)
+	SUBQ  $16, farLeft-120(SP)
+noFars:
 	MOVQ  askLeft-104(SP), CX
 	TESTQ CX, CX
-	JLE   start
+	JLE   placed
 	MOVQ  askCells-96(SP), SI
 	CMPQ CX, $16
 	JGE  wholeasks
@@ -105,79 +163,78 @@ wholeasks:
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-240(SP)
+	VMOVUPS   Y2, rows-392(SP)
 	VPMOVZXDQ 16(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-208(SP)
+	VMOVUPS   Y2, rows-360(SP)
 	VPMOVZXDQ 32(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-176(SP)
+	VMOVUPS   Y2, rows-328(SP)
 	VPMOVZXDQ 48(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-144(SP)
+	VMOVUPS   Y2, rows-296(SP)
 	ADDQ  $64, askCells-96(SP)
 	SUBQ  $16, askLeft-104(SP)
 	MOVQ  120(AX), DX
 	TESTQ DX, DX
 	JEQ   placed
-	MOVQ       asks-240(SP), SI
+	MOVQ  asks-392(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-232(SP), SI
+	MOVQ  asks-384(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-224(SP), SI
+	MOVQ  asks-376(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-216(SP), SI
+	MOVQ  asks-368(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-208(SP), SI
+	MOVQ  asks-360(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-200(SP), SI
+	MOVQ  asks-352(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-192(SP), SI
+	MOVQ  asks-344(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-184(SP), SI
+	MOVQ  asks-336(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-176(SP), SI
+	MOVQ  asks-328(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-168(SP), SI
+	MOVQ  asks-320(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-160(SP), SI
+	MOVQ  asks-312(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-152(SP), SI
+	MOVQ  asks-304(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-144(SP), SI
+	MOVQ  asks-296(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-136(SP), SI
+	MOVQ  asks-288(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-128(SP), SI
+	MOVQ  asks-280(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-120(SP), SI
+	MOVQ  asks-272(SP), SI
 	PREFETCHT0 (SI)(DX*1)
 placed:
-	MOVQ $1, asking-408(SP)
-start:
+	MOVQ $1, asking-560(SP)
 	MOVQ a+0(FP), AX
 	MOVQ 16(AX), BX
 	MOVQ 32(AX), R11
-	MOVQ outTile-392(SP), R9
-	MOVQ BX, q-376(SP)
-	MOVQ R9, out-384(SP)
+	MOVQ outTile-544(SP), R9
+	MOVQ BX, q-528(SP)
+	MOVQ R9, out-536(SP)
 rows:
-	MOVQ    q-376(SP), BX
-	MOVQ    qBytes-416(SP), R10
-	MOVQ    out-384(SP), R9
-	LEAQ    rows-368(SP), SI
+	MOVQ    q-528(SP), BX
+	MOVQ    qBytes-568(SP), R10
+	MOVQ    out-536(SP), R9
+	LEAQ    rows-520(SP), SI
 	MOVL    $16, CX
 	CMPQ    CX, left-88(SP)
 	CMOVQGT left-88(SP), CX
@@ -193,21 +250,37 @@ rows1:
 	NEGQ DX
 	MOVQ DX, minusD-8(SP)
 quad1:
-	CMPQ asking-408(SP), $0
+	CMPQ asking-560(SP), $0
 	JEQ  asked1
+	CMPQ far-128(SP), $0
+	JEQ  near1
+	MOVQ 256(SI), R12
+	MOVQ 264(SI), R13
+	MOVQ 272(SI), R14
+	MOVQ 280(SI), R15
+	XORL DX, DX
+fetchFar1:
+	PREFETCHT1 (R12)(DX*1)
+	PREFETCHT1 (R13)(DX*1)
+	PREFETCHT1 (R14)(DX*1)
+	PREFETCHT1 (R15)(DX*1)
+	ADDQ $64, DX
+	CMPQ DX, size-552(SP)
+	JLT  fetchFar1
+near1:
 	MOVQ 128(SI), R12
 	MOVQ 136(SI), R13
 	MOVQ 144(SI), R14
 	MOVQ 152(SI), R15
 	XORL DX, DX
-ask1:
+fetch1:
 	PREFETCHT0 (R12)(DX*1)
 	PREFETCHT0 (R13)(DX*1)
 	PREFETCHT0 (R14)(DX*1)
 	PREFETCHT0 (R15)(DX*1)
 	ADDQ $64, DX
-	CMPQ DX, size-400(SP)
-	JLT  ask1
+	CMPQ DX, size-552(SP)
+	JLT  fetch1
 asked1:
 	MOVQ 0(SI), R12
 	MOVQ 8(SI), R13
@@ -272,13 +345,13 @@ sum1:
 	SUBQ $4, CX
 	JNE  quad1
 done1:
-	MOVQ out-384(SP), R9
-	MOVQ q-376(SP), BX
+	MOVQ out-536(SP), R9
+	MOVQ q-528(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
-	MOVQ R9, out-384(SP)
-	MOVQ BX, q-376(SP)
-	MOVQ $0, asking-408(SP)
+	ADDQ qBytes-568(SP), BX
+	MOVQ R9, out-536(SP)
+	MOVQ BX, q-528(SP)
+	MOVQ $0, asking-560(SP)
 	SUBQ $1, R11
 	JNE  rows
 	JMP  next
@@ -298,21 +371,37 @@ rows2:
 	NEGQ DX
 	MOVQ DX, minusD-8(SP)
 quad2:
-	CMPQ asking-408(SP), $0
+	CMPQ asking-560(SP), $0
 	JEQ  asked2
+	CMPQ far-128(SP), $0
+	JEQ  near2
+	MOVQ 256(SI), R12
+	MOVQ 264(SI), R13
+	MOVQ 272(SI), R14
+	MOVQ 280(SI), R15
+	XORL DX, DX
+fetchFar2:
+	PREFETCHT1 (R12)(DX*1)
+	PREFETCHT1 (R13)(DX*1)
+	PREFETCHT1 (R14)(DX*1)
+	PREFETCHT1 (R15)(DX*1)
+	ADDQ $64, DX
+	CMPQ DX, size-552(SP)
+	JLT  fetchFar2
+near2:
 	MOVQ 128(SI), R12
 	MOVQ 136(SI), R13
 	MOVQ 144(SI), R14
 	MOVQ 152(SI), R15
 	XORL DX, DX
-ask2:
+fetch2:
 	PREFETCHT0 (R12)(DX*1)
 	PREFETCHT0 (R13)(DX*1)
 	PREFETCHT0 (R14)(DX*1)
 	PREFETCHT0 (R15)(DX*1)
 	ADDQ $64, DX
-	CMPQ DX, size-400(SP)
-	JLT  ask2
+	CMPQ DX, size-552(SP)
+	JLT  fetch2
 asked2:
 	MOVQ 0(SI), R12
 	MOVQ 8(SI), R13
@@ -408,15 +497,15 @@ sum2:
 	SUBQ $4, CX
 	JNE  quad2
 done2:
-	MOVQ out-384(SP), R9
-	MOVQ q-376(SP), BX
+	MOVQ out-536(SP), R9
+	MOVQ q-528(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
+	ADDQ qBytes-568(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
-	MOVQ R9, out-384(SP)
-	MOVQ BX, q-376(SP)
-	MOVQ $0, asking-408(SP)
+	ADDQ qBytes-568(SP), BX
+	MOVQ R9, out-536(SP)
+	MOVQ BX, q-528(SP)
+	MOVQ $0, asking-560(SP)
 	SUBQ $2, R11
 	JNE  rows
 	JMP  next
@@ -441,21 +530,37 @@ rows3:
 	NEGQ DX
 	MOVQ DX, minusD-8(SP)
 quad3:
-	CMPQ asking-408(SP), $0
+	CMPQ asking-560(SP), $0
 	JEQ  asked3
+	CMPQ far-128(SP), $0
+	JEQ  near3
+	MOVQ 256(SI), R12
+	MOVQ 264(SI), R13
+	MOVQ 272(SI), R14
+	MOVQ 280(SI), R15
+	XORL DX, DX
+fetchFar3:
+	PREFETCHT1 (R12)(DX*1)
+	PREFETCHT1 (R13)(DX*1)
+	PREFETCHT1 (R14)(DX*1)
+	PREFETCHT1 (R15)(DX*1)
+	ADDQ $64, DX
+	CMPQ DX, size-552(SP)
+	JLT  fetchFar3
+near3:
 	MOVQ 128(SI), R12
 	MOVQ 136(SI), R13
 	MOVQ 144(SI), R14
 	MOVQ 152(SI), R15
 	XORL DX, DX
-ask3:
+fetch3:
 	PREFETCHT0 (R12)(DX*1)
 	PREFETCHT0 (R13)(DX*1)
 	PREFETCHT0 (R14)(DX*1)
 	PREFETCHT0 (R15)(DX*1)
 	ADDQ $64, DX
-	CMPQ DX, size-400(SP)
-	JLT  ask3
+	CMPQ DX, size-552(SP)
+	JLT  fetch3
 asked3:
 	MOVQ 0(SI), R12
 	MOVQ 8(SI), R13
@@ -582,17 +687,17 @@ sum3:
 	SUBQ $4, CX
 	JNE  quad3
 done3:
-	MOVQ out-384(SP), R9
-	MOVQ q-376(SP), BX
+	MOVQ out-536(SP), R9
+	MOVQ q-528(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
+	ADDQ qBytes-568(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
+	ADDQ qBytes-568(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
-	MOVQ R9, out-384(SP)
-	MOVQ BX, q-376(SP)
-	MOVQ $0, asking-408(SP)
+	ADDQ qBytes-568(SP), BX
+	MOVQ R9, out-536(SP)
+	MOVQ BX, q-528(SP)
+	MOVQ $0, asking-560(SP)
 	SUBQ $3, R11
 	JNE  rows
 	JMP  next
@@ -613,14 +718,14 @@ part3:
 	ADDQ       R8, R9
 	JMP done3
 next:
-	ADDQ $64, outTile-392(SP)
+	ADDQ $64, outTile-544(SP)
 	ADDQ $64, cells-80(SP)
 	SUBQ $16, left-88(SP)
 	JGT  tile
 	VZEROUPPER
 	RET
 
-TEXT ·dotF16AVX2(SB), NOSPLIT, $416-8
+TEXT ·dotF16AVX2(SB), NOSPLIT, $568-8
 	MOVQ a+0(FP), AX
 	MOVQ 64(AX), SI
 	MOVQ 72(AX), CX
@@ -630,19 +735,23 @@ TEXT ·dotF16AVX2(SB), NOSPLIT, $416-8
 	MOVQ CX, left-88(SP)
 	MOVQ DX, askCells-96(SP)
 	MOVQ BX, askLeft-104(SP)
+	MOVQ 144(AX), SI
+	MOVQ 152(AX), CX
+	MOVQ SI, farCells-112(SP)
+	MOVQ CX, farLeft-120(SP)
+	MOVQ CX, far-128(SP)
 	MOVQ 80(AX), DX
-	MOVQ DX, size-400(SP)
+	MOVQ DX, size-552(SP)
 	ADDQ 48(AX), DX
-	MOVQ DX, base-112(SP)
+	MOVQ DX, base-136(SP)
 	MOVQ 0(AX), DX
-	MOVQ DX, outTile-392(SP)
+	MOVQ DX, outTile-544(SP)
 	MOVQ 8(AX), R8
 	MOVQ 24(AX), R10
 	SHLQ $2, R8
 	SHLQ $2, R10
-	MOVQ R10, qBytes-416(SP)
+	MOVQ R10, qBytes-568(SP)
 tile:
-	MOVQ $0, asking-408(SP)
 	MOVQ cells-80(SP), SI
 	MOVQ left-88(SP), CX
 	CMPQ CX, $16
@@ -661,7 +770,7 @@ repeatrows:
 	LEAQ    padded-72(SP), SI
 wholerows:
 	MOVQ a+0(FP), AX
-	VPBROADCASTQ base-112(SP), Y0
+	VPBROADCASTQ base-136(SP), Y0
 	VPBROADCASTQ 56(AX), Y1
 	VPSRLQ $32, Y1, Y3
 	VPMOVZXDQ 0(SI), Y2
@@ -670,31 +779,85 @@ wholerows:
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-368(SP)
+	VMOVUPS   Y2, rows-520(SP)
 	VPMOVZXDQ 16(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-336(SP)
+	VMOVUPS   Y2, rows-488(SP)
 	VPMOVZXDQ 32(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-304(SP)
+	VMOVUPS   Y2, rows-456(SP)
 	VPMOVZXDQ 48(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-272(SP)
+	VMOVUPS   Y2, rows-424(SP)
+	MOVQ  farLeft-120(SP), CX
+	TESTQ CX, CX
+	JLE   noFars
+	MOVQ  farCells-112(SP), SI
+	CMPQ CX, $16
+	JGE  wholefars
+	XORL BX, BX
+	DECQ CX
+repeatfars:
+	CMPQ    BX, CX
+	MOVQ    BX, DX
+	CMOVQGT CX, DX
+	MOVL    (SI)(DX*4), AX
+	MOVL    AX, padded-72(SP)(BX*4)
+	INCQ    BX
+	CMPQ    BX, $16
+	JNE     repeatfars
+	LEAQ    padded-72(SP), SI
+wholefars:
+	MOVQ a+0(FP), AX
+	VPBROADCASTQ 128(AX), Y0
+	VPBROADCASTQ 136(AX), Y1
+	VPSRLQ $32, Y1, Y3
+	VPMOVZXDQ 0(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-264(SP)
+	VPMOVZXDQ 16(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-232(SP)
+	VPMOVZXDQ 32(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-200(SP)
+	VPMOVZXDQ 48(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-168(SP)
+	ADDQ  $64, farCells-112(SP)
+	SUBQ  $16, farLeft-120(SP)
+noFars:
 	MOVQ  askLeft-104(SP), CX
 	TESTQ CX, CX
-	JLE   start
+	JLE   placed
 	MOVQ  askCells-96(SP), SI
 	CMPQ CX, $16
 	JGE  wholeasks
@@ -721,79 +884,78 @@ wholeasks:
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-240(SP)
+	VMOVUPS   Y2, rows-392(SP)
 	VPMOVZXDQ 16(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-208(SP)
+	VMOVUPS   Y2, rows-360(SP)
 	VPMOVZXDQ 32(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-176(SP)
+	VMOVUPS   Y2, rows-328(SP)
 	VPMOVZXDQ 48(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-144(SP)
+	VMOVUPS   Y2, rows-296(SP)
 	ADDQ  $64, askCells-96(SP)
 	SUBQ  $16, askLeft-104(SP)
 	MOVQ  120(AX), DX
 	TESTQ DX, DX
 	JEQ   placed
-	MOVQ       asks-240(SP), SI
+	MOVQ  asks-392(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-232(SP), SI
+	MOVQ  asks-384(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-224(SP), SI
+	MOVQ  asks-376(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-216(SP), SI
+	MOVQ  asks-368(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-208(SP), SI
+	MOVQ  asks-360(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-200(SP), SI
+	MOVQ  asks-352(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-192(SP), SI
+	MOVQ  asks-344(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-184(SP), SI
+	MOVQ  asks-336(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-176(SP), SI
+	MOVQ  asks-328(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-168(SP), SI
+	MOVQ  asks-320(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-160(SP), SI
+	MOVQ  asks-312(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-152(SP), SI
+	MOVQ  asks-304(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-144(SP), SI
+	MOVQ  asks-296(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-136(SP), SI
+	MOVQ  asks-288(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-128(SP), SI
+	MOVQ  asks-280(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-120(SP), SI
+	MOVQ  asks-272(SP), SI
 	PREFETCHT0 (SI)(DX*1)
 placed:
-	MOVQ $1, asking-408(SP)
-start:
+	MOVQ $1, asking-560(SP)
 	MOVQ a+0(FP), AX
 	MOVQ 16(AX), BX
 	MOVQ 32(AX), R11
-	MOVQ outTile-392(SP), R9
-	MOVQ BX, q-376(SP)
-	MOVQ R9, out-384(SP)
+	MOVQ outTile-544(SP), R9
+	MOVQ BX, q-528(SP)
+	MOVQ R9, out-536(SP)
 rows:
-	MOVQ    q-376(SP), BX
-	MOVQ    qBytes-416(SP), R10
-	MOVQ    out-384(SP), R9
-	LEAQ    rows-368(SP), SI
+	MOVQ    q-528(SP), BX
+	MOVQ    qBytes-568(SP), R10
+	MOVQ    out-536(SP), R9
+	LEAQ    rows-520(SP), SI
 	MOVL    $16, CX
 	CMPQ    CX, left-88(SP)
 	CMOVQGT left-88(SP), CX
@@ -809,21 +971,37 @@ rows1:
 	NEGQ DX
 	MOVQ DX, minusD-8(SP)
 quad1:
-	CMPQ asking-408(SP), $0
+	CMPQ asking-560(SP), $0
 	JEQ  asked1
+	CMPQ far-128(SP), $0
+	JEQ  near1
+	MOVQ 256(SI), R12
+	MOVQ 264(SI), R13
+	MOVQ 272(SI), R14
+	MOVQ 280(SI), R15
+	XORL DX, DX
+fetchFar1:
+	PREFETCHT1 (R12)(DX*1)
+	PREFETCHT1 (R13)(DX*1)
+	PREFETCHT1 (R14)(DX*1)
+	PREFETCHT1 (R15)(DX*1)
+	ADDQ $64, DX
+	CMPQ DX, size-552(SP)
+	JLT  fetchFar1
+near1:
 	MOVQ 128(SI), R12
 	MOVQ 136(SI), R13
 	MOVQ 144(SI), R14
 	MOVQ 152(SI), R15
 	XORL DX, DX
-ask1:
+fetch1:
 	PREFETCHT0 (R12)(DX*1)
 	PREFETCHT0 (R13)(DX*1)
 	PREFETCHT0 (R14)(DX*1)
 	PREFETCHT0 (R15)(DX*1)
 	ADDQ $64, DX
-	CMPQ DX, size-400(SP)
-	JLT  ask1
+	CMPQ DX, size-552(SP)
+	JLT  fetch1
 asked1:
 	MOVQ 0(SI), R12
 	MOVQ 8(SI), R13
@@ -888,13 +1066,13 @@ sum1:
 	SUBQ $4, CX
 	JNE  quad1
 done1:
-	MOVQ out-384(SP), R9
-	MOVQ q-376(SP), BX
+	MOVQ out-536(SP), R9
+	MOVQ q-528(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
-	MOVQ R9, out-384(SP)
-	MOVQ BX, q-376(SP)
-	MOVQ $0, asking-408(SP)
+	ADDQ qBytes-568(SP), BX
+	MOVQ R9, out-536(SP)
+	MOVQ BX, q-528(SP)
+	MOVQ $0, asking-560(SP)
 	SUBQ $1, R11
 	JNE  rows
 	JMP  next
@@ -914,21 +1092,37 @@ rows2:
 	NEGQ DX
 	MOVQ DX, minusD-8(SP)
 quad2:
-	CMPQ asking-408(SP), $0
+	CMPQ asking-560(SP), $0
 	JEQ  asked2
+	CMPQ far-128(SP), $0
+	JEQ  near2
+	MOVQ 256(SI), R12
+	MOVQ 264(SI), R13
+	MOVQ 272(SI), R14
+	MOVQ 280(SI), R15
+	XORL DX, DX
+fetchFar2:
+	PREFETCHT1 (R12)(DX*1)
+	PREFETCHT1 (R13)(DX*1)
+	PREFETCHT1 (R14)(DX*1)
+	PREFETCHT1 (R15)(DX*1)
+	ADDQ $64, DX
+	CMPQ DX, size-552(SP)
+	JLT  fetchFar2
+near2:
 	MOVQ 128(SI), R12
 	MOVQ 136(SI), R13
 	MOVQ 144(SI), R14
 	MOVQ 152(SI), R15
 	XORL DX, DX
-ask2:
+fetch2:
 	PREFETCHT0 (R12)(DX*1)
 	PREFETCHT0 (R13)(DX*1)
 	PREFETCHT0 (R14)(DX*1)
 	PREFETCHT0 (R15)(DX*1)
 	ADDQ $64, DX
-	CMPQ DX, size-400(SP)
-	JLT  ask2
+	CMPQ DX, size-552(SP)
+	JLT  fetch2
 asked2:
 	MOVQ 0(SI), R12
 	MOVQ 8(SI), R13
@@ -1024,15 +1218,15 @@ sum2:
 	SUBQ $4, CX
 	JNE  quad2
 done2:
-	MOVQ out-384(SP), R9
-	MOVQ q-376(SP), BX
+	MOVQ out-536(SP), R9
+	MOVQ q-528(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
+	ADDQ qBytes-568(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
-	MOVQ R9, out-384(SP)
-	MOVQ BX, q-376(SP)
-	MOVQ $0, asking-408(SP)
+	ADDQ qBytes-568(SP), BX
+	MOVQ R9, out-536(SP)
+	MOVQ BX, q-528(SP)
+	MOVQ $0, asking-560(SP)
 	SUBQ $2, R11
 	JNE  rows
 	JMP  next
@@ -1057,21 +1251,37 @@ rows3:
 	NEGQ DX
 	MOVQ DX, minusD-8(SP)
 quad3:
-	CMPQ asking-408(SP), $0
+	CMPQ asking-560(SP), $0
 	JEQ  asked3
+	CMPQ far-128(SP), $0
+	JEQ  near3
+	MOVQ 256(SI), R12
+	MOVQ 264(SI), R13
+	MOVQ 272(SI), R14
+	MOVQ 280(SI), R15
+	XORL DX, DX
+fetchFar3:
+	PREFETCHT1 (R12)(DX*1)
+	PREFETCHT1 (R13)(DX*1)
+	PREFETCHT1 (R14)(DX*1)
+	PREFETCHT1 (R15)(DX*1)
+	ADDQ $64, DX
+	CMPQ DX, size-552(SP)
+	JLT  fetchFar3
+near3:
 	MOVQ 128(SI), R12
 	MOVQ 136(SI), R13
 	MOVQ 144(SI), R14
 	MOVQ 152(SI), R15
 	XORL DX, DX
-ask3:
+fetch3:
 	PREFETCHT0 (R12)(DX*1)
 	PREFETCHT0 (R13)(DX*1)
 	PREFETCHT0 (R14)(DX*1)
 	PREFETCHT0 (R15)(DX*1)
 	ADDQ $64, DX
-	CMPQ DX, size-400(SP)
-	JLT  ask3
+	CMPQ DX, size-552(SP)
+	JLT  fetch3
 asked3:
 	MOVQ 0(SI), R12
 	MOVQ 8(SI), R13
@@ -1198,17 +1408,17 @@ sum3:
 	SUBQ $4, CX
 	JNE  quad3
 done3:
-	MOVQ out-384(SP), R9
-	MOVQ q-376(SP), BX
+	MOVQ out-536(SP), R9
+	MOVQ q-528(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
+	ADDQ qBytes-568(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
+	ADDQ qBytes-568(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
-	MOVQ R9, out-384(SP)
-	MOVQ BX, q-376(SP)
-	MOVQ $0, asking-408(SP)
+	ADDQ qBytes-568(SP), BX
+	MOVQ R9, out-536(SP)
+	MOVQ BX, q-528(SP)
+	MOVQ $0, asking-560(SP)
 	SUBQ $3, R11
 	JNE  rows
 	JMP  next
@@ -1229,14 +1439,14 @@ part3:
 	ADDQ       R8, R9
 	JMP done3
 next:
-	ADDQ $64, outTile-392(SP)
+	ADDQ $64, outTile-544(SP)
 	ADDQ $64, cells-80(SP)
 	SUBQ $16, left-88(SP)
 	JGT  tile
 	VZEROUPPER
 	RET
 
-TEXT ·dotBF16AVX2(SB), NOSPLIT, $416-8
+TEXT ·dotBF16AVX2(SB), NOSPLIT, $568-8
 	MOVQ a+0(FP), AX
 	MOVQ 64(AX), SI
 	MOVQ 72(AX), CX
@@ -1246,19 +1456,23 @@ TEXT ·dotBF16AVX2(SB), NOSPLIT, $416-8
 	MOVQ CX, left-88(SP)
 	MOVQ DX, askCells-96(SP)
 	MOVQ BX, askLeft-104(SP)
+	MOVQ 144(AX), SI
+	MOVQ 152(AX), CX
+	MOVQ SI, farCells-112(SP)
+	MOVQ CX, farLeft-120(SP)
+	MOVQ CX, far-128(SP)
 	MOVQ 80(AX), DX
-	MOVQ DX, size-400(SP)
+	MOVQ DX, size-552(SP)
 	ADDQ 48(AX), DX
-	MOVQ DX, base-112(SP)
+	MOVQ DX, base-136(SP)
 	MOVQ 0(AX), DX
-	MOVQ DX, outTile-392(SP)
+	MOVQ DX, outTile-544(SP)
 	MOVQ 8(AX), R8
 	MOVQ 24(AX), R10
 	SHLQ $2, R8
 	SHLQ $2, R10
-	MOVQ R10, qBytes-416(SP)
+	MOVQ R10, qBytes-568(SP)
 tile:
-	MOVQ $0, asking-408(SP)
 	MOVQ cells-80(SP), SI
 	MOVQ left-88(SP), CX
 	CMPQ CX, $16
@@ -1277,7 +1491,7 @@ repeatrows:
 	LEAQ    padded-72(SP), SI
 wholerows:
 	MOVQ a+0(FP), AX
-	VPBROADCASTQ base-112(SP), Y0
+	VPBROADCASTQ base-136(SP), Y0
 	VPBROADCASTQ 56(AX), Y1
 	VPSRLQ $32, Y1, Y3
 	VPMOVZXDQ 0(SI), Y2
@@ -1286,31 +1500,85 @@ wholerows:
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-368(SP)
+	VMOVUPS   Y2, rows-520(SP)
 	VPMOVZXDQ 16(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-336(SP)
+	VMOVUPS   Y2, rows-488(SP)
 	VPMOVZXDQ 32(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-304(SP)
+	VMOVUPS   Y2, rows-456(SP)
 	VPMOVZXDQ 48(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-272(SP)
+	VMOVUPS   Y2, rows-424(SP)
+	MOVQ  farLeft-120(SP), CX
+	TESTQ CX, CX
+	JLE   noFars
+	MOVQ  farCells-112(SP), SI
+	CMPQ CX, $16
+	JGE  wholefars
+	XORL BX, BX
+	DECQ CX
+repeatfars:
+	CMPQ    BX, CX
+	MOVQ    BX, DX
+	CMOVQGT CX, DX
+	MOVL    (SI)(DX*4), AX
+	MOVL    AX, padded-72(SP)(BX*4)
+	INCQ    BX
+	CMPQ    BX, $16
+	JNE     repeatfars
+	LEAQ    padded-72(SP), SI
+wholefars:
+	MOVQ a+0(FP), AX
+	VPBROADCASTQ 128(AX), Y0
+	VPBROADCASTQ 136(AX), Y1
+	VPSRLQ $32, Y1, Y3
+	VPMOVZXDQ 0(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-264(SP)
+	VPMOVZXDQ 16(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-232(SP)
+	VPMOVZXDQ 32(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-200(SP)
+	VPMOVZXDQ 48(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-168(SP)
+	ADDQ  $64, farCells-112(SP)
+	SUBQ  $16, farLeft-120(SP)
+noFars:
 	MOVQ  askLeft-104(SP), CX
 	TESTQ CX, CX
-	JLE   start
+	JLE   placed
 	MOVQ  askCells-96(SP), SI
 	CMPQ CX, $16
 	JGE  wholeasks
@@ -1337,79 +1605,78 @@ wholeasks:
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-240(SP)
+	VMOVUPS   Y2, rows-392(SP)
 	VPMOVZXDQ 16(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-208(SP)
+	VMOVUPS   Y2, rows-360(SP)
 	VPMOVZXDQ 32(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-176(SP)
+	VMOVUPS   Y2, rows-328(SP)
 	VPMOVZXDQ 48(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-144(SP)
+	VMOVUPS   Y2, rows-296(SP)
 	ADDQ  $64, askCells-96(SP)
 	SUBQ  $16, askLeft-104(SP)
 	MOVQ  120(AX), DX
 	TESTQ DX, DX
 	JEQ   placed
-	MOVQ       asks-240(SP), SI
+	MOVQ  asks-392(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-232(SP), SI
+	MOVQ  asks-384(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-224(SP), SI
+	MOVQ  asks-376(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-216(SP), SI
+	MOVQ  asks-368(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-208(SP), SI
+	MOVQ  asks-360(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-200(SP), SI
+	MOVQ  asks-352(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-192(SP), SI
+	MOVQ  asks-344(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-184(SP), SI
+	MOVQ  asks-336(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-176(SP), SI
+	MOVQ  asks-328(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-168(SP), SI
+	MOVQ  asks-320(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-160(SP), SI
+	MOVQ  asks-312(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-152(SP), SI
+	MOVQ  asks-304(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-144(SP), SI
+	MOVQ  asks-296(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-136(SP), SI
+	MOVQ  asks-288(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-128(SP), SI
+	MOVQ  asks-280(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-120(SP), SI
+	MOVQ  asks-272(SP), SI
 	PREFETCHT0 (SI)(DX*1)
 placed:
-	MOVQ $1, asking-408(SP)
-start:
+	MOVQ $1, asking-560(SP)
 	MOVQ a+0(FP), AX
 	MOVQ 16(AX), BX
 	MOVQ 32(AX), R11
-	MOVQ outTile-392(SP), R9
-	MOVQ BX, q-376(SP)
-	MOVQ R9, out-384(SP)
+	MOVQ outTile-544(SP), R9
+	MOVQ BX, q-528(SP)
+	MOVQ R9, out-536(SP)
 rows:
-	MOVQ    q-376(SP), BX
-	MOVQ    qBytes-416(SP), R10
-	MOVQ    out-384(SP), R9
-	LEAQ    rows-368(SP), SI
+	MOVQ    q-528(SP), BX
+	MOVQ    qBytes-568(SP), R10
+	MOVQ    out-536(SP), R9
+	LEAQ    rows-520(SP), SI
 	MOVL    $16, CX
 	CMPQ    CX, left-88(SP)
 	CMOVQGT left-88(SP), CX
@@ -1425,21 +1692,37 @@ rows1:
 	NEGQ DX
 	MOVQ DX, minusD-8(SP)
 quad1:
-	CMPQ asking-408(SP), $0
+	CMPQ asking-560(SP), $0
 	JEQ  asked1
+	CMPQ far-128(SP), $0
+	JEQ  near1
+	MOVQ 256(SI), R12
+	MOVQ 264(SI), R13
+	MOVQ 272(SI), R14
+	MOVQ 280(SI), R15
+	XORL DX, DX
+fetchFar1:
+	PREFETCHT1 (R12)(DX*1)
+	PREFETCHT1 (R13)(DX*1)
+	PREFETCHT1 (R14)(DX*1)
+	PREFETCHT1 (R15)(DX*1)
+	ADDQ $64, DX
+	CMPQ DX, size-552(SP)
+	JLT  fetchFar1
+near1:
 	MOVQ 128(SI), R12
 	MOVQ 136(SI), R13
 	MOVQ 144(SI), R14
 	MOVQ 152(SI), R15
 	XORL DX, DX
-ask1:
+fetch1:
 	PREFETCHT0 (R12)(DX*1)
 	PREFETCHT0 (R13)(DX*1)
 	PREFETCHT0 (R14)(DX*1)
 	PREFETCHT0 (R15)(DX*1)
 	ADDQ $64, DX
-	CMPQ DX, size-400(SP)
-	JLT  ask1
+	CMPQ DX, size-552(SP)
+	JLT  fetch1
 asked1:
 	MOVQ 0(SI), R12
 	MOVQ 8(SI), R13
@@ -1516,13 +1799,13 @@ sum1:
 	SUBQ $4, CX
 	JNE  quad1
 done1:
-	MOVQ out-384(SP), R9
-	MOVQ q-376(SP), BX
+	MOVQ out-536(SP), R9
+	MOVQ q-528(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
-	MOVQ R9, out-384(SP)
-	MOVQ BX, q-376(SP)
-	MOVQ $0, asking-408(SP)
+	ADDQ qBytes-568(SP), BX
+	MOVQ R9, out-536(SP)
+	MOVQ BX, q-528(SP)
+	MOVQ $0, asking-560(SP)
 	SUBQ $1, R11
 	JNE  rows
 	JMP  next
@@ -1542,21 +1825,37 @@ rows2:
 	NEGQ DX
 	MOVQ DX, minusD-8(SP)
 quad2:
-	CMPQ asking-408(SP), $0
+	CMPQ asking-560(SP), $0
 	JEQ  asked2
+	CMPQ far-128(SP), $0
+	JEQ  near2
+	MOVQ 256(SI), R12
+	MOVQ 264(SI), R13
+	MOVQ 272(SI), R14
+	MOVQ 280(SI), R15
+	XORL DX, DX
+fetchFar2:
+	PREFETCHT1 (R12)(DX*1)
+	PREFETCHT1 (R13)(DX*1)
+	PREFETCHT1 (R14)(DX*1)
+	PREFETCHT1 (R15)(DX*1)
+	ADDQ $64, DX
+	CMPQ DX, size-552(SP)
+	JLT  fetchFar2
+near2:
 	MOVQ 128(SI), R12
 	MOVQ 136(SI), R13
 	MOVQ 144(SI), R14
 	MOVQ 152(SI), R15
 	XORL DX, DX
-ask2:
+fetch2:
 	PREFETCHT0 (R12)(DX*1)
 	PREFETCHT0 (R13)(DX*1)
 	PREFETCHT0 (R14)(DX*1)
 	PREFETCHT0 (R15)(DX*1)
 	ADDQ $64, DX
-	CMPQ DX, size-400(SP)
-	JLT  ask2
+	CMPQ DX, size-552(SP)
+	JLT  fetch2
 asked2:
 	MOVQ 0(SI), R12
 	MOVQ 8(SI), R13
@@ -1664,15 +1963,15 @@ sum2:
 	SUBQ $4, CX
 	JNE  quad2
 done2:
-	MOVQ out-384(SP), R9
-	MOVQ q-376(SP), BX
+	MOVQ out-536(SP), R9
+	MOVQ q-528(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
+	ADDQ qBytes-568(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
-	MOVQ R9, out-384(SP)
-	MOVQ BX, q-376(SP)
-	MOVQ $0, asking-408(SP)
+	ADDQ qBytes-568(SP), BX
+	MOVQ R9, out-536(SP)
+	MOVQ BX, q-528(SP)
+	MOVQ $0, asking-560(SP)
 	SUBQ $2, R11
 	JNE  rows
 	JMP  next
@@ -1697,21 +1996,37 @@ rows3:
 	NEGQ DX
 	MOVQ DX, minusD-8(SP)
 quad3:
-	CMPQ asking-408(SP), $0
+	CMPQ asking-560(SP), $0
 	JEQ  asked3
+	CMPQ far-128(SP), $0
+	JEQ  near3
+	MOVQ 256(SI), R12
+	MOVQ 264(SI), R13
+	MOVQ 272(SI), R14
+	MOVQ 280(SI), R15
+	XORL DX, DX
+fetchFar3:
+	PREFETCHT1 (R12)(DX*1)
+	PREFETCHT1 (R13)(DX*1)
+	PREFETCHT1 (R14)(DX*1)
+	PREFETCHT1 (R15)(DX*1)
+	ADDQ $64, DX
+	CMPQ DX, size-552(SP)
+	JLT  fetchFar3
+near3:
 	MOVQ 128(SI), R12
 	MOVQ 136(SI), R13
 	MOVQ 144(SI), R14
 	MOVQ 152(SI), R15
 	XORL DX, DX
-ask3:
+fetch3:
 	PREFETCHT0 (R12)(DX*1)
 	PREFETCHT0 (R13)(DX*1)
 	PREFETCHT0 (R14)(DX*1)
 	PREFETCHT0 (R15)(DX*1)
 	ADDQ $64, DX
-	CMPQ DX, size-400(SP)
-	JLT  ask3
+	CMPQ DX, size-552(SP)
+	JLT  fetch3
 asked3:
 	MOVQ 0(SI), R12
 	MOVQ 8(SI), R13
@@ -1850,17 +2165,17 @@ sum3:
 	SUBQ $4, CX
 	JNE  quad3
 done3:
-	MOVQ out-384(SP), R9
-	MOVQ q-376(SP), BX
+	MOVQ out-536(SP), R9
+	MOVQ q-528(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
+	ADDQ qBytes-568(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
+	ADDQ qBytes-568(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
-	MOVQ R9, out-384(SP)
-	MOVQ BX, q-376(SP)
-	MOVQ $0, asking-408(SP)
+	ADDQ qBytes-568(SP), BX
+	MOVQ R9, out-536(SP)
+	MOVQ BX, q-528(SP)
+	MOVQ $0, asking-560(SP)
 	SUBQ $3, R11
 	JNE  rows
 	JMP  next
@@ -1881,7 +2196,7 @@ part3:
 	ADDQ       R8, R9
 	JMP done3
 next:
-	ADDQ $64, outTile-392(SP)
+	ADDQ $64, outTile-544(SP)
 	ADDQ $64, cells-80(SP)
 	SUBQ $16, left-88(SP)
 	JGT  tile

@@ -4,7 +4,7 @@
 
 #include "textflag.h"
 
-TEXT ·dotF32AVX512(SB), NOSPLIT, $416-8
+TEXT ·dotF32AVX512(SB), NOSPLIT, $568-8
 	MOVQ a+0(FP), AX
 	MOVL  $0xcccc, DX
 	KMOVW DX, K2
@@ -16,19 +16,23 @@ TEXT ·dotF32AVX512(SB), NOSPLIT, $416-8
 	MOVQ CX, left-88(SP)
 	MOVQ DX, askCells-96(SP)
 	MOVQ BX, askLeft-104(SP)
+	MOVQ 144(AX), SI
+	MOVQ 152(AX), CX
+	MOVQ SI, farCells-112(SP)
+	MOVQ CX, farLeft-120(SP)
+	MOVQ CX, far-128(SP)
 	MOVQ 80(AX), DX
-	MOVQ DX, size-400(SP)
+	MOVQ DX, size-552(SP)
 	ADDQ 48(AX), DX
-	MOVQ DX, base-112(SP)
+	MOVQ DX, base-136(SP)
 	MOVQ 0(AX), DX
-	MOVQ DX, outTile-392(SP)
+	MOVQ DX, outTile-544(SP)
 	MOVQ 8(AX), R8
 	MOVQ 24(AX), R10
 	SHLQ $2, R8
 	SHLQ $2, R10
-	MOVQ R10, qBytes-416(SP)
+	MOVQ R10, qBytes-568(SP)
 tile:
-	MOVQ $0, asking-408(SP)
 	MOVQ cells-80(SP), SI
 	MOVQ left-88(SP), CX
 	CMPQ CX, $16
@@ -47,7 +51,7 @@ repeatrows:
 	LEAQ    padded-72(SP), SI
 wholerows:
 	MOVQ a+0(FP), AX
-	VPBROADCASTQ base-112(SP), Z0
+	VPBROADCASTQ base-136(SP), Z0
 	VPBROADCASTQ 56(AX), Z1
 	VPSRLQ $32, Z1, Z3
 	VPMOVZXDQ 0(SI), Z2
@@ -56,17 +60,57 @@ wholerows:
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, rows-368(SP)
+	VMOVUPS   Z2, rows-520(SP)
 	VPMOVZXDQ 32(SI), Z2
 	VPMULUDQ  Z3, Z2, Z4
 	VPMULUDQ  Z1, Z2, Z2
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, rows-304(SP)
+	VMOVUPS   Z2, rows-456(SP)
+	MOVQ  farLeft-120(SP), CX
+	TESTQ CX, CX
+	JLE   noFars
+	MOVQ  farCells-112(SP), SI
+	CMPQ CX, $16
+	JGE  wholefars
+	XORL BX, BX
+	DECQ CX
+repeatfars:
+	CMPQ    BX, CX
+	MOVQ    BX, DX
+	CMOVQGT CX, DX
+	MOVL    (SI)(DX*4), AX
+	MOVL    AX, padded-72(SP)(BX*4)
+	INCQ    BX
+	CMPQ    BX, $16
+	JNE     repeatfars
+	LEAQ    padded-72(SP), SI
+wholefars:
+	MOVQ a+0(FP), AX
+	VPBROADCASTQ 128(AX), Z0
+	VPBROADCASTQ 136(AX), Z1
+	VPSRLQ $32, Z1, Z3
+	VPMOVZXDQ 0(SI), Z2
+	VPMULUDQ  Z3, Z2, Z4
+	VPMULUDQ  Z1, Z2, Z2
+	VPSLLQ    $32, Z4, Z4
+	VPADDQ    Z0, Z2, Z2
+	VPADDQ    Z4, Z2, Z2
+	VMOVUPS   Z2, rows-264(SP)
+	VPMOVZXDQ 32(SI), Z2
+	VPMULUDQ  Z3, Z2, Z4
+	VPMULUDQ  Z1, Z2, Z2
+	VPSLLQ    $32, Z4, Z4
+	VPADDQ    Z0, Z2, Z2
+	VPADDQ    Z4, Z2, Z2
+	VMOVUPS   Z2, rows-200(SP)
+	ADDQ  $64, farCells-112(SP)
+	SUBQ  $16, farLeft-120(SP)
+noFars:
 	MOVQ  askLeft-104(SP), CX
 	TESTQ CX, CX
-	JLE   start
+	JLE   placed
 	MOVQ  askCells-96(SP), SI
 	CMPQ CX, $16
 	JGE  wholeasks
@@ -93,65 +137,64 @@ wholeasks:
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, asks-240(SP)
+	VMOVUPS   Z2, rows-392(SP)
 	VPMOVZXDQ 32(SI), Z2
 	VPMULUDQ  Z3, Z2, Z4
 	VPMULUDQ  Z1, Z2, Z2
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, asks-176(SP)
+	VMOVUPS   Z2, rows-328(SP)
 	ADDQ  $64, askCells-96(SP)
 	SUBQ  $16, askLeft-104(SP)
 	MOVQ  120(AX), DX
 	TESTQ DX, DX
 	JEQ   placed
-	MOVQ       asks-240(SP), SI
+	MOVQ  asks-392(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-232(SP), SI
+	MOVQ  asks-384(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-224(SP), SI
+	MOVQ  asks-376(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-216(SP), SI
+	MOVQ  asks-368(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-208(SP), SI
+	MOVQ  asks-360(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-200(SP), SI
+	MOVQ  asks-352(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-192(SP), SI
+	MOVQ  asks-344(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-184(SP), SI
+	MOVQ  asks-336(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-176(SP), SI
+	MOVQ  asks-328(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-168(SP), SI
+	MOVQ  asks-320(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-160(SP), SI
+	MOVQ  asks-312(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-152(SP), SI
+	MOVQ  asks-304(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-144(SP), SI
+	MOVQ  asks-296(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-136(SP), SI
+	MOVQ  asks-288(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-128(SP), SI
+	MOVQ  asks-280(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-120(SP), SI
+	MOVQ  asks-272(SP), SI
 	PREFETCHT0 (SI)(DX*1)
 placed:
-	MOVQ $1, asking-408(SP)
-start:
+	MOVQ $1, asking-560(SP)
 	MOVQ a+0(FP), AX
 	MOVQ 16(AX), BX
 	MOVQ 32(AX), R11
-	MOVQ outTile-392(SP), R9
-	MOVQ BX, q-376(SP)
-	MOVQ R9, out-384(SP)
+	MOVQ outTile-544(SP), R9
+	MOVQ BX, q-528(SP)
+	MOVQ R9, out-536(SP)
 rows:
-	MOVQ    q-376(SP), BX
-	MOVQ    qBytes-416(SP), R10
-	MOVQ    out-384(SP), R9
-	LEAQ    rows-368(SP), SI
+	MOVQ    q-528(SP), BX
+	MOVQ    qBytes-568(SP), R10
+	MOVQ    out-536(SP), R9
+	LEAQ    rows-520(SP), SI
 	MOVL    $16, CX
 	CMPQ    CX, left-88(SP)
 	CMOVQGT left-88(SP), CX
@@ -169,21 +212,37 @@ rows1:
 	NEGQ DX
 	MOVQ DX, minusD-8(SP)
 quad1:
-	CMPQ asking-408(SP), $0
+	CMPQ asking-560(SP), $0
 	JEQ  asked1
+	CMPQ far-128(SP), $0
+	JEQ  near1
+	MOVQ 256(SI), R12
+	MOVQ 264(SI), R13
+	MOVQ 272(SI), R14
+	MOVQ 280(SI), R15
+	XORL DX, DX
+fetchFar1:
+	PREFETCHT1 (R12)(DX*1)
+	PREFETCHT1 (R13)(DX*1)
+	PREFETCHT1 (R14)(DX*1)
+	PREFETCHT1 (R15)(DX*1)
+	ADDQ $64, DX
+	CMPQ DX, size-552(SP)
+	JLT  fetchFar1
+near1:
 	MOVQ 128(SI), R12
 	MOVQ 136(SI), R13
 	MOVQ 144(SI), R14
 	MOVQ 152(SI), R15
 	XORL DX, DX
-ask1:
+fetch1:
 	PREFETCHT0 (R12)(DX*1)
 	PREFETCHT0 (R13)(DX*1)
 	PREFETCHT0 (R14)(DX*1)
 	PREFETCHT0 (R15)(DX*1)
 	ADDQ $64, DX
-	CMPQ DX, size-400(SP)
-	JLT  ask1
+	CMPQ DX, size-552(SP)
+	JLT  fetch1
 asked1:
 	MOVQ 0(SI), R12
 	MOVQ 8(SI), R13
@@ -264,13 +323,13 @@ sum1:
 	SUBQ $4, CX
 	JNE  quad1
 done1:
-	MOVQ out-384(SP), R9
-	MOVQ q-376(SP), BX
+	MOVQ out-536(SP), R9
+	MOVQ q-528(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
-	MOVQ R9, out-384(SP)
-	MOVQ BX, q-376(SP)
-	MOVQ $0, asking-408(SP)
+	ADDQ qBytes-568(SP), BX
+	MOVQ R9, out-536(SP)
+	MOVQ BX, q-528(SP)
+	MOVQ $0, asking-560(SP)
 	SUBQ $1, R11
 	JNE  rows
 	JMP  next
@@ -290,21 +349,37 @@ rows2:
 	NEGQ DX
 	MOVQ DX, minusD-8(SP)
 quad2:
-	CMPQ asking-408(SP), $0
+	CMPQ asking-560(SP), $0
 	JEQ  asked2
+	CMPQ far-128(SP), $0
+	JEQ  near2
+	MOVQ 256(SI), R12
+	MOVQ 264(SI), R13
+	MOVQ 272(SI), R14
+	MOVQ 280(SI), R15
+	XORL DX, DX
+fetchFar2:
+	PREFETCHT1 (R12)(DX*1)
+	PREFETCHT1 (R13)(DX*1)
+	PREFETCHT1 (R14)(DX*1)
+	PREFETCHT1 (R15)(DX*1)
+	ADDQ $64, DX
+	CMPQ DX, size-552(SP)
+	JLT  fetchFar2
+near2:
 	MOVQ 128(SI), R12
 	MOVQ 136(SI), R13
 	MOVQ 144(SI), R14
 	MOVQ 152(SI), R15
 	XORL DX, DX
-ask2:
+fetch2:
 	PREFETCHT0 (R12)(DX*1)
 	PREFETCHT0 (R13)(DX*1)
 	PREFETCHT0 (R14)(DX*1)
 	PREFETCHT0 (R15)(DX*1)
 	ADDQ $64, DX
-	CMPQ DX, size-400(SP)
-	JLT  ask2
+	CMPQ DX, size-552(SP)
+	JLT  fetch2
 asked2:
 	MOVQ 0(SI), R12
 	MOVQ 8(SI), R13
@@ -423,15 +498,15 @@ sum2:
 	SUBQ $4, CX
 	JNE  quad2
 done2:
-	MOVQ out-384(SP), R9
-	MOVQ q-376(SP), BX
+	MOVQ out-536(SP), R9
+	MOVQ q-528(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
+	ADDQ qBytes-568(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
-	MOVQ R9, out-384(SP)
-	MOVQ BX, q-376(SP)
-	MOVQ $0, asking-408(SP)
+	ADDQ qBytes-568(SP), BX
+	MOVQ R9, out-536(SP)
+	MOVQ BX, q-528(SP)
+	MOVQ $0, asking-560(SP)
 	SUBQ $2, R11
 	JNE  rows
 	JMP  next
@@ -456,21 +531,37 @@ rows3:
 	NEGQ DX
 	MOVQ DX, minusD-8(SP)
 quad3:
-	CMPQ asking-408(SP), $0
+	CMPQ asking-560(SP), $0
 	JEQ  asked3
+	CMPQ far-128(SP), $0
+	JEQ  near3
+	MOVQ 256(SI), R12
+	MOVQ 264(SI), R13
+	MOVQ 272(SI), R14
+	MOVQ 280(SI), R15
+	XORL DX, DX
+fetchFar3:
+	PREFETCHT1 (R12)(DX*1)
+	PREFETCHT1 (R13)(DX*1)
+	PREFETCHT1 (R14)(DX*1)
+	PREFETCHT1 (R15)(DX*1)
+	ADDQ $64, DX
+	CMPQ DX, size-552(SP)
+	JLT  fetchFar3
+near3:
 	MOVQ 128(SI), R12
 	MOVQ 136(SI), R13
 	MOVQ 144(SI), R14
 	MOVQ 152(SI), R15
 	XORL DX, DX
-ask3:
+fetch3:
 	PREFETCHT0 (R12)(DX*1)
 	PREFETCHT0 (R13)(DX*1)
 	PREFETCHT0 (R14)(DX*1)
 	PREFETCHT0 (R15)(DX*1)
 	ADDQ $64, DX
-	CMPQ DX, size-400(SP)
-	JLT  ask3
+	CMPQ DX, size-552(SP)
+	JLT  fetch3
 asked3:
 	MOVQ 0(SI), R12
 	MOVQ 8(SI), R13
@@ -627,17 +718,17 @@ sum3:
 	SUBQ $4, CX
 	JNE  quad3
 done3:
-	MOVQ out-384(SP), R9
-	MOVQ q-376(SP), BX
+	MOVQ out-536(SP), R9
+	MOVQ q-528(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
+	ADDQ qBytes-568(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
+	ADDQ qBytes-568(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
-	MOVQ R9, out-384(SP)
-	MOVQ BX, q-376(SP)
-	MOVQ $0, asking-408(SP)
+	ADDQ qBytes-568(SP), BX
+	MOVQ R9, out-536(SP)
+	MOVQ BX, q-528(SP)
+	MOVQ $0, asking-560(SP)
 	SUBQ $3, R11
 	JNE  rows
 	JMP  next
@@ -667,21 +758,37 @@ rows4:
 	NEGQ DX
 	MOVQ DX, minusD-8(SP)
 quad4:
-	CMPQ asking-408(SP), $0
+	CMPQ asking-560(SP), $0
 	JEQ  asked4
+	CMPQ far-128(SP), $0
+	JEQ  near4
+	MOVQ 256(SI), R12
+	MOVQ 264(SI), R13
+	MOVQ 272(SI), R14
+	MOVQ 280(SI), R15
+	XORL DX, DX
+fetchFar4:
+	PREFETCHT1 (R12)(DX*1)
+	PREFETCHT1 (R13)(DX*1)
+	PREFETCHT1 (R14)(DX*1)
+	PREFETCHT1 (R15)(DX*1)
+	ADDQ $64, DX
+	CMPQ DX, size-552(SP)
+	JLT  fetchFar4
+near4:
 	MOVQ 128(SI), R12
 	MOVQ 136(SI), R13
 	MOVQ 144(SI), R14
 	MOVQ 152(SI), R15
 	XORL DX, DX
-ask4:
+fetch4:
 	PREFETCHT0 (R12)(DX*1)
 	PREFETCHT0 (R13)(DX*1)
 	PREFETCHT0 (R14)(DX*1)
 	PREFETCHT0 (R15)(DX*1)
 	ADDQ $64, DX
-	CMPQ DX, size-400(SP)
-	JLT  ask4
+	CMPQ DX, size-552(SP)
+	JLT  fetch4
 asked4:
 	MOVQ 0(SI), R12
 	MOVQ 8(SI), R13
@@ -877,19 +984,19 @@ sum4:
 	SUBQ $4, CX
 	JNE  quad4
 done4:
-	MOVQ out-384(SP), R9
-	MOVQ q-376(SP), BX
+	MOVQ out-536(SP), R9
+	MOVQ q-528(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
+	ADDQ qBytes-568(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
+	ADDQ qBytes-568(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
+	ADDQ qBytes-568(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
-	MOVQ R9, out-384(SP)
-	MOVQ BX, q-376(SP)
-	MOVQ $0, asking-408(SP)
+	ADDQ qBytes-568(SP), BX
+	MOVQ R9, out-536(SP)
+	MOVQ BX, q-528(SP)
+	MOVQ $0, asking-560(SP)
 	SUBQ $4, R11
 	JNE  rows
 	JMP  next
@@ -914,14 +1021,14 @@ part4:
 	ADDQ       R8, R9
 	JMP done4
 next:
-	ADDQ $64, outTile-392(SP)
+	ADDQ $64, outTile-544(SP)
 	ADDQ $64, cells-80(SP)
 	SUBQ $16, left-88(SP)
 	JGT  tile
 	VZEROUPPER
 	RET
 
-TEXT ·dotF16AVX512(SB), NOSPLIT, $416-8
+TEXT ·dotF16AVX512(SB), NOSPLIT, $568-8
 	MOVQ a+0(FP), AX
 	MOVL  $0xcccc, DX
 	KMOVW DX, K2
@@ -933,19 +1040,23 @@ TEXT ·dotF16AVX512(SB), NOSPLIT, $416-8
 	MOVQ CX, left-88(SP)
 	MOVQ DX, askCells-96(SP)
 	MOVQ BX, askLeft-104(SP)
+	MOVQ 144(AX), SI
+	MOVQ 152(AX), CX
+	MOVQ SI, farCells-112(SP)
+	MOVQ CX, farLeft-120(SP)
+	MOVQ CX, far-128(SP)
 	MOVQ 80(AX), DX
-	MOVQ DX, size-400(SP)
+	MOVQ DX, size-552(SP)
 	ADDQ 48(AX), DX
-	MOVQ DX, base-112(SP)
+	MOVQ DX, base-136(SP)
 	MOVQ 0(AX), DX
-	MOVQ DX, outTile-392(SP)
+	MOVQ DX, outTile-544(SP)
 	MOVQ 8(AX), R8
 	MOVQ 24(AX), R10
 	SHLQ $2, R8
 	SHLQ $2, R10
-	MOVQ R10, qBytes-416(SP)
+	MOVQ R10, qBytes-568(SP)
 tile:
-	MOVQ $0, asking-408(SP)
 	MOVQ cells-80(SP), SI
 	MOVQ left-88(SP), CX
 	CMPQ CX, $16
@@ -964,7 +1075,7 @@ repeatrows:
 	LEAQ    padded-72(SP), SI
 wholerows:
 	MOVQ a+0(FP), AX
-	VPBROADCASTQ base-112(SP), Z0
+	VPBROADCASTQ base-136(SP), Z0
 	VPBROADCASTQ 56(AX), Z1
 	VPSRLQ $32, Z1, Z3
 	VPMOVZXDQ 0(SI), Z2
@@ -973,17 +1084,57 @@ wholerows:
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, rows-368(SP)
+	VMOVUPS   Z2, rows-520(SP)
 	VPMOVZXDQ 32(SI), Z2
 	VPMULUDQ  Z3, Z2, Z4
 	VPMULUDQ  Z1, Z2, Z2
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, rows-304(SP)
+	VMOVUPS   Z2, rows-456(SP)
+	MOVQ  farLeft-120(SP), CX
+	TESTQ CX, CX
+	JLE   noFars
+	MOVQ  farCells-112(SP), SI
+	CMPQ CX, $16
+	JGE  wholefars
+	XORL BX, BX
+	DECQ CX
+repeatfars:
+	CMPQ    BX, CX
+	MOVQ    BX, DX
+	CMOVQGT CX, DX
+	MOVL    (SI)(DX*4), AX
+	MOVL    AX, padded-72(SP)(BX*4)
+	INCQ    BX
+	CMPQ    BX, $16
+	JNE     repeatfars
+	LEAQ    padded-72(SP), SI
+wholefars:
+	MOVQ a+0(FP), AX
+	VPBROADCASTQ 128(AX), Z0
+	VPBROADCASTQ 136(AX), Z1
+	VPSRLQ $32, Z1, Z3
+	VPMOVZXDQ 0(SI), Z2
+	VPMULUDQ  Z3, Z2, Z4
+	VPMULUDQ  Z1, Z2, Z2
+	VPSLLQ    $32, Z4, Z4
+	VPADDQ    Z0, Z2, Z2
+	VPADDQ    Z4, Z2, Z2
+	VMOVUPS   Z2, rows-264(SP)
+	VPMOVZXDQ 32(SI), Z2
+	VPMULUDQ  Z3, Z2, Z4
+	VPMULUDQ  Z1, Z2, Z2
+	VPSLLQ    $32, Z4, Z4
+	VPADDQ    Z0, Z2, Z2
+	VPADDQ    Z4, Z2, Z2
+	VMOVUPS   Z2, rows-200(SP)
+	ADDQ  $64, farCells-112(SP)
+	SUBQ  $16, farLeft-120(SP)
+noFars:
 	MOVQ  askLeft-104(SP), CX
 	TESTQ CX, CX
-	JLE   start
+	JLE   placed
 	MOVQ  askCells-96(SP), SI
 	CMPQ CX, $16
 	JGE  wholeasks
@@ -1010,65 +1161,64 @@ wholeasks:
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, asks-240(SP)
+	VMOVUPS   Z2, rows-392(SP)
 	VPMOVZXDQ 32(SI), Z2
 	VPMULUDQ  Z3, Z2, Z4
 	VPMULUDQ  Z1, Z2, Z2
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, asks-176(SP)
+	VMOVUPS   Z2, rows-328(SP)
 	ADDQ  $64, askCells-96(SP)
 	SUBQ  $16, askLeft-104(SP)
 	MOVQ  120(AX), DX
 	TESTQ DX, DX
 	JEQ   placed
-	MOVQ       asks-240(SP), SI
+	MOVQ  asks-392(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-232(SP), SI
+	MOVQ  asks-384(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-224(SP), SI
+	MOVQ  asks-376(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-216(SP), SI
+	MOVQ  asks-368(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-208(SP), SI
+	MOVQ  asks-360(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-200(SP), SI
+	MOVQ  asks-352(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-192(SP), SI
+	MOVQ  asks-344(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-184(SP), SI
+	MOVQ  asks-336(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-176(SP), SI
+	MOVQ  asks-328(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-168(SP), SI
+	MOVQ  asks-320(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-160(SP), SI
+	MOVQ  asks-312(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-152(SP), SI
+	MOVQ  asks-304(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-144(SP), SI
+	MOVQ  asks-296(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-136(SP), SI
+	MOVQ  asks-288(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-128(SP), SI
+	MOVQ  asks-280(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-120(SP), SI
+	MOVQ  asks-272(SP), SI
 	PREFETCHT0 (SI)(DX*1)
 placed:
-	MOVQ $1, asking-408(SP)
-start:
+	MOVQ $1, asking-560(SP)
 	MOVQ a+0(FP), AX
 	MOVQ 16(AX), BX
 	MOVQ 32(AX), R11
-	MOVQ outTile-392(SP), R9
-	MOVQ BX, q-376(SP)
-	MOVQ R9, out-384(SP)
+	MOVQ outTile-544(SP), R9
+	MOVQ BX, q-528(SP)
+	MOVQ R9, out-536(SP)
 rows:
-	MOVQ    q-376(SP), BX
-	MOVQ    qBytes-416(SP), R10
-	MOVQ    out-384(SP), R9
-	LEAQ    rows-368(SP), SI
+	MOVQ    q-528(SP), BX
+	MOVQ    qBytes-568(SP), R10
+	MOVQ    out-536(SP), R9
+	LEAQ    rows-520(SP), SI
 	MOVL    $16, CX
 	CMPQ    CX, left-88(SP)
 	CMOVQGT left-88(SP), CX
@@ -1086,21 +1236,37 @@ rows1:
 	NEGQ DX
 	MOVQ DX, minusD-8(SP)
 quad1:
-	CMPQ asking-408(SP), $0
+	CMPQ asking-560(SP), $0
 	JEQ  asked1
+	CMPQ far-128(SP), $0
+	JEQ  near1
+	MOVQ 256(SI), R12
+	MOVQ 264(SI), R13
+	MOVQ 272(SI), R14
+	MOVQ 280(SI), R15
+	XORL DX, DX
+fetchFar1:
+	PREFETCHT1 (R12)(DX*1)
+	PREFETCHT1 (R13)(DX*1)
+	PREFETCHT1 (R14)(DX*1)
+	PREFETCHT1 (R15)(DX*1)
+	ADDQ $64, DX
+	CMPQ DX, size-552(SP)
+	JLT  fetchFar1
+near1:
 	MOVQ 128(SI), R12
 	MOVQ 136(SI), R13
 	MOVQ 144(SI), R14
 	MOVQ 152(SI), R15
 	XORL DX, DX
-ask1:
+fetch1:
 	PREFETCHT0 (R12)(DX*1)
 	PREFETCHT0 (R13)(DX*1)
 	PREFETCHT0 (R14)(DX*1)
 	PREFETCHT0 (R15)(DX*1)
 	ADDQ $64, DX
-	CMPQ DX, size-400(SP)
-	JLT  ask1
+	CMPQ DX, size-552(SP)
+	JLT  fetch1
 asked1:
 	MOVQ 0(SI), R12
 	MOVQ 8(SI), R13
@@ -1181,13 +1347,13 @@ sum1:
 	SUBQ $4, CX
 	JNE  quad1
 done1:
-	MOVQ out-384(SP), R9
-	MOVQ q-376(SP), BX
+	MOVQ out-536(SP), R9
+	MOVQ q-528(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
-	MOVQ R9, out-384(SP)
-	MOVQ BX, q-376(SP)
-	MOVQ $0, asking-408(SP)
+	ADDQ qBytes-568(SP), BX
+	MOVQ R9, out-536(SP)
+	MOVQ BX, q-528(SP)
+	MOVQ $0, asking-560(SP)
 	SUBQ $1, R11
 	JNE  rows
 	JMP  next
@@ -1207,21 +1373,37 @@ rows2:
 	NEGQ DX
 	MOVQ DX, minusD-8(SP)
 quad2:
-	CMPQ asking-408(SP), $0
+	CMPQ asking-560(SP), $0
 	JEQ  asked2
+	CMPQ far-128(SP), $0
+	JEQ  near2
+	MOVQ 256(SI), R12
+	MOVQ 264(SI), R13
+	MOVQ 272(SI), R14
+	MOVQ 280(SI), R15
+	XORL DX, DX
+fetchFar2:
+	PREFETCHT1 (R12)(DX*1)
+	PREFETCHT1 (R13)(DX*1)
+	PREFETCHT1 (R14)(DX*1)
+	PREFETCHT1 (R15)(DX*1)
+	ADDQ $64, DX
+	CMPQ DX, size-552(SP)
+	JLT  fetchFar2
+near2:
 	MOVQ 128(SI), R12
 	MOVQ 136(SI), R13
 	MOVQ 144(SI), R14
 	MOVQ 152(SI), R15
 	XORL DX, DX
-ask2:
+fetch2:
 	PREFETCHT0 (R12)(DX*1)
 	PREFETCHT0 (R13)(DX*1)
 	PREFETCHT0 (R14)(DX*1)
 	PREFETCHT0 (R15)(DX*1)
 	ADDQ $64, DX
-	CMPQ DX, size-400(SP)
-	JLT  ask2
+	CMPQ DX, size-552(SP)
+	JLT  fetch2
 asked2:
 	MOVQ 0(SI), R12
 	MOVQ 8(SI), R13
@@ -1340,15 +1522,15 @@ sum2:
 	SUBQ $4, CX
 	JNE  quad2
 done2:
-	MOVQ out-384(SP), R9
-	MOVQ q-376(SP), BX
+	MOVQ out-536(SP), R9
+	MOVQ q-528(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
+	ADDQ qBytes-568(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
-	MOVQ R9, out-384(SP)
-	MOVQ BX, q-376(SP)
-	MOVQ $0, asking-408(SP)
+	ADDQ qBytes-568(SP), BX
+	MOVQ R9, out-536(SP)
+	MOVQ BX, q-528(SP)
+	MOVQ $0, asking-560(SP)
 	SUBQ $2, R11
 	JNE  rows
 	JMP  next
@@ -1373,21 +1555,37 @@ rows3:
 	NEGQ DX
 	MOVQ DX, minusD-8(SP)
 quad3:
-	CMPQ asking-408(SP), $0
+	CMPQ asking-560(SP), $0
 	JEQ  asked3
+	CMPQ far-128(SP), $0
+	JEQ  near3
+	MOVQ 256(SI), R12
+	MOVQ 264(SI), R13
+	MOVQ 272(SI), R14
+	MOVQ 280(SI), R15
+	XORL DX, DX
+fetchFar3:
+	PREFETCHT1 (R12)(DX*1)
+	PREFETCHT1 (R13)(DX*1)
+	PREFETCHT1 (R14)(DX*1)
+	PREFETCHT1 (R15)(DX*1)
+	ADDQ $64, DX
+	CMPQ DX, size-552(SP)
+	JLT  fetchFar3
+near3:
 	MOVQ 128(SI), R12
 	MOVQ 136(SI), R13
 	MOVQ 144(SI), R14
 	MOVQ 152(SI), R15
 	XORL DX, DX
-ask3:
+fetch3:
 	PREFETCHT0 (R12)(DX*1)
 	PREFETCHT0 (R13)(DX*1)
 	PREFETCHT0 (R14)(DX*1)
 	PREFETCHT0 (R15)(DX*1)
 	ADDQ $64, DX
-	CMPQ DX, size-400(SP)
-	JLT  ask3
+	CMPQ DX, size-552(SP)
+	JLT  fetch3
 asked3:
 	MOVQ 0(SI), R12
 	MOVQ 8(SI), R13
@@ -1544,17 +1742,17 @@ sum3:
 	SUBQ $4, CX
 	JNE  quad3
 done3:
-	MOVQ out-384(SP), R9
-	MOVQ q-376(SP), BX
+	MOVQ out-536(SP), R9
+	MOVQ q-528(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
+	ADDQ qBytes-568(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
+	ADDQ qBytes-568(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
-	MOVQ R9, out-384(SP)
-	MOVQ BX, q-376(SP)
-	MOVQ $0, asking-408(SP)
+	ADDQ qBytes-568(SP), BX
+	MOVQ R9, out-536(SP)
+	MOVQ BX, q-528(SP)
+	MOVQ $0, asking-560(SP)
 	SUBQ $3, R11
 	JNE  rows
 	JMP  next
@@ -1584,21 +1782,37 @@ rows4:
 	NEGQ DX
 	MOVQ DX, minusD-8(SP)
 quad4:
-	CMPQ asking-408(SP), $0
+	CMPQ asking-560(SP), $0
 	JEQ  asked4
+	CMPQ far-128(SP), $0
+	JEQ  near4
+	MOVQ 256(SI), R12
+	MOVQ 264(SI), R13
+	MOVQ 272(SI), R14
+	MOVQ 280(SI), R15
+	XORL DX, DX
+fetchFar4:
+	PREFETCHT1 (R12)(DX*1)
+	PREFETCHT1 (R13)(DX*1)
+	PREFETCHT1 (R14)(DX*1)
+	PREFETCHT1 (R15)(DX*1)
+	ADDQ $64, DX
+	CMPQ DX, size-552(SP)
+	JLT  fetchFar4
+near4:
 	MOVQ 128(SI), R12
 	MOVQ 136(SI), R13
 	MOVQ 144(SI), R14
 	MOVQ 152(SI), R15
 	XORL DX, DX
-ask4:
+fetch4:
 	PREFETCHT0 (R12)(DX*1)
 	PREFETCHT0 (R13)(DX*1)
 	PREFETCHT0 (R14)(DX*1)
 	PREFETCHT0 (R15)(DX*1)
 	ADDQ $64, DX
-	CMPQ DX, size-400(SP)
-	JLT  ask4
+	CMPQ DX, size-552(SP)
+	JLT  fetch4
 asked4:
 	MOVQ 0(SI), R12
 	MOVQ 8(SI), R13
@@ -1794,19 +2008,19 @@ sum4:
 	SUBQ $4, CX
 	JNE  quad4
 done4:
-	MOVQ out-384(SP), R9
-	MOVQ q-376(SP), BX
+	MOVQ out-536(SP), R9
+	MOVQ q-528(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
+	ADDQ qBytes-568(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
+	ADDQ qBytes-568(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
+	ADDQ qBytes-568(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
-	MOVQ R9, out-384(SP)
-	MOVQ BX, q-376(SP)
-	MOVQ $0, asking-408(SP)
+	ADDQ qBytes-568(SP), BX
+	MOVQ R9, out-536(SP)
+	MOVQ BX, q-528(SP)
+	MOVQ $0, asking-560(SP)
 	SUBQ $4, R11
 	JNE  rows
 	JMP  next
@@ -1831,14 +2045,14 @@ part4:
 	ADDQ       R8, R9
 	JMP done4
 next:
-	ADDQ $64, outTile-392(SP)
+	ADDQ $64, outTile-544(SP)
 	ADDQ $64, cells-80(SP)
 	SUBQ $16, left-88(SP)
 	JGT  tile
 	VZEROUPPER
 	RET
 
-TEXT ·dotBF16AVX512(SB), NOSPLIT, $416-8
+TEXT ·dotBF16AVX512(SB), NOSPLIT, $568-8
 	MOVQ a+0(FP), AX
 	MOVL  $0xcccc, DX
 	KMOVW DX, K2
@@ -1850,19 +2064,23 @@ TEXT ·dotBF16AVX512(SB), NOSPLIT, $416-8
 	MOVQ CX, left-88(SP)
 	MOVQ DX, askCells-96(SP)
 	MOVQ BX, askLeft-104(SP)
+	MOVQ 144(AX), SI
+	MOVQ 152(AX), CX
+	MOVQ SI, farCells-112(SP)
+	MOVQ CX, farLeft-120(SP)
+	MOVQ CX, far-128(SP)
 	MOVQ 80(AX), DX
-	MOVQ DX, size-400(SP)
+	MOVQ DX, size-552(SP)
 	ADDQ 48(AX), DX
-	MOVQ DX, base-112(SP)
+	MOVQ DX, base-136(SP)
 	MOVQ 0(AX), DX
-	MOVQ DX, outTile-392(SP)
+	MOVQ DX, outTile-544(SP)
 	MOVQ 8(AX), R8
 	MOVQ 24(AX), R10
 	SHLQ $2, R8
 	SHLQ $2, R10
-	MOVQ R10, qBytes-416(SP)
+	MOVQ R10, qBytes-568(SP)
 tile:
-	MOVQ $0, asking-408(SP)
 	MOVQ cells-80(SP), SI
 	MOVQ left-88(SP), CX
 	CMPQ CX, $16
@@ -1881,7 +2099,7 @@ repeatrows:
 	LEAQ    padded-72(SP), SI
 wholerows:
 	MOVQ a+0(FP), AX
-	VPBROADCASTQ base-112(SP), Z0
+	VPBROADCASTQ base-136(SP), Z0
 	VPBROADCASTQ 56(AX), Z1
 	VPSRLQ $32, Z1, Z3
 	VPMOVZXDQ 0(SI), Z2
@@ -1890,17 +2108,57 @@ wholerows:
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, rows-368(SP)
+	VMOVUPS   Z2, rows-520(SP)
 	VPMOVZXDQ 32(SI), Z2
 	VPMULUDQ  Z3, Z2, Z4
 	VPMULUDQ  Z1, Z2, Z2
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, rows-304(SP)
+	VMOVUPS   Z2, rows-456(SP)
+	MOVQ  farLeft-120(SP), CX
+	TESTQ CX, CX
+	JLE   noFars
+	MOVQ  farCells-112(SP), SI
+	CMPQ CX, $16
+	JGE  wholefars
+	XORL BX, BX
+	DECQ CX
+repeatfars:
+	CMPQ    BX, CX
+	MOVQ    BX, DX
+	CMOVQGT CX, DX
+	MOVL    (SI)(DX*4), AX
+	MOVL    AX, padded-72(SP)(BX*4)
+	INCQ    BX
+	CMPQ    BX, $16
+	JNE     repeatfars
+	LEAQ    padded-72(SP), SI
+wholefars:
+	MOVQ a+0(FP), AX
+	VPBROADCASTQ 128(AX), Z0
+	VPBROADCASTQ 136(AX), Z1
+	VPSRLQ $32, Z1, Z3
+	VPMOVZXDQ 0(SI), Z2
+	VPMULUDQ  Z3, Z2, Z4
+	VPMULUDQ  Z1, Z2, Z2
+	VPSLLQ    $32, Z4, Z4
+	VPADDQ    Z0, Z2, Z2
+	VPADDQ    Z4, Z2, Z2
+	VMOVUPS   Z2, rows-264(SP)
+	VPMOVZXDQ 32(SI), Z2
+	VPMULUDQ  Z3, Z2, Z4
+	VPMULUDQ  Z1, Z2, Z2
+	VPSLLQ    $32, Z4, Z4
+	VPADDQ    Z0, Z2, Z2
+	VPADDQ    Z4, Z2, Z2
+	VMOVUPS   Z2, rows-200(SP)
+	ADDQ  $64, farCells-112(SP)
+	SUBQ  $16, farLeft-120(SP)
+noFars:
 	MOVQ  askLeft-104(SP), CX
 	TESTQ CX, CX
-	JLE   start
+	JLE   placed
 	MOVQ  askCells-96(SP), SI
 	CMPQ CX, $16
 	JGE  wholeasks
@@ -1927,65 +2185,64 @@ wholeasks:
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, asks-240(SP)
+	VMOVUPS   Z2, rows-392(SP)
 	VPMOVZXDQ 32(SI), Z2
 	VPMULUDQ  Z3, Z2, Z4
 	VPMULUDQ  Z1, Z2, Z2
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, asks-176(SP)
+	VMOVUPS   Z2, rows-328(SP)
 	ADDQ  $64, askCells-96(SP)
 	SUBQ  $16, askLeft-104(SP)
 	MOVQ  120(AX), DX
 	TESTQ DX, DX
 	JEQ   placed
-	MOVQ       asks-240(SP), SI
+	MOVQ  asks-392(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-232(SP), SI
+	MOVQ  asks-384(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-224(SP), SI
+	MOVQ  asks-376(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-216(SP), SI
+	MOVQ  asks-368(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-208(SP), SI
+	MOVQ  asks-360(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-200(SP), SI
+	MOVQ  asks-352(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-192(SP), SI
+	MOVQ  asks-344(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-184(SP), SI
+	MOVQ  asks-336(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-176(SP), SI
+	MOVQ  asks-328(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-168(SP), SI
+	MOVQ  asks-320(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-160(SP), SI
+	MOVQ  asks-312(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-152(SP), SI
+	MOVQ  asks-304(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-144(SP), SI
+	MOVQ  asks-296(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-136(SP), SI
+	MOVQ  asks-288(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-128(SP), SI
+	MOVQ  asks-280(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-120(SP), SI
+	MOVQ  asks-272(SP), SI
 	PREFETCHT0 (SI)(DX*1)
 placed:
-	MOVQ $1, asking-408(SP)
-start:
+	MOVQ $1, asking-560(SP)
 	MOVQ a+0(FP), AX
 	MOVQ 16(AX), BX
 	MOVQ 32(AX), R11
-	MOVQ outTile-392(SP), R9
-	MOVQ BX, q-376(SP)
-	MOVQ R9, out-384(SP)
+	MOVQ outTile-544(SP), R9
+	MOVQ BX, q-528(SP)
+	MOVQ R9, out-536(SP)
 rows:
-	MOVQ    q-376(SP), BX
-	MOVQ    qBytes-416(SP), R10
-	MOVQ    out-384(SP), R9
-	LEAQ    rows-368(SP), SI
+	MOVQ    q-528(SP), BX
+	MOVQ    qBytes-568(SP), R10
+	MOVQ    out-536(SP), R9
+	LEAQ    rows-520(SP), SI
 	MOVL    $16, CX
 	CMPQ    CX, left-88(SP)
 	CMOVQGT left-88(SP), CX
@@ -2003,21 +2260,37 @@ rows1:
 	NEGQ DX
 	MOVQ DX, minusD-8(SP)
 quad1:
-	CMPQ asking-408(SP), $0
+	CMPQ asking-560(SP), $0
 	JEQ  asked1
+	CMPQ far-128(SP), $0
+	JEQ  near1
+	MOVQ 256(SI), R12
+	MOVQ 264(SI), R13
+	MOVQ 272(SI), R14
+	MOVQ 280(SI), R15
+	XORL DX, DX
+fetchFar1:
+	PREFETCHT1 (R12)(DX*1)
+	PREFETCHT1 (R13)(DX*1)
+	PREFETCHT1 (R14)(DX*1)
+	PREFETCHT1 (R15)(DX*1)
+	ADDQ $64, DX
+	CMPQ DX, size-552(SP)
+	JLT  fetchFar1
+near1:
 	MOVQ 128(SI), R12
 	MOVQ 136(SI), R13
 	MOVQ 144(SI), R14
 	MOVQ 152(SI), R15
 	XORL DX, DX
-ask1:
+fetch1:
 	PREFETCHT0 (R12)(DX*1)
 	PREFETCHT0 (R13)(DX*1)
 	PREFETCHT0 (R14)(DX*1)
 	PREFETCHT0 (R15)(DX*1)
 	ADDQ $64, DX
-	CMPQ DX, size-400(SP)
-	JLT  ask1
+	CMPQ DX, size-552(SP)
+	JLT  fetch1
 asked1:
 	MOVQ 0(SI), R12
 	MOVQ 8(SI), R13
@@ -2114,13 +2387,13 @@ sum1:
 	SUBQ $4, CX
 	JNE  quad1
 done1:
-	MOVQ out-384(SP), R9
-	MOVQ q-376(SP), BX
+	MOVQ out-536(SP), R9
+	MOVQ q-528(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
-	MOVQ R9, out-384(SP)
-	MOVQ BX, q-376(SP)
-	MOVQ $0, asking-408(SP)
+	ADDQ qBytes-568(SP), BX
+	MOVQ R9, out-536(SP)
+	MOVQ BX, q-528(SP)
+	MOVQ $0, asking-560(SP)
 	SUBQ $1, R11
 	JNE  rows
 	JMP  next
@@ -2140,21 +2413,37 @@ rows2:
 	NEGQ DX
 	MOVQ DX, minusD-8(SP)
 quad2:
-	CMPQ asking-408(SP), $0
+	CMPQ asking-560(SP), $0
 	JEQ  asked2
+	CMPQ far-128(SP), $0
+	JEQ  near2
+	MOVQ 256(SI), R12
+	MOVQ 264(SI), R13
+	MOVQ 272(SI), R14
+	MOVQ 280(SI), R15
+	XORL DX, DX
+fetchFar2:
+	PREFETCHT1 (R12)(DX*1)
+	PREFETCHT1 (R13)(DX*1)
+	PREFETCHT1 (R14)(DX*1)
+	PREFETCHT1 (R15)(DX*1)
+	ADDQ $64, DX
+	CMPQ DX, size-552(SP)
+	JLT  fetchFar2
+near2:
 	MOVQ 128(SI), R12
 	MOVQ 136(SI), R13
 	MOVQ 144(SI), R14
 	MOVQ 152(SI), R15
 	XORL DX, DX
-ask2:
+fetch2:
 	PREFETCHT0 (R12)(DX*1)
 	PREFETCHT0 (R13)(DX*1)
 	PREFETCHT0 (R14)(DX*1)
 	PREFETCHT0 (R15)(DX*1)
 	ADDQ $64, DX
-	CMPQ DX, size-400(SP)
-	JLT  ask2
+	CMPQ DX, size-552(SP)
+	JLT  fetch2
 asked2:
 	MOVQ 0(SI), R12
 	MOVQ 8(SI), R13
@@ -2289,15 +2578,15 @@ sum2:
 	SUBQ $4, CX
 	JNE  quad2
 done2:
-	MOVQ out-384(SP), R9
-	MOVQ q-376(SP), BX
+	MOVQ out-536(SP), R9
+	MOVQ q-528(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
+	ADDQ qBytes-568(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
-	MOVQ R9, out-384(SP)
-	MOVQ BX, q-376(SP)
-	MOVQ $0, asking-408(SP)
+	ADDQ qBytes-568(SP), BX
+	MOVQ R9, out-536(SP)
+	MOVQ BX, q-528(SP)
+	MOVQ $0, asking-560(SP)
 	SUBQ $2, R11
 	JNE  rows
 	JMP  next
@@ -2322,21 +2611,37 @@ rows3:
 	NEGQ DX
 	MOVQ DX, minusD-8(SP)
 quad3:
-	CMPQ asking-408(SP), $0
+	CMPQ asking-560(SP), $0
 	JEQ  asked3
+	CMPQ far-128(SP), $0
+	JEQ  near3
+	MOVQ 256(SI), R12
+	MOVQ 264(SI), R13
+	MOVQ 272(SI), R14
+	MOVQ 280(SI), R15
+	XORL DX, DX
+fetchFar3:
+	PREFETCHT1 (R12)(DX*1)
+	PREFETCHT1 (R13)(DX*1)
+	PREFETCHT1 (R14)(DX*1)
+	PREFETCHT1 (R15)(DX*1)
+	ADDQ $64, DX
+	CMPQ DX, size-552(SP)
+	JLT  fetchFar3
+near3:
 	MOVQ 128(SI), R12
 	MOVQ 136(SI), R13
 	MOVQ 144(SI), R14
 	MOVQ 152(SI), R15
 	XORL DX, DX
-ask3:
+fetch3:
 	PREFETCHT0 (R12)(DX*1)
 	PREFETCHT0 (R13)(DX*1)
 	PREFETCHT0 (R14)(DX*1)
 	PREFETCHT0 (R15)(DX*1)
 	ADDQ $64, DX
-	CMPQ DX, size-400(SP)
-	JLT  ask3
+	CMPQ DX, size-552(SP)
+	JLT  fetch3
 asked3:
 	MOVQ 0(SI), R12
 	MOVQ 8(SI), R13
@@ -2509,17 +2814,17 @@ sum3:
 	SUBQ $4, CX
 	JNE  quad3
 done3:
-	MOVQ out-384(SP), R9
-	MOVQ q-376(SP), BX
+	MOVQ out-536(SP), R9
+	MOVQ q-528(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
+	ADDQ qBytes-568(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
+	ADDQ qBytes-568(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
-	MOVQ R9, out-384(SP)
-	MOVQ BX, q-376(SP)
-	MOVQ $0, asking-408(SP)
+	ADDQ qBytes-568(SP), BX
+	MOVQ R9, out-536(SP)
+	MOVQ BX, q-528(SP)
+	MOVQ $0, asking-560(SP)
 	SUBQ $3, R11
 	JNE  rows
 	JMP  next
@@ -2549,21 +2854,37 @@ rows4:
 	NEGQ DX
 	MOVQ DX, minusD-8(SP)
 quad4:
-	CMPQ asking-408(SP), $0
+	CMPQ asking-560(SP), $0
 	JEQ  asked4
+	CMPQ far-128(SP), $0
+	JEQ  near4
+	MOVQ 256(SI), R12
+	MOVQ 264(SI), R13
+	MOVQ 272(SI), R14
+	MOVQ 280(SI), R15
+	XORL DX, DX
+fetchFar4:
+	PREFETCHT1 (R12)(DX*1)
+	PREFETCHT1 (R13)(DX*1)
+	PREFETCHT1 (R14)(DX*1)
+	PREFETCHT1 (R15)(DX*1)
+	ADDQ $64, DX
+	CMPQ DX, size-552(SP)
+	JLT  fetchFar4
+near4:
 	MOVQ 128(SI), R12
 	MOVQ 136(SI), R13
 	MOVQ 144(SI), R14
 	MOVQ 152(SI), R15
 	XORL DX, DX
-ask4:
+fetch4:
 	PREFETCHT0 (R12)(DX*1)
 	PREFETCHT0 (R13)(DX*1)
 	PREFETCHT0 (R14)(DX*1)
 	PREFETCHT0 (R15)(DX*1)
 	ADDQ $64, DX
-	CMPQ DX, size-400(SP)
-	JLT  ask4
+	CMPQ DX, size-552(SP)
+	JLT  fetch4
 asked4:
 	MOVQ 0(SI), R12
 	MOVQ 8(SI), R13
@@ -2775,19 +3096,19 @@ sum4:
 	SUBQ $4, CX
 	JNE  quad4
 done4:
-	MOVQ out-384(SP), R9
-	MOVQ q-376(SP), BX
+	MOVQ out-536(SP), R9
+	MOVQ q-528(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
+	ADDQ qBytes-568(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
+	ADDQ qBytes-568(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
+	ADDQ qBytes-568(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-416(SP), BX
-	MOVQ R9, out-384(SP)
-	MOVQ BX, q-376(SP)
-	MOVQ $0, asking-408(SP)
+	ADDQ qBytes-568(SP), BX
+	MOVQ R9, out-536(SP)
+	MOVQ BX, q-528(SP)
+	MOVQ $0, asking-560(SP)
 	SUBQ $4, R11
 	JNE  rows
 	JMP  next
@@ -2812,7 +3133,7 @@ part4:
 	ADDQ       R8, R9
 	JMP done4
 next:
-	ADDQ $64, outTile-392(SP)
+	ADDQ $64, outTile-544(SP)
 	ADDQ $64, cells-80(SP)
 	SUBQ $16, left-88(SP)
 	JGT  tile

@@ -13,7 +13,7 @@ DATA nibbles<>+24(SB)/4, $0x0f0f0f0f
 DATA nibbles<>+28(SB)/4, $0x0f0f0f0f
 GLOBL nibbles<>(SB), RODATA|NOPTR, $32
 
-TEXT ·dotQ8AVX2(SB), NOSPLIT, $408-8
+TEXT ·dotQ8AVX2(SB), NOSPLIT, $560-8
 	MOVQ a+0(FP), AX
 	MOVQ 64(AX), SI
 	MOVQ 72(AX), CX
@@ -23,19 +23,23 @@ TEXT ·dotQ8AVX2(SB), NOSPLIT, $408-8
 	MOVQ CX, left-80(SP)
 	MOVQ DX, askCells-88(SP)
 	MOVQ BX, askLeft-96(SP)
+	MOVQ 144(AX), SI
+	MOVQ 152(AX), CX
+	MOVQ SI, farCells-104(SP)
+	MOVQ CX, farLeft-112(SP)
+	MOVQ CX, far-120(SP)
 	MOVQ 80(AX), DX
-	MOVQ DX, size-392(SP)
+	MOVQ DX, size-544(SP)
 	ADDQ 48(AX), DX
-	MOVQ DX, base-104(SP)
+	MOVQ DX, base-128(SP)
 	MOVQ 0(AX), DX
-	MOVQ DX, outTile-384(SP)
+	MOVQ DX, outTile-536(SP)
 	MOVQ 8(AX), R8
 	MOVQ 24(AX), R10
 	SHLQ $2, R8
 	SHLQ $2, R10
-	MOVQ R10, qBytes-408(SP)
+	MOVQ R10, qBytes-560(SP)
 tile:
-	MOVQ $0, asking-400(SP)
 	MOVQ cells-72(SP), SI
 	MOVQ left-80(SP), CX
 	CMPQ CX, $16
@@ -54,7 +58,7 @@ repeatrows:
 	LEAQ    padded-64(SP), SI
 wholerows:
 	MOVQ a+0(FP), AX
-	VPBROADCASTQ base-104(SP), Y0
+	VPBROADCASTQ base-128(SP), Y0
 	VPBROADCASTQ 56(AX), Y1
 	VPSRLQ $32, Y1, Y3
 	VPMOVZXDQ 0(SI), Y2
@@ -63,31 +67,85 @@ wholerows:
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-360(SP)
+	VMOVUPS   Y2, rows-512(SP)
 	VPMOVZXDQ 16(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-328(SP)
+	VMOVUPS   Y2, rows-480(SP)
 	VPMOVZXDQ 32(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-296(SP)
+	VMOVUPS   Y2, rows-448(SP)
 	VPMOVZXDQ 48(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-264(SP)
+	VMOVUPS   Y2, rows-416(SP)
+	MOVQ  farLeft-112(SP), CX
+	TESTQ CX, CX
+	JLE   noFars
+	MOVQ  farCells-104(SP), SI
+	CMPQ CX, $16
+	JGE  wholefars
+	XORL BX, BX
+	DECQ CX
+repeatfars:
+	CMPQ    BX, CX
+	MOVQ    BX, DX
+	CMOVQGT CX, DX
+	MOVL    (SI)(DX*4), AX
+	MOVL    AX, padded-64(SP)(BX*4)
+	INCQ    BX
+	CMPQ    BX, $16
+	JNE     repeatfars
+	LEAQ    padded-64(SP), SI
+wholefars:
+	MOVQ a+0(FP), AX
+	VPBROADCASTQ 128(AX), Y0
+	VPBROADCASTQ 136(AX), Y1
+	VPSRLQ $32, Y1, Y3
+	VPMOVZXDQ 0(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-256(SP)
+	VPMOVZXDQ 16(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-224(SP)
+	VPMOVZXDQ 32(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-192(SP)
+	VPMOVZXDQ 48(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-160(SP)
+	ADDQ  $64, farCells-104(SP)
+	SUBQ  $16, farLeft-112(SP)
+noFars:
 	MOVQ  askLeft-96(SP), CX
 	TESTQ CX, CX
-	JLE   start
+	JLE   placed
 	MOVQ  askCells-88(SP), SI
 	CMPQ CX, $16
 	JGE  wholeasks
@@ -114,79 +172,78 @@ wholeasks:
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-232(SP)
+	VMOVUPS   Y2, rows-384(SP)
 	VPMOVZXDQ 16(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-200(SP)
+	VMOVUPS   Y2, rows-352(SP)
 	VPMOVZXDQ 32(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-168(SP)
+	VMOVUPS   Y2, rows-320(SP)
 	VPMOVZXDQ 48(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-136(SP)
+	VMOVUPS   Y2, rows-288(SP)
 	ADDQ  $64, askCells-88(SP)
 	SUBQ  $16, askLeft-96(SP)
 	MOVQ  120(AX), DX
 	TESTQ DX, DX
 	JEQ   placed
-	MOVQ       asks-232(SP), SI
+	MOVQ  asks-384(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-224(SP), SI
+	MOVQ  asks-376(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-216(SP), SI
+	MOVQ  asks-368(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-208(SP), SI
+	MOVQ  asks-360(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-200(SP), SI
+	MOVQ  asks-352(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-192(SP), SI
+	MOVQ  asks-344(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-184(SP), SI
+	MOVQ  asks-336(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-176(SP), SI
+	MOVQ  asks-328(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-168(SP), SI
+	MOVQ  asks-320(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-160(SP), SI
+	MOVQ  asks-312(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-152(SP), SI
+	MOVQ  asks-304(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-144(SP), SI
+	MOVQ  asks-296(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-136(SP), SI
+	MOVQ  asks-288(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-128(SP), SI
+	MOVQ  asks-280(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-120(SP), SI
+	MOVQ  asks-272(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-112(SP), SI
+	MOVQ  asks-264(SP), SI
 	PREFETCHT0 (SI)(DX*1)
 placed:
-	MOVQ $1, asking-400(SP)
-start:
+	MOVQ $1, asking-552(SP)
 	MOVQ a+0(FP), AX
 	MOVQ 16(AX), BX
 	MOVQ 32(AX), R11
-	MOVQ outTile-384(SP), R9
-	MOVQ BX, q-368(SP)
-	MOVQ R9, out-376(SP)
+	MOVQ outTile-536(SP), R9
+	MOVQ BX, q-520(SP)
+	MOVQ R9, out-528(SP)
 rows:
-	MOVQ    q-368(SP), BX
-	MOVQ    qBytes-408(SP), R10
-	MOVQ    out-376(SP), R9
-	LEAQ    rows-360(SP), SI
+	MOVQ    q-520(SP), BX
+	MOVQ    qBytes-560(SP), R10
+	MOVQ    out-528(SP), R9
+	LEAQ    rows-512(SP), SI
 	MOVL    $16, CX
 	CMPQ    CX, left-80(SP)
 	CMOVQGT left-80(SP), CX
@@ -197,21 +254,37 @@ rows:
 	JEQ rows2
 rows1:
 quad1:
-	CMPQ asking-400(SP), $0
+	CMPQ asking-552(SP), $0
 	JEQ  asked1
+	CMPQ far-120(SP), $0
+	JEQ  near1
+	MOVQ 256(SI), R12
+	MOVQ 264(SI), R13
+	MOVQ 272(SI), R14
+	MOVQ 280(SI), R15
+	XORL DX, DX
+fetchFar1:
+	PREFETCHT1 (R12)(DX*1)
+	PREFETCHT1 (R13)(DX*1)
+	PREFETCHT1 (R14)(DX*1)
+	PREFETCHT1 (R15)(DX*1)
+	ADDQ $64, DX
+	CMPQ DX, size-544(SP)
+	JLT  fetchFar1
+near1:
 	MOVQ 128(SI), R12
 	MOVQ 136(SI), R13
 	MOVQ 144(SI), R14
 	MOVQ 152(SI), R15
 	XORL DX, DX
-ask1:
+fetch1:
 	PREFETCHT0 (R12)(DX*1)
 	PREFETCHT0 (R13)(DX*1)
 	PREFETCHT0 (R14)(DX*1)
 	PREFETCHT0 (R15)(DX*1)
 	ADDQ $64, DX
-	CMPQ DX, size-392(SP)
-	JLT  ask1
+	CMPQ DX, size-544(SP)
+	JLT  fetch1
 asked1:
 	MOVQ 0(SI), R12
 	MOVQ 8(SI), R13
@@ -219,8 +292,8 @@ asked1:
 	MOVQ 24(SI), R15
 	MOVQ a+0(FP), AX
 	MOVQ 80(AX), DX
-	MOVQ 128(AX), BP
-	MOVQ 136(AX), DI
+	MOVQ 160(AX), BP
+	MOVQ 168(AX), DI
 	MOVQ BX, AX
 	ADDQ BX, BP
 	ADDQ BX, DI
@@ -280,13 +353,13 @@ product1:
 	SUBQ $4, CX
 	JNE  quad1
 done1:
-	MOVQ out-376(SP), R9
-	MOVQ q-368(SP), BX
+	MOVQ out-528(SP), R9
+	MOVQ q-520(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-408(SP), BX
-	MOVQ R9, out-376(SP)
-	MOVQ BX, q-368(SP)
-	MOVQ $0, asking-400(SP)
+	ADDQ qBytes-560(SP), BX
+	MOVQ R9, out-528(SP)
+	MOVQ BX, q-520(SP)
+	MOVQ $0, asking-552(SP)
 	SUBQ $1, R11
 	JNE  rows
 	JMP  next
@@ -300,21 +373,37 @@ part1:
 	JMP done1
 rows2:
 quad2:
-	CMPQ asking-400(SP), $0
+	CMPQ asking-552(SP), $0
 	JEQ  asked2
+	CMPQ far-120(SP), $0
+	JEQ  near2
+	MOVQ 256(SI), R12
+	MOVQ 264(SI), R13
+	MOVQ 272(SI), R14
+	MOVQ 280(SI), R15
+	XORL DX, DX
+fetchFar2:
+	PREFETCHT1 (R12)(DX*1)
+	PREFETCHT1 (R13)(DX*1)
+	PREFETCHT1 (R14)(DX*1)
+	PREFETCHT1 (R15)(DX*1)
+	ADDQ $64, DX
+	CMPQ DX, size-544(SP)
+	JLT  fetchFar2
+near2:
 	MOVQ 128(SI), R12
 	MOVQ 136(SI), R13
 	MOVQ 144(SI), R14
 	MOVQ 152(SI), R15
 	XORL DX, DX
-ask2:
+fetch2:
 	PREFETCHT0 (R12)(DX*1)
 	PREFETCHT0 (R13)(DX*1)
 	PREFETCHT0 (R14)(DX*1)
 	PREFETCHT0 (R15)(DX*1)
 	ADDQ $64, DX
-	CMPQ DX, size-392(SP)
-	JLT  ask2
+	CMPQ DX, size-544(SP)
+	JLT  fetch2
 asked2:
 	MOVQ 0(SI), R12
 	MOVQ 8(SI), R13
@@ -322,8 +411,8 @@ asked2:
 	MOVQ 24(SI), R15
 	MOVQ a+0(FP), AX
 	MOVQ 80(AX), DX
-	MOVQ 128(AX), BP
-	MOVQ 136(AX), DI
+	MOVQ 160(AX), BP
+	MOVQ 168(AX), DI
 	MOVQ BX, AX
 	ADDQ BX, BP
 	ADDQ BX, DI
@@ -414,15 +503,15 @@ product2:
 	SUBQ $4, CX
 	JNE  quad2
 done2:
-	MOVQ out-376(SP), R9
-	MOVQ q-368(SP), BX
+	MOVQ out-528(SP), R9
+	MOVQ q-520(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-408(SP), BX
+	ADDQ qBytes-560(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-408(SP), BX
-	MOVQ R9, out-376(SP)
-	MOVQ BX, q-368(SP)
-	MOVQ $0, asking-400(SP)
+	ADDQ qBytes-560(SP), BX
+	MOVQ R9, out-528(SP)
+	MOVQ BX, q-520(SP)
+	MOVQ $0, asking-552(SP)
 	SUBQ $2, R11
 	JNE  rows
 	JMP  next
@@ -440,21 +529,37 @@ part2:
 	JMP done2
 rows3:
 quad3:
-	CMPQ asking-400(SP), $0
+	CMPQ asking-552(SP), $0
 	JEQ  asked3
+	CMPQ far-120(SP), $0
+	JEQ  near3
+	MOVQ 256(SI), R12
+	MOVQ 264(SI), R13
+	MOVQ 272(SI), R14
+	MOVQ 280(SI), R15
+	XORL DX, DX
+fetchFar3:
+	PREFETCHT1 (R12)(DX*1)
+	PREFETCHT1 (R13)(DX*1)
+	PREFETCHT1 (R14)(DX*1)
+	PREFETCHT1 (R15)(DX*1)
+	ADDQ $64, DX
+	CMPQ DX, size-544(SP)
+	JLT  fetchFar3
+near3:
 	MOVQ 128(SI), R12
 	MOVQ 136(SI), R13
 	MOVQ 144(SI), R14
 	MOVQ 152(SI), R15
 	XORL DX, DX
-ask3:
+fetch3:
 	PREFETCHT0 (R12)(DX*1)
 	PREFETCHT0 (R13)(DX*1)
 	PREFETCHT0 (R14)(DX*1)
 	PREFETCHT0 (R15)(DX*1)
 	ADDQ $64, DX
-	CMPQ DX, size-392(SP)
-	JLT  ask3
+	CMPQ DX, size-544(SP)
+	JLT  fetch3
 asked3:
 	MOVQ 0(SI), R12
 	MOVQ 8(SI), R13
@@ -462,8 +567,8 @@ asked3:
 	MOVQ 24(SI), R15
 	MOVQ a+0(FP), AX
 	MOVQ 80(AX), DX
-	MOVQ 128(AX), BP
-	MOVQ 136(AX), DI
+	MOVQ 160(AX), BP
+	MOVQ 168(AX), DI
 	MOVQ BX, AX
 	ADDQ BX, BP
 	ADDQ BX, DI
@@ -585,17 +690,17 @@ product3:
 	SUBQ $4, CX
 	JNE  quad3
 done3:
-	MOVQ out-376(SP), R9
-	MOVQ q-368(SP), BX
+	MOVQ out-528(SP), R9
+	MOVQ q-520(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-408(SP), BX
+	ADDQ qBytes-560(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-408(SP), BX
+	ADDQ qBytes-560(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-408(SP), BX
-	MOVQ R9, out-376(SP)
-	MOVQ BX, q-368(SP)
-	MOVQ $0, asking-400(SP)
+	ADDQ qBytes-560(SP), BX
+	MOVQ R9, out-528(SP)
+	MOVQ BX, q-520(SP)
+	MOVQ $0, asking-552(SP)
 	SUBQ $3, R11
 	JNE  rows
 	JMP  next
@@ -616,14 +721,14 @@ part3:
 	ADDQ       R8, R9
 	JMP done3
 next:
-	ADDQ $64, outTile-384(SP)
+	ADDQ $64, outTile-536(SP)
 	ADDQ $64, cells-72(SP)
 	SUBQ $16, left-80(SP)
 	JGT  tile
 	VZEROUPPER
 	RET
 
-TEXT ·dotQ4AVX2(SB), NOSPLIT, $408-8
+TEXT ·dotQ4AVX2(SB), NOSPLIT, $560-8
 	MOVQ a+0(FP), AX
 	MOVQ 64(AX), SI
 	MOVQ 72(AX), CX
@@ -633,19 +738,23 @@ TEXT ·dotQ4AVX2(SB), NOSPLIT, $408-8
 	MOVQ CX, left-80(SP)
 	MOVQ DX, askCells-88(SP)
 	MOVQ BX, askLeft-96(SP)
+	MOVQ 144(AX), SI
+	MOVQ 152(AX), CX
+	MOVQ SI, farCells-104(SP)
+	MOVQ CX, farLeft-112(SP)
+	MOVQ CX, far-120(SP)
 	MOVQ 80(AX), DX
-	MOVQ DX, size-392(SP)
+	MOVQ DX, size-544(SP)
 	ADDQ 48(AX), DX
-	MOVQ DX, base-104(SP)
+	MOVQ DX, base-128(SP)
 	MOVQ 0(AX), DX
-	MOVQ DX, outTile-384(SP)
+	MOVQ DX, outTile-536(SP)
 	MOVQ 8(AX), R8
 	MOVQ 24(AX), R10
 	SHLQ $2, R8
 	SHLQ $2, R10
-	MOVQ R10, qBytes-408(SP)
+	MOVQ R10, qBytes-560(SP)
 tile:
-	MOVQ $0, asking-400(SP)
 	MOVQ cells-72(SP), SI
 	MOVQ left-80(SP), CX
 	CMPQ CX, $16
@@ -664,7 +773,7 @@ repeatrows:
 	LEAQ    padded-64(SP), SI
 wholerows:
 	MOVQ a+0(FP), AX
-	VPBROADCASTQ base-104(SP), Y0
+	VPBROADCASTQ base-128(SP), Y0
 	VPBROADCASTQ 56(AX), Y1
 	VPSRLQ $32, Y1, Y3
 	VPMOVZXDQ 0(SI), Y2
@@ -673,31 +782,85 @@ wholerows:
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-360(SP)
+	VMOVUPS   Y2, rows-512(SP)
 	VPMOVZXDQ 16(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-328(SP)
+	VMOVUPS   Y2, rows-480(SP)
 	VPMOVZXDQ 32(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-296(SP)
+	VMOVUPS   Y2, rows-448(SP)
 	VPMOVZXDQ 48(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, rows-264(SP)
+	VMOVUPS   Y2, rows-416(SP)
+	MOVQ  farLeft-112(SP), CX
+	TESTQ CX, CX
+	JLE   noFars
+	MOVQ  farCells-104(SP), SI
+	CMPQ CX, $16
+	JGE  wholefars
+	XORL BX, BX
+	DECQ CX
+repeatfars:
+	CMPQ    BX, CX
+	MOVQ    BX, DX
+	CMOVQGT CX, DX
+	MOVL    (SI)(DX*4), AX
+	MOVL    AX, padded-64(SP)(BX*4)
+	INCQ    BX
+	CMPQ    BX, $16
+	JNE     repeatfars
+	LEAQ    padded-64(SP), SI
+wholefars:
+	MOVQ a+0(FP), AX
+	VPBROADCASTQ 128(AX), Y0
+	VPBROADCASTQ 136(AX), Y1
+	VPSRLQ $32, Y1, Y3
+	VPMOVZXDQ 0(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-256(SP)
+	VPMOVZXDQ 16(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-224(SP)
+	VPMOVZXDQ 32(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-192(SP)
+	VPMOVZXDQ 48(SI), Y2
+	VPMULUDQ  Y3, Y2, Y4
+	VPMULUDQ  Y1, Y2, Y2
+	VPSLLQ    $32, Y4, Y4
+	VPADDQ    Y0, Y2, Y2
+	VPADDQ    Y4, Y2, Y2
+	VMOVUPS   Y2, rows-160(SP)
+	ADDQ  $64, farCells-104(SP)
+	SUBQ  $16, farLeft-112(SP)
+noFars:
 	MOVQ  askLeft-96(SP), CX
 	TESTQ CX, CX
-	JLE   start
+	JLE   placed
 	MOVQ  askCells-88(SP), SI
 	CMPQ CX, $16
 	JGE  wholeasks
@@ -724,79 +887,78 @@ wholeasks:
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-232(SP)
+	VMOVUPS   Y2, rows-384(SP)
 	VPMOVZXDQ 16(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-200(SP)
+	VMOVUPS   Y2, rows-352(SP)
 	VPMOVZXDQ 32(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-168(SP)
+	VMOVUPS   Y2, rows-320(SP)
 	VPMOVZXDQ 48(SI), Y2
 	VPMULUDQ  Y3, Y2, Y4
 	VPMULUDQ  Y1, Y2, Y2
 	VPSLLQ    $32, Y4, Y4
 	VPADDQ    Y0, Y2, Y2
 	VPADDQ    Y4, Y2, Y2
-	VMOVUPS Y2, asks-136(SP)
+	VMOVUPS   Y2, rows-288(SP)
 	ADDQ  $64, askCells-88(SP)
 	SUBQ  $16, askLeft-96(SP)
 	MOVQ  120(AX), DX
 	TESTQ DX, DX
 	JEQ   placed
-	MOVQ       asks-232(SP), SI
+	MOVQ  asks-384(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-224(SP), SI
+	MOVQ  asks-376(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-216(SP), SI
+	MOVQ  asks-368(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-208(SP), SI
+	MOVQ  asks-360(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-200(SP), SI
+	MOVQ  asks-352(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-192(SP), SI
+	MOVQ  asks-344(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-184(SP), SI
+	MOVQ  asks-336(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-176(SP), SI
+	MOVQ  asks-328(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-168(SP), SI
+	MOVQ  asks-320(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-160(SP), SI
+	MOVQ  asks-312(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-152(SP), SI
+	MOVQ  asks-304(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-144(SP), SI
+	MOVQ  asks-296(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-136(SP), SI
+	MOVQ  asks-288(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-128(SP), SI
+	MOVQ  asks-280(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-120(SP), SI
+	MOVQ  asks-272(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-112(SP), SI
+	MOVQ  asks-264(SP), SI
 	PREFETCHT0 (SI)(DX*1)
 placed:
-	MOVQ $1, asking-400(SP)
-start:
+	MOVQ $1, asking-552(SP)
 	MOVQ a+0(FP), AX
 	MOVQ 16(AX), BX
 	MOVQ 32(AX), R11
-	MOVQ outTile-384(SP), R9
-	MOVQ BX, q-368(SP)
-	MOVQ R9, out-376(SP)
+	MOVQ outTile-536(SP), R9
+	MOVQ BX, q-520(SP)
+	MOVQ R9, out-528(SP)
 rows:
-	MOVQ    q-368(SP), BX
-	MOVQ    qBytes-408(SP), R10
-	MOVQ    out-376(SP), R9
-	LEAQ    rows-360(SP), SI
+	MOVQ    q-520(SP), BX
+	MOVQ    qBytes-560(SP), R10
+	MOVQ    out-528(SP), R9
+	LEAQ    rows-512(SP), SI
 	MOVL    $16, CX
 	CMPQ    CX, left-80(SP)
 	CMOVQGT left-80(SP), CX
@@ -807,21 +969,37 @@ rows:
 	JEQ rows2
 rows1:
 quad1:
-	CMPQ asking-400(SP), $0
+	CMPQ asking-552(SP), $0
 	JEQ  asked1
+	CMPQ far-120(SP), $0
+	JEQ  near1
+	MOVQ 256(SI), R12
+	MOVQ 264(SI), R13
+	MOVQ 272(SI), R14
+	MOVQ 280(SI), R15
+	XORL DX, DX
+fetchFar1:
+	PREFETCHT1 (R12)(DX*1)
+	PREFETCHT1 (R13)(DX*1)
+	PREFETCHT1 (R14)(DX*1)
+	PREFETCHT1 (R15)(DX*1)
+	ADDQ $64, DX
+	CMPQ DX, size-544(SP)
+	JLT  fetchFar1
+near1:
 	MOVQ 128(SI), R12
 	MOVQ 136(SI), R13
 	MOVQ 144(SI), R14
 	MOVQ 152(SI), R15
 	XORL DX, DX
-ask1:
+fetch1:
 	PREFETCHT0 (R12)(DX*1)
 	PREFETCHT0 (R13)(DX*1)
 	PREFETCHT0 (R14)(DX*1)
 	PREFETCHT0 (R15)(DX*1)
 	ADDQ $64, DX
-	CMPQ DX, size-392(SP)
-	JLT  ask1
+	CMPQ DX, size-544(SP)
+	JLT  fetch1
 asked1:
 	MOVQ 0(SI), R12
 	MOVQ 8(SI), R13
@@ -829,8 +1007,8 @@ asked1:
 	MOVQ 24(SI), R15
 	MOVQ a+0(FP), AX
 	MOVQ 80(AX), DX
-	MOVQ 128(AX), BP
-	MOVQ 136(AX), DI
+	MOVQ 160(AX), BP
+	MOVQ 168(AX), DI
 	MOVQ BX, AX
 	ADDQ BX, BP
 	ADDQ BX, DI
@@ -891,13 +1069,13 @@ product1:
 	SUBQ $4, CX
 	JNE  quad1
 done1:
-	MOVQ out-376(SP), R9
-	MOVQ q-368(SP), BX
+	MOVQ out-528(SP), R9
+	MOVQ q-520(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-408(SP), BX
-	MOVQ R9, out-376(SP)
-	MOVQ BX, q-368(SP)
-	MOVQ $0, asking-400(SP)
+	ADDQ qBytes-560(SP), BX
+	MOVQ R9, out-528(SP)
+	MOVQ BX, q-520(SP)
+	MOVQ $0, asking-552(SP)
 	SUBQ $1, R11
 	JNE  rows
 	JMP  next
@@ -911,21 +1089,37 @@ part1:
 	JMP done1
 rows2:
 quad2:
-	CMPQ asking-400(SP), $0
+	CMPQ asking-552(SP), $0
 	JEQ  asked2
+	CMPQ far-120(SP), $0
+	JEQ  near2
+	MOVQ 256(SI), R12
+	MOVQ 264(SI), R13
+	MOVQ 272(SI), R14
+	MOVQ 280(SI), R15
+	XORL DX, DX
+fetchFar2:
+	PREFETCHT1 (R12)(DX*1)
+	PREFETCHT1 (R13)(DX*1)
+	PREFETCHT1 (R14)(DX*1)
+	PREFETCHT1 (R15)(DX*1)
+	ADDQ $64, DX
+	CMPQ DX, size-544(SP)
+	JLT  fetchFar2
+near2:
 	MOVQ 128(SI), R12
 	MOVQ 136(SI), R13
 	MOVQ 144(SI), R14
 	MOVQ 152(SI), R15
 	XORL DX, DX
-ask2:
+fetch2:
 	PREFETCHT0 (R12)(DX*1)
 	PREFETCHT0 (R13)(DX*1)
 	PREFETCHT0 (R14)(DX*1)
 	PREFETCHT0 (R15)(DX*1)
 	ADDQ $64, DX
-	CMPQ DX, size-392(SP)
-	JLT  ask2
+	CMPQ DX, size-544(SP)
+	JLT  fetch2
 asked2:
 	MOVQ 0(SI), R12
 	MOVQ 8(SI), R13
@@ -933,8 +1127,8 @@ asked2:
 	MOVQ 24(SI), R15
 	MOVQ a+0(FP), AX
 	MOVQ 80(AX), DX
-	MOVQ 128(AX), BP
-	MOVQ 136(AX), DI
+	MOVQ 160(AX), BP
+	MOVQ 168(AX), DI
 	MOVQ BX, AX
 	ADDQ BX, BP
 	ADDQ BX, DI
@@ -1020,15 +1214,15 @@ product2:
 	SUBQ $4, CX
 	JNE  quad2
 done2:
-	MOVQ out-376(SP), R9
-	MOVQ q-368(SP), BX
+	MOVQ out-528(SP), R9
+	MOVQ q-520(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-408(SP), BX
+	ADDQ qBytes-560(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-408(SP), BX
-	MOVQ R9, out-376(SP)
-	MOVQ BX, q-368(SP)
-	MOVQ $0, asking-400(SP)
+	ADDQ qBytes-560(SP), BX
+	MOVQ R9, out-528(SP)
+	MOVQ BX, q-520(SP)
+	MOVQ $0, asking-552(SP)
 	SUBQ $2, R11
 	JNE  rows
 	JMP  next
@@ -1046,21 +1240,37 @@ part2:
 	JMP done2
 rows3:
 quad3:
-	CMPQ asking-400(SP), $0
+	CMPQ asking-552(SP), $0
 	JEQ  asked3
+	CMPQ far-120(SP), $0
+	JEQ  near3
+	MOVQ 256(SI), R12
+	MOVQ 264(SI), R13
+	MOVQ 272(SI), R14
+	MOVQ 280(SI), R15
+	XORL DX, DX
+fetchFar3:
+	PREFETCHT1 (R12)(DX*1)
+	PREFETCHT1 (R13)(DX*1)
+	PREFETCHT1 (R14)(DX*1)
+	PREFETCHT1 (R15)(DX*1)
+	ADDQ $64, DX
+	CMPQ DX, size-544(SP)
+	JLT  fetchFar3
+near3:
 	MOVQ 128(SI), R12
 	MOVQ 136(SI), R13
 	MOVQ 144(SI), R14
 	MOVQ 152(SI), R15
 	XORL DX, DX
-ask3:
+fetch3:
 	PREFETCHT0 (R12)(DX*1)
 	PREFETCHT0 (R13)(DX*1)
 	PREFETCHT0 (R14)(DX*1)
 	PREFETCHT0 (R15)(DX*1)
 	ADDQ $64, DX
-	CMPQ DX, size-392(SP)
-	JLT  ask3
+	CMPQ DX, size-544(SP)
+	JLT  fetch3
 asked3:
 	MOVQ 0(SI), R12
 	MOVQ 8(SI), R13
@@ -1068,8 +1278,8 @@ asked3:
 	MOVQ 24(SI), R15
 	MOVQ a+0(FP), AX
 	MOVQ 80(AX), DX
-	MOVQ 128(AX), BP
-	MOVQ 136(AX), DI
+	MOVQ 160(AX), BP
+	MOVQ 168(AX), DI
 	MOVQ BX, AX
 	ADDQ BX, BP
 	ADDQ BX, DI
@@ -1180,17 +1390,17 @@ product3:
 	SUBQ $4, CX
 	JNE  quad3
 done3:
-	MOVQ out-376(SP), R9
-	MOVQ q-368(SP), BX
+	MOVQ out-528(SP), R9
+	MOVQ q-520(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-408(SP), BX
+	ADDQ qBytes-560(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-408(SP), BX
+	ADDQ qBytes-560(SP), BX
 	ADDQ R8, R9
-	ADDQ qBytes-408(SP), BX
-	MOVQ R9, out-376(SP)
-	MOVQ BX, q-368(SP)
-	MOVQ $0, asking-400(SP)
+	ADDQ qBytes-560(SP), BX
+	MOVQ R9, out-528(SP)
+	MOVQ BX, q-520(SP)
+	MOVQ $0, asking-552(SP)
 	SUBQ $3, R11
 	JNE  rows
 	JMP  next
@@ -1211,7 +1421,7 @@ part3:
 	ADDQ       R8, R9
 	JMP done3
 next:
-	ADDQ $64, outTile-384(SP)
+	ADDQ $64, outTile-536(SP)
 	ADDQ $64, cells-72(SP)
 	SUBQ $16, left-80(SP)
 	JGT  tile

@@ -13,7 +13,7 @@ DATA nibbles<>+24(SB)/4, $0x0f0f0f0f
 DATA nibbles<>+28(SB)/4, $0x0f0f0f0f
 GLOBL nibbles<>(SB), RODATA|NOPTR, $32
 
-TEXT ·dotQ8AVX512(SB), NOSPLIT, $376-8
+TEXT ·dotQ8AVX512(SB), NOSPLIT, $520-8
 	MOVQ a+0(FP), AX
 	MOVQ 64(AX), SI
 	MOVQ 72(AX), CX
@@ -23,10 +23,15 @@ TEXT ·dotQ8AVX512(SB), NOSPLIT, $376-8
 	MOVQ CX, left-80(SP)
 	MOVQ DX, askCells-88(SP)
 	MOVQ BX, askLeft-96(SP)
+	MOVQ 144(AX), SI
+	MOVQ 152(AX), CX
+	MOVQ SI, farCells-104(SP)
+	MOVQ CX, farLeft-112(SP)
+	MOVQ CX, far-120(SP)
 	MOVQ         48(AX), DX
-	MOVQ         DX, base-104(SP)
+	MOVQ         DX, base-128(SP)
 	MOVQ         0(AX), DX
-	MOVQ         DX, outTile-368(SP)
+	MOVQ         DX, outTile-520(SP)
 	MOVQ         80(AX), R13
 	MOVQ         40(AX), R12
 	MOVQ         24(AX), R9
@@ -45,7 +50,6 @@ tile:
 	DECL    DX
 	KMOVW   DX, K1
 	KXORW   K2, K2, K2
-	MOVQ    $0, asking-376(SP)
 	MOVQ cells-72(SP), SI
 	MOVQ left-80(SP), CX
 	CMPQ CX, $16
@@ -64,7 +68,7 @@ repeatrows:
 	LEAQ    padded-64(SP), SI
 wholerows:
 	MOVQ a+0(FP), AX
-	VPBROADCASTQ base-104(SP), Z0
+	VPBROADCASTQ base-128(SP), Z0
 	VPBROADCASTQ 56(AX), Z1
 	VPSRLQ $32, Z1, Z3
 	VPMOVZXDQ 0(SI), Z2
@@ -73,17 +77,57 @@ wholerows:
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, rows-360(SP)
+	VMOVUPS   Z2, rows-512(SP)
 	VPMOVZXDQ 32(SI), Z2
 	VPMULUDQ  Z3, Z2, Z4
 	VPMULUDQ  Z1, Z2, Z2
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, rows-296(SP)
+	VMOVUPS   Z2, rows-448(SP)
+	MOVQ  farLeft-112(SP), CX
+	TESTQ CX, CX
+	JLE   noFars
+	MOVQ  farCells-104(SP), SI
+	CMPQ CX, $16
+	JGE  wholefars
+	XORL BX, BX
+	DECQ CX
+repeatfars:
+	CMPQ    BX, CX
+	MOVQ    BX, DX
+	CMOVQGT CX, DX
+	MOVL    (SI)(DX*4), AX
+	MOVL    AX, padded-64(SP)(BX*4)
+	INCQ    BX
+	CMPQ    BX, $16
+	JNE     repeatfars
+	LEAQ    padded-64(SP), SI
+wholefars:
+	MOVQ a+0(FP), AX
+	VPBROADCASTQ 128(AX), Z0
+	VPBROADCASTQ 136(AX), Z1
+	VPSRLQ $32, Z1, Z3
+	VPMOVZXDQ 0(SI), Z2
+	VPMULUDQ  Z3, Z2, Z4
+	VPMULUDQ  Z1, Z2, Z2
+	VPSLLQ    $32, Z4, Z4
+	VPADDQ    Z0, Z2, Z2
+	VPADDQ    Z4, Z2, Z2
+	VMOVUPS   Z2, rows-256(SP)
+	VPMOVZXDQ 32(SI), Z2
+	VPMULUDQ  Z3, Z2, Z4
+	VPMULUDQ  Z1, Z2, Z2
+	VPSLLQ    $32, Z4, Z4
+	VPADDQ    Z0, Z2, Z2
+	VPADDQ    Z4, Z2, Z2
+	VMOVUPS   Z2, rows-192(SP)
+	ADDQ  $64, farCells-104(SP)
+	SUBQ  $16, farLeft-112(SP)
+noFars:
 	MOVQ  askLeft-96(SP), CX
 	TESTQ CX, CX
-	JLE   start
+	JLE   placed
 	MOVQ  askCells-88(SP), SI
 	CMPQ CX, $16
 	JGE  wholeasks
@@ -110,161 +154,157 @@ wholeasks:
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, asks-232(SP)
+	VMOVUPS   Z2, rows-384(SP)
 	VPMOVZXDQ 32(SI), Z2
 	VPMULUDQ  Z3, Z2, Z4
 	VPMULUDQ  Z1, Z2, Z2
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, asks-168(SP)
+	VMOVUPS   Z2, rows-320(SP)
 	ADDQ  $64, askCells-88(SP)
 	SUBQ  $16, askLeft-96(SP)
 	MOVQ  120(AX), DX
 	TESTQ DX, DX
 	JEQ   placed
-	MOVQ       asks-232(SP), SI
+	MOVQ  asks-384(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-224(SP), SI
+	MOVQ  asks-376(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-216(SP), SI
+	MOVQ  asks-368(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-208(SP), SI
+	MOVQ  asks-360(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-200(SP), SI
+	MOVQ  asks-352(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-192(SP), SI
+	MOVQ  asks-344(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-184(SP), SI
+	MOVQ  asks-336(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-176(SP), SI
+	MOVQ  asks-328(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-168(SP), SI
+	MOVQ  asks-320(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-160(SP), SI
+	MOVQ  asks-312(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-152(SP), SI
+	MOVQ  asks-304(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-144(SP), SI
+	MOVQ  asks-296(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-136(SP), SI
+	MOVQ  asks-288(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-128(SP), SI
+	MOVQ  asks-280(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-120(SP), SI
+	MOVQ  asks-272(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-112(SP), SI
+	MOVQ  asks-264(SP), SI
 	PREFETCHT0 (SI)(DX*1)
 placed:
-	MOVQ    $1, asking-376(SP)
-start:
 	XORL AX, AX
 	XORL R14, R14
 block:
-	CMPQ asking-376(SP), $0
-	JEQ  asked
 	LEAQ (R14)(R14*1), DX
 	CMPQ DX, R13
 	JGE  asked
-	MOVQ  asks-232(SP), R8
+	MOVQ  asks-384(SP), R8
 	PREFETCHT0 (R8)(DX*1)
-	MOVQ  asks-224(SP), R8
+	MOVQ  asks-376(SP), R8
 	PREFETCHT0 (R8)(DX*1)
-	MOVQ  asks-216(SP), R8
+	MOVQ  asks-368(SP), R8
 	PREFETCHT0 (R8)(DX*1)
-	MOVQ  asks-208(SP), R8
+	MOVQ  asks-360(SP), R8
 	PREFETCHT0 (R8)(DX*1)
-	MOVQ  asks-200(SP), R8
+	MOVQ  asks-352(SP), R8
 	PREFETCHT0 (R8)(DX*1)
-	MOVQ  asks-192(SP), R8
+	MOVQ  asks-344(SP), R8
 	PREFETCHT0 (R8)(DX*1)
-	MOVQ  asks-184(SP), R8
+	MOVQ  asks-336(SP), R8
 	PREFETCHT0 (R8)(DX*1)
-	MOVQ  asks-176(SP), R8
+	MOVQ  asks-328(SP), R8
 	PREFETCHT0 (R8)(DX*1)
-	MOVQ  asks-168(SP), R8
+	MOVQ  asks-320(SP), R8
 	PREFETCHT0 (R8)(DX*1)
-	MOVQ  asks-160(SP), R8
+	MOVQ  asks-312(SP), R8
 	PREFETCHT0 (R8)(DX*1)
-	MOVQ  asks-152(SP), R8
+	MOVQ  asks-304(SP), R8
 	PREFETCHT0 (R8)(DX*1)
-	MOVQ  asks-144(SP), R8
+	MOVQ  asks-296(SP), R8
 	PREFETCHT0 (R8)(DX*1)
-	MOVQ  asks-136(SP), R8
+	MOVQ  asks-288(SP), R8
 	PREFETCHT0 (R8)(DX*1)
-	MOVQ  asks-128(SP), R8
+	MOVQ  asks-280(SP), R8
 	PREFETCHT0 (R8)(DX*1)
-	MOVQ  asks-120(SP), R8
+	MOVQ  asks-272(SP), R8
 	PREFETCHT0 (R8)(DX*1)
-	MOVQ  asks-112(SP), R8
+	MOVQ  asks-264(SP), R8
 	PREFETCHT0 (R8)(DX*1)
 asked:
 	VPXOR X8, X8, X8
 	VPXOR X9, X9, X9
-	MOVQ    rows-360(SP), R8
+	MOVQ    rows-512(SP), R8
 	VPINSRW $0, (R8)(AX*1), X8, X8
-	MOVQ    rows-352(SP), R8
+	MOVQ    rows-504(SP), R8
 	VPINSRW $1, (R8)(AX*1), X8, X8
-	MOVQ    rows-344(SP), R8
+	MOVQ    rows-496(SP), R8
 	VPINSRW $2, (R8)(AX*1), X8, X8
-	MOVQ    rows-336(SP), R8
+	MOVQ    rows-488(SP), R8
 	VPINSRW $3, (R8)(AX*1), X8, X8
-	MOVQ    rows-328(SP), R8
+	MOVQ    rows-480(SP), R8
 	VPINSRW $4, (R8)(AX*1), X8, X8
-	MOVQ    rows-320(SP), R8
+	MOVQ    rows-472(SP), R8
 	VPINSRW $5, (R8)(AX*1), X8, X8
-	MOVQ    rows-312(SP), R8
+	MOVQ    rows-464(SP), R8
 	VPINSRW $6, (R8)(AX*1), X8, X8
-	MOVQ    rows-304(SP), R8
+	MOVQ    rows-456(SP), R8
 	VPINSRW $7, (R8)(AX*1), X8, X8
-	MOVQ    rows-296(SP), R8
+	MOVQ    rows-448(SP), R8
 	VPINSRW $0, (R8)(AX*1), X9, X9
-	MOVQ    rows-288(SP), R8
+	MOVQ    rows-440(SP), R8
 	VPINSRW $1, (R8)(AX*1), X9, X9
-	MOVQ    rows-280(SP), R8
+	MOVQ    rows-432(SP), R8
 	VPINSRW $2, (R8)(AX*1), X9, X9
-	MOVQ    rows-272(SP), R8
+	MOVQ    rows-424(SP), R8
 	VPINSRW $3, (R8)(AX*1), X9, X9
-	MOVQ    rows-264(SP), R8
+	MOVQ    rows-416(SP), R8
 	VPINSRW $4, (R8)(AX*1), X9, X9
-	MOVQ    rows-256(SP), R8
+	MOVQ    rows-408(SP), R8
 	VPINSRW $5, (R8)(AX*1), X9, X9
-	MOVQ    rows-248(SP), R8
+	MOVQ    rows-400(SP), R8
 	VPINSRW $6, (R8)(AX*1), X9, X9
-	MOVQ    rows-240(SP), R8
+	MOVQ    rows-392(SP), R8
 	VPINSRW $7, (R8)(AX*1), X9, X9
 	VINSERTI128 $1, X9, Y8, Y8
 	VCVTPH2PS   Y8, Z30
-	MOVQ         rows-360(SP), R8
-	MOVQ         rows-328(SP), R10
+	MOVQ         rows-512(SP), R8
+	MOVQ         rows-480(SP), R10
 	VMOVDQU      2(R8)(AX*1), Y8
 	VINSERTI64X4 $1, 2(R10)(AX*1), Z8, Z8
-	MOVQ         rows-352(SP), R8
-	MOVQ         rows-320(SP), R10
+	MOVQ         rows-504(SP), R8
+	MOVQ         rows-472(SP), R10
 	VMOVDQU      2(R8)(AX*1), Y9
 	VINSERTI64X4 $1, 2(R10)(AX*1), Z9, Z9
-	MOVQ         rows-344(SP), R8
-	MOVQ         rows-312(SP), R10
+	MOVQ         rows-496(SP), R8
+	MOVQ         rows-464(SP), R10
 	VMOVDQU      2(R8)(AX*1), Y10
 	VINSERTI64X4 $1, 2(R10)(AX*1), Z10, Z10
-	MOVQ         rows-336(SP), R8
-	MOVQ         rows-304(SP), R10
+	MOVQ         rows-488(SP), R8
+	MOVQ         rows-456(SP), R10
 	VMOVDQU      2(R8)(AX*1), Y11
 	VINSERTI64X4 $1, 2(R10)(AX*1), Z11, Z11
-	MOVQ         rows-296(SP), R8
-	MOVQ         rows-264(SP), R10
+	MOVQ         rows-448(SP), R8
+	MOVQ         rows-416(SP), R10
 	VMOVDQU      2(R8)(AX*1), Y12
 	VINSERTI64X4 $1, 2(R10)(AX*1), Z12, Z12
-	MOVQ         rows-288(SP), R8
-	MOVQ         rows-256(SP), R10
+	MOVQ         rows-440(SP), R8
+	MOVQ         rows-408(SP), R10
 	VMOVDQU      2(R8)(AX*1), Y13
 	VINSERTI64X4 $1, 2(R10)(AX*1), Z13, Z13
-	MOVQ         rows-280(SP), R8
-	MOVQ         rows-248(SP), R10
+	MOVQ         rows-432(SP), R8
+	MOVQ         rows-400(SP), R10
 	VMOVDQU      2(R8)(AX*1), Y14
 	VINSERTI64X4 $1, 2(R10)(AX*1), Z14, Z14
-	MOVQ         rows-272(SP), R8
-	MOVQ         rows-240(SP), R10
+	MOVQ         rows-424(SP), R8
+	MOVQ         rows-392(SP), R10
 	VMOVDQU      2(R8)(AX*1), Y15
 	VINSERTI64X4 $1, 2(R10)(AX*1), Z15, Z15
 	VPUNPCKLDQ  Z9, Z8, Z16
@@ -310,7 +350,7 @@ asked:
 	ADDQ SI, BX
 	ADDQ R8, BX
 	ADDQ R14, SI
-	MOVQ outTile-368(SP), DI
+	MOVQ outTile-520(SP), DI
 row:
 	VPBROADCASTD (BX)(R12*1), Z24
 	VPDPBUSD.BCST 0(SI), Z0, Z24
@@ -336,14 +376,14 @@ row:
 	ADDQ  $34, AX
 	CMPQ  AX, R13
 	JLT   block
-	ADDQ $64, outTile-368(SP)
+	ADDQ $64, outTile-520(SP)
 	ADDQ $64, cells-72(SP)
 	SUBQ $16, left-80(SP)
 	JGT  tile
 	VZEROUPPER
 	RET
 
-TEXT ·dotQ4AVX512(SB), NOSPLIT, $376-8
+TEXT ·dotQ4AVX512(SB), NOSPLIT, $520-8
 	MOVQ a+0(FP), AX
 	MOVQ 64(AX), SI
 	MOVQ 72(AX), CX
@@ -353,10 +393,15 @@ TEXT ·dotQ4AVX512(SB), NOSPLIT, $376-8
 	MOVQ CX, left-80(SP)
 	MOVQ DX, askCells-88(SP)
 	MOVQ BX, askLeft-96(SP)
+	MOVQ 144(AX), SI
+	MOVQ 152(AX), CX
+	MOVQ SI, farCells-104(SP)
+	MOVQ CX, farLeft-112(SP)
+	MOVQ CX, far-120(SP)
 	MOVQ         48(AX), DX
-	MOVQ         DX, base-104(SP)
+	MOVQ         DX, base-128(SP)
 	MOVQ         0(AX), DX
-	MOVQ         DX, outTile-368(SP)
+	MOVQ         DX, outTile-520(SP)
 	MOVQ         80(AX), R13
 	MOVQ         40(AX), R12
 	MOVQ         24(AX), R9
@@ -375,7 +420,6 @@ tile:
 	DECL    DX
 	KMOVW   DX, K1
 	KXORW   K2, K2, K2
-	MOVQ    $0, asking-376(SP)
 	MOVQ cells-72(SP), SI
 	MOVQ left-80(SP), CX
 	CMPQ CX, $16
@@ -394,7 +438,7 @@ repeatrows:
 	LEAQ    padded-64(SP), SI
 wholerows:
 	MOVQ a+0(FP), AX
-	VPBROADCASTQ base-104(SP), Z0
+	VPBROADCASTQ base-128(SP), Z0
 	VPBROADCASTQ 56(AX), Z1
 	VPSRLQ $32, Z1, Z3
 	VPMOVZXDQ 0(SI), Z2
@@ -403,17 +447,57 @@ wholerows:
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, rows-360(SP)
+	VMOVUPS   Z2, rows-512(SP)
 	VPMOVZXDQ 32(SI), Z2
 	VPMULUDQ  Z3, Z2, Z4
 	VPMULUDQ  Z1, Z2, Z2
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, rows-296(SP)
+	VMOVUPS   Z2, rows-448(SP)
+	MOVQ  farLeft-112(SP), CX
+	TESTQ CX, CX
+	JLE   noFars
+	MOVQ  farCells-104(SP), SI
+	CMPQ CX, $16
+	JGE  wholefars
+	XORL BX, BX
+	DECQ CX
+repeatfars:
+	CMPQ    BX, CX
+	MOVQ    BX, DX
+	CMOVQGT CX, DX
+	MOVL    (SI)(DX*4), AX
+	MOVL    AX, padded-64(SP)(BX*4)
+	INCQ    BX
+	CMPQ    BX, $16
+	JNE     repeatfars
+	LEAQ    padded-64(SP), SI
+wholefars:
+	MOVQ a+0(FP), AX
+	VPBROADCASTQ 128(AX), Z0
+	VPBROADCASTQ 136(AX), Z1
+	VPSRLQ $32, Z1, Z3
+	VPMOVZXDQ 0(SI), Z2
+	VPMULUDQ  Z3, Z2, Z4
+	VPMULUDQ  Z1, Z2, Z2
+	VPSLLQ    $32, Z4, Z4
+	VPADDQ    Z0, Z2, Z2
+	VPADDQ    Z4, Z2, Z2
+	VMOVUPS   Z2, rows-256(SP)
+	VPMOVZXDQ 32(SI), Z2
+	VPMULUDQ  Z3, Z2, Z4
+	VPMULUDQ  Z1, Z2, Z2
+	VPSLLQ    $32, Z4, Z4
+	VPADDQ    Z0, Z2, Z2
+	VPADDQ    Z4, Z2, Z2
+	VMOVUPS   Z2, rows-192(SP)
+	ADDQ  $64, farCells-104(SP)
+	SUBQ  $16, farLeft-112(SP)
+noFars:
 	MOVQ  askLeft-96(SP), CX
 	TESTQ CX, CX
-	JLE   start
+	JLE   placed
 	MOVQ  askCells-88(SP), SI
 	CMPQ CX, $16
 	JGE  wholeasks
@@ -440,162 +524,158 @@ wholeasks:
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, asks-232(SP)
+	VMOVUPS   Z2, rows-384(SP)
 	VPMOVZXDQ 32(SI), Z2
 	VPMULUDQ  Z3, Z2, Z4
 	VPMULUDQ  Z1, Z2, Z2
 	VPSLLQ    $32, Z4, Z4
 	VPADDQ    Z0, Z2, Z2
 	VPADDQ    Z4, Z2, Z2
-	VMOVUPS Z2, asks-168(SP)
+	VMOVUPS   Z2, rows-320(SP)
 	ADDQ  $64, askCells-88(SP)
 	SUBQ  $16, askLeft-96(SP)
 	MOVQ  120(AX), DX
 	TESTQ DX, DX
 	JEQ   placed
-	MOVQ       asks-232(SP), SI
+	MOVQ  asks-384(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-224(SP), SI
+	MOVQ  asks-376(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-216(SP), SI
+	MOVQ  asks-368(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-208(SP), SI
+	MOVQ  asks-360(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-200(SP), SI
+	MOVQ  asks-352(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-192(SP), SI
+	MOVQ  asks-344(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-184(SP), SI
+	MOVQ  asks-336(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-176(SP), SI
+	MOVQ  asks-328(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-168(SP), SI
+	MOVQ  asks-320(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-160(SP), SI
+	MOVQ  asks-312(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-152(SP), SI
+	MOVQ  asks-304(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-144(SP), SI
+	MOVQ  asks-296(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-136(SP), SI
+	MOVQ  asks-288(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-128(SP), SI
+	MOVQ  asks-280(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-120(SP), SI
+	MOVQ  asks-272(SP), SI
 	PREFETCHT0 (SI)(DX*1)
-	MOVQ       asks-112(SP), SI
+	MOVQ  asks-264(SP), SI
 	PREFETCHT0 (SI)(DX*1)
 placed:
-	MOVQ    $1, asking-376(SP)
-start:
 	XORL AX, AX
 	XORL R14, R14
 block:
-	CMPQ asking-376(SP), $0
-	JEQ  asked
 	LEAQ (R14)(R14*1), DX
 	CMPQ DX, R13
 	JGE  asked
-	MOVQ  asks-232(SP), R8
+	MOVQ  asks-384(SP), R8
 	PREFETCHT0 (R8)(DX*1)
-	MOVQ  asks-224(SP), R8
+	MOVQ  asks-376(SP), R8
 	PREFETCHT0 (R8)(DX*1)
-	MOVQ  asks-216(SP), R8
+	MOVQ  asks-368(SP), R8
 	PREFETCHT0 (R8)(DX*1)
-	MOVQ  asks-208(SP), R8
+	MOVQ  asks-360(SP), R8
 	PREFETCHT0 (R8)(DX*1)
-	MOVQ  asks-200(SP), R8
+	MOVQ  asks-352(SP), R8
 	PREFETCHT0 (R8)(DX*1)
-	MOVQ  asks-192(SP), R8
+	MOVQ  asks-344(SP), R8
 	PREFETCHT0 (R8)(DX*1)
-	MOVQ  asks-184(SP), R8
+	MOVQ  asks-336(SP), R8
 	PREFETCHT0 (R8)(DX*1)
-	MOVQ  asks-176(SP), R8
+	MOVQ  asks-328(SP), R8
 	PREFETCHT0 (R8)(DX*1)
-	MOVQ  asks-168(SP), R8
+	MOVQ  asks-320(SP), R8
 	PREFETCHT0 (R8)(DX*1)
-	MOVQ  asks-160(SP), R8
+	MOVQ  asks-312(SP), R8
 	PREFETCHT0 (R8)(DX*1)
-	MOVQ  asks-152(SP), R8
+	MOVQ  asks-304(SP), R8
 	PREFETCHT0 (R8)(DX*1)
-	MOVQ  asks-144(SP), R8
+	MOVQ  asks-296(SP), R8
 	PREFETCHT0 (R8)(DX*1)
-	MOVQ  asks-136(SP), R8
+	MOVQ  asks-288(SP), R8
 	PREFETCHT0 (R8)(DX*1)
-	MOVQ  asks-128(SP), R8
+	MOVQ  asks-280(SP), R8
 	PREFETCHT0 (R8)(DX*1)
-	MOVQ  asks-120(SP), R8
+	MOVQ  asks-272(SP), R8
 	PREFETCHT0 (R8)(DX*1)
-	MOVQ  asks-112(SP), R8
+	MOVQ  asks-264(SP), R8
 	PREFETCHT0 (R8)(DX*1)
 asked:
 	VPXOR X8, X8, X8
 	VPXOR X9, X9, X9
-	MOVQ    rows-360(SP), R8
+	MOVQ    rows-512(SP), R8
 	VPINSRW $0, (R8)(AX*1), X8, X8
-	MOVQ    rows-352(SP), R8
+	MOVQ    rows-504(SP), R8
 	VPINSRW $1, (R8)(AX*1), X8, X8
-	MOVQ    rows-344(SP), R8
+	MOVQ    rows-496(SP), R8
 	VPINSRW $2, (R8)(AX*1), X8, X8
-	MOVQ    rows-336(SP), R8
+	MOVQ    rows-488(SP), R8
 	VPINSRW $3, (R8)(AX*1), X8, X8
-	MOVQ    rows-328(SP), R8
+	MOVQ    rows-480(SP), R8
 	VPINSRW $4, (R8)(AX*1), X8, X8
-	MOVQ    rows-320(SP), R8
+	MOVQ    rows-472(SP), R8
 	VPINSRW $5, (R8)(AX*1), X8, X8
-	MOVQ    rows-312(SP), R8
+	MOVQ    rows-464(SP), R8
 	VPINSRW $6, (R8)(AX*1), X8, X8
-	MOVQ    rows-304(SP), R8
+	MOVQ    rows-456(SP), R8
 	VPINSRW $7, (R8)(AX*1), X8, X8
-	MOVQ    rows-296(SP), R8
+	MOVQ    rows-448(SP), R8
 	VPINSRW $0, (R8)(AX*1), X9, X9
-	MOVQ    rows-288(SP), R8
+	MOVQ    rows-440(SP), R8
 	VPINSRW $1, (R8)(AX*1), X9, X9
-	MOVQ    rows-280(SP), R8
+	MOVQ    rows-432(SP), R8
 	VPINSRW $2, (R8)(AX*1), X9, X9
-	MOVQ    rows-272(SP), R8
+	MOVQ    rows-424(SP), R8
 	VPINSRW $3, (R8)(AX*1), X9, X9
-	MOVQ    rows-264(SP), R8
+	MOVQ    rows-416(SP), R8
 	VPINSRW $4, (R8)(AX*1), X9, X9
-	MOVQ    rows-256(SP), R8
+	MOVQ    rows-408(SP), R8
 	VPINSRW $5, (R8)(AX*1), X9, X9
-	MOVQ    rows-248(SP), R8
+	MOVQ    rows-400(SP), R8
 	VPINSRW $6, (R8)(AX*1), X9, X9
-	MOVQ    rows-240(SP), R8
+	MOVQ    rows-392(SP), R8
 	VPINSRW $7, (R8)(AX*1), X9, X9
 	VINSERTI128 $1, X9, Y8, Y8
 	VCVTPH2PS   Y8, Z30
-	MOVQ rows-360(SP), R8
+	MOVQ rows-512(SP), R8
 	VMOVDQU 2(R8)(AX*1), X8
-	MOVQ rows-328(SP), R8
+	MOVQ rows-480(SP), R8
 	VINSERTI32X4 $1, 2(R8)(AX*1), Z8, Z8
-	MOVQ rows-296(SP), R8
+	MOVQ rows-448(SP), R8
 	VINSERTI32X4 $2, 2(R8)(AX*1), Z8, Z8
-	MOVQ rows-264(SP), R8
+	MOVQ rows-416(SP), R8
 	VINSERTI32X4 $3, 2(R8)(AX*1), Z8, Z8
-	MOVQ rows-352(SP), R8
+	MOVQ rows-504(SP), R8
 	VMOVDQU 2(R8)(AX*1), X9
-	MOVQ rows-320(SP), R8
+	MOVQ rows-472(SP), R8
 	VINSERTI32X4 $1, 2(R8)(AX*1), Z9, Z9
-	MOVQ rows-288(SP), R8
+	MOVQ rows-440(SP), R8
 	VINSERTI32X4 $2, 2(R8)(AX*1), Z9, Z9
-	MOVQ rows-256(SP), R8
+	MOVQ rows-408(SP), R8
 	VINSERTI32X4 $3, 2(R8)(AX*1), Z9, Z9
-	MOVQ rows-344(SP), R8
+	MOVQ rows-496(SP), R8
 	VMOVDQU 2(R8)(AX*1), X10
-	MOVQ rows-312(SP), R8
+	MOVQ rows-464(SP), R8
 	VINSERTI32X4 $1, 2(R8)(AX*1), Z10, Z10
-	MOVQ rows-280(SP), R8
+	MOVQ rows-432(SP), R8
 	VINSERTI32X4 $2, 2(R8)(AX*1), Z10, Z10
-	MOVQ rows-248(SP), R8
+	MOVQ rows-400(SP), R8
 	VINSERTI32X4 $3, 2(R8)(AX*1), Z10, Z10
-	MOVQ rows-336(SP), R8
+	MOVQ rows-488(SP), R8
 	VMOVDQU 2(R8)(AX*1), X11
-	MOVQ rows-304(SP), R8
+	MOVQ rows-456(SP), R8
 	VINSERTI32X4 $1, 2(R8)(AX*1), Z11, Z11
-	MOVQ rows-272(SP), R8
+	MOVQ rows-424(SP), R8
 	VINSERTI32X4 $2, 2(R8)(AX*1), Z11, Z11
-	MOVQ rows-240(SP), R8
+	MOVQ rows-392(SP), R8
 	VINSERTI32X4 $3, 2(R8)(AX*1), Z11, Z11
 	VPUNPCKLDQ  Z9, Z8, Z16
 	VPUNPCKHDQ  Z9, Z8, Z17
@@ -628,7 +708,7 @@ asked:
 	ADDQ SI, BX
 	ADDQ R8, BX
 	ADDQ R14, SI
-	MOVQ outTile-368(SP), DI
+	MOVQ outTile-520(SP), DI
 row:
 	VPBROADCASTD (BX)(R12*1), Z24
 	VPDPBUSD.BCST 0(SI), Z0, Z24
@@ -654,7 +734,7 @@ row:
 	ADDQ  $18, AX
 	CMPQ  AX, R13
 	JLT   block
-	ADDQ $64, outTile-368(SP)
+	ADDQ $64, outTile-520(SP)
 	ADDQ $64, cells-72(SP)
 	SUBQ $16, left-80(SP)
 	JGT  tile

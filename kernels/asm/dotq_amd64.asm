@@ -80,7 +80,6 @@
 .func dot{TYPE} blockArgs
 	tiles
 	.slot outTile 8
-	.slot asking 8
 	MOVQ         {a.base}, DX
 	MOVQ         DX, {base}
 	MOVQ         {a.out}, DX
@@ -104,16 +103,11 @@ tile:
 	DECL    DX
 	KMOVW   DX, K1
 	KXORW   K2, K2, K2
-	MOVQ    $0, {asking}
-	tile    start
-	MOVQ    $1, {asking}
-start:
+	tile
 	XORL AX, AX
 	XORL R14, R14
 
 block: // each asks for one more line of the rows
-	CMPQ {asking}, $0
-	JEQ  asked
 	LEAQ (R14)(R14*1), DX
 	CMPQ DX, R13
 	JGE  asked
