@@ -119,25 +119,32 @@
 //
 // Rows that lie apart, as one head's do in the cache of several, are beyond the
 // hardware's prefetcher. Dot and Acc therefore ask for rows 16 to 48 tokens ahead in
-// the list, about 8 kB, all lines of a row, into the L1 cache.
+// the list, about 8 kB, all lines of a row, into the L1 cache; where a row is a line or
+// two, also for those 96 ahead into the L2 cache, which has more lines on their way.
 // At the end of a list they would ask for nothing, and the next call would wait
 // for its first rows; so callers say with an Ahead what comes next, mostly the values
 // of the same cells.
 //
-// Measured on Zen 5, one thread, rows of one head of four on 2 MB pages, as shares of a plain read
-// (43 GB/s):
+// A bare read of such rows, loads and prefetches alone, is what can be had. On Zen 5 with 2 MB pages
+// and one thread it is about half of a plain one (21 to 27 of 44 GB/s), since only so many lines can
+// be on their way, 150 ns each: about 50 to the L1 cache and 70 to the L2, where the hardware's
+// streams have 100. As shares of it, of neighbouring tokens and (in brackets) of 512 chosen of 32k:
 //
-//	                   avx2, F16 of 64, 128   Q8_0       avx512, F16   Q8_0
-//	1 row              54, 66 %               40, 50 %   61, 58 %      42, 53 %
-//	3 rows             48, 60                 29, 33     59, 71        37, 48
+//	                   avx2, F16 of 64, 128         Q8_0               avx512, F16          Q8_0
+//	1 row              91 (71), 119 (81) %   80 (70), 82 (75)   93 (92), 109 (87)   85 (68), 84 (75)
+//	3 rows             80 (61), 103 (76)     59 (55), 53 (52)   95 (78), 120 (81)   73 (62), 74 (65)
 //	of the multiply-add peak:
-//	8 rows             72, 80                 62, 66     54, 65        63, 73
-//	24 rows            80, 88                 71, 75     63, 73        80, 86
+//	8 rows             62, 71                55, 59             41, 51              51, 59
+//	24 rows            72, 81                62, 67             51, 62              66, 72
 //
-// Into the L1 cache instead of the L2 was +30 % with avx2 and 3 rows of 256 bytes, what comes next
-// +12 %, 2 MB pages a fifth; on Sapphire Rapids the L1 was 10 to 15 % better with 128 bytes, and
-// the L2 as much with 256. Keys of 16 bits that are converted once for many rows gained nothing.
-// Q8_0 rows of 64 channels are 68 bytes: alone they fetch nearly two lines each. Callers that go
+// So one row takes as long as it takes to fetch it, and products hide behind that. Where they take
+// nearly as long (3 rows with avx2, Q8_0), both together take up to 1.4 times the longer. What did
+// not help: prefetches further ahead into the L1 cache; into the L2 first of longer or quantised
+// rows (0 to -13 %); PREFETCHNTA and PREFETCHW; stretches of all heads asked for in order while the
+// one before is in work (a bare read has 37 GB/s so, but attention +15 to -25 %, worst with
+// two threads); to spread the prefetches over the products (+13 % with 128 channels and avx2, -5 %
+// with 64); keys of 16 bits that are converted once for many rows. 2 MB pages are 5 to 20 %.
+// Q8_0 rows of 64 channels are 68 bytes: alone they fetch two lines each. Callers that go
 // over all heads of a stretch of cells, one after the other, find the rest of the lines in the
 // cache.
 //
