@@ -16,8 +16,9 @@ func Read(b []byte) uint64 {
 }
 
 // ReadRows loads every byte of some rows of size bytes, stride apart from base on, one after the
-// other, and asks for those to come as far ahead as is best: nothing that has to read rows in this
-// order is much faster. It returns something that depends on all of them.
+// other, and asks for those to come. That is about what can be had where rows have to be read in this
+// order; of rows of 256 bytes, kernels with other distances have 20 % more. It returns something that
+// depends on all of them.
 func ReadRows(base unsafe.Pointer, stride uintptr, size int, rows []int32) uint64 {
 	if size <= 0 || len(rows) == 0 {
 		return 0
@@ -25,8 +26,8 @@ func ReadRows(base unsafe.Pointer, stride uintptr, size int, rows []int32) uint6
 	return readRows(base, stride, size, rows)
 }
 
-// The distances are of Zen 5, where the second of them makes a third of the speed: more lines can be
-// on their way to the L2 cache than to the L1.
+// The distances are of Zen 5, where the second adds a third to the speed of rows of 128 bytes: more
+// lines can be on their way to the L2 cache than to the L1.
 const (
 	nearBytes, nearRows = 4 << 10, 32  // to the L1 cache
 	farBytes, farRows   = 16 << 10, 96 // to the L2
