@@ -125,10 +125,11 @@
 // for its first rows; so callers say with an Ahead what comes next, mostly the values
 // of the same cells.
 //
-// A bare read of such rows, loads and prefetches alone, is about what can be had. On Zen 5 with 2 MB
-// pages and one thread it is half of a plain one (21 to 28 of 44 GB/s). A line takes 150 ns, so about
-// 50 would be on their way to the L1 cache, 70 to the L2, and 100 of a plain read, which has the
-// hardware's streams. As shares of it, of neighbours and (in brackets) of 512 chosen of 32k tokens:
+// A bare read of such rows, loads and prefetches alone, is about what can be had. On Zen 5 with 2
+// MB pages and one thread it is half of a plain one (21 to 28 of 44 GB/s). A line takes 150 ns,
+// so about 50 would be on their way to the L1 cache, 70 to the L2, and 100 of a plain read, which
+// has the hardware's streams. As shares of it, of neighbours and (in brackets) of 512 chosen of
+// 32k tokens:
 //
 //	                   avx2, F16 of 64, 128         Q8_0               avx512, F16          Q8_0
 //	1 row              91 (71), 119 (81) %   80 (70), 82 (75)   93 (92), 109 (87)   87 (68), 84 (76)
@@ -138,15 +139,15 @@
 //	24 rows            72, 81                62, 67             51, 62              66, 71
 //
 // (Of 128 channels the bare read is not at its best.) So one row of F16 takes about as long as it
-// takes to fetch it, and products hide behind that. Where they take nearly as long (3 rows with avx2,
-// Q8_0), both together take up to 1.4 times the longer.
+// takes to fetch it, and products hide behind that. Where they take nearly as long (3 rows with
+// avx2, Q8_0), both together take up to 1.4 times the longer.
 //
-// What did not pay: to ask further ahead into the L1 cache (nothing); twice for longer or quantised
-// rows (-13 to +15 %, by shape; nothing in a step); for a stretch of all heads in order, while the one
-// before is in work (a bare read has 37 GB/s so; attention had +20 to -40 %, mostly less with two
-// threads); to spread prefetches over the products (avx2: +13 % with 128 channels, -5 to +1 with 64);
-// PREFETCHNTA and PREFETCHW (a bare read is as fast as with T0); keys of 16 bits that are converted
-// once for many rows. 2 MB pages are 5 to 8 % of a bare read.
+// What did not pay: to ask further ahead into the L1 cache (nothing); twice for longer or
+// quantised rows (-13 to +15 %, by shape; nothing in a step); for a stretch of all heads in
+// order, while the one before is in work (a bare read has 37 GB/s so; attention had +20 to -40 %,
+// mostly less with two threads); to spread prefetches over the products (avx2: +13 % with 128
+// channels, -5 to +1 with 64); PREFETCHNTA and PREFETCHW (a bare read is as fast as with T0);
+// keys of 16 bits that are converted once for many rows. 2 MB pages are 5 to 8 % of a bare read.
 //
 // Q8_0 rows of 64 channels are 68 bytes: alone they fetch two lines each. Callers that go
 // over all heads of a stretch of cells, one after the other, find the rest of the lines in the

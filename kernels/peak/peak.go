@@ -16,9 +16,9 @@ func Read(b []byte) uint64 {
 }
 
 // ReadRows loads every byte of some rows of size bytes, stride apart from base on, one after the
-// other, and asks for those to come. That is about what can be had where rows have to be read in this
-// order; of rows of 256 bytes, kernels with other distances have 20 % more. It returns something that
-// depends on all of them.
+// other, and asks for those to come. That is about what can be had where rows have to be read in
+// this order; of rows of 256 bytes, kernels with other distances have 20 % more. It returns
+// something that depends on all of them.
 func ReadRows(base unsafe.Pointer, stride uintptr, size int, rows []int32) uint64 {
 	if size <= 0 || len(rows) == 0 {
 		return 0
