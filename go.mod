@@ -1,4 +1,4 @@
-module retroattn
+module github.com/retroattn/retroattn
 
 go 1.26.0
 
@@ -10,6 +10,7 @@ require (
 	github.com/klauspost/cpuid/v2 v2.4.2
 	github.com/schollz/progressbar/v3 v3.19.1
 	github.com/stretchr/testify v1.12.1
+	golang.org/x/mod v0.31.0
 	golang.org/x/sys v0.49.0
 	golang.org/x/term v0.44.0
 )

@@ -7,7 +7,7 @@ import (
 	"runtime"
 	"unsafe"
 
-	"retroattn/retro/stats"
+	"github.com/retroattn/retroattn/retro/stats"
 )
 
 // FlashAttn chooses the attention kernel.

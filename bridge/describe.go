@@ -6,7 +6,7 @@ import (
 	"math"
 	"os"
 
-	"retroattn/kernels"
+	"github.com/retroattn/retroattn/kernels"
 )
 
 // Description is what libretroattn could serve of a model.

@@ -15,8 +15,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"retroattn/bridge"
-	"retroattn/retro/options"
+	"github.com/retroattn/retroattn/bridge"
+	"github.com/retroattn/retroattn/retro/options"
 )
 
 // The examples below take the folder of llama.cpp and the model from the environment.

@@ -7,7 +7,7 @@ import (
 	"runtime"
 	"time"
 
-	"retroattn/retro/stats"
+	"github.com/retroattn/retroattn/retro/stats"
 )
 
 // GenerateOptions configures Generate.

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"retroattn/retro/options"
+	"github.com/retroattn/retroattn/retro/options"
 )
 
 func TestStream(t *testing.T) {

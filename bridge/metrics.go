@@ -1,6 +1,6 @@
 package bridge
 
-import "retroattn/retro/stats"
+import "github.com/retroattn/retroattn/retro/stats"
 
 // Metrics sums what the sparse attention of contexts did, see ContextParams.Metrics: counters since
 // it was made, bytes that are held now, and what follows from them, by the names and with the units

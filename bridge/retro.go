@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"strings"
 
-	"retroattn/retro/options"
-	"retroattn/retro/stats"
+	"github.com/retroattn/retroattn/retro/options"
+	"github.com/retroattn/retroattn/retro/stats"
 )
 
 // HasRetro says whether libllama carries our patch and libretroattn was found.

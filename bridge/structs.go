@@ -5,7 +5,7 @@ import (
 	"strings"
 	"unsafe"
 
-	"retroattn/retro/stats"
+	"github.com/retroattn/retroattn/retro/stats"
 )
 
 // Mirrors of the structs of llama.h v0.5.0. Pointers that stay as the library set them are uintptr.

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"retroattn/kernels"
+	"github.com/retroattn/retroattn/kernels"
 )
 
 type testCmd struct {

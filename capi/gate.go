@@ -6,7 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"retroattn/retro/failure"
+	"github.com/retroattn/retroattn/retro/failure"
 )
 
 // gate keeps calls on one engine apart that the host must not make at the same time, so that its

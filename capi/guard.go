@@ -13,8 +13,8 @@ import (
 	"sync/atomic"
 	"unsafe"
 
-	"retroattn/retro"
-	"retroattn/retro/failure"
+	"github.com/retroattn/retroattn/retro"
+	"github.com/retroattn/retroattn/retro/failure"
 )
 
 const (

@@ -10,10 +10,10 @@ import (
 	"runtime"
 	"unsafe"
 
-	"retroattn/kernels"
-	"retroattn/retro"
-	"retroattn/retro/options"
-	"retroattn/retro/plan"
+	"github.com/retroattn/retroattn/kernels"
+	"github.com/retroattn/retroattn/retro"
+	"github.com/retroattn/retroattn/retro/options"
+	"github.com/retroattn/retroattn/retro/plan"
 )
 
 const version = "0.1.0"

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"runtime"
 
-	"retroattn/retro/failure"
+	"github.com/retroattn/retroattn/retro/failure"
 )
 
 const (

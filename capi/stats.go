@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"unsafe"
 
-	"retroattn/retro"
-	"retroattn/retro/stats"
+	"github.com/retroattn/retroattn/retro"
+	"github.com/retroattn/retroattn/retro/stats"
 )
 
 const (

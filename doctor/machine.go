@@ -11,8 +11,8 @@ import (
 
 	"github.com/klauspost/cpuid/v2"
 
-	"retroattn/kernels"
-	"retroattn/kernels/peak"
+	"github.com/retroattn/retroattn/kernels"
+	"github.com/retroattn/retroattn/kernels/peak"
 )
 
 func processor() string {

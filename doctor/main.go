@@ -9,7 +9,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"retroattn/bridge"
+	"github.com/retroattn/retroattn/bridge"
 )
 
 var cli struct {

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"strings"
 
-	"retroattn/bridge"
-	"retroattn/kernels"
-	"retroattn/retro/options"
+	"github.com/retroattn/retroattn/bridge"
+	"github.com/retroattn/retroattn/kernels"
+	"github.com/retroattn/retroattn/retro/options"
 )
 
 // model tells what of a model is served, what its cache takes, and what the plan would choose.

@@ -3,11 +3,11 @@ package main
 import (
 	"unsafe"
 
-	"retroattn/bridge"
-	"retroattn/kernels"
-	"retroattn/retro"
-	"retroattn/retro/options"
-	"retroattn/retro/plan"
+	"github.com/retroattn/retroattn/bridge"
+	"github.com/retroattn/retroattn/kernels"
+	"github.com/retroattn/retroattn/retro"
+	"github.com/retroattn/retroattn/retro/options"
+	"github.com/retroattn/retroattn/retro/plan"
 )
 
 const (

@@ -7,7 +7,7 @@ import (
 	"time"
 	"unsafe"
 
-	"retroattn/kernels/peak"
+	"github.com/retroattn/retroattn/kernels/peak"
 )
 
 // The working sets of benchmarks: one stays in the L2 cache, one is well beyond the L3.

@@ -6,7 +6,7 @@ import (
 	"time"
 	"unsafe"
 
-	"retroattn/kernels/peak"
+	"github.com/retroattn/retroattn/kernels/peak"
 )
 
 // BenchmarkAttendRows goes over 1024 cells of one of 4 heads, all of which all rows see. It reports

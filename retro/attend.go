@@ -6,8 +6,8 @@ import (
 	"time"
 	"unsafe"
 
-	"retroattn/kernels"
-	"retroattn/retro/failure"
+	"github.com/retroattn/retroattn/kernels"
+	"github.com/retroattn/retroattn/retro/failure"
 )
 
 // Attn is one layer's query and output. Row r, head h of Q begins at

@@ -3,8 +3,8 @@ package retro
 import (
 	"math"
 
-	"retroattn/kernels"
-	"retroattn/retro/stats"
+	"github.com/retroattn/retroattn/kernels"
+	"github.com/retroattn/retroattn/retro/stats"
 )
 
 // An audit measures how much of its attention the newest token of a sparse step kept, for the

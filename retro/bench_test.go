@@ -8,8 +8,8 @@ import (
 	"time"
 	"unsafe"
 
-	"retroattn/kernels"
-	"retroattn/retro/options"
+	"github.com/retroattn/retroattn/kernels"
+	"github.com/retroattn/retroattn/retro/options"
 )
 
 // BenchmarkStep decodes tokens at a depth of 8000 in the shape of

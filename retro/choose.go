@@ -3,8 +3,8 @@ package retro
 import (
 	"math/bits"
 
-	"retroattn/kernels"
-	"retroattn/retro/options"
+	"github.com/retroattn/retroattn/kernels"
+	"github.com/retroattn/retroattn/retro/options"
 )
 
 // choose fills an item once its far tokens are scored: queries, selected entries, and how

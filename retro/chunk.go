@@ -1,9 +1,9 @@
 package retro
 
 import (
-	"retroattn/kernels"
-	"retroattn/retro/options"
-	"retroattn/retro/stats"
+	"github.com/retroattn/retroattn/kernels"
+	"github.com/retroattn/retroattn/retro/options"
+	"github.com/retroattn/retroattn/retro/stats"
 )
 
 // worker is the scratch of one thread.

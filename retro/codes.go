@@ -1,6 +1,6 @@
 package retro
 
-import "retroattn/kernels"
+import "github.com/retroattn/retroattn/kernels"
 
 // codePart is how many pages' tokens one thread scores at once.
 const codePart = 64

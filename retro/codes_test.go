@@ -8,9 +8,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/kernels"
-	"retroattn/retro/options"
-	"retroattn/retro/stats"
+	"github.com/retroattn/retroattn/kernels"
+	"github.com/retroattn/retroattn/retro/options"
+	"github.com/retroattn/retroattn/retro/stats"
 )
 
 // estimates calls f for each step and KV head of a host that decodes some tokens after 3000, with

@@ -1,6 +1,6 @@
 package retro
 
-import "retroattn/retro/options"
+import "github.com/retroattn/retroattn/retro/options"
 
 // cut is how one layer of a sequence is read in a step.
 type cut struct {

@@ -6,11 +6,11 @@ import (
 	"sync/atomic"
 	"unsafe"
 
-	"retroattn/kernels"
-	"retroattn/retro/failure"
-	"retroattn/retro/options"
-	"retroattn/retro/plan"
-	"retroattn/retro/stats"
+	"github.com/retroattn/retroattn/kernels"
+	"github.com/retroattn/retroattn/retro/failure"
+	"github.com/retroattn/retroattn/retro/options"
+	"github.com/retroattn/retroattn/retro/plan"
+	"github.com/retroattn/retroattn/retro/stats"
 )
 
 // Limits on what a host may ask for; they bound memory before anything is allocated.

@@ -8,8 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/kernels"
-	"retroattn/retro/options"
+	"github.com/retroattn/retroattn/kernels"
+	"github.com/retroattn/retroattn/retro/options"
 )
 
 func testOptions() options.Options {

@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 	"unsafe"
 
-	"retroattn/kernels"
-	"retroattn/retro/failure"
+	"github.com/retroattn/retroattn/kernels"
+	"github.com/retroattn/retroattn/retro/failure"
 )
 
 // Exact rows are new tokens that attend to all that comes before them and to themselves: those of a

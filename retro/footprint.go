@@ -3,9 +3,9 @@ package retro
 import (
 	"unsafe"
 
-	"retroattn/kernels"
-	"retroattn/retro/failure"
-	"retroattn/retro/options"
+	"github.com/retroattn/retroattn/kernels"
+	"github.com/retroattn/retroattn/retro/failure"
+	"github.com/retroattn/retroattn/retro/options"
 )
 
 // maxFootprint is more than the largest models need on the largest machines.

@@ -12,8 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/kernels"
-	"retroattn/retro/options"
+	"github.com/retroattn/retroattn/kernels"
+	"github.com/retroattn/retroattn/retro/options"
 )
 
 // host plays llama.cpp: it owns K and V, places tokens in scattered cells, and

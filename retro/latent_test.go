@@ -7,10 +7,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/kernels"
-	"retroattn/retro/options"
-	"retroattn/retro/plan"
-	"retroattn/retro/stats"
+	"github.com/retroattn/retroattn/kernels"
+	"github.com/retroattn/retroattn/retro/options"
+	"github.com/retroattn/retroattn/retro/plan"
+	"github.com/retroattn/retroattn/retro/stats"
 )
 
 // latents are layers of latent attention: one KV head for all query heads, whose values are a part

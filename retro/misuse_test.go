@@ -9,9 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/kernels"
-	"retroattn/retro/failure"
-	"retroattn/retro/options"
+	"github.com/retroattn/retroattn/kernels"
+	"github.com/retroattn/retroattn/retro/failure"
+	"github.com/retroattn/retroattn/retro/options"
 )
 
 // wrong is calls that are refused. Nothing may come of them but a window that is empty.

@@ -3,7 +3,7 @@ package retro
 import (
 	"math"
 
-	"retroattn/kernels"
+	"github.com/retroattn/retroattn/kernels"
 )
 
 // weighRows is how many queries' estimates one thread weighs at once.

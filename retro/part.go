@@ -3,8 +3,8 @@ package retro
 import (
 	"unsafe"
 
-	"retroattn/kernels"
-	"retroattn/retro/options"
+	"github.com/retroattn/retroattn/kernels"
+	"github.com/retroattn/retroattn/retro/options"
 )
 
 // part is a range of channels of a layer's keys that has summaries and codes with scales of its

@@ -5,9 +5,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/kernels"
-	"retroattn/retro/failure"
-	"retroattn/retro/options"
+	"github.com/retroattn/retroattn/kernels"
+	"github.com/retroattn/retroattn/retro/failure"
+	"github.com/retroattn/retroattn/retro/options"
 )
 
 // Tokens of a picture share a position: a saved table is told from one with as many tokens over the

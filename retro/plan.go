@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"strings"
 
-	"retroattn/kernels"
-	"retroattn/retro/failure"
-	"retroattn/retro/options"
-	"retroattn/retro/plan"
+	"github.com/retroattn/retroattn/kernels"
+	"github.com/retroattn/retroattn/retro/failure"
+	"github.com/retroattn/retroattn/retro/options"
+	"github.com/retroattn/retroattn/retro/plan"
 )
 
 // Plan chooses the options that were left open, after all layers are there and

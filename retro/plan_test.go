@@ -8,10 +8,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/kernels"
-	"retroattn/retro/failure"
-	"retroattn/retro/options"
-	"retroattn/retro/plan"
+	"github.com/retroattn/retroattn/kernels"
+	"github.com/retroattn/retroattn/retro/failure"
+	"github.com/retroattn/retroattn/retro/options"
+	"github.com/retroattn/retroattn/retro/plan"
 )
 
 func planOptions(t testing.TB, text string) options.Options {

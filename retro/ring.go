@@ -4,7 +4,7 @@ import (
 	"math"
 	"sort"
 
-	"retroattn/retro/stats"
+	"github.com/retroattn/retroattn/retro/stats"
 )
 
 // ring is the output cache of one sequence: for the last Window tokens decoded

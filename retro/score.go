@@ -3,8 +3,8 @@ package retro
 import (
 	"slices"
 
-	"retroattn/kernels"
-	"retroattn/retro/options"
+	"github.com/retroattn/retroattn/kernels"
+	"github.com/retroattn/retroattn/retro/options"
 )
 
 // selecting is the range of rows of the batch whose queries choose the pages: the newest,

@@ -3,8 +3,8 @@ package retro
 import (
 	"time"
 
-	"retroattn/kernels"
-	"retroattn/retro/options"
+	"github.com/retroattn/retroattn/kernels"
+	"github.com/retroattn/retroattn/retro/options"
 )
 
 // looks is how often a thread looks for work that others open, some ten microseconds: one of them

@@ -3,7 +3,7 @@ package retro
 import (
 	"sort"
 
-	"retroattn/retro/failure"
+	"github.com/retroattn/retroattn/retro/failure"
 )
 
 // sequence is what the engine knows of one sequence: its entries in order of

@@ -9,9 +9,9 @@ import (
 	"math"
 	"sort"
 
-	"retroattn/kernels"
-	"retroattn/retro/failure"
-	"retroattn/retro/options"
+	"github.com/retroattn/retroattn/kernels"
+	"github.com/retroattn/retroattn/retro/failure"
+	"github.com/retroattn/retroattn/retro/options"
 )
 
 // A saved sequence: magic, format version, fingerprint, payload (see

@@ -3,7 +3,7 @@ package retro
 import (
 	"sync/atomic"
 
-	"retroattn/retro/stats"
+	"github.com/retroattn/retroattn/retro/stats"
 )
 
 // Stats returns the counters; between steps only.

@@ -3,9 +3,9 @@ package retro
 import (
 	"slices"
 
-	"retroattn/retro/failure"
-	"retroattn/retro/options"
-	"retroattn/retro/stats"
+	"github.com/retroattn/retroattn/retro/failure"
+	"github.com/retroattn/retroattn/retro/options"
+	"github.com/retroattn/retroattn/retro/stats"
 )
 
 // Row is one token of a step. Rows of a sequence are adjacent with rising positions; the last is

@@ -4,8 +4,8 @@ import (
 	"math"
 	"unsafe"
 
-	"retroattn/kernels"
-	"retroattn/retro/options"
+	"github.com/retroattn/retroattn/kernels"
+	"github.com/retroattn/retroattn/retro/options"
 )
 
 // One thread scans at most chunkPages pages at a time: a few microseconds of work. Their summaries

@@ -8,8 +8,8 @@ import (
 	"time"
 	"unsafe"
 
-	"retroattn/retro/options"
-	"retroattn/retro/plan"
+	"github.com/retroattn/retroattn/retro/options"
+	"github.com/retroattn/retroattn/retro/plan"
 )
 
 // A timer runs steps of an engine of its own on the keys and values of the registered

@@ -12,7 +12,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"retroattn/bridge"
+	"github.com/retroattn/retroattn/bridge"
 )
 
 type flags struct {

@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"retroattn/retro/failure"
+	"github.com/retroattn/retroattn/retro/failure"
 )
 
 // Budget is how much of the far context is read: tokens from 1 on, a share of the context below.

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"retroattn/retro/failure"
+	"github.com/retroattn/retroattn/retro/failure"
 )
 
 // Selector names the rule that chooses far tokens.

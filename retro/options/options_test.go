@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/retro/failure"
+	"github.com/retroattn/retroattn/retro/failure"
 )
 
 func TestParse(t *testing.T) {

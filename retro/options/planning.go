@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"retroattn/retro/failure"
+	"github.com/retroattn/retroattn/retro/failure"
 )
 
 // Target is how much time a plan may spend on fidelity.

@@ -6,7 +6,7 @@ import (
 	"sort"
 	"strings"
 
-	"retroattn/retro/options"
+	"github.com/retroattn/retroattn/retro/options"
 )
 
 // measured is what a plan is made from: times in nanoseconds of this model on this

@@ -3,8 +3,8 @@ package plan
 import (
 	"fmt"
 
-	"retroattn/retro/failure"
-	"retroattn/retro/options"
+	"github.com/retroattn/retroattn/retro/failure"
+	"github.com/retroattn/retroattn/retro/options"
 )
 
 // Device is what a host measured that computes dense layers on a device, such as a GPU. All times

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/retro/options"
+	"github.com/retroattn/retroattn/retro/options"
 )
 
 // Who is faster computes prompts, unless it was set.

@@ -3,7 +3,7 @@ package plan
 import (
 	"math"
 
-	"retroattn/retro/options"
+	"github.com/retroattn/retroattn/retro/options"
 )
 
 // fidelity is what is known of a way to select: how the KL divergence from full attention depends

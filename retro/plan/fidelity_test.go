@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/retro/options"
+	"github.com/retroattn/retroattn/retro/options"
 )
 
 // measuredKL is the KL divergence from full attention, measured, of what a plan chooses among.

@@ -13,8 +13,8 @@ import (
 	"path/filepath"
 	"slices"
 
-	"retroattn/retro/failure"
-	"retroattn/retro/options"
+	"github.com/retroattn/retroattn/retro/failure"
+	"github.com/retroattn/retroattn/retro/options"
 )
 
 // fileVersion changes with the format and with the meaning of anything in it.

@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/retro/failure"
-	"retroattn/retro/options"
+	"github.com/retroattn/retroattn/retro/failure"
+	"github.com/retroattn/retroattn/retro/options"
 )
 
 // newCase is six layers of three KV heads.

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strconv"
 
-	"retroattn/retro/failure"
-	"retroattn/retro/options"
+	"github.com/retroattn/retroattn/retro/failure"
+	"github.com/retroattn/retroattn/retro/options"
 )
 
 // Passes are a host's times of a pass of Rows[i] tokens through the model, with little

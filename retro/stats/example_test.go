@@ -3,7 +3,7 @@ package stats_test
 import (
 	"fmt"
 
-	"retroattn/retro/stats"
+	"github.com/retroattn/retroattn/retro/stats"
 )
 
 func ExampleStats_Since() {

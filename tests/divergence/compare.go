@@ -5,7 +5,7 @@ import (
 	"math"
 	"os"
 
-	"retroattn/bridge"
+	"github.com/retroattn/retroattn/bridge"
 )
 
 // verdict is what there is to say about one prediction.

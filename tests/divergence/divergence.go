@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
-	"retroattn/bridge"
-	"retroattn/retro/stats"
+	"github.com/retroattn/retroattn/bridge"
+	"github.com/retroattn/retroattn/retro/stats"
 )
 
 // Stream is one text: Prompt is processed at once with full attention, Follow is decoded

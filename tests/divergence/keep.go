@@ -9,7 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"retroattn/bridge"
+	"github.com/retroattn/retroattn/bridge"
 )
 
 // Keep says where states after prompts are kept for the next run. The zero value keeps none.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/bridge"
+	"github.com/retroattn/retroattn/bridge"
 )
 
 func TestKeptStates(t *testing.T) {

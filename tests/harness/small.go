@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/tests/gguf"
+	"github.com/retroattn/retroattn/tests/gguf"
 )
 
 const (

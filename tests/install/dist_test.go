@@ -14,7 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/tests/harness"
+	"github.com/retroattn/retroattn/tests/harness"
 )
 
 // dist runs "build dist" in a checkout and returns the archive.

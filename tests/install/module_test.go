@@ -1,6 +1,7 @@
 package install
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,8 +9,10 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/mod/module"
+	"golang.org/x/mod/zip"
 
-	"retroattn/tests/harness"
+	"github.com/retroattn/retroattn/tests/harness"
 )
 
 // outside is a module somewhere else that has the examples of package bridge.
@@ -55,6 +58,29 @@ func TestModuleReplaced(t *testing.T) {
 	goIn(t, dir, t.TempDir(), "mod", "init", "example.org/outside")
 	goIn(t, dir, t.TempDir(), "mod", "edit", "-require", path+"@v0.0.0", "-replace", path+"="+here)
 	compiles(t, dir, t.TempDir())
+}
+
+// They compile with the module from a proxy, as "go get" takes it.
+func TestModuleFromProxy(t *testing.T) {
+	harness.Slow(t)
+	const version = "v0.1.0"
+	dir, path, proxy := outside(t), modulePath(t), t.TempDir()
+	require.NoError(t, module.CheckPath(path))
+	folder := filepath.Join(proxy, filepath.FromSlash(path), "@v")
+	require.NoError(t, os.MkdirAll(folder, 0o755))
+	file, err := os.Create(filepath.Join(folder, version+".zip"))
+	require.NoError(t, err)
+	require.NoError(t, zip.CreateFromDir(file, module.Version{Path: path, Version: version},
+		copyCheckout(t)))
+	require.NoError(t, file.Close())
+	mod, err := os.ReadFile("../../go.mod")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(folder, version+".mod"), mod, 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, version+".info"),
+		[]byte(fmt.Sprintf(`{"Version":%q}`, version)), 0o644))
+	goIn(t, dir, proxy, "mod", "init", "example.org/outside")
+	goIn(t, dir, proxy, "get", path+"/bridge@"+version)
+	compiles(t, dir, proxy)
 }
 
 func compiles(t *testing.T, dir, proxy string) {

@@ -10,7 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/require"
 
-	"retroattn/tests/lab/speed"
+	"github.com/retroattn/retroattn/tests/lab/speed"
 )
 
 var shownCommand = regexp.MustCompile("go run \\./build (eval|bench (?:decode|prompt|kernels))([^`#\n]*)")

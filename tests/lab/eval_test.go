@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/tests/lab/eval/report"
+	"github.com/retroattn/retroattn/tests/lab/eval/report"
 )
 
 // The laboratory runs through in small: it can be interrupted and goes on, what it

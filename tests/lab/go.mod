@@ -1,4 +1,4 @@
-module retroattn/tests/lab
+module github.com/retroattn/retroattn/tests/lab
 
 go 1.26.0
 
@@ -9,7 +9,6 @@ require (
 	github.com/stretchr/testify v1.12.1
 	golang.org/x/sys v0.49.0
 	gonum.org/v1/plot v0.17.0
-	retroattn v0.0.0
 )
 
 require (
@@ -19,9 +18,10 @@ require (
 	git.sr.ht/~sbinet/gg v0.7.0 // indirect
 	github.com/ajstarks/svgo v0.0.0-20211024235047-1546f124cd8b // indirect
 	github.com/golang/freetype v0.0.0-20170609003504-e2365dfdc4a0 // indirect
+	github.com/retroattn/retroattn v0.0.0
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/image v0.30.0 // indirect
 	golang.org/x/text v0.28.0 // indirect
 )
 
-replace retroattn => ../..
+replace github.com/retroattn/retroattn => ../..

@@ -12,11 +12,11 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"retroattn/tests/lab/bench"
-	"retroattn/tests/lab/eval"
-	"retroattn/tests/lab/eval/report"
-	"retroattn/tests/lab/speed"
-	"retroattn/tests/lab/synth"
+	"github.com/retroattn/retroattn/tests/lab/bench"
+	"github.com/retroattn/retroattn/tests/lab/eval"
+	"github.com/retroattn/retroattn/tests/lab/eval/report"
+	"github.com/retroattn/retroattn/tests/lab/speed"
+	"github.com/retroattn/retroattn/tests/lab/synth"
 )
 
 var cli struct {

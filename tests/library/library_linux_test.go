@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/tests/harness"
+	"github.com/retroattn/retroattn/tests/harness"
 )
 
 // Where the library cannot be mapped, the loader's error is all there is, and an engine that does

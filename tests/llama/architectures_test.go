@@ -11,8 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/bridge"
-	"retroattn/tests/harness"
+	"github.com/retroattn/retroattn/bridge"
+	"github.com/retroattn/retroattn/tests/harness"
 )
 
 // noModel is why no model of an architecture can be made, or runs alone.

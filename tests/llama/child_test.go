@@ -16,8 +16,8 @@ import (
 	"github.com/ebitengine/purego"
 	"github.com/stretchr/testify/require"
 
-	"retroattn/bridge"
-	"retroattn/tests/harness"
+	"github.com/retroattn/retroattn/bridge"
+	"github.com/retroattn/retroattn/tests/harness"
 )
 
 // A process can hold one llama.cpp. This one holds the patched build; a run of

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/tests/divergence"
+	"github.com/retroattn/retroattn/tests/divergence"
 )
 
 // possible makes nothing of tokens that a model forbids by the least of all numbers.

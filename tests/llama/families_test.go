@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/bridge"
-	"retroattn/tests/harness"
+	"github.com/retroattn/retroattn/bridge"
+	"github.com/retroattn/retroattn/tests/harness"
 )
 
 // families are the kinds of caches and attention that are served, each with a model.

@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/bridge"
-	"retroattn/tests/harness"
+	"github.com/retroattn/retroattn/bridge"
+	"github.com/retroattn/retroattn/tests/harness"
 )
 
 // drafted are options of which most drafts are right, and some are not; wrongly drafted is what

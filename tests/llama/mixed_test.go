@@ -6,8 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/retro/stats"
-	"retroattn/tests/harness"
+	"github.com/retroattn/retroattn/retro/stats"
+	"github.com/retroattn/retroattn/tests/harness"
 )
 
 // Tokens that are alone in their sequence decode sparsely although prompts of other sequences are

@@ -5,8 +5,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/retro/stats"
-	"retroattn/tests/harness"
+	"github.com/retroattn/retroattn/retro/stats"
+	"github.com/retroattn/retroattn/tests/harness"
 )
 
 // Every way to choose pages and to correct, on the real model and text: each does

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/bridge"
+	"github.com/retroattn/retroattn/bridge"
 )
 
 // Sequences that started at different times, and so embed their windows again at different steps,

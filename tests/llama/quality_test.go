@@ -6,11 +6,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/bridge"
-	"retroattn/retro/stats"
-	"retroattn/tests/divergence"
+	"github.com/retroattn/retroattn/bridge"
+	"github.com/retroattn/retroattn/retro/stats"
+	"github.com/retroattn/retroattn/tests/divergence"
 
-	"retroattn/tests/harness"
+	"github.com/retroattn/retroattn/tests/harness"
 )
 
 // newComparison is a model after a prompt of the text, to decode the rest of it under policies, and

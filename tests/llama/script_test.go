@@ -4,7 +4,7 @@ import (
 	"runtime"
 	"slices"
 
-	"retroattn/bridge"
+	"github.com/retroattn/retroattn/bridge"
 )
 
 // drafts is n tokens of a sequence with logits, of which the last few are taken back.

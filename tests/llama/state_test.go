@@ -8,9 +8,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/bridge"
+	"github.com/retroattn/retroattn/bridge"
 
-	"retroattn/tests/harness"
+	"github.com/retroattn/retroattn/tests/harness"
 )
 
 // halfway decodes two sequences so far that both are in the middle of

@@ -8,8 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/bridge"
-	"retroattn/tests/harness"
+	"github.com/retroattn/retroattn/bridge"
+	"github.com/retroattn/retroattn/tests/harness"
 )
 
 // On other targets, too, the patched build computes the bits of the stock one with the feature off,

@@ -5,9 +5,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/bridge"
+	"github.com/retroattn/retroattn/bridge"
 
-	"retroattn/tests/harness"
+	"github.com/retroattn/retroattn/tests/harness"
 )
 
 // Every type that the kernels read, also mixed, and rotated as llama.cpp rotates

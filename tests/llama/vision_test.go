@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/tests/harness"
+	"github.com/retroattn/retroattn/tests/harness"
 )
 
 // of testdata/picture.c: 2 times before the state is saved, once alone and once beside a copy after

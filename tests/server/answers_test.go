@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/tests/harness"
+	"github.com/retroattn/retroattn/tests/harness"
 )
 
 // The comparison bears what rounding does, and sees another request's answer, a lost one, and what

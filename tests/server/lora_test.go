@@ -7,8 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/tests/gguf"
-	"retroattn/tests/harness"
+	"github.com/retroattn/retroattn/tests/gguf"
+	"github.com/retroattn/retroattn/tests/harness"
 )
 
 // adapter writes random low-rank changes to all matrices of every other layer of the default model.

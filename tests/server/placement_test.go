@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"retroattn/tests/harness"
+	"github.com/retroattn/retroattn/tests/harness"
 )
 
 // What cannot be sparse keeps its cache where it is without the feature, and it is said why: a

@@ -13,8 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/tests/gguf"
-	"retroattn/tests/harness"
+	"github.com/retroattn/retroattn/tests/gguf"
+	"github.com/retroattn/retroattn/tests/harness"
 )
 
 // visionModel writes what makes embeddings of pictures for a small qwen2vl: one layer with random

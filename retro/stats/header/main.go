@@ -8,7 +8,7 @@ import (
 	"regexp"
 	"strings"
 
-	"retroattn/retro/stats"
+	"github.com/retroattn/retroattn/retro/stats"
 )
 
 var fields = regexp.MustCompile(

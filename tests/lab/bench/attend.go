@@ -5,7 +5,7 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"retroattn/kernels"
+	"github.com/retroattn/retroattn/kernels"
 )
 
 // attend measures attention over the whole set, a layer at a time, beside ggml's.

@@ -12,7 +12,7 @@ import (
 	"slices"
 	"time"
 
-	"retroattn/kernels"
+	"github.com/retroattn/retroattn/kernels"
 )
 
 // Command is the command line. What `go run ./build bench kernels` prepares is in the environment.

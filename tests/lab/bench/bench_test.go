@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"retroattn/kernels"
+	"github.com/retroattn/retroattn/kernels"
 )
 
 func TestBenchPlan(t *testing.T) {

@@ -5,8 +5,8 @@ import (
 	"math"
 	"unsafe"
 
-	"retroattn/retro"
-	"retroattn/retro/options"
+	"github.com/retroattn/retroattn/retro"
+	"github.com/retroattn/retroattn/retro/options"
 )
 
 // The shape of SmolLM2-135M's attention.

@@ -4,8 +4,8 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"retroattn/kernels"
-	"retroattn/kernels/peak"
+	"github.com/retroattn/retroattn/kernels"
+	"github.com/retroattn/retroattn/kernels/peak"
 )
 
 // Gathered tokens are those that a head has chosen of a long context: gatherTokens of each

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"retroattn/kernels"
-	"retroattn/kernels/peak"
-	"retroattn/tests/lab/machine"
+	"github.com/retroattn/retroattn/kernels"
+	"github.com/retroattn/retroattn/kernels/peak"
+	"github.com/retroattn/retroattn/tests/lab/machine"
 )
 
 // bench measures; whatever it needs is allocated before the clock runs.

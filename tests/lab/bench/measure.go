@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"time"
 
-	"retroattn/kernels"
-	"retroattn/tests/lab/machine"
+	"github.com/retroattn/retroattn/kernels"
+	"github.com/retroattn/retroattn/tests/lab/machine"
 )
 
 // variant is one of the things that are measured in turns over the same units of data.

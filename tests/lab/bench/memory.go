@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"retroattn/kernels"
+	"github.com/retroattn/retroattn/kernels"
 )
 
 // arena is memory outside of Go's heap, which C may keep pointers into, on huge pages where there

@@ -1,7 +1,7 @@
 package bench
 
 import (
-	"retroattn/kernels"
+	"github.com/retroattn/retroattn/kernels"
 )
 
 // scanPages is the number of pages whose summaries lie together: those of 8192 tokens.

@@ -4,8 +4,8 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"retroattn/kernels"
-	"retroattn/kernels/peak"
+	"github.com/retroattn/retroattn/kernels"
+	"github.com/retroattn/retroattn/kernels/peak"
 )
 
 // blank is a set of bytes that mean nothing.

@@ -3,7 +3,7 @@ package bench
 import (
 	"fmt"
 
-	"retroattn/kernels"
+	"github.com/retroattn/retroattn/kernels"
 )
 
 // workload is one measurement.

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 
-	"retroattn/bridge"
-	"retroattn/tests/divergence"
+	"github.com/retroattn/retroattn/bridge"
+	"github.com/retroattn/retroattn/tests/divergence"
 )
 
 // stage is where prompts are answered, each in a sequence of its own: they are processed once, with

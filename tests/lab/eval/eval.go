@@ -12,12 +12,12 @@ import (
 	"strings"
 	"time"
 
-	"retroattn/bridge"
-	"retroattn/retro/options"
-	"retroattn/tests/divergence"
-	"retroattn/tests/lab/eval/report"
-	"retroattn/tests/lab/eval/tasks"
-	"retroattn/tests/lab/machine"
+	"github.com/retroattn/retroattn/bridge"
+	"github.com/retroattn/retroattn/retro/options"
+	"github.com/retroattn/retroattn/tests/divergence"
+	"github.com/retroattn/retroattn/tests/lab/eval/report"
+	"github.com/retroattn/retroattn/tests/lab/eval/tasks"
+	"github.com/retroattn/retroattn/tests/lab/machine"
 )
 
 // Command is the command line. What `go run ./build eval` prepares is in the environment.

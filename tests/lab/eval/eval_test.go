@@ -6,8 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"retroattn/bridge"
-	"retroattn/tests/lab/eval/report"
+	"github.com/retroattn/retroattn/bridge"
+	"github.com/retroattn/retroattn/tests/lab/eval/report"
 )
 
 // batchExperiment yields two records, of which an interrupt may leave one.

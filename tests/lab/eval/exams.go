@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"retroattn/tests/lab/eval/tasks"
+	"github.com/retroattn/retroattn/tests/lab/eval/tasks"
 )
 
 const seed = 1

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"retroattn/tests/lab/eval/tasks"
+	"github.com/retroattn/retroattn/tests/lab/eval/tasks"
 )
 
 // testNames are what --tests takes; the first ones are done without it.

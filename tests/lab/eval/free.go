@@ -6,9 +6,9 @@ import (
 	"runtime"
 	"sync"
 
-	"retroattn/bridge"
-	"retroattn/tests/divergence"
-	"retroattn/tests/lab/eval/report"
+	"github.com/retroattn/retroattn/bridge"
+	"github.com/retroattn/retroattn/tests/divergence"
+	"github.com/retroattn/retroattn/tests/lab/eval/report"
 )
 
 // free lets the model go on from long prompts by itself, greedily, the prompts as sequences of one

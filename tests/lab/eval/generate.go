@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"retroattn/bridge"
-	"retroattn/retro/stats"
+	"github.com/retroattn/retroattn/bridge"
+	"github.com/retroattn/retroattn/retro/stats"
 )
 
 // query is a question after a prompt and how its answer ends: where the model ends it, where done

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"retroattn/retro/options"
+	"github.com/retroattn/retroattn/retro/options"
 )
 
 // policy is a way to attend. Policies of one family differ in their budget only.

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 
-	"retroattn/bridge"
-	"retroattn/tests/lab/eval/report"
-	"retroattn/tests/lab/eval/tasks"
+	"github.com/retroattn/retroattn/bridge"
+	"github.com/retroattn/retroattn/tests/lab/eval/report"
+	"github.com/retroattn/retroattn/tests/lab/eval/tasks"
 )
 
 // promptSet is prompts that the model goes on from, as the sequences of one batch: exams of many

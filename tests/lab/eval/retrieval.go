@@ -3,9 +3,9 @@ package eval
 import (
 	"context"
 
-	"retroattn/bridge"
-	"retroattn/tests/lab/eval/report"
-	"retroattn/tests/lab/eval/tasks"
+	"github.com/retroattn/retroattn/bridge"
+	"github.com/retroattn/retroattn/tests/lab/eval/report"
+	"github.com/retroattn/retroattn/tests/lab/eval/tasks"
 )
 
 // retrieval is a long text with keys in it that are to be found, in two ways: the question is

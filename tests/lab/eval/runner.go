@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"retroattn/tests/lab/eval/report"
+	"github.com/retroattn/retroattn/tests/lab/eval/report"
 )
 
 // experiment is something to measure policies on. What they share, such as a prompt and what full

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"slices"
 
-	"retroattn/retro/stats"
-	"retroattn/tests/divergence"
-	"retroattn/tests/lab/eval/report"
+	"github.com/retroattn/retroattn/retro/stats"
+	"github.com/retroattn/retroattn/tests/divergence"
+	"github.com/retroattn/retroattn/tests/lab/eval/report"
 )
 
 // teacherForced is a text decoded as given.

@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"retroattn/bridge"
-	"retroattn/tests/divergence"
+	"github.com/retroattn/retroattn/bridge"
+	"github.com/retroattn/retroattn/tests/divergence"
 )
 
 // text is tokens of prose or code.

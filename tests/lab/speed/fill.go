@@ -9,8 +9,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"retroattn/bridge"
-	"retroattn/tests/lab/machine"
+	"github.com/retroattn/retroattn/bridge"
+	"github.com/retroattn/retroattn/tests/lab/machine"
 )
 
 // A filled cache is made in two steps. The text is processed once, up to some thousand tokens,

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"retroattn/bridge"
-	"retroattn/retro/stats"
-	"retroattn/tests/lab/machine"
+	"github.com/retroattn/retroattn/bridge"
+	"github.com/retroattn/retroattn/retro/stats"
+	"github.com/retroattn/retroattn/tests/lab/machine"
 )
 
 // losslessName begins the names of policies whose tokens are drafted with sparse attention and

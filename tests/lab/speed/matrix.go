@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	opt "retroattn/retro/options"
+	opt "github.com/retroattn/retroattn/retro/options"
 )
 
 // policy is a way to attend.

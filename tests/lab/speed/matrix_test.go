@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	opt "retroattn/retro/options"
+	opt "github.com/retroattn/retroattn/retro/options"
 )
 
 func TestChoosePolicies(t *testing.T) {

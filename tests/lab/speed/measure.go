@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	opt "retroattn/retro/options"
+	opt "github.com/retroattn/retroattn/retro/options"
 )
 
 // variant is a policy in a cell.

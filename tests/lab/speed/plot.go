@@ -6,7 +6,7 @@ import (
 	"os"
 	"slices"
 
-	"retroattn/tests/lab/eval/report"
+	"github.com/retroattn/retroattn/tests/lab/eval/report"
 )
 
 // writePlot draws tokens/s over depth: of the first type and number of sequences that has several

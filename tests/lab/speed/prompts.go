@@ -8,7 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"retroattn/tests/lab/machine"
+	"github.com/retroattn/retroattn/tests/lab/machine"
 )
 
 // promptOptions leave nothing to a plan: exact tokens are the same with any, and computed by the

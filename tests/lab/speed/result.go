@@ -6,7 +6,7 @@ import (
 	"math"
 	"slices"
 
-	"retroattn/retro/stats"
+	"github.com/retroattn/retroattn/retro/stats"
 )
 
 // figure is a number that may not be known: NaN, and null in JSON.

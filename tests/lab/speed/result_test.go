@@ -10,8 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	opt "retroattn/retro/options"
-	"retroattn/retro/stats"
+	opt "github.com/retroattn/retroattn/retro/options"
+	"github.com/retroattn/retroattn/retro/stats"
 )
 
 // line is a result of which the goals are made.

@@ -12,8 +12,8 @@ import (
 	"slices"
 	"time"
 
-	"retroattn/tests/lab/bench"
-	"retroattn/tests/lab/machine"
+	"github.com/retroattn/retroattn/tests/lab/bench"
+	"github.com/retroattn/retroattn/tests/lab/machine"
 )
 
 // The workers' contexts. Stock may have two.

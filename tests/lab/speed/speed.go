@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"retroattn/tests/lab/eval/tasks"
+	"github.com/retroattn/retroattn/tests/lab/eval/tasks"
 )
 
 // Command is the command line. What `go run ./build bench decode` prepares is in the environment.

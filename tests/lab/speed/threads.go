@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"runtime"
 
-	"retroattn/tests/lab/machine"
+	"github.com/retroattn/retroattn/tests/lab/machine"
 )
 
 // threadChoices are the numbers of threads that stock is tried with: hyper-threads may help or

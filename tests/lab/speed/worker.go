@@ -14,9 +14,9 @@ import (
 	"syscall"
 	"time"
 
-	"retroattn/bridge"
-	"retroattn/retro/stats"
-	"retroattn/tests/lab/machine"
+	"github.com/retroattn/retroattn/bridge"
+	"github.com/retroattn/retroattn/retro/stats"
+	"github.com/retroattn/retroattn/tests/lab/machine"
 )
 
 // A process holds one llama.cpp, so this program starts itself twice as a worker, and asks the two

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"retroattn/tests/gguf"
+	"github.com/retroattn/retroattn/tests/gguf"
 )
 
 // Command is the command line.

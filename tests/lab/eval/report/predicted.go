@@ -6,8 +6,8 @@ import (
 	"math"
 	"text/tabwriter"
 
-	"retroattn/retro/options"
-	"retroattn/retro/plan"
+	"github.com/retroattn/retroattn/retro/options"
+	"github.com/retroattn/retroattn/retro/plan"
 )
 
 // planned are the options that a plan chooses; policies that differ in others are not what it

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"retroattn/retro/options"
+	"github.com/retroattn/retroattn/retro/options"
 )
 
 // setup is what policies must share to be compared, and what they measured there.
