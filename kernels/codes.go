@@ -86,8 +86,9 @@ func padCodes(d int) int { return (d + codeBlock - 1) &^ (codeBlock - 1) }
 // CodeQueryLen is the length in float32 of a query row of dimension d for ScoreCodes.
 func CodeQueryLen(d int) int { return padCodes(d)/2 + 1 }
 
-// codeQuery is what the largest channel of a query is rounded to.
-const codeQuery = 127
+// codeQuery is what the largest channel of a query is rounded to: its product with the largest
+// spread, 7, becomes 127.
+const codeQuery = 145
 
 // CodeQueries makes rows of q [rows][d] ready for ScoreCodes: dst is [rows][CodeQueryLen]. A row,
 // padded to whole vectors, is int16: the even channels, then the odd ones. Behind these is the
@@ -99,20 +100,14 @@ func CodeQueries(dst, q []float32, rows, d int) {
 	if uint64(rows)*uint64(size) > uint64(len(dst)) {
 		panicShort("dst")
 	}
-	var store [maxScanDim]float32
-	var ints [maxScanDim / 4]float32
+	var store, forms [maxScanDim]float32
 	x := store[:pad]
 	for r := range rows {
 		row := dst[r*size : (r+1)*size]
 		copy(x, q[r*d:(r+1)*d])
 		inv, scale := int8Scale(absMax(x), codeQuery)
-		quantise8(ints[:pad/4], x, inv)
-		even := wordsOf(row[:pad/4])
-		odd := wordsOf(row[pad/4 : pad/2])[:len(even)]
-		pairs := wordsOf(ints[:pad/4])[:len(even)]
-		for i, p := range pairs {
-			even[i], odd[i] = int16(int8(p)), p>>8
-		}
+		quantise14(forms[:pad], x, inv)
+		copy(row, forms[pad/2:pad]) // its words
 		row[pad/2] = scale * (1 << weightShift)
 	}
 }

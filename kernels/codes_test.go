@@ -118,7 +118,7 @@ func checkCodeRow(t *testing.T, row, q []float32) {
 	t.Helper()
 	m := largest(q)
 	x, scale := codeRow(row, len(q))
-	checkScale(t, scale/8, m, 127)
+	checkScale(t, scale/8, m, 145)
 	if m != m {
 		return
 	}
@@ -127,7 +127,7 @@ func checkCodeRow(t *testing.T, row, q []float32) {
 		if c < len(q) {
 			v = q[c]
 		}
-		if !within(n, scale/8, v, 127) {
+		if !within(n, scale/8, v, 145) {
 			t.Fatalf("%s d=%d: channel %d is %d * %g, want %g", ISA(), len(q), c, n, scale/8, v)
 		}
 	}
