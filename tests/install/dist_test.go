@@ -4,6 +4,8 @@ import (
 	"archive/zip"
 	"debug/elf"
 	"debug/macho"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -209,6 +211,7 @@ func TestDistPrograms(t *testing.T) {
 			for _, name := range []string{"llama-cli", "llama-server", "llama-bench"} {
 				harness.Run(t, filepath.Join(prefix, "bin", name), "--help")
 			}
+			requirePage(t, filepath.Join(prefix, "bin"))
 			prompt := filepath.Join(t.TempDir(), "prompt.txt")
 			require.NoError(t, os.WriteFile(prompt, []byte(harness.LongPrompt(t)), 0o644))
 			out := harness.Run(t, filepath.Join(prefix, "bin/llama-completion"), "-m",
@@ -228,6 +231,17 @@ func TestDistPrograms(t *testing.T) {
 			require.Regexp(t, `[1-9]\d* of \d+ tokens sparse`, string(text))
 		})
 	}
+}
+
+// requirePage checks that the llama-server of a folder has its web page.
+func requirePage(t *testing.T, dir string) {
+	r, err := http.Get(harness.StartServerOf(t, dir, 1).URL)
+	require.NoError(t, err)
+	defer r.Body.Close()
+	text, err := io.ReadAll(r.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, r.StatusCode)
+	require.Contains(t, string(text), "_app/immutable/bundle")
 }
 
 // requireMovable checks that no program or library looks for others at a fixed place.
