@@ -70,13 +70,13 @@ func (a *app) doctorMembers(g target) ([]member, error) {
 	defer os.RemoveAll(temp)
 	file := filepath.Join(temp, g.program("retroattn"))
 	build := command(a.ctx, a.root, "go", "build", "-trimpath", "-buildvcs=false",
-		"-ldflags", "-s -w -buildid=", "-o", file, "./doctor")
+		"-ldflags", "-s -w -buildid=", "-o", file, "./bridge/doctor")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+g.system, "GOARCH="+g.arch)
 	if _, err := output(build); err != nil {
 		return nil, fmt.Errorf("building retroattn for %s: %w", g, err)
 	}
 	files := map[string]string{"bin/" + filepath.Base(file): file}
-	if err := a.goLicences(files, g, "./doctor"); err != nil {
+	if err := a.goLicences(files, g, "./bridge/doctor"); err != nil {
 		return nil, err
 	}
 	return fileMembers(files)
