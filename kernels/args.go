@@ -167,7 +167,7 @@ type productArgs struct {
 // blockArgs are those of dot, whose rows are of queries and whose out are logits, and of acc, whose
 // rows are of weights and whose out are sums of values: of n cells, each of a row of size bytes, d
 // numbers. With each 16 of them they ask for as many rows of another list, of which size bytes are
-// wanted, and the byte at end where that is not 0.
+// wanted, and the byte at end where that is not 0. From AVX2 on there must be one at least.
 type blockArgs struct {
 	out     *float32
 	ldOut   int

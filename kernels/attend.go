@@ -140,6 +140,8 @@ func accLoaded(acc []float32, ldAcc int, p []float32, ldP int, rows int, v *Cach
 		a := blockArgs{out: &acc[0], ldOut: ldAcc, in: &p[j], ldIn: ldP, rows: rows, d: d,
 			base: unsafe.Pointer(&buf[0]), stride: uintptr(4 * d), cells: &ascending[0],
 			n: len(part), size: 4 * d}
+		// The kernel asks for something with every tile; this is at hand.
+		a.askBase, a.askStride, a.askCells, a.askN = a.base, a.stride, a.cells, a.n
 		accF32ASM(&a)
 	}
 }
