@@ -111,9 +111,8 @@ type scan4Args struct {
 }
 
 // codesArgs are those of scoreCodes: up to codeRows rows and codePages pages, d rounded up to whole
-// lanes. With each of
-// the first n pages the memory of the one that is ahead is asked for, if it is among the first
-// asked.
+// lanes. With each of the first n pages the memory of the one that is ahead is asked for, if it is
+// among the first asked.
 type codesArgs struct {
 	dst           *float32
 	ldDst         int
