@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -79,6 +80,39 @@ func TestDeviceIsKept(t *testing.T) {
 		require.NoError(t, err)
 		require.Zero(t, o.Host, "a plan with a device is not one without")
 	}
+}
+
+// A plan that was named is of a host with a device or of one without, does what was set, and has
+// only threads that there are.
+func TestDeviceOfPlanFiles(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "plan")
+	open := func(text string, device bool) *Case {
+		c := newCase(t, text+"plan="+path)
+		c.Device = device
+		return c
+	}
+	made, err := open("", true).from(dear, Host{Prompts: true, Threads: 2, Why: "by the cpu"})
+	require.NoError(t, err)
+	o, err := open("prompts=cpu,", true).Known()
+	require.NoError(t, err)
+	require.Equal(t, made.Host, o.Host)
+	_, err = open("", false).Known()
+	require.ErrorContains(t, err, "was made for a host with a device such as a GPU, this has none")
+	_, err = open("prompts=device,", true).Known()
+	require.ErrorContains(t, err, "does not leave prompts to the device, as was set")
+
+	f, err := readFile(path)
+	require.NoError(t, err)
+	for _, n := range []int{-1, 3} {
+		f.Host.Threads = n
+		require.NoError(t, os.WriteFile(path, f.encode(), 0o644))
+		_, err = open("", true).Known()
+		require.ErrorContains(t, err, "threads for steps, of 2")
+	}
+	f.Host.Threads, f.Shape.Device = 0, false
+	require.NoError(t, os.WriteFile(path, f.encode(), 0o644))
+	_, err = open("", true).Known()
+	require.ErrorContains(t, err, "was made for a host without a device such as a GPU, this has one")
 }
 
 func TestDeviceIsChecked(t *testing.T) {

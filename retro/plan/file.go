@@ -26,6 +26,8 @@ const maxFile = 1 << 16 // bytes
 type shape struct {
 	Threads int `json:"threads"`
 	Cells   int `json:"cells"`
+	// Device says that such as a GPU computes dense layers.
+	Device bool `json:"device"`
 	// Layers describes the attention layers: a text for people, the first layer and
 	// a hash of all.
 	Layers string `json:"layers"`
@@ -47,7 +49,9 @@ type file struct {
 
 const fileFormat = "retroattn-plan"
 
-func (c *Case) shape() shape { return shape{Threads: c.Threads, Cells: c.Cells, Layers: c.Model} }
+func (c *Case) shape() shape {
+	return shape{Threads: c.Threads, Cells: c.Cells, Device: c.Device, Layers: c.Model}
+}
 
 func (f file) encode() []byte {
 	f.Sum = ""
@@ -107,6 +111,10 @@ func (s shape) differs(now shape) string {
 			now.Cells)
 	case s.Threads != now.Threads:
 		return fmt.Sprintf("was made for %d threads, this is %d", s.Threads, now.Threads)
+	case s.Device && !now.Device:
+		return "was made for a host with a device such as a GPU, this has none"
+	case now.Device && !s.Device:
+		return "was made for a host without a device such as a GPU, this has one"
 	}
 	return ""
 }
@@ -123,6 +131,13 @@ func (c *Case) apply(f *file) (o options.Options, err error) {
 	if !slices.ContainsFunc([]options.Target{options.Speed, options.Balanced, options.Quality},
 		func(t options.Target) bool { return t.String() == f.Plan.Target }) {
 		return o, fmt.Errorf("has the unknown target %q", f.Plan.Target)
+	}
+	if n := f.Host.Threads; n < 0 || n > c.Threads {
+		return o, fmt.Errorf("has %d threads for steps, of %d", n, c.Threads)
+	}
+	if asked := c.Asked.Planning.Prompts; c.Device && asked != options.PromptsPlanned &&
+		f.Host.Prompts != (asked == options.PromptsCPU) {
+		return o, fmt.Errorf("does not leave prompts to the %v, as was set", asked)
 	}
 	return c.complete(f.Plan.Choice)
 }

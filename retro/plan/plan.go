@@ -249,9 +249,6 @@ func (c *Case) made() string {
 	if o.Whole {
 		made += "; whole windows"
 	}
-	if c.Device {
-		made += "; a device"
-	}
 	return made
 }
 
