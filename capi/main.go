@@ -142,17 +142,15 @@ func retro_plan(engine C.uint64_t, measured, line C.uintptr_t, cap C.uint32_t) C
 		p := plan.Passes{Threads: e.Threads()}
 		if passes != nil {
 			if passes.struct_size < C.uint32_t(unsafe.Sizeof(*passes)) || passes.n > 8 ||
-				passes.n_thread > retro.MaxThreads {
-				return 0, argument("retro_plan: the struct_size of passes is too small, or more than 8 passes or 1024 threads")
+				passes.n_step > 8 || passes.n_thread > retro.MaxThreads {
+				return 0, argument("retro_plan: the struct_size of passes is too small, or more than 8 passes, 8 steps or 1024 threads")
 			}
 			p.Threads = int(passes.n_thread)
 			for i := range passes.n {
 				p.Rows, p.NS = append(p.Rows, int(passes.rows[i])),
 					append(p.NS, uint64(passes.ns[i]))
 			}
-			if p.Device = deviceOf(passes); passes.n_step > 8 {
-				return 0, argument("retro_plan: more than 8 steps")
-			}
+			p.Device = deviceOf(passes)
 		}
 		done, text, err := e.Plan(p)
 		if err != nil {
@@ -173,7 +171,7 @@ func deviceOf(p *C.struct_retro_passes) *plan.Device {
 	}
 	d := &plan.Device{Rows: int(p.prompt_row), Depth: int(p.prompt_depth),
 		DeviceNS: uint64(p.prompt_device_ns), CPUNS: uint64(p.prompt_ns)}
-	for i := range min(p.n_step, 8) {
+	for i := range p.n_step {
 		d.Threads = append(d.Threads, int(p.step_thread[i]))
 		d.StepNS = append(d.StepNS, uint64(p.step_ns[i]))
 	}
