@@ -144,8 +144,8 @@ func CodedPages(dst []Coded, tile []byte, d int, codes []byte, bits int, pages, 
 // ScoreCodes estimates logits: dst[r*ldDst+CodeTokens*i+t] = q_r . key of token t of pages[i], for
 // the first n pages. That is base[r*ldBase+col], where the caller has the product with the page's
 // mean from Scan4, and the token's code times the page's spread; without a base there is only the
-// latter. q was made by CodeQueries. The other pages are those of the next call: their memory is
-// asked for, of up to CodesAhead.
+// latter, and the pages lose their columns. q was made by CodeQueries. The other pages are those of
+// the next call: their memory is asked for, of up to CodesAhead.
 //
 // A channel of a query times the page's spread is rounded to 8 bits: that adds 0.04 % to the
 // variance of what codes leave out where the largest product is 127, and 0.7 % where it is 32. All
@@ -173,14 +173,14 @@ func ScoreCodes(dst []float32, ldDst int, q []float32, rows, d, bits int, base [
 			pages[i].col = 0
 		}
 	} else {
-		cols := int32(0)
+		last := int32(0)
 		for i := range pages[:n] {
 			if pages[i].col < 0 {
 				panicShort("base")
 			}
-			cols = max(cols, pages[i].col+1)
+			last = max(last, pages[i].col)
 		}
-		checkMatrix(len(base), rows, ldBase, int(cols), "base")
+		checkMatrix(len(base), rows, ldBase, int(last)+1, "base")
 	}
 	scoreCodes(dst, ldDst, q, rows, d, bits, base, ldBase, pages, n)
 }
