@@ -15,7 +15,8 @@ go mod edit -module "$new"
     go mod edit -module "$new/tests/lab" -droprequire "$old" -dropreplace "$old" \
         -require "$new@v0.0.0" -replace "$new=../.."
 )
-find . -name '*.go' -exec sed -i.old "s|\"$old/|\"$new/|g" {} +
+find . -name .git -prune -o -name '*.go' -exec sed -i.old "s|\"$old/|\"$new/|g" {} +
 sed -i.old "s|$old\([/ @]\)|$new\1|g" docs/go.md
-find . -name '*.old' -exec rm {} +
+find . -name .git -prune -o -name '*.go.old' -exec rm {} +
+rm docs/go.md.old
 gofmt -w $(find . -mindepth 1 -maxdepth 1 -type d ! -name '.*')

@@ -94,13 +94,16 @@ func TestModuleRenamed(t *testing.T) {
 	harness.Slow(t)
 	root, old := copyCheckout(t), modulePath(t)
 	const path = "example.org/you/retroattn"
+	kept := filepath.Join(root, "docs", "mine.old")
+	require.NoError(t, os.WriteFile(kept, nil, 0o644))
 	out := within(t, root, "build/module.sh", path)
 	require.Empty(t, out)
+	require.FileExists(t, kept, "it is somebody else's")
 	require.Equal(t, path, strings.TrimSpace(within(t, root, "go", "list", "-m")))
 	within(t, root, "go", "build", "./retro/...", "./build", "./bridge")
 	within(t, filepath.Join(root, "tests/lab"), "go", "list", "-deps", ".")
-	left := exec.Command("grep", "-rlF", "--include=*.go",
-		`"`+old+`/`, root)
+	left := exec.Command("grep", "-rlF", "--include=*.go", `"`+old+`/`, root)
 	text, _ := left.Output()
 	require.Empty(t, string(text), "files with the old path")
+	require.Equal(t, 1, left.ProcessState.ExitCode(), "grep has looked")
 }
