@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -37,18 +38,18 @@ func (a *app) deb(dir, folder, version string, g target, members []member, when 
 		return "", err
 	}
 	control := a.template("control", "DEBIAN", version, g)
-	control.content = bytes.ReplaceAll(bytes.ReplaceAll(control.content, []byte("@DEPENDS@"),
-		[]byte(needs)), []byte("@ARCH@"), []byte(g.arch))
-	if err := control.write(root); err != nil {
+	control.content = bytes.ReplaceAll(control.content, []byte("@DEPENDS@"), []byte(needs))
+	if err := errors.Join(control.write(root), openFolders(root)); err != nil {
 		return "", err
 	}
 	file, err := filepath.Abs(filepath.Join(dir, folder+".deb"))
 	if err != nil {
 		return "", err
 	}
-	make := command(a.ctx, temp, "dpkg-deb", "--root-owner-group", "-Zgzip", "--build", "root", file)
-	make.Env = append(os.Environ(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", when.Unix()))
-	_, err = output(make)
+	pack := command(a.ctx, temp, "dpkg-deb", "--root-owner-group", "-Zgzip", "--build",
+		"root", file)
+	pack.Env = append(os.Environ(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", when.Unix()))
+	_, err = output(pack)
 	return filepath.Join(dir, folder+".deb"), err
 }
 
@@ -75,7 +76,8 @@ func (a *app) debNeeds(temp, root string, g target, members []member) (string, e
 	inside := filepath.Join(root, debFolder)
 	args := []string{"-O", "--ignore-missing-info", "-l" + filepath.Join(inside, "lib")}
 	for _, e := range members {
-		if e.link == "" && (e.program && path.Dir(e.name) == "bin" || g.isShared(path.Base(e.name))) {
+		program := e.program && path.Dir(e.name) == "bin"
+		if e.link == "" && (program || g.isShared(path.Base(e.name))) {
 			args = append(args, filepath.Join(inside, e.name))
 		}
 	}
@@ -103,5 +105,18 @@ func (e *member) write(root string) error {
 	if e.program {
 		mode = 0o755
 	}
-	return os.WriteFile(file, e.content, mode)
+	if err := os.WriteFile(file, e.content, mode); err != nil {
+		return err
+	}
+	return os.Chmod(file, mode) // whatever the umask
+}
+
+// openFolders lets everybody into all folders, whatever the umask.
+func openFolders(root string) error {
+	return filepath.WalkDir(root, func(dir string, f fs.DirEntry, err error) error {
+		if err != nil || !f.IsDir() {
+			return err
+		}
+		return os.Chmod(dir, 0o755)
+	})
 }

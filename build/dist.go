@@ -47,8 +47,11 @@ func (cmd *distCmd) Validate() error {
 		return err
 	case cmd.Native && cmd.LibraryOnly:
 		return errors.New("--native and --library-only: the library is the same for all processors, leave --native out")
-	case cmd.Deb && (cmd.LibraryOnly || g.system != "linux"):
-		return errors.New("--deb: a package holds llama.cpp's programs for Linux, leave --deb out")
+	case cmd.Deb && cmd.LibraryOnly:
+		return errors.New("--deb and --library-only: a package holds llama.cpp's programs, leave one of them out")
+	case cmd.Deb && (g.system != "linux" || g != here):
+		return fmt.Errorf("--deb for %s: a package is made for Linux on this machine's processor, %s, whose libraries are looked at, leave --deb out",
+			g, here)
 	case cmd.Native && g != here:
 		return fmt.Errorf("--native for %s: that is for this machine, %s, leave --native out", g,
 			here)
@@ -186,7 +189,7 @@ func (a *app) template(name, to, version string, g target) member {
 	number := strings.Split(version, ".")
 	fill := strings.NewReplacer("@VERSION@", version, "@MAJOR@", number[0], "@MINOR@", number[1],
 		"@LIBRARY@", path.Join(g.libraryFolder(), library), "@SONAME@", g.soname(),
-		"@LLAMA@", a.pins.Llama.Version)
+		"@LLAMA@", a.pins.Llama.Version, "@ARCH@", g.arch)
 	return member{name: path.Join(to, name), content: []byte(fill.Replace(string(text))),
 		program: strings.HasSuffix(name, ".sh")}
 }
@@ -208,10 +211,10 @@ func (a *app) libraryMembers(version string, g target) ([]member, error) {
 		"include/retroattn.h":   filepath.Join(a.root, "capi", "retroattn.h"),
 		"example/decode.c":      filepath.Join(a.root, "capi", "example", "decode.c"),
 	}
+	if g == windows {
+		files["lib/"+importLibrary] = filepath.Join(temp, importLibrary)
+	}
 	for _, folder := range []string{"docs", "docs/results"} {
-		if g == windows {
-			files["lib/"+importLibrary] = filepath.Join(temp, importLibrary)
-		}
 		texts, err := filepath.Glob(filepath.Join(a.root, folder, "*.*"))
 		if err != nil {
 			return nil, err

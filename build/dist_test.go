@@ -101,6 +101,8 @@ func TestDistRefuses(t *testing.T) {
 		"--os windows --arch arm64: must be":      {OS: "windows", Arch: "arm64"},
 		"--os plan9 --arch amd64: must be":        {OS: "plan9"},
 		"--native for windows-amd64":              {OS: "windows", Native: true},
+		"--deb for windows-amd64":                 {OS: "windows", Deb: true},
+		"--deb and --library-only":                {Deb: true, LibraryOnly: true},
 	} {
 		assert.ErrorContains(t, cmd.Validate(), want)
 	}
