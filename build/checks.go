@@ -18,13 +18,16 @@ import (
 type testCmd struct {
 	Short bool   `help:"Only vet, unit tests and the end-to-end tests that are quick: minutes, for a change in work."`
 	Match string `name:"run" placeholder:"REGEXP" help:"Only the end-to-end tests (tests/, tests/lab/ and bridge/) with such a name, as for go test, on the build that is there; what it lacks is built."`
-	Long  bool   `help:"Also build the archive for every processor, llama.cpp without the feature, and llama.cpp for Windows, and test them: 40 minutes of processor time more; fuzz for an hour; and load llama-server for half an hour."`
+	Long  bool   `help:"Also build the archive for every processor, llama.cpp without the feature, and llama.cpp for Windows and for Linux on arm64, and test them; fuzz for an hour; and load llama-server for half an hour."`
 	OS    string `name:"os" placeholder:"OS" help:"windows: only build llama.cpp for Windows, which takes 20 minutes of processor time the first time, and test it by Wine."`
 	Arch  string `placeholder:"ARCH" help:"arm64: the same for Linux on that processor, by QEMU."`
 }
 
 func (cmd *testCmd) Validate() error {
-	_, err := targetOf(cmd.OS, cmd.Arch)
+	g, err := targetOf(cmd.OS, cmd.Arch)
+	if err == nil && g != here && cmd.Match != "" {
+		return fmt.Errorf("--run %s for %s: its tests run all together, leave --run out", cmd.Match, g)
+	}
 	return err
 }
 
@@ -77,12 +80,14 @@ func (cmd testCmd) stages() [][]stage {
 
 // others are llama.cpp for other systems and processors, where they can be emulated.
 func (cmd testCmd) others() (all []stage) {
-	if here != (target{"linux", "amd64"}) {
-		return nil
-	}
-	for _, g := range []target{windows, {"linux", "arm64"}} {
+	for _, g := range []target{windows, linuxARM64} {
 		other := cmd.crossStage(g)
-		if !cmd.Long {
+		switch {
+		case g == here:
+			continue
+		case here != target{"linux", "amd64"}:
+			other.skip = "needs Linux on amd64, where it is emulated"
+		case !cmd.Long:
 			other.skip = fmt.Sprintf("--long, or --os %s --arch %s, builds llama.cpp for it",
 				g.system, g.arch)
 		}

@@ -29,6 +29,10 @@ func (a *app) emulator(g target) ([]string, error) {
 		prefix, err := a.wine()
 		return []string{"RETRO_WINE=" + prefix}, err
 	}
+	if g != linuxARM64 {
+		return nil, fmt.Errorf("programs for %s are tested on such a machine only: leave --os and --arch out there",
+			g)
+	}
 	qemu := findQemu()
 	if qemu == "" {
 		return nil, errors.New(remedies["qemu"])

@@ -12,8 +12,9 @@ import (
 type target struct{ system, arch string }
 
 var (
-	here    = target{runtime.GOOS, runtime.GOARCH}
-	windows = target{"windows", "amd64"}
+	here       = target{runtime.GOOS, runtime.GOARCH}
+	windows    = target{"windows", "amd64"}
+	linuxARM64 = target{"linux", "arm64"}
 )
 
 // cross is what makes programs for another target than this machine's: Debian's compilers, with
@@ -28,7 +29,7 @@ type cross struct {
 }
 
 var crosses = map[target]cross{
-	{"linux", "arm64"}: {triple: "aarch64-linux-gnu", remedy: "arm64",
+	linuxARM64: {triple: "aarch64-linux-gnu", remedy: "arm64",
 		cmake: []string{"-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SYSTEM_PROCESSOR=aarch64"}},
 	{"linux", "amd64"}: {triple: "x86_64-linux-gnu", remedy: "amd64",
 		cmake: []string{"-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SYSTEM_PROCESSOR=x86_64"}},

@@ -21,6 +21,8 @@ func TestTargetOf(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, c.want, g)
 	}
+	assert.ErrorContains(t, (&testCmd{OS: "windows", Match: "TestPage"}).Validate(),
+		"--run TestPage for windows-amd64")
 	_, err := targetOf("windows", "arm64")
 	assert.ErrorContains(t, err, "--os windows --arch arm64: must be")
 }
