@@ -180,15 +180,11 @@ func (a *api) patchSymbols() []symbol {
 		{"llama_retro_attn_engine", &a.retroAttnEngine},
 		{"llama_retro_attn_error", &a.retroAttnError},
 		{"llama_retro_attn_plan", &a.retroAttnPlan},
+		{"llama_retro_attn_describe", &a.retroAttnDescribe},
 		{"llama_retro_attn_summary", &a.retroAttnSummary},
 		{"llama_retro_attn_get_stats", &a.retroAttnStats},
 		{"llama_retro_attn_abi", &a.retroAttnABI},
 	}
-}
-
-// describeSymbols is what Describe needs beside them.
-func (a *api) describeSymbols() []symbol {
-	return []symbol{{"llama_retro_attn_describe", &a.retroAttnDescribe}}
 }
 
 func (a *api) retroSymbols() []symbol {

@@ -3,7 +3,6 @@ package bridge
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"os"
 
 	"github.com/retroattn/retroattn/kernels"
@@ -46,9 +45,13 @@ type DescribedLayer struct {
 // Describe reads what the model file says of itself, but no weights, and tells what libretroattn
 // could serve of it in such a context. ErrRetroAbsent where libllama lacks the patch.
 func (l *Library) Describe(path string, params ContextParams) (d Description, err error) {
-	if l.descErr != nil {
-		return d, fmt.Errorf("%w: the libllama in %s lacks the retroattn patch: %w", ErrRetroAbsent,
-			l.dir, l.descErr)
+	if err := l.needPatch(); err != nil {
+		return d, err
+	}
+	params.Threads = 1 // nothing is computed
+	context, err := params.resolve(l.contextDefaults().cContextParams)
+	if err != nil {
+		return d, err
 	}
 	if _, err := os.Stat(path); err != nil {
 		return d, fmt.Errorf("bridge: model: %w", err)
@@ -68,12 +71,8 @@ func (l *Library) Describe(path string, params ContextParams) (d Description, er
 		d.Refused = "models with an encoder are not supported"
 		return d, nil
 	}
-	// Nothing is computed, and some architectures need more batch than they have context.
-	params.Ctx, params.Threads = min(max(d.Ctx, 256), math.MaxInt32), 1
-	context, err := params.resolve(l.contextDefaults().cContextParams)
-	if err != nil {
-		return d, err
-	}
+	// Some architectures need more batch than they have context.
+	context.nCtx = uint32(min(max(d.Ctx, 256), maxCtx))
 	var ptr uintptr
 	detail := l.log.capture(func() { ptr = l.contextInit(m.ptr, context) })
 	if ptr == 0 {

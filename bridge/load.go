@@ -24,7 +24,6 @@ type Library struct {
 	retroPath string // "" = no libretroattn
 	patched   bool   // libllama carries our patch
 	patchErr  error  // why not: a function of it that is missing
-	descErr   error  // why Describe cannot be had
 	log       logger
 
 	retroOnce   sync.Once
@@ -101,7 +100,6 @@ func (l *Library) open() error {
 			return fmt.Errorf("%w, in %s", err, l.dir)
 		}
 	}
-	l.descErr = bind(llama, l.describeSymbols())
 	l.logSet(l.log.callback(), 0)
 	l.backendInit()
 	// Backends are either linked in and registered by now, or modules in the folder. Searching for

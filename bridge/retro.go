@@ -21,14 +21,23 @@ func (l *Library) RetroVersion() (string, error) {
 	return l.retroVersion(), nil
 }
 
+// needPatch is ErrRetroAbsent where libllama does not carry our patch.
+func (l *Library) needPatch() error {
+	if l.patched {
+		return nil
+	}
+	return fmt.Errorf("%w: the libllama in %s lacks the retroattn patch, or has an older one: %w",
+		ErrRetroAbsent, l.dir, l.patchErr)
+}
+
 // loadRetro opens libretroattn before the patch does, which then finds it loaded: only here is the
 // host's signal action saved. It is left to the first use, since a library that is not needed
 // should not bring its runtime in.
 func (l *Library) loadRetro() error {
-	switch {
-	case !l.patched:
-		return fmt.Errorf("%w: the libllama in %s lacks the retroattn patch, or has an older one: %w", ErrRetroAbsent, l.dir, l.patchErr)
-	case l.retroPath == "":
+	if err := l.needPatch(); err != nil {
+		return err
+	}
+	if l.retroPath == "" {
 		return fmt.Errorf("%w: no %s in %s and Paths.Retro not given", ErrRetroAbsent, retroName,
 			l.dir)
 	}
