@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A monitor reads the sums of all contexts while they decode, by expvar and as Prometheus does; what
-// a context has counted stays when it is closed, what it held does not.
+// A monitor reads the sums of all contexts while they decode, by expvar and as Prometheus does;
+// what a context has counted stays when it is closed, what it held does not.
 func TestMetrics(t *testing.T) {
 	model := patchedModel(t)
 	var m Metrics

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -73,10 +74,13 @@ func TestPlanned(t *testing.T) {
 
 func TestTellRefused(t *testing.T) {
 	var out bytes.Buffer
-	say := func(name, format string, args ...any) { out.WriteString(name + " " + format + "\n") }
+	say := func(name, format string, args ...any) {
+		fmt.Fprintf(&out, name+" "+format+"\n", args...)
+	}
 	m := &bridge.Description{Text: "mamba", Layers: 3, Refused: "a recurrent model has no attention"}
 	require.NoError(t, (&doctor{}).model(say, m, 1e9))
-	assert.Equal(t, "model %s, %d layers\nserved nothing: %s\n", out.String())
+	assert.Equal(t, "model mamba, 3 layers\nserved nothing: a recurrent model has no attention\n",
+		out.String())
 }
 
 func TestRefuses(t *testing.T) {

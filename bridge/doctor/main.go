@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -11,6 +10,8 @@ import (
 
 	"github.com/retroattn/retroattn/bridge"
 )
+
+const maxThreads = 512 // of llama.cpp
 
 var cli struct {
 	Doctor doctor `cmd:"" help:"Tell what this machine and a model can use of the sparse attention, in seconds."`
@@ -36,20 +37,18 @@ func main() {
 }
 
 func (d *doctor) Validate() error {
-	if d.Threads < 0 || d.Threads > 512 {
-		return fmt.Errorf("--threads %d: must be 0..512", d.Threads)
+	if d.Threads < 0 || d.Threads > maxThreads {
+		return fmt.Errorf("--threads %d: must be 0..%d", d.Threads, maxThreads)
 	}
 	return nil
 }
 
-func (d *doctor) Run() error { return d.tell(os.Stdout) }
-
-func (d *doctor) tell(w io.Writer) error {
+func (d *doctor) Run() error {
 	if d.Threads == 0 {
-		d.Threads = runtime.NumCPU()
+		d.Threads = min(runtime.NumCPU(), maxThreads)
 	}
 	say := func(name, format string, args ...any) {
-		fmt.Fprintf(w, "%-11s %s\n", name, fmt.Sprintf(format, args...))
+		fmt.Printf("%-11s %s\n", name, fmt.Sprintf(format, args...))
 	}
 	say("processor", "%s", processor())
 	rate := bandwidth(d.Threads)
@@ -69,7 +68,8 @@ func (d *doctor) tell(w io.Writer) error {
 		say("model", "none: name one by -m to hear what of it is served")
 		return nil
 	}
-	m, err := lib.Describe(d.Model, bridge.ContextParams{Ctx: d.Ctx, TypeK: d.TypeK, TypeV: d.TypeV})
+	m, err := lib.Describe(d.Model, bridge.ContextParams{Ctx: d.Ctx, TypeK: d.TypeK,
+		TypeV: d.TypeV})
 	if err != nil {
 		return err
 	}

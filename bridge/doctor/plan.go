@@ -65,7 +65,8 @@ func engine(m *bridge.Description, o options.Options, threads, cells, room int) 
 		}
 		layer := retro.Layer{TypeK: l.TypeK, TypeV: l.TypeV, Heads: l.Heads, KVHeads: l.KVHeads,
 			DK: l.DK, DV: l.DV, K: unsafe.Pointer(&memory[at]), V: unsafe.Pointer(&memory[at]),
-			KSize: l.KRow * uint64(cells), VSize: l.VRow * uint64(cells), KRow: l.KRow, VRow: l.VRow,
+			KSize: l.KRow * uint64(cells), VSize: l.VRow * uint64(cells),
+			KRow: l.KRow, VRow: l.VRow,
 			KHead: head(l.TypeK, l.DK), VHead: head(l.TypeV, l.DV), Rotation: l.Rot,
 			SoftCap: l.SoftCap, Sinks: make([]float32, l.Sinks)}
 		if l.Latent {
