@@ -8,9 +8,10 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kong"
-	"github.com/retroattn/retroattn/retro/options"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/retroattn/retroattn/retro/options"
 )
 
 // pages are the texts for users, by their path from the root of the checkout.

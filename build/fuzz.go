@@ -60,9 +60,8 @@ func (cmd testCmd) fuzz(a *app, t *tally) error {
 		// Inputs are made smaller by few tries only: that takes most of a short run's time
 		// otherwise.
 		run := cmd.goTestIn(target.folder, "fuzz "+target.name, nil, "-run", "^$", "-fuzz",
-			"^"+target.name+"$",
-			"-fuzztime", fmt.Sprint(share), "-parallel", fmt.Sprint(workers),
-			"-fuzzminimizetime", "10x", ".")
+			"^"+target.name+"$", "-fuzztime", fmt.Sprint(share), "-parallel",
+			fmt.Sprint(workers), "-fuzzminimizetime", "10x", ".")
 		one := newTally()
 		if err := run(a, one); err != nil || a.ctx.Err() != nil {
 			return err

@@ -76,8 +76,7 @@ func (a *app) library(t toolchain, variant string) (string, error) {
 // only.
 func (a *app) buildLibrary(to string, g target) error {
 	build := command(a.ctx, a.root, "go", "build", "-buildmode=c-shared", "-trimpath",
-		"-buildvcs=false",
-		"-ldflags", g.linkFlags(a.root, to), "-o", to, "./capi")
+		"-buildvcs=false", "-ldflags", g.linkFlags(a.root, to), "-o", to, "./capi")
 	build.Env = append(os.Environ(), "CGO_ENABLED=1", "GOOS="+g.system, "GOARCH="+g.arch)
 	if g != here {
 		x := crosses[g]
@@ -87,8 +86,7 @@ func (a *app) buildLibrary(to string, g target) error {
 		build.Env = append(build.Env, "CC="+x.cc())
 	}
 	if text, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("building libretroattn for %s %s failed: %w\n%s", g.system, g.arch, err,
-			text)
+		return fmt.Errorf("building libretroattn for %s failed: %w\n%s", g, err, text)
 	}
 	return nil
 }

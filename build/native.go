@@ -30,8 +30,7 @@ var patchedFlags = append([]string{"-DGGML_RPC=ON"}, here.movable()...)
 
 var (
 	patchedTargets = []string{"llama-cli", "llama-completion", "llama-bench", "llama-perplexity",
-		"llama-server",
-		"llama-batched-bench", "llama-quantize", "ggml-rpc-server"}
+		"llama-server", "llama-batched-bench", "llama-quantize", "ggml-rpc-server"}
 	stockTargets = []string{libraryTarget, "llama-bench", "llama-server"}
 )
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	_ "embed"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -46,15 +45,13 @@ func (a *app) page(s series, pristine string) (string, error) {
 		}
 		return "", nil
 	}
-	err = a.cache.ensure(p)
-	if err == nil {
+	if err = a.cache.ensure(p); err == nil {
 		return dir, nil
 	}
-	err = fmt.Errorf("the web page of llama-server cannot be built: %w", err)
 	if a.wish == pageNeeded || a.ctx.Err() != nil {
-		return "", err
+		return "", fmt.Errorf("the web page of llama-server cannot be built: %w", err)
 	}
-	a.say("llama-server is built without its web page: %v", errors.Unwrap(err))
+	a.say("llama-server is built without its web page: %v", err)
 	return "", nil
 }
 

@@ -56,7 +56,7 @@ func pageLicences(source, to string) error {
 func licenceText(folder string) (string, error) {
 	var about struct {
 		Name, Version string
-		License       any // a name, or an object in old packages
+		License       any // a name, or in old packages an object with its type
 	}
 	text, err := os.ReadFile(filepath.Join(folder, "package.json"))
 	if err == nil {
@@ -66,6 +66,9 @@ func licenceText(folder string) (string, error) {
 	}
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", folder, err)
+	}
+	if old, ok := about.License.(map[string]any); ok {
+		about.License = old["type"]
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "==== %s %s", about.Name, firstOf(about.Version, "vendored"))

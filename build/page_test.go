@@ -160,5 +160,5 @@ func TestPageLicences(t *testing.T) {
 	require.Error(t, err)
 	text, err := licenceText(filepath.Join(dir, "old"))
 	require.NoError(t, err)
-	require.Contains(t, text, "old vendored (map[type:ISC])")
+	require.Contains(t, text, "old vendored (ISC)")
 }

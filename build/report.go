@@ -96,10 +96,8 @@ func (s *totals) add(g stage, t *tally) {
 // details are what took long and what was seen.
 func (s *totals) details() string {
 	var b strings.Builder
-	slices.SortStableFunc(s.timed, func(x, y timed) int {
-		return cmp.Compare(y.seconds,
-			x.seconds)
-	})
+	slices.SortStableFunc(s.timed,
+		func(x, y timed) int { return cmp.Compare(y.seconds, x.seconds) })
 	if n := min(slowest, len(s.timed)); n > 0 {
 		fmt.Fprintf(&b, "\nthe %d slowest of %d tests:\n", n, len(s.timed))
 		for _, x := range s.timed[:n] {

@@ -94,8 +94,7 @@ func (a *app) upstreamPrograms(patched native) error {
 		name: "upstream", made: s.hash + "\n" + strings.Join(targets, " "),
 		files: programs(patched, targets),
 		make: func() error {
-			return a.compile(tools, patched, "Building llama.cpp's tests",
-				targets)
+			return a.compile(tools, patched, "Building llama.cpp's tests", targets)
 		},
 	})
 }
