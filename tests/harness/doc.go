@@ -17,6 +17,7 @@
 //	RETRO_MODEL, _F16, _SWA              the default model, the same in F16, one with a sliding window
 //	RETRO_SHORT, _F16                    some layers of it, where nothing hangs on what a model says
 //	RETRO_TARGET, _DIR, _STOCK_DIR       another system and processor, and what was built for it
+//	RETRO_PAGE                           llama-server's web page, and what drives a browser
 //	RETRO_WINE, RETRO_QEMU               Wine's folder, and the emulator
 //	RETRO_LONG                           set: also what takes very long to build
 //	RETRO_SOAK                           how long llama-server is loaded, such as 30m

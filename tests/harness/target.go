@@ -131,10 +131,12 @@ type TargetBuild struct {
 // TargetPrograms is what was built for the target that is tested, or the test is skipped.
 func TargetPrograms(t *testing.T) TargetBuild {
 	t.Helper()
-	x := map[string]Target{"windows-amd64": Windows, "linux-arm64": Arm64}[os.Getenv("RETRO_TARGET")]
-	if x.System == "" {
+	name := os.Getenv("RETRO_TARGET")
+	if name == "" {
 		t.Skip("needs RETRO_TARGET: run it by go run ./build test --os windows, or --arch arm64")
 	}
+	x, ok := map[string]Target{"windows-amd64": Windows, "linux-arm64": Arm64}[name]
+	require.True(t, ok, "RETRO_TARGET is %s: must be windows-amd64 or linux-arm64", name)
 	x.Need(t)
 	return TargetBuild{x, Setting(t, "RETRO_TARGET_DIR"), Setting(t, "RETRO_TARGET_STOCK_DIR")}
 }

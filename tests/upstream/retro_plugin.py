@@ -1,9 +1,10 @@
 """Runs upstream's server tests with a local model: a pytest plugin, used by `go run ./build test`.
 
-Upstream's tests download their models, which is not possible everywhere. Here each server gets the model in
-RETRO_SHORT instead, or the one in RETRO_MODEL. They do not tell the same stories, so what the tests expect of words is only checked to be text,
-and tests that depend on another vocabulary, adapter or kind of model are skipped with the reason.
-Every verdict goes to the file in RETRO_REPORT, one JSON object a line.
+Upstream's tests download their models, which is not possible everywhere. Here each server gets the
+model in RETRO_SHORT instead, or the one in RETRO_MODEL. They do not tell the same stories, so what
+the tests expect of words is only checked to be text, and tests that depend on another vocabulary,
+adapter or kind of model are skipped with the reason. Every verdict goes to the file in RETRO_REPORT,
+one JSON object a line.
 """
 import json
 import os
