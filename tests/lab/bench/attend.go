@@ -70,8 +70,8 @@ func (b *bench) besideGGML(c workload, kv *kvSet, q, out []float32, group, windo
 }
 
 // attention is decode attention as the engine does it: each head's tokens in chunks, which any
-// thread may take, each of which is a running softmax over blocks; who finishes
-// the last chunk of a head merges them.
+// thread may take, each of which is a running softmax over blocks; who finishes the last chunk of a
+// head merges them.
 type attention struct {
 	kv                  *kvSet
 	team                *team

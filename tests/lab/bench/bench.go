@@ -32,8 +32,8 @@ func (Command) Help() string {
 rows, which is the same for many rows, by tiles that are converted once for all; scan over 8-bit
 page summaries (of F16 ones it is dot), and scan4 over means and spreads in 4 bits; codes, the
 estimates of all tokens of pages by residual codes of 1 (r1) and 2 bits; topk of 65536 scores;
-gather, which is attend over 512 tokens chosen out of 32768; dense, the engine with exact attention in the shape of SmolLM2 (8192 tokens, 9 heads on 3, size
-64).
+gather, which is attend over 512 tokens chosen out of 32768; dense, the engine with exact attention
+in the shape of SmolLM2 (8192 tokens, 9 heads on 3, size 64).
 
 Run by default, in about 9 minutes on two cores:
 
@@ -54,9 +54,9 @@ found in a cache), L3 (a quarter of it) or L2 (half of one thread's). Cells hold
 heads side by side, as in llama.cpp's cache.
 
 GB/s are bytes of K and V per time. For attend and gather a bare read of the same rows in the same
-order is measured, too: that is all that memory gives of what does not lie together. What is compared (the kernel, a plain read of the same bytes,
-ggml's flash attention on the same tensors) takes turns. GB/s and GFLOP/s are the medians of the
-runs; shares and ratios compare the best runs, since other load only ever slows down. The share of
+order is measured, too: that is all that memory gives of what does not lie together. What is
+compared (the kernel, a plain read of the same bytes, ggml's flash attention on the same tensors)
+takes turns. GB/s and GFLOP/s are the medians of the runs; shares and ratios compare the best runs, since other load only ever slows down. The share of
 the multiply-add peak can exceed 1 for quantised types, which multiply in 8 bits. ggml runs in
 this process. Its OpenMP threads spin for a while after each call; the measurement goes on once
 the process uses no processor time.`

@@ -37,7 +37,8 @@ func (b *bench) dense(c workload) (result, error) {
 	}
 	ours := &variant{run: func(_, n int) { s.run(n) }}
 	flops := float64(4*kv.dim*denseGroup*kv.heads*kv.tokens) * float64(kv.perUnit/2)
-	r, err := b.besideGGML(c, kv, s.q, s.out, denseGroup, 1, ours, b.reader(&kv.planeSet, t), nil, flops)
+	read := b.reader(&kv.planeSet, t)
+	r, err := b.besideGGML(c, kv, s.q, s.out, denseGroup, 1, ours, read, nil, flops)
 	if s.err != nil {
 		err = s.err
 	}

@@ -103,7 +103,9 @@ func (b *bench) result(c workload, set *planeSet, ours, read *variant, flops flo
 }
 
 // bareShare adds how ours did beside a bare read of the same rows.
-func (r *result) bareShare(ours, bare *variant) { r.BareShare = jsonNumber(best(bare) / best(ours)) }
+func (r *result) bareShare(ours, bare *variant) {
+	r.BareShare = jsonNumber(best(bare) / best(ours))
+}
 
 // worstNMSE is where two results are no longer of the same thing.
 const worstNMSE = 1e-3

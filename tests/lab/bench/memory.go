@@ -13,8 +13,8 @@ import (
 )
 
 // arena is memory outside of Go's heap, which C may keep pointers into, on huge pages where there
-// are some, as the patched llama.cpp has its cache. It is given out piece by piece and taken back as
-// a whole.
+// are some, as the patched llama.cpp has its cache. It is given out piece by piece and taken back
+// as a whole.
 type arena struct {
 	data []byte
 	used int

@@ -104,7 +104,8 @@ func flattest(results []Result) (growth figure, by string) {
 func largest(results []Result, policy string) (share figure, by string) {
 	share = unknown
 	for _, r := range results {
-		if r.ours() && r.Policy == policy && r.Depth >= 8192 && r.Extra.known() && !(r.Extra <= share) {
+		counts := r.ours() && r.Policy == policy && r.Depth >= 8192 && r.Extra.known()
+		if counts && !(r.Extra <= share) {
 			share, by = r.Extra, fmt.Sprintf("%s, %s at %s", r.Policy, count(r.Seqs, "sequence"),
 				depthName(r.Depth))
 		}

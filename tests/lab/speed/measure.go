@@ -154,14 +154,19 @@ func (b *runner) resolve(t *variant) (err error) {
 	if b.o.GPULayers == 0 {
 		return nil
 	}
-	// What it chooses for a device can only be measured in an empty context: it is kept for the runs.
+	// What it chooses for a device can only be measured in an empty context: it is kept for the
+	// runs.
 	t.options += ",plan_cache=" + filepath.Join(b.plans, t.name)
-	t.parsed, err = opt.Parse(t.options)
+	if t.parsed, err = opt.Parse(t.options); err != nil {
+		return err
+	}
 	var line string
-	err = errors.Join(err, b.ours.call("Policy", Policy{Slot: ramSlot, Options: t.options, On: true},
-		&line))
+	if err := b.ours.call("Policy", Policy{Slot: ramSlot, Options: t.options, On: true},
+		&line); err != nil {
+		return err
+	}
 	b.note("%s: %s", t.name, line)
-	return err
+	return nil
 }
 
 // choose lets a plan complete the options.
