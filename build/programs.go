@@ -94,6 +94,13 @@ func (cmd testCmd) programs(a *app) (p built, err error) {
 	if err != nil {
 		return p, err
 	}
+	if cmd.Long {
+		// A test packs it by a program of its own, which could not build it: to make something it
+		// needs the cache alone, and this program reads it until it ends.
+		if _, err := a.portable(tools); err != nil {
+			return p, err
+		}
+	}
 	var models []string
 	if p.short, models, err = a.testModels(p.patched.bin("llama-quantize"), model); err != nil {
 		return p, err
