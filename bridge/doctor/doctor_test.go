@@ -70,6 +70,9 @@ func TestPlanned(t *testing.T) {
 	m.Served[1].TypeK = 3
 	_, err = planned(m, options.Default(), 2, 0.01)
 	assert.ErrorContains(t, err, "layer 1 has K or V of q4_1")
+	m.Served[0].KRow = 1 << 40
+	_, err = planned(m, options.Default(), 2, 0.01)
+	assert.ErrorContains(t, err, "of the free memory")
 }
 
 func TestTellRefused(t *testing.T) {

@@ -64,28 +64,28 @@ func fill(b []byte) {
 
 // available is the memory that can still be had; where the system does not say, a moderate amount.
 func available() int {
-	if kib, ok := memInfo("MemAvailable:"); ok {
-		return kib << 10
+	if bytes, ok := memAvailable(); ok {
+		return bytes
 	}
 	return 4 << 30
 }
 
 func free() string {
-	if kib, ok := memInfo("MemAvailable:"); ok {
-		return fmt.Sprintf(", %.1f GiB free", float64(kib)/(1<<20))
+	if bytes, ok := memAvailable(); ok {
+		return fmt.Sprintf(", %.1f GiB free", float64(bytes)/(1<<30))
 	}
 	return ""
 }
 
-func memInfo(key string) (kib int, ok bool) {
+func memAvailable() (bytes int, ok bool) {
 	text, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
 		return 0, false
 	}
 	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); len(f) >= 2 && f[0] == key {
+		if f := strings.Fields(line); len(f) >= 2 && f[0] == "MemAvailable:" {
 			kib, err := strconv.Atoi(f[1])
-			return kib, err == nil && kib >= 0 && kib < 1<<40
+			return kib << 10, err == nil && kib >= 0 && kib < 1<<40
 		}
 	}
 	return 0, false

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"unsafe"
 
 	"github.com/retroattn/retroattn/bridge"
@@ -28,6 +29,10 @@ func planned(m *bridge.Description, o options.Options, threads int, pass float64
 		row = max(row, l.KRow+l.VRow)
 	}
 	room := min(madeUpBytes, available()/4)
+	if uint64(room) < row {
+		return "", fmt.Errorf("a token of one layer takes %d bytes, of the free memory %d can be had: end other programs",
+			row, room)
+	}
 	cells := max(1, min(m.Ctx, maxCells, room/int(row)))
 	e, err := engine(m, o, threads, cells, room)
 	if err != nil {
