@@ -26,7 +26,8 @@ type testCmd struct {
 func (cmd *testCmd) Validate() error {
 	g, err := targetOf(cmd.OS, cmd.Arch)
 	if err == nil && g != here && cmd.Match != "" {
-		return fmt.Errorf("--run %s for %s: its tests run all together, leave --run out", cmd.Match, g)
+		return fmt.Errorf("--run %s for %s: its tests run all together, leave --run out",
+			cmd.Match, g)
 	}
 	return err
 }

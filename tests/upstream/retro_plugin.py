@@ -3,8 +3,8 @@
 Upstream's tests download their models, which is not possible everywhere. Here each server gets the
 model in RETRO_SHORT instead, or the one in RETRO_MODEL. They do not tell the same stories, so what
 the tests expect of words is only checked to be text, and tests that depend on another vocabulary,
-adapter or kind of model are skipped with the reason. Every verdict goes to the file in RETRO_REPORT,
-one JSON object a line.
+adapter or kind of model are skipped with the reason. Every verdict goes to the file in
+RETRO_REPORT, one JSON object a line.
 """
 import json
 import os

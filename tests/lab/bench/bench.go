@@ -56,10 +56,10 @@ heads side by side, as in llama.cpp's cache.
 GB/s are bytes of K and V per time. For attend and gather a bare read of the same rows in the same
 order is measured, too: that is all that memory gives of what does not lie together. What is
 compared (the kernel, a plain read of the same bytes, ggml's flash attention on the same tensors)
-takes turns. GB/s and GFLOP/s are the medians of the runs; shares and ratios compare the best runs, since other load only ever slows down. The share of
-the multiply-add peak can exceed 1 for quantised types, which multiply in 8 bits. ggml runs in
-this process. Its OpenMP threads spin for a while after each call; the measurement goes on once
-the process uses no processor time.`
+takes turns. GB/s and GFLOP/s are the medians of the runs; shares and ratios compare the best runs,
+since other load only ever slows down. The share of the multiply-add peak can exceed 1 for quantised
+types, which multiply in 8 bits. ggml runs in this process. Its OpenMP threads spin for a while
+after each call; the measurement goes on once the process uses no processor time.`
 }
 
 func (cmd *Command) Validate() error {
