@@ -130,6 +130,9 @@ func (cmd *distCmd) write(a *app, folder, version string, g target, members []me
 		}
 	}
 	if cmd.Deb {
+		if cmd.Native {
+			version += "+native" // another package than the one for all processors
+		}
 		file, err := a.deb(cmd.Out, folder, version, g, members, when)
 		if err != nil {
 			return err

@@ -166,7 +166,7 @@ type serverVerdict struct {
 
 // upstreamServer runs the tests of llama-server, off and on.
 func (a *app) upstreamServer(t *tally, patched native, temp string, env []string) error {
-	python, err := a.pytest(filepath.Join(patched.source, "tools", "server", "tests"))
+	python, err := a.pytest(patched.source)
 	if err != nil {
 		t.skip("upstream's server tests", err.Error())
 		return nil
@@ -203,8 +203,12 @@ func (a *app) upstreamServer(t *tally, patched native, temp string, env []string
 	return nil
 }
 
-// pytest makes an environment with what upstream's server tests need.
-func (a *app) pytest(tests string) (string, error) {
+// serverTestFolder is that of upstream's server tests.
+func serverTestFolder(source string) string { return filepath.Join(source, "tools", "server", "tests") }
+
+// pytest makes an environment with what they need.
+func (a *app) pytest(source string) (string, error) {
+	tests := serverTestFolder(source)
 	dir := a.cache.path("pytest")
 	python := filepath.Join(dir, "bin", "python")
 	requirements, err := os.ReadFile(filepath.Join(tests, "requirements.txt"))
@@ -242,7 +246,7 @@ func (a *app) serverTests(t *tally, python string, patched native, temp, options
 	if err := os.RemoveAll(report); err != nil {
 		return nil, err
 	}
-	dir := filepath.Join(patched.source, "tools", "server", "tests")
+	dir := serverTestFolder(patched.source)
 	run := command(a.ctx, dir, python, append([]string{"-m", "pytest", "-p", "retro_plugin", "-p",
 		"no:cacheprovider", "-q"}, upstreamServerTests...)...)
 	run.Env = append(slices.Concat(os.Environ(), env),

@@ -15,6 +15,7 @@ type variant struct {
 	policy
 	parsed  opt.Options // zero for stock
 	plan    string      // line of the plan that chose the options, if any
+	kept    string      // more options: where what it chose for a device is kept
 	runs    []Ran
 	failure error
 }
@@ -156,13 +157,12 @@ func (b *runner) resolve(t *variant) (err error) {
 	}
 	// What it chooses for a device can only be measured in an empty context: it is kept for the
 	// runs.
-	t.options += ",plan_cache=" + filepath.Join(b.plans, t.name)
-	if t.parsed, err = opt.Parse(t.options); err != nil {
-		return err
+	if t.parsed.Planning.File == "" && t.parsed.Planning.Cache == "" {
+		t.kept = ",plan_cache=" + filepath.Join(b.plans, t.name)
 	}
 	var line string
-	if err := b.ours.call("Policy", Policy{Slot: ramSlot, Options: t.options, On: true},
-		&line); err != nil {
+	if err := b.ours.call("Policy", Policy{Slot: ramSlot, Options: t.options + t.kept,
+		On: true}, &line); err != nil {
 		return err
 	}
 	b.note("%s: %s", t.name, line)
@@ -204,8 +204,8 @@ func (b *runner) turn(c cell, t *variant) error {
 		r.Slot = gpuSlot
 	case !t.stock():
 		worker, r.Period = b.ours, len(rowsOf(t.parsed))
-		if err := worker.call("Policy", Policy{Slot: ramSlot, Options: t.options, On: true},
-			new(string)); err != nil {
+		if err := worker.call("Policy", Policy{Slot: ramSlot, Options: t.options + t.kept,
+			On: true}, new(string)); err != nil {
 			return err
 		}
 	}
