@@ -39,6 +39,9 @@ type Drafts struct{ Verified, Tokens, Accepted int }
 // maxDraft is the most tokens of a draft.
 const maxDraft = 1024
 
+// firstDrafts are made before their times decide: the first step and batch of a kind also prepare.
+const firstDrafts = 2
+
 // drafter is lossless decoding: a sequence's next tokens are drafted with sparse attention, taken
 // back, and computed anew with full attention in one batch. A draft is as long as pays by what was
 // measured; where none pays, there is none.
@@ -47,6 +50,7 @@ type drafter struct {
 	sparse           cost   // of a step
 	exact            []cost // of a batch, by its tokens
 	tested, accepted float64
+	first            int // drafts that were made to measure
 	calls, often     int // the other choice, a draft or none, is measured once in so many calls
 }
 
@@ -120,7 +124,8 @@ func (d *drafter) length(room int) int {
 	switch {
 	case room <= d.min || d.exact[1] == 0:
 		return min(d.min, max(0, room))
-	case d.sparse == 0:
+	case d.first < firstDrafts:
+		d.first++
 		return some
 	}
 	best := d.min
