@@ -13,20 +13,27 @@ import (
 
 var licenceName = regexp.MustCompile(`^(LICEN[CS]E|COPYING|NOTICE|PATENTS)`)
 
+// licenceFiles are the names of a folder's licence files.
+func licenceFiles(dir string, name *regexp.Regexp) (names []string, err error) {
+	list, err := os.ReadDir(dir)
+	for _, f := range list {
+		if !f.IsDir() && name.MatchString(f.Name()) {
+			names = append(names, f.Name())
+		}
+	}
+	return names, err
+}
+
 // licencesIn adds the licence files of a folder, which must have one, under licenses/NAME.
 func licencesIn(files map[string]string, dir, name string) error {
-	list, err := os.ReadDir(dir)
+	names, err := licenceFiles(dir, licenceName)
 	if err != nil {
 		return err
 	}
-	found := false
-	for _, f := range list {
-		if !f.IsDir() && licenceName.MatchString(f.Name()) {
-			files[path.Join("licenses", name, f.Name())] = filepath.Join(dir, f.Name())
-			found = true
-		}
+	for _, file := range names {
+		files[path.Join("licenses", name, file)] = filepath.Join(dir, file)
 	}
-	if !found {
+	if len(names) == 0 {
 		return fmt.Errorf("%s has no licence file, but parts of %s are in the archive: find its licence before you pass the archive on", dir, name)
 	}
 	return nil

@@ -19,6 +19,7 @@ const (
 	pageLicenceMember = "licenses/llama-server-page.txt"
 )
 
+// anyLicenceName is that of packages from npm, which write it as they like.
 var anyLicenceName = regexp.MustCompile(`(?i)^(licen[cs]e|copying|notice)`)
 
 // pageLicences gathers the licences of the packages in a page that was built in source.
@@ -76,23 +77,18 @@ func licenceText(folder string) (string, error) {
 		fmt.Fprintf(&b, " (%v)", about.License)
 	}
 	b.WriteString("\n\n")
-	list, err := os.ReadDir(folder)
+	names, err := licenceFiles(folder, anyLicenceName)
 	if err != nil {
 		return "", err
 	}
-	found := about.License != nil
-	for _, f := range list {
-		if f.IsDir() || !anyLicenceName.MatchString(f.Name()) {
-			continue
-		}
-		text, err := os.ReadFile(filepath.Join(folder, f.Name()))
+	for _, name := range names {
+		text, err := os.ReadFile(filepath.Join(folder, name))
 		if err != nil {
 			return "", err
 		}
-		found = true
 		fmt.Fprintf(&b, "%s\n\n", strings.TrimSpace(string(text)))
 	}
-	if !found {
+	if len(names) == 0 && about.License == nil {
 		return "", fmt.Errorf("%s has no licence, but is in the web page: find its licence before you pass the page on", folder)
 	}
 	return b.String(), nil

@@ -53,7 +53,7 @@ func TestCache(t *testing.T) {
 	for i := range m.Served {
 		m.Served[i].Latent, m.Served[i].DK = true, 72
 	}
-	assert.EqualValues(t, 512, cacheRow(m, 0, false), "values are a part of the keys")
+	assert.EqualValues(t, 512, cacheRow(m), "values are a part of the keys")
 	assert.NotContains(t, cache(m), "q8_0", "heads of 72 do not fit its blocks")
 }
 

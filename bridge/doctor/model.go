@@ -19,7 +19,7 @@ func (d *doctor) model(say func(name, format string, args ...any), m *bridge.Des
 	}
 	say("served", "%s", served(m))
 	say("KV cache", "%s", cache(m))
-	perToken, pass := cacheRow(m, kernels.F32, false), float64(m.PassSize)/rate
+	perToken, pass := cacheRow(m), float64(m.PassSize)/rate
 	say("a token", "reads %.0f MiB of weights, %.1f ms at that rate, and in full attention to %d "+
 		"tokens %.0f MiB of keys and values, %.1f ms", float64(m.PassSize)/(1<<20), pass*1e3, m.Ctx,
 		perToken*float64(m.Ctx)/(1<<20), perToken*float64(m.Ctx)/rate*1e3)
@@ -59,33 +59,46 @@ func served(m *bridge.Description) string {
 
 // cache says what a token takes, of the type that was asked for and of others.
 func cache(m *bridge.Description) string {
-	row := cacheRow(m, kernels.F32, false)
+	row := cacheRow(m)
 	text := fmt.Sprintf("%.1f KiB per token as it is asked for, %.2f GiB for %d tokens", row/1024,
 		row*float64(m.Ctx)/(1<<30), m.Ctx)
 	for _, t := range []kernels.Type{kernels.F16, kernels.Q8_0, kernels.Q4_0} {
-		if row := cacheRow(m, t, true); row > 0 {
+		if row := cacheRowOf(m, t); row > 0 {
 			text += fmt.Sprintf("; %v: %.1f KiB", t, row/1024)
 		}
 	}
 	return text
 }
 
-// cacheRow is the bytes of a token in the layers that are served; as: of another type, 0 if their
-// heads do not fit it.
-func cacheRow(m *bridge.Description, t kernels.Type, as bool) (sum float64) {
-	for _, l := range m.Served {
-		k, v := float64(l.KRow), float64(l.VRow)
-		if as {
-			k, v = float64(l.KVHeads*t.RowBytes(l.DK)), float64(l.KVHeads*t.RowBytes(l.DV))
-			if k == 0 || v == 0 {
-				return 0
-			}
-		}
+// cacheRow is the bytes of a token in the layers that are served.
+func cacheRow(m *bridge.Description) float64 {
+	return rowSum(m, func(l *bridge.DescribedLayer) (k, v uint64) { return l.KRow, l.VRow })
+}
+
+// cacheRowOf is the same in another type, 0 if a layer's heads do not fit it.
+func cacheRowOf(m *bridge.Description, t kernels.Type) float64 {
+	fits := true
+	sum := rowSum(m, func(l *bridge.DescribedLayer) (k, v uint64) {
+		k, v = uint64(l.KVHeads*t.RowBytes(l.DK)), uint64(l.KVHeads*t.RowBytes(l.DV))
+		fits = fits && k > 0 && v > 0
+		return k, v
+	})
+	if !fits {
+		return 0
+	}
+	return sum
+}
+
+// rowSum adds up what layers keep themselves, given the bytes of their keys and values.
+func rowSum(m *bridge.Description, row func(l *bridge.DescribedLayer) (k, v uint64)) (sum float64) {
+	for i := range m.Served {
+		l := &m.Served[i]
+		k, v := row(l)
 		if l.Latent {
 			v = 0
 		}
 		if !l.Shared {
-			sum += k + v
+			sum += float64(k + v)
 		}
 	}
 	return sum
