@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -25,6 +27,18 @@ func TestHugePages(t *testing.T) {
 	assert.Equal(t, "off (always madvise [never]), which makes reading here and there slower: "+
 		"write madvise to file", hugePagesOf("always madvise [never]\n", "file"))
 	assert.Contains(t, hugePagesOf("", "file"), "off")
+}
+
+func TestHoldsLlama(t *testing.T) {
+	for _, name := range []string{"libllama.so", "libllama.so.0", "libllama.dylib", "llama.dll"} {
+		dir := filepath.Join(t.TempDir(), "a [b] c")
+		require.NoError(t, os.Mkdir(dir, 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "libllama-common.so"), nil, 0o644))
+		assert.False(t, holdsLlama(dir))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o644))
+		assert.True(t, holdsLlama(dir), name)
+	}
+	assert.False(t, holdsLlama(filepath.Join(t.TempDir(), "none")))
 }
 
 // described is a model of four layers, of which one has a window and one has the keys of another.

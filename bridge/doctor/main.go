@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	"github.com/alecthomas/kong"
 
@@ -76,6 +77,15 @@ func (d *doctor) Run() error {
 	return d.model(say, &m, rate)
 }
 
+// holdsLlama tells whether libllama is in a folder, whatever characters its name has.
+func holdsLlama(dir string) bool {
+	entries, _ := os.ReadDir(dir)
+	return slices.ContainsFunc(entries, func(e os.DirEntry) bool {
+		match, _ := filepath.Match("*llama.[ds]*", e.Name())
+		return match
+	})
+}
+
 // load opens llama.cpp, which lies beside this program or in lib next to its folder.
 func (d *doctor) load() (*bridge.Library, error) {
 	if d.Lib != "" {
@@ -90,7 +100,7 @@ func (d *doctor) load() (*bridge.Library, error) {
 	}
 	here := filepath.Dir(program)
 	for _, dir := range []string{filepath.Join(here, "..", "lib"), here} {
-		if found, _ := filepath.Glob(filepath.Join(dir, "*llama.[ds]*")); len(found) > 0 {
+		if holdsLlama(dir) {
 			return bridge.Load(bridge.Paths{Dir: dir})
 		}
 	}
