@@ -38,15 +38,19 @@ func (e *Engine) Plan(p plan.Passes) (done bool, line string, err error) {
 	if err != nil {
 		return false, "", err
 	}
-	e.host = o.Host
+	opt, budgets := e.opt, e.budgets
 	e.opt, e.budgets = o.Options, o.Options.LayerBudgets(len(e.layers))
 	if o.Done {
-		err = e.checkFootprint() // rather than in the first step
+		if err := e.checkFootprint(); err != nil { // rather than in the first step
+			e.opt, e.budgets = opt, budgets
+			return false, "", err
+		}
 	}
-	if warning := e.warning(); err == nil && warning != "" {
+	e.host = o.Host
+	if warning := e.warning(); warning != "" {
 		o.Line = strings.TrimPrefix(o.Line+"; "+warning, "; ")
 	}
-	return o.Done && err == nil, o.Line, err
+	return o.Done, o.Line, nil
 }
 
 // Host is what the plan chose for a host with a device; zero without one.
