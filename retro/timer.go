@@ -36,8 +36,7 @@ func (e *Engine) newTimer(start plan.Start) (plan.Timer, error) {
 		cache: make([]byte, cacheBytes), layerNS: make([]float64, len(e.layers))}
 	opt := e.opt
 	opt.Planning, opt.MinCtx, opt.Audit = options.Planning{}, 0, 0
-	opt.Always, opt.Whole = false, false
-	opt.CorrectBudget = options.Budget(start.Budget) // makes room for it
+	opt.Always, opt.Whole, opt.CorrectBudget = false, false, 0
 	opt.Window, opt.Period = start.Window, 1
 	var err error
 	t.Engine, err = Open(Config{Layers: e.cfg.Layers, Seqs: 1, Cells: e.cfg.Cells, Rows: opt.Window,
@@ -133,7 +132,7 @@ func (t *timer) Fill(window, budget int) error {
 		return err
 	}
 	t.seqs[0].ring.reset()
-	t.set(budget, 0)
+	t.set(budget)
 	for range window - 1 {
 		if err := t.decode(0); err != nil {
 			return err
@@ -142,9 +141,9 @@ func (t *timer) Fill(window, budget int) error {
 	return nil
 }
 
-// set chooses the budgets of the next steps.
-func (t *timer) set(budget, correct int) {
-	t.opt.Budget, t.opt.CorrectBudget = options.Budget(budget), options.Budget(correct)
+// set chooses the budget of the next steps.
+func (t *timer) set(budget int) {
+	t.opt.Budget = options.Budget(budget)
 	t.budgets = t.opt.LayerBudgets(len(t.layers))
 }
 
@@ -153,7 +152,7 @@ func (t *timer) Step(x plan.Step) (plan.Timing, error) {
 	for i := 0; i < len(t.cache); i += 64 {
 		t.cache[i]++
 	}
-	t.set(x.Budget, x.Wide)
+	t.set(x.Budget)
 	before := t.stats
 	err := t.decode(x.Past)
 	return plan.Timing{

@@ -48,7 +48,7 @@ type Options struct {
 	// Period embeds the window again on every Period-th token, 1..Window.
 	Period int
 	// CorrectBudget is the budget of steps that embed the window again; they are then chosen by the
-	// queries of all its tokens. 0: like any other step, or what a plan chooses.
+	// queries of all its tokens. 0: like any other step.
 	CorrectBudget Budget
 	// Page is the number of tokens per page: 16, or 8 or 32 where whole pages are read.
 	Page   int
@@ -128,7 +128,7 @@ var gone = map[string]string{
 var Fallback = Choice{Budget: 1024, Window: 1, Period: 1}
 
 // planned are the options that a plan chooses where they are 0.
-var planned = []string{"budget", "window", "period", "correct_budget"}
+var planned = []string{"budget", "window", "period"}
 
 // Default leave budget, window and period to a plan.
 func Default() Options {
@@ -238,9 +238,6 @@ func (o *Options) Planned() bool {
 
 // With completes what was not set.
 func (o Options) With(c Choice) Options {
-	if o.CorrectBudget == 0 && o.Planned() {
-		o.CorrectBudget = c.CorrectBudget
-	}
 	if o.Budget == 0 {
 		o.Budget = c.Budget
 	}

@@ -68,22 +68,18 @@ func (p *Planning) check() error {
 
 // Choice is what a plan chooses, as in Options. Choice{} is nothing.
 type Choice struct {
-	Budget        Budget `json:"budget"`
-	Window        int    `json:"window"`
-	Period        int    `json:"period"`
-	CorrectBudget Budget `json:"correct_budget"`
+	Budget Budget `json:"budget"`
+	Window int    `json:"window"`
+	Period int    `json:"period"`
 }
 
 // Choice is what the options say of it, 0 where they leave it open.
-func (o *Options) Choice() Choice { return Choice{o.Budget, o.Window, o.Period, o.CorrectBudget} }
+func (o *Options) Choice() Choice { return Choice{o.Budget, o.Window, o.Period} }
 
 func (c Choice) String() string {
 	s := fmt.Sprintf("budget %v, window %d", c.Budget, c.Window)
 	if c.Period > 1 {
 		s += fmt.Sprintf(", period %d", c.Period)
-	}
-	if c.CorrectBudget > 0 {
-		s += fmt.Sprintf(", correct_budget %v", c.CorrectBudget)
 	}
 	return s
 }

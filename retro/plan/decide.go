@@ -19,19 +19,21 @@ type measured struct {
 	PassNS []float64 `json:"pass_ns"`
 
 	// The attention of a step over Depth tokens takes
-	//   StepNS + tokens*ReadNS + supplements*SupplementNS + past rows*WindowNS + those embedded again*PastNS
+	//   StepNS + tokens*ReadNS + least(tokens, Knee)*ChooseNS +
+	//   supplements*SupplementNS + past rows*WindowNS + those embedded again*PastNS
 	// where far tokens read and supplements (those that past rows read) are counted over Heads, the
-	// KV heads of the layers that have the budget. WideNS is what a step with a budget of its own
-	// (correct_budget) costs beyond that, -1 if the engine does not do it.
+	// KV heads of the layers that have the budget. From a budget of Knee on all far tokens are
+	// candidates, so that a larger one only reads more; 0: there are no candidates.
 	Depth        int     `json:"depth"`
 	Far          int     `json:"far"` // tokens in it that are far
+	Knee         int     `json:"knee"`
 	Heads        int     `json:"heads"`
 	StepNS       float64 `json:"step_ns"`
 	ReadNS       float64 `json:"read_ns"`
+	ChooseNS     float64 `json:"choose_ns"`
 	SupplementNS float64 `json:"supplement_ns"`
 	WindowNS     float64 `json:"window_ns"`
 	PastNS       float64 `json:"past_ns"`
-	WideNS       float64 `json:"wide_ns"`
 	Error        float64 `json:"error"` // largest relative error of that formula
 }
 
@@ -46,14 +48,11 @@ func slack(t options.Target) float64 {
 	return 1.2
 }
 
-// What is tried. Budgets are tokens; a correct_budget is that many times the budget.
-var (
-	triedBudgets = []options.Budget{256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096}
-	triedWindows = []struct {
-		window, period int
-		wide           float64
-	}{{1, 1, 0}, {2, 1, 0}, {4, 4, 0}, {8, 8, 0}, {8, 8, 4}, {4, 1, 0}, {8, 1, 0}}
-)
+// What is tried: budgets in steps of so many tokens, up to half of the context, as more saves too
+// little to be called sparse, and the ways to correct whose fidelity was measured.
+const budgetStep, leastBudget = 64, 256
+
+var triedWindows = []struct{ window, period int }{{1, 1}, {2, 1}, {4, 1}, {8, 8}}
 
 // read is the number of far tokens that a budget reads.
 func (m *measured) read(b options.Budget) float64 { return float64(min(b.Tokens(m.Depth), m.Far)) }
@@ -69,66 +68,62 @@ func (m *measured) passNS(n int) float64 {
 	return m.PassNS[i-1] + f*(m.PassNS[i]-m.PassNS[i-1])
 }
 
+// attentionNS is the time of the attention of a step that reads so many tokens for the newest one,
+// in a window where some are embedded again.
+func (m *measured) attentionNS(tokens float64, window, again int) float64 {
+	heads := float64(m.Heads)
+	return m.StepNS + heads*(tokens*m.ReadNS+min(tokens, float64(m.Knee))*m.ChooseNS+
+		tokens*(exposure(window)-1)*m.SupplementNS) +
+		float64(window-1)*m.WindowNS + float64(again)*m.PastNS
+}
+
 // tokenNS is the predicted time per token, over a period.
 func (m *measured) tokenNS(o *options.Options, c options.Choice) float64 {
-	exposure := byLog2(&fidelityOf(o.Select).exposure, c.Window)
-	attention := func(tokens float64, emitted int) float64 {
-		tokens *= float64(m.Heads)
-		return m.StepNS + tokens*(m.ReadNS+(exposure-1)*m.SupplementNS) +
-			float64(c.Window-1)*m.WindowNS + float64(emitted)*m.PastNS
-	}
 	tokens := m.read(c.Budget)
-	plain := m.passNS(1) + attention(tokens, 0)
+	plain := m.passNS(1) + m.attentionNS(tokens, c.Window, 0)
 	if c.Window == 1 {
 		return plain
 	}
-	correcting := m.passNS(c.Window) + attention(tokens, c.Window-1)
-	if c.CorrectBudget > 0 {
-		correcting = m.passNS(c.Window) + attention(max(tokens, m.read(c.CorrectBudget)),
-			c.Window-1) + max(0, m.WideNS)
-	}
+	correcting := m.passNS(c.Window) +
+		m.attentionNS(max(tokens, m.read(o.CorrectBudget)), c.Window, c.Window-1)
 	f := 1 / float64(c.Period)
 	return (1-f)*plain + f*correcting
 }
 
-// divergence is the predicted fidelity, see there.
-func (m *measured) divergence(o *options.Options, c options.Choice) float64 {
-	return fidelityOf(o.Select).divergence(c, m.read(c.Budget), m.read(c.CorrectBudget))
+// budgets are those that are tried.
+func (m *measured) budgets(o *options.Options) []options.Budget {
+	if o.Budget != 0 {
+		return []options.Budget{o.Budget}
+	}
+	tried := []options.Budget{leastBudget}
+	for b := leastBudget + budgetStep; b <= m.Depth/2; b += budgetStep {
+		tried = append(tried, options.Budget(b))
+	}
+	return tried
 }
 
 // candidates are the choices that keep what the user set and that the engine can do.
 func (m *measured) candidates(o *options.Options, maxRows int) []options.Choice {
-	budgets := triedBudgets
-	if o.Budget != 0 {
-		budgets = []options.Budget{o.Budget}
-	}
 	maxRows = min(maxRows, o.Local)
 	var all []options.Choice
-	add := func(budget options.Budget, window, period int, wide options.Budget) {
+	add := func(budget options.Budget, window, period int) {
 		switch {
 		case o.Window != 0 && window != o.Window, o.Period != 0 && period != o.Period:
 		case window < 1, period < 1, window > maxRows, period > window:
 		case o.Window == 0 && window > m.Rows[len(m.Rows)-1]: // not measured
 		case o.Whole && period != window:
-		case o.CorrectBudget != 0 && wide != o.CorrectBudget, o.CorrectBudget == 0 && wide > 0 &&
-			m.WideNS < 0:
 		default:
-			all = append(all, options.Choice{Budget: budget, Window: window, Period: period,
-				CorrectBudget: wide})
+			all = append(all, options.Choice{Budget: budget, Window: window, Period: period})
 		}
 	}
-	for i, b := range budgets {
-		// More than half of the depth saves too little to be called sparse.
-		if i > 0 && float64(b) > float64(m.Depth)/2 {
-			break
-		}
+	for _, b := range m.budgets(o) {
 		for _, w := range triedWindows {
-			add(b, w.window, w.period, options.Budget(math.Floor(w.wide*m.read(b))))
+			add(b, w.window, w.period)
 		}
 		// What the user set may be none of these.
 		for _, w := range []int{o.Window, max(o.Period, 4), max(o.Period, 8)} {
 			for _, p := range []int{o.Period, 1, w} {
-				add(b, w, p, o.CorrectBudget)
+				add(b, w, p)
 			}
 		}
 	}
@@ -149,8 +144,9 @@ type decision struct {
 	Why       string  `json:"why"`
 }
 
-// decide makes the plan. Where two are equal within 3 %, far below what the
-// predictions are good for, the one without correction or the faster is taken.
+// decide makes the plan: the best predicted fidelity in the time that the target allows. Correction
+// must bring 3 % beyond what the largest budget does, as that is far below what the predictions are
+// good for.
 func (m *measured) decide(o *options.Options, maxRows int) decision {
 	all := m.candidates(o, maxRows)
 	fastest := math.Inf(1)
@@ -158,25 +154,26 @@ func (m *measured) decide(o *options.Options, maxRows int) decision {
 		fastest = min(fastest, m.tokenNS(o, c))
 	}
 	limit := fastest * slack(o.Planning.Target) * (1 + 1e-9)
-	best := math.Inf(1)
+	best := decision{KL: math.Inf(1)}
+	plain := best
 	for _, c := range all {
-		if m.tokenNS(o, c) <= limit {
-			best = min(best, m.divergence(o, c))
-		}
-	}
-	var p decision
-	for _, c := range all {
-		ns, kl := m.tokenNS(o, c), m.divergence(o, c)
-		if ns > limit || kl > best*1.03 {
+		p := decision{Choice: c, TokenNS: m.tokenNS(o, c), KL: m.divergence(c)}
+		if p.TokenNS > limit {
 			continue
 		}
-		simpler := (c.Window == 1) != (p.Window == 1)
-		if p.TokenNS == 0 || simpler && c.Window == 1 || !simpler && ns < p.TokenNS {
-			p = decision{Choice: c, TokenNS: ns, KL: kl}
+		if p.KL < best.KL {
+			best = p
+		}
+		if c.Window == 1 && p.KL < plain.KL {
+			plain = p
 		}
 	}
-	p.Target, p.FastestNS, p.Why = o.Planning.Target.String(), fastest, m.why(o, p.Choice, all)
-	return p
+	if plain.KL <= best.KL*1.03 {
+		best = plain
+	}
+	best.Target, best.FastestNS = o.Planning.Target.String(), fastest
+	best.Why = m.why(o, best.Choice, all)
+	return best
 }
 
 // why is the reason in words.
@@ -189,7 +186,7 @@ func (m *measured) why(o *options.Options, chosen options.Choice, all []options.
 		}
 	}
 	parts = append(parts, fmt.Sprintf("1000 tokens of context %s ms",
-		digits(m.ReadNS*float64(m.Heads)/1000, 2)))
+		digits((m.ReadNS+m.ChooseNS)*float64(m.Heads)/1000, 2)))
 	choice := false
 	for _, c := range all {
 		choice = choice || (c.Window > 1) != (chosen.Window > 1)
@@ -206,4 +203,4 @@ func (m *measured) why(o *options.Options, chosen options.Choice, all []options.
 
 // noisy tells that something else kept the machine busy during the measurement: the
 // formula was within 2 % on a machine shared with a few others.
-func (m *measured) noisy() bool { return m.Error > 0.4 || m.ReadNS == 0 }
+func (m *measured) noisy() bool { return m.Error > 0.4 || m.ReadNS+m.ChooseNS == 0 }

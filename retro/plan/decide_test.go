@@ -14,10 +14,10 @@ import (
 var (
 	dear = measured{Threads: 2, Rows: []int{1, 2, 4, 8}, PassNS: []float64{5e6, 8.5e6, 11e6, 16e6},
 		Depth: 4096, Far: 4016, Heads: 90,
-		StepNS: 1.2e6, ReadNS: 9, SupplementNS: 5, PastNS: 0.3e6, WideNS: -1}
+		StepNS: 1.2e6, ReadNS: 9, SupplementNS: 5, PastNS: 0.3e6}
 	cheap = measured{Threads: 8, Rows: []int{1, 2, 4, 8},
 		PassNS: []float64{4e6, 4.01e6, 4.02e6, 4.05e6}, Depth: 16384, Far: 16304, Heads: 64,
-		StepNS: 1e6, ReadNS: 94, SupplementNS: 1.25, PastNS: 0.01e6, WideNS: -1}
+		StepNS: 1e6, ReadNS: 94, SupplementNS: 1.25, PastNS: 0.01e6}
 )
 
 func parsed(t testing.TB, text string) options.Options {
@@ -79,20 +79,34 @@ func TestDecideKeepsWhatIsSet(t *testing.T) {
 			}
 		}
 	}
-	o := parsed(t, "target=quality,window=8,budget=512,select=pages")
-	wide := cheap
-	wide.WideNS = 0
-	require.EqualValues(t, 2048, wide.decide(&o, 16).CorrectBudget,
-		"with the budget set, more on some steps is what is left")
-	require.Zero(t, cheap.decide(&o, 16).CorrectBudget, "an engine that cannot")
+	o := parsed(t, "target=quality,budget=512")
+	require.Greater(t, dear.decide(&o, 16).Window, 1, "correction is what is left to spend time on")
+	o = parsed(t, "target=quality,budget=2048")
+	require.Equal(t, 1, dear.decide(&o, 16).Window, "nothing is, where half of the context is read")
+}
+
+// Where time is left after half of the context, it is not spent on correction.
+func TestLargestBudget(t *testing.T) {
+	o := parsed(t, "target=quality")
+	p := dear.decide(&o, 16)
+	require.InEpsilon(t, dear.Depth/2, float64(p.Budget), 0.03)
+	require.Equal(t, 1, p.Window)
+}
+
+// From the knee on a larger budget costs less, and more of it is taken.
+func TestDecideKnowsTheKnee(t *testing.T) {
+	o, m := parsed(t, "target=quality"), cheap
+	m.Knee, m.ChooseNS, m.ReadNS = 800, 70, 24
+	require.Greater(t, m.decide(&o, 16).Budget, cheap.decide(&o, 16).Budget)
 }
 
 func TestLeastSquares(t *testing.T) {
-	want := [costs]float64{1e6, 150, 80, 2e4, 3e5}
+	want := [costs]float64{1e6, 50, 100, 80, 2e4, 3e5}
 	var rows [][costs]float64
 	var y []float64
-	for _, r := range [][costs]float64{{1, 1440}, {1, 11520}, {1, 1440, 9000, 7},
-		{1, 1440, 9000, 7, 7}, {1, 11520, 40000, 7}, {1, 11520, 40000, 7, 7}} {
+	for _, r := range [][costs]float64{{1, 1440, 1440}, {1, 11520, 5000},
+		{1, 1440, 1440, 9000, 7}, {1, 1440, 1440, 9000, 7, 7}, {1, 5000, 5000, 40000, 7},
+		{1, 5000, 5000, 40000, 7, 7}, {1, 5000, 5000}} {
 		sum := 0.0
 		for i, x := range r {
 			sum += want[i] * x
@@ -103,13 +117,14 @@ func TestLeastSquares(t *testing.T) {
 	for i := range want {
 		require.InEpsilon(t, want[i], got[i], 1e-6)
 	}
-	got = leastSquares(rows[:2], y[:2])
+	pages := [][costs]float64{{1, 1440}, {1, 11520}} // no candidates
+	got = leastSquares(pages, []float64{1e6 + 1440*50, 1e6 + 11520*50})
 	require.InEpsilon(t, want[1], got[1], 1e-6)
 	require.Zero(t, got[2])
 	y[3] = y[2] * 0.8 // rows that cost nothing
 	y[5] = y[4] * 0.9
 	got = leastSquares(rows, y)
-	require.Zero(t, got[4])
+	require.Zero(t, got[5])
 	for _, x := range got {
 		require.GreaterOrEqual(t, x, 0.0)
 	}
@@ -130,7 +145,7 @@ func TestWholeWindows(t *testing.T) {
 			require.True(t, name == "dear" || p.Window > 1)
 		}
 	}
-	_, err := c.complete(choose(512, 4, 1, 0))
+	_, err := c.complete(choose(512, 4, 1))
 	require.ErrorContains(t, err, "option period=1")
 	other := *c
 	other.Asked.Whole = false

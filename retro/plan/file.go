@@ -18,7 +18,7 @@ import (
 )
 
 // fileVersion changes with the format and with the meaning of anything in it.
-const fileVersion = 3
+const fileVersion = 4
 
 const maxFile = 1 << 16 // bytes
 

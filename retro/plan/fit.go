@@ -6,53 +6,37 @@ import "math"
 const minLayerTimes = 20
 
 // costs is the number of costs that are fitted.
-const costs = 5
+const costs = 6
 
-// row is how often each cost of measured occurs in a step.
-func (x *sample) row() [costs]float64 {
+// row is how often each cost of measured occurs in a step; knee is counted as tokens are.
+func (x *sample) row(knee float64) [costs]float64 {
 	n := float64(x.runs)
-	return [costs]float64{1, x.tokens / n, x.supplements / n, float64(x.Window - 1),
-		float64(x.Past)}
+	return [costs]float64{1, x.tokens / n, min(x.tokens/n, knee), x.supplements / n,
+		float64(x.Window - 1), float64(x.Past)}
 }
 
 // fit finds the costs of measured from the samples: least squares of relative errors.
 func (m *measured) fit(all []series) {
 	var rows [][costs]float64
 	var ns []float64
-	for _, g := range all {
-		for _, x := range g.kinds {
-			if x.Wide == 0 {
-				rows, ns = append(rows, x.row()), append(ns, x.ns())
-			}
-		}
-	}
-	c := leastSquares(rows, ns)
-	predict := func(row [costs]float64) (y float64) {
-		for i, x := range row {
-			y += c[i] * x
-		}
-		return y
-	}
-	m.StepNS, m.ReadNS, m.SupplementNS, m.WindowNS, m.PastNS = c[0], c[1], c[2], c[3], c[4]
 	m.Error = 0
 	for _, g := range all {
 		for _, x := range g.kinds {
+			rows, ns = append(rows, x.row(float64(m.Knee*m.Heads))), append(ns, x.ns())
 			if x.runs*len(x.layerNS) < minLayerTimes {
 				m.Error = 1
 			}
 		}
 	}
+	c := leastSquares(rows, ns)
+	m.StepNS, m.ReadNS, m.ChooseNS, m.SupplementNS, m.WindowNS, m.PastNS = c[0], c[1], c[2], c[3],
+		c[4], c[5]
 	for i, r := range rows {
-		m.Error = max(m.Error, math.Abs(predict(r)/ns[i]-1))
-	}
-	m.WideNS = -1
-	for _, g := range all {
-		for _, x := range g.kinds {
-			// An engine without a budget of its own for these steps reads no more.
-			if x.Wide > 0 && x.row()[1] > 1.5*g.kinds[0].row()[1] {
-				m.WideNS = max(0, x.ns()-predict(x.row()))
-			}
+		y := 0.0
+		for j, x := range r {
+			y += c[j] * x
 		}
+		m.Error = max(m.Error, math.Abs(y/ns[i]-1))
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"github.com/retroattn/retroattn/retro/options"
 )
 
 // Timer takes the time of steps over a context that it has made up.
@@ -17,14 +19,14 @@ type Timer interface {
 
 // Start is what a timer must be ready for.
 type Start struct {
-	Threads        int
-	Depth          int // tokens in the context
-	Window, Budget int // the most tokens in a window, and the largest budget
+	Threads int
+	Depth   int // tokens in the context
+	Window  int // the most tokens in a window
 }
 
 // Step is a kind of step, in tokens.
 type Step struct {
-	Budget, Wide int // Wide: a budget of its own for steps that embed past tokens again
+	Budget       int
 	Window, Past int // tokens in the window; how many of them are embedded again
 }
 
@@ -45,8 +47,7 @@ const (
 	measureRounds = 8
 	measureRuns   = 3 // of each kind, per round
 	measureWindow = 8
-	measureLow    = 256  // tokens of budget
-	measureHigh   = 2048 // and this
+	measureLow    = leastBudget
 )
 
 // errBusy ends a measurement that does not get the processors, or whose times do not
@@ -95,13 +96,16 @@ func (c *Case) measure(m *measured, open func(Start) (Timer, error)) error {
 		window = c.Asked.Window
 	}
 	window = min(window, c.Asked.Local, c.Rows)
-	low, high := min(measureLow, m.Far/4), min(measureHigh, m.Far/2)
-	t, err := open(Start{Threads: m.Threads, Depth: m.Depth, Window: window, Budget: measureHigh})
+	low, high := min(measureLow, m.Far/4), m.Far/2
+	if m.Knee = knee(&c.Asked, m.Far); m.Knee <= low || m.Knee >= high {
+		m.Knee = 0 // nowhere between them
+	}
+	t, err := open(Start{Threads: m.Threads, Depth: m.Depth, Window: window})
 	if err != nil {
 		return err
 	}
 	defer t.Close()
-	all := kinds(window, low, high)
+	all := kinds(window, low, m.Knee, high)
 	start, most := time.Now(), measureTime
 	for round := 0; round < measureRounds || most > measureTime; round++ {
 		for i := range all {
@@ -131,14 +135,25 @@ func (c *Case) measure(m *measured, open func(Start) (Timer, error)) error {
 	return nil
 }
 
-// kinds are the steps to time.
-func kinds(window, low, high int) []series {
+// knee is the budget from which on all far tokens are candidates; 0 if there are none to choose from.
+func knee(o *options.Options, far int) int {
+	if o.Select != options.Tokens {
+		return 0
+	}
+	return (far + o.Candidates - 1) / o.Candidates
+}
+
+// kinds are the steps to time: at both ends and at the knee, and what past rows cost below it.
+func kinds(window, low, knee, high int) []series {
 	all := []series{{1, []sample{{Step: Step{Budget: low}}, {Step: Step{Budget: high}}}}}
+	if knee > 0 {
+		all[0].kinds = append(all[0].kinds, sample{Step: Step{Budget: knee}})
+		high = knee
+	}
 	if past := window - 1; past > 0 {
 		all = append(all, series{window, []sample{
 			{Step: Step{Budget: low}}, {Step: Step{Budget: low, Past: past}},
 			{Step: Step{Budget: high}}, {Step: Step{Budget: high, Past: past}},
-			{Step: Step{Budget: low, Wide: high, Past: past}},
 		}})
 	}
 	for _, s := range all {

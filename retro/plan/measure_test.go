@@ -16,7 +16,7 @@ type fakeTimer struct {
 	open   bool
 }
 
-const fakeLayers = 6
+const fakeLayers, fakeHeads, fakeKnee = 6, 3, 502 // as newCase
 
 func (f *fakeTimer) opened(s Start) (Timer, error) {
 	f.start, f.open = s, true
@@ -27,16 +27,12 @@ func (f *fakeTimer) Fill(window, budget int) error { return nil }
 func (f *fakeTimer) Close()                        { f.open = false }
 
 func (f *fakeTimer) Step(x Step) (Timing, error) {
-	tokens := max(x.Budget, x.Wide)
-	supplements := x.Past * x.Budget / 2
-	got := Timing{Tokens: uint64(fakeLayers * tokens),
-		Supplements: uint64(fakeLayers * supplements)}
+	tokens, supplements := x.Budget, x.Past*x.Budget/2
+	got := Timing{Tokens: uint64(fakeLayers * fakeHeads * tokens),
+		Supplements: uint64(fakeLayers * fakeHeads * supplements)}
 	for range fakeLayers {
-		ns := 1e5 + 9*float64(tokens) + 3*float64(supplements) + 100*float64(x.Window-1) +
-			1000*float64(x.Past)
-		if x.Wide > 0 {
-			ns += 5000
-		}
+		ns := 1e5 + 100*float64(x.Window-1) + 1000*float64(x.Past) +
+			fakeHeads*float64(2*tokens+7*min(tokens, fakeKnee)+3*supplements)
 		got.LayerNS = append(got.LayerNS, f.factor(x, f.steps)*ns)
 	}
 	f.steps++
@@ -46,7 +42,7 @@ func (f *fakeTimer) Step(x Step) (Timing, error) {
 // The costs of the formula are found again.
 func TestMeasureFindsCosts(t *testing.T) {
 	f := &fakeTimer{factor: func(_ Step, step int) float64 {
-		if step%3 == 1 { // what else the machine does
+		if step%5 == 1 { // what else the machine does
 			return 1.3
 		}
 		return 1
@@ -54,14 +50,15 @@ func TestMeasureFindsCosts(t *testing.T) {
 	m := measured{Threads: 2}
 	require.NoError(t, newCase(t, "").measure(&m, f.opened))
 	require.False(t, f.open)
-	require.Equal(t, Start{Threads: 2, Depth: 4096, Window: 8, Budget: measureHigh}, f.start)
-	require.Equal(t, []int{18, 4096, 4016}, []int{m.Heads, m.Depth, m.Far})
+	require.Equal(t, Start{Threads: 2, Depth: 4096, Window: 8}, f.start)
+	require.Equal(t, []int{fakeLayers * fakeHeads, 4096, 4016, fakeKnee},
+		[]int{m.Heads, m.Depth, m.Far, m.Knee})
 	require.InEpsilon(t, 6*1e5, m.StepNS, 1e-6)
-	require.InEpsilon(t, 9.0, m.ReadNS, 1e-6)
+	require.InEpsilon(t, 2.0, m.ReadNS, 1e-6)
+	require.InEpsilon(t, 7.0, m.ChooseNS, 1e-6)
 	require.InEpsilon(t, 3.0, m.SupplementNS, 1e-6)
 	require.InEpsilon(t, 6*100, m.WindowNS, 1e-4)
 	require.InEpsilon(t, 6*1000, m.PastNS, 1e-4)
-	require.InEpsilon(t, 6*5000.0, m.WideNS, 1e-4)
 }
 
 // Times that do not fit together are no plan, and are told.

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var PlanLine = regexp.MustCompile(`plan: (budget \S+, window \d+(?:, period \d+)?(?:, correct_budget \w+)?) \((.*)\)`)
+var PlanLine = regexp.MustCompile(`plan: (budget \S+, window \d+(?:, period \d+)?) \((.*)\)`)
 
 var SparseLine = regexp.MustCompile(`(\d+) of (\d+) tokens sparse, ([\d.]+) % of KV read, (\d+) corrections, exposure ([\d.]+)`)
 

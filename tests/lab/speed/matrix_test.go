@@ -66,9 +66,8 @@ func TestRowsOf(t *testing.T) {
 
 func TestPlanOptions(t *testing.T) {
 	for line, want := range map[string]string{
-		"plan: budget 1024, window 1 (balanced: 8.06 ms per token expected)":                 "budget=1024,window=1,period=1",
-		"plan: budget 512, window 2, correct_budget all (balanced, with what was set: 1 ms)": "budget=512,window=2,correct_budget=all,period=1",
-		"plan: budget 0.15, window 8, period 8, correct_budget 512 (the fixed, as x)":        "budget=0.15,window=8,period=8,correct_budget=512",
+		"plan: budget 1024, window 1 (balanced: 8.06 ms per token expected)":        "budget=1024,window=1,period=1",
+		"plan: budget 0.15, window 8, period 8 (balanced, with what was set: 1 ms)": "budget=0.15,window=8,period=8",
 	} {
 		got, err := planOptions(line)
 		require.NoError(t, err)

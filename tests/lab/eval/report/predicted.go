@@ -12,7 +12,7 @@ import (
 
 // planned are the options that a plan chooses; policies that differ in others are not what it
 // predicts.
-var planned = []string{"budget", "window", "period", "correct_budget", "select"}
+var planned = []string{"budget", "window", "period", "select"}
 
 // PrintPredicted prints, for the selectors of each setup, the KL that a plan would predict beside
 // the KL that was measured. Only ratios are predicted: the scale is what fits best.
