@@ -51,13 +51,12 @@ func (p policy) planned() bool {
 
 var full = policy{name: "full", family: "full"}
 
-// family makes a policy for each budget; in the options, $ is the budget and $4 four times as much.
+// family makes a policy for each budget.
 func family(name, options string, budgets ...int) []policy {
 	var ps []policy
 	for _, b := range budgets {
-		o := strings.ReplaceAll(options, "$4", fmt.Sprint(4*b))
 		ps = append(ps, policy{fmt.Sprintf("%s %d", name, b), name,
-			fmt.Sprintf("budget=%d,", b) + strings.ReplaceAll(o, "$", fmt.Sprint(b))})
+			fmt.Sprintf("budget=%d,%s", b, options)})
 	}
 	return ps
 }
@@ -69,41 +68,28 @@ const (
 	plainOptions     = "window=1"
 	correctOptions   = "window=2,period=1"
 	deferredOptions  = "window=8,period=8"
-	budgetedOptions  = deferredOptions + ",correct_budget=$4"
 	streamingOptions = "select=streaming,window=1"
 	oracleOptions    = "select=oracle,window=1"
 )
 
-// matrix is what is measured after a long prompt. The middle budget is the one at which everything
-// is compared; families that are candidates for the default get a curve over all budgets.
+// matrix is what is measured after a long prompt: the default over all budgets, and what it is to be
+// compared with at one or two of them.
 func matrix(budgets []int) []policy {
 	middle := budgets[len(budgets)/3:][:1]
-	most := budgets[:min(len(budgets), 3)]
-	few := most[len(most)/3:]
-	half := make([]int, len(most))
-	for i, b := range most {
-		half[i] = b / 2
-	}
+	few := budgets[len(budgets)/3:][:min(2, len(budgets)-len(budgets)/3)]
 	var ps []policy
 	add := func(name, options string, budgets ...int) {
-		ps = append(ps,
-			family(name, options, budgets...)...)
+		ps = append(ps, family(name, options, budgets...)...)
 	}
 	add("tokens w1", plainOptions, budgets...)
-	add("tokens w2", correctOptions, budgets...)
+	add("tokens w2", correctOptions, few...)
 	add("tokens w8c8", deferredOptions, few...)
-	add("tokens w8c8 correct 4x", budgetedOptions, most...)
-	add("1 bit w1", "code_bits=1,window=1", few...)
-	add("4 candidates w1", "candidates=4,window=1", middle...)
+	add("1 bit w1", "code_bits=1,window=1", middle...)
 	add("pages w1", pageOptions, few...)
-	add("minmax w1 (Quest)", questOptions, most...)
+	add("minmax w1 (Quest)", questOptions, few...)
 	add("minmax w2 (paper)", "select=minmax,window=2,period=1", middle...)
 	add("streaming", streamingOptions, middle...)
-	add("oracle w1", oracleOptions, few...)
-	add("page 8 w1", "select=pages,page=8,window=1", append(half[len(half)/3:],
-		most[len(most)-1])...)
-	add("page 8 w2", "select=pages,page=8,window=2,period=1", middle...)
-	add("page 32 w1", "select=pages,page=32,window=1", middle...)
+	add("oracle w1", oracleOptions, middle...)
 	add("2 dense layers w1", "layer_budget=0-1:all,window=1", middle...)
 	return ps
 }
@@ -114,7 +100,6 @@ func mainPolicies(budget int) []policy {
 	var ps []policy
 	for _, f := range [][2]string{
 		{"tokens w1", plainOptions}, {"tokens w2", correctOptions},
-		{"tokens w8c8 correct 4x", budgetedOptions},
 		{"pages w1", pageOptions}, {"minmax w1 (Quest)", questOptions},
 		{"streaming", streamingOptions},
 	} {

@@ -54,14 +54,6 @@ var comparisons = []comparison{
 		theirs: plainSelection,
 	},
 	{
-		question: "Does a budget of its own for correcting steps help?",
-		goal:     "KL at least 20 % lower than without correction",
-		limit:    0.80,
-		differ:   correction,
-		ours:     func(o optionSet) bool { return o.number("correct_budget") > 0 },
-		theirs:   plainSelection,
-	},
-	{
 		question: "Are 8-bit summaries as good as 16-bit ones?",
 		goal:     "KL at most 3 % higher",
 		limit:    1.03,
