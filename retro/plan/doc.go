@@ -1,7 +1,7 @@
-// Package plan chooses the options that a user left open: the budget, window, period and
-// correct_budget with the best predicted fidelity among those whose predicted time per token is at
-// most so many times that of the fastest as the target allows. Options that the user set are not
-// changed, only planned around.
+// Package plan chooses the options that a user left open: the budget, window and period with the
+// best predicted fidelity among those whose predicted time per token is at most so many times that
+// of the fastest as the target allows. Options that the user set are not changed, only planned
+// around.
 //
 // A plan is a function of the options, of the Case, of the host's Passes, and of times of attention
 // that a Timer measures. It must not know the engine, which is one, nor where keys and values lie.
