@@ -49,16 +49,6 @@ func AttendRows(r *Rows, k, v *Cache, cells []int32, scratch []float32) {
 	}
 }
 
-// ManyRows is about how many rows it takes for AttendRows to be faster than blocks of Dot,
-// SoftmaxRow and Acc. Quantised keys are an exception with avx512: blocks, which round queries to
-// int8, stay faster by 15 to 25 %.
-func ManyRows() int {
-	if level == isaAVX512 {
-		return 64
-	}
-	return 24
-}
-
 // RowsScratch is how many floats AttendRows needs beside its state, for keys of dk channels.
 func RowsScratch(dk int) int {
 	const line = 64 / 4

@@ -370,7 +370,8 @@ func TestAttendRowsAllocatesNothing(t *testing.T) {
 	m.draw(c, plain)
 	levels(func() {
 		require.Zero(t, testing.AllocsPerRun(5, func() {
-			AttendRows(&c.r, &c.k.Cache, &c.v.Cache, c.k.cells, c.scratch)
+			r, k, v := c.r, c.k.Cache, c.v.Cache // on the stack, where they must be able to stay
+			AttendRows(&r, &k, &v, c.k.cells, c.scratch)
 		}))
 	})
 }

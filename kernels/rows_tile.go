@@ -12,9 +12,11 @@ type tile struct {
 	r     *Rows
 	k, v  *Cache
 	list  []int32
-	asked int     // cells of the list that are on their way from memory
 	at    int     // the first cell's place in the list
 	cells []int32 // from there
+
+	// Cells of the list whose keys, and whose values, were asked for.
+	askedK, askedV int
 
 	panel   []float32
 	weights []float32 // [groupRows][ldTile], logits before
@@ -22,6 +24,8 @@ type tile struct {
 
 	// Of the group.
 	first    int // row
+	part     int // rows that are multiplied before more is asked for
+	asking   asking
 	lo, hi   [groupRows]int32
 	max, sum [groupRows]float32
 	blocks   [groupRows/genericRows + 1]block
@@ -57,26 +61,75 @@ func newTile(r *Rows, k, v *Cache, list []int32, scratch []float32) (t tile) {
 	return t
 }
 
-// ahead is how many cells before their turn keys and values are asked for.
-const ahead = 2 * panel
+// asking is for which places of the list the memory is asked, a share after each product.
+type asking struct {
+	keys             bool // or values
+	from, end, share int
+}
 
-// fetch asks for cells, before a panel of keys from place i of the list on is multiplied: the
-// memory and the multipliers work at the same time.
-func (t *tile) fetch(i int) {
-	if end := min(i+panel+ahead, len(t.list)); t.asked < end {
-		next := t.list[max(i, t.asked):end]
-		Prefetch(t.k, next)
-		Prefetch(t.v, next)
-		t.asked = end
+// askBytes are asked for at once, about: a longer burst would keep the multipliers waiting, and
+// shorter ones take time themselves.
+const askBytes = 2048
+
+// ask begins with what is wanted after the products of n rows with some panels, and makes as many
+// parts of the rows as it takes.
+func (t *tile) ask(a asking, n, panels int) {
+	c, m := t.asked(a), blockRows()
+	parts := max(1, c.Type.RowBytes(c.Dim)*(a.end-a.from)/(panels*askBytes))
+	t.part = ((n+parts-1)/parts + m - 1) / m * m
+	products := 0
+	for i := range t.n {
+		products += (t.blocks[i].end - t.blocks[i].first + t.part - 1) / t.part
+	}
+	products *= panels
+	a.share = (a.end - a.from + products - 1) / products
+	t.asking = a
+}
+
+func (t *tile) asked(a asking) *Cache {
+	if a.keys {
+		return t.k
+	}
+	return t.v
+}
+
+// askNext asks for the next share.
+func (t *tile) askNext() {
+	if a := t.asking; a.from < a.end {
+		t.asking.from = min(a.from+a.share, a.end)
+		Prefetch(t.asked(a), t.list[a.from:t.asking.from])
+	}
+}
+
+// askValues asks for those of the tile, of which n rows see lo <= j < hi, during the products with
+// its keys.
+func (t *tile) askValues(n, lo, hi int) {
+	if t.askedV <= t.at {
+		t.askedV = t.at + len(t.cells)
+		t.ask(asking{from: t.at + lo, end: t.at + hi}, n, (hi-lo&^(panel-1)+panel-1)/panel)
+	}
+}
+
+// askKeys asks for those of the next tile during the products with values.
+func (t *tile) askKeys(n int) {
+	if next := t.at + len(t.cells); t.askedK <= next && next < len(t.list) {
+		t.askedK = min(next+tileCells, len(t.list))
+		t.ask(asking{keys: true, from: next, end: t.askedK}, n, (t.v.Dim+panel-1)/panel)
 	}
 }
 
 // attend adds the cells to n rows.
 func (t *tile) attend(first, n int) {
-	t.first = first
+	t.first, t.part, t.asking = first, n, asking{}
 	if lo, hi := t.divide(n); lo < hi {
+		if t.askedK <= t.at { // the first tile, or nobody has seen the one before
+			t.askedK = t.at + len(t.cells)
+			Prefetch(t.k, t.cells)
+		}
+		t.askValues(n, lo, hi)
 		t.multiply(lo, hi)
 		t.soften(n)
+		t.askKeys(n)
 		t.accumulate(lo, hi)
 	}
 }
@@ -119,14 +172,16 @@ func (t *tile) multiply(lo, hi int) {
 	r, d := t.r, t.k.Dim
 	q := r.Q[t.first*r.LdQ:]
 	for p := lo &^ (panel - 1); p < hi; p += panel {
-		t.fetch(t.at + p)
 		for j := p; j < min(p+panel, hi); j += lane {
 			turn(t.panel[j-p:], t.k, t.cells[j:min(j+lane, len(t.cells))], t.buf)
 		}
 		for i := range t.n {
 			if b := &t.blocks[i]; b.all0 < p+panel && b.all1 > p {
-				mul(t.weights[b.first*ldTile+p:], ldTile, q[b.first*r.LdQ:], r.LdQ, t.panel,
-					b.end-b.first, panel, d, false)
+				for f := b.first; f < b.end; f += t.part {
+					mul(t.weights[f*ldTile+p:], ldTile, q[f*r.LdQ:], r.LdQ, t.panel,
+						min(t.part, b.end-f), panel, d, false)
+					t.askNext()
+				}
 			}
 		}
 	}
@@ -200,11 +255,11 @@ func (t *tile) add(b *block, c, n int) {
 }
 
 func (t *tile) addRows(first, end, lo, hi, c, n int) {
-	if lo < hi {
+	for f := first; f < end && lo < hi; f += t.part {
 		dv := t.v.Dim
-		acc := t.r.Acc[(t.first+first)*dv+c:]
-		mul(acc, dv, t.weights[first*ldTile+lo:], ldTile, t.panel[lo*panel:], end-first, n, hi-lo,
-			true)
+		mul(t.r.Acc[(t.first+f)*dv+c:], dv, t.weights[f*ldTile+lo:], ldTile, t.panel[lo*panel:],
+			min(t.part, end-f), n, hi-lo, true)
+		t.askNext()
 	}
 }
 
