@@ -75,8 +75,18 @@ func (a *app) library(t toolchain, variant string) (string, error) {
 // buildLibrary builds libretroattn for a target; the bytes depend on the source and the compilers
 // only.
 func (a *app) buildLibrary(to string, g target) error {
-	build := command(a.ctx, a.root, "go", "build", "-buildmode=c-shared", "-trimpath",
-		"-buildvcs=false", "-ldflags", g.linkFlags(a.root, to), "-o", to, "./capi")
+	temp, err := os.MkdirTemp("", "retroattn-runtime-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(temp)
+	quiet, err := a.quietRuntime(temp)
+	if err != nil {
+		return err
+	}
+	args := append([]string{"build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false"}, quiet...)
+	build := command(a.ctx, a.root, "go",
+		append(args, "-ldflags", g.linkFlags(a.root, to), "-o", to, "./capi")...)
 	build.Env = append(os.Environ(), "CGO_ENABLED=1", "GOOS="+g.system, "GOARCH="+g.arch)
 	if g != here {
 		x := crosses[g]
