@@ -1,5 +1,6 @@
 // Command capi is libretroattn: the C interface (retroattn.h) of package retro, built with
-// -buildmode=c-shared. It translates and guards and decides nothing.
+// -buildmode=c-shared (by `go run ./build lib`, which keeps Go's runtime from taking a lock in each
+// call). It translates and guards and decides nothing.
 //
 // It owns the header, the version, the handles of engines and the messages of errors. Sizes are
 // checked before anything is read, handles are never pointers, and no panic leaves an export
