@@ -284,10 +284,13 @@ func retro_seq_window(engine C.uint64_t, seq, pos C.int32_t) C.int32_t {
 //export retro_step_begin
 func retro_step_begin(engine C.uint64_t, rows C.uintptr_t, n, threads C.uint32_t) C.int32_t {
 	return call(engine, func(e *retro.Engine) error {
-		if rows == 0 || n > retro.MaxRows || threads > retro.MaxThreads {
-			return argument("retro_step_begin: rows must not be NULL, at most 4096 rows and 1024 threads")
+		if rows == 0 && n > 0 || n > retro.MaxRows || threads > retro.MaxThreads {
+			return argument("retro_step_begin: rows must not be NULL unless there are none, at most 4096 rows and 1024 threads")
 		}
 		lookAfterHandlers()
+		if n == 0 {
+			return e.StepBegin(nil, int(threads))
+		}
 		return e.StepBegin(unsafe.Slice(at[retro.Row](rows), n), int(threads))
 	})
 }

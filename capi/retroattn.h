@@ -166,6 +166,7 @@ struct retro_stats {
     uint64_t audited_heads;     /* query heads whose kept attention was measured, see option audit */
     uint64_t kept_mass;         /* sum over audited heads of the attention kept, in millionths */
     uint64_t audit_bytes;       /* bytes of K read for audits, not in kv_read_bytes */
+    uint64_t late_pages;        /* pages of a layer and KV head that new tokens summarised, as no prompt had */
 };
 
 /* What retro_report writes. */
@@ -232,6 +233,8 @@ int32_t retro_seq_load(uint64_t engine, int32_t seq, const void * src, uint64_t 
 /* Past tokens to re-embed together with a new token at pos (0..retro_max_window). */
 int32_t retro_seq_window(uint64_t engine, int32_t seq, int32_t pos);
 
+/* n_row = 0 is for prompts that the host computes: retro_select, with attn of a layer and nothing else, builds the summaries
+ * of what was extended, so that the next token need not. Keys of the layer must be there; retro_attend is not called. */
 int32_t retro_step_begin(uint64_t engine, const struct retro_row * rows, uint32_t n_row, uint32_t n_thread);
 /* Both on each thread ith of nth, with the same attn (retro_select ignores out). Nothing in them waits: the
  * host's barrier lies between the two calls, and after the second. */

@@ -54,7 +54,7 @@ func (e *Engine) Attend(a *Attn, ith, nth int) error {
 	w, l := &e.workers[ith], &e.layers[a.Layer]
 	for k := range e.step.seqs {
 		s := (k + ith*len(e.step.seqs)/nth) % len(e.step.seqs)
-		if e.step.seqs[s].exact.n > 0 {
+		if !e.step.seqs[s].decodes() {
 			continue
 		}
 		// The heads of an exact sequence read the same cells, whose rows may share
@@ -72,7 +72,7 @@ func (e *Engine) Attend(a *Attn, ith, nth int) error {
 	}
 	e.spent(w, ith, start)
 	for k := range e.step.seqs {
-		if q := &e.step.seqs[k]; q.exact.n > 0 {
+		if q := &e.step.seqs[k]; !q.decodes() {
 			e.attendExact(w, l, a, q)
 		}
 	}
@@ -127,6 +127,9 @@ func (e *Engine) checkAttn(a *Attn, ith, nth int) error {
 		return failure.Argumentf("thread %d of %d: at most %d", ith, nth, e.cfg.Threads)
 	}
 	l := &e.layers[a.Layer]
+	if e.step.rows == 0 && a.Rows == 0 {
+		return nil // nothing is read of it
+	}
 	if a.Rows != e.step.rows || a.Q == nil {
 		return failure.Argumentf("layer %d: %d rows where the step has %d, or no q", a.Layer,
 			a.Rows, e.step.rows)
@@ -142,6 +145,9 @@ func (e *Engine) checkAttn(a *Attn, ith, nth int) error {
 const maxStride = 1 << 32
 
 func (e *Engine) checkOut(a *Attn) error {
+	if e.step.rows == 0 {
+		return failure.Statef("layer %d is attended in a step without rows", a.Layer)
+	}
 	l := &e.layers[a.Layer]
 	if a.Out == nil || a.OutRow < uint64(l.Heads*l.DV)*4 || a.OutRow > maxStride {
 		return failure.Argumentf("layer %d: no output, or %d bytes between its rows do not fit %d heads", a.Layer, a.OutRow, l.Heads)

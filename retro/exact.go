@@ -27,9 +27,9 @@ const (
 	fewRows     = 24  // query rows for which a tile of keys is not worth converting
 )
 
-// exactSeq is what the step of a sequence with exact rows knows of them.
+// exactSeq is what the step of a sequence knows that decodes no token.
 type exactSeq struct {
-	n     int // rows; 0: the sequence has none
+	n     int // rows; 0: only summaries are built
 	first int // entry of the first
 	local int // pages below are far for the next token, and get summaries
 	built int // pages that have them in all layers
@@ -112,27 +112,31 @@ func (e *Engine) beginExact(rows []Row, first int, s *sequence) error {
 	for _, r := range rows {
 		s.pos, s.cell = append(s.pos, r.Pos), append(s.cell, r.Cell)
 	}
-	if v := e.viewAt(len(s.pos), false, e.cuts); v.sparse && e.sumBlock > 0 {
-		e.roomForSummaries(s, v.local)
-		q.exact.local, q.exact.built = v.local, int(slices.Min(s.summed))
+	if local, built := e.missing(s); built < local {
+		e.roomForSummaries(s, local)
+		q.exact.local, q.exact.built = local, built
 	}
 	return nil
 }
 
-// prepareExact readies the jobs of all sequences with exact rows, and makes room for what they
+// prepareExact readies the jobs of all sequences that decode no token, and makes room for what they
 // share.
 func (e *Engine) prepareExact() {
 	counters, rows, floats := 0, 0, 0
 	for i := range e.layers {
 		l, at, end := &e.layers[i], 0, 0
 		for k := range e.step.seqs {
-			x := &e.step.seqs[k].exact
-			if x.n == 0 {
+			q := &e.step.seqs[k]
+			if q.decodes() {
 				continue
 			}
+			x := &q.exact
 			x.jobs = grow(x.jobs, len(e.layers))
 			j := &x.jobs[i]
-			j.rowsCut = cutRows(x.n, x.first+x.n, l)
+			j.rowsCut = rowsCut{}
+			if x.n > 0 {
+				j.rowsCut = cutRows(x.n, x.first+x.n, l)
+			}
 			j.build.Store(0)
 			j.unbuilt.Store(int32(x.parts() * l.KVHeads))
 			j.next.Store(0)
@@ -160,34 +164,6 @@ func (e *Engine) prepareExact() {
 				j.left[b].Store(int32(j.ranges))
 			}
 			at += n
-		}
-	}
-}
-
-// parts is how many groups of pages lack summaries, for each KV head.
-func (x *exactSeq) parts() int {
-	if x.built >= x.local {
-		return 0
-	}
-	return (x.local+groupPages-1)/groupPages - x.built/groupPages
-}
-
-// buildExact takes groups of pages, and builds what is missing of their summaries, until there are
-// none left.
-func (e *Engine) buildExact(w *worker, l *layer, q *stepSeq, layer int) {
-	x, j := &q.exact, &q.exact.jobs[layer]
-	parts := int32(x.parts() * l.KVHeads)
-	for j.build.Load() < parts {
-		part := int(j.build.Add(1) - 1)
-		if part >= int(parts) {
-			return
-		}
-		first := (x.built/groupPages + part/l.KVHeads) * groupPages
-		e.buildChunk(w, l, q.s, part%l.KVHeads, first, min(x.local, first+groupPages))
-		if j.unbuilt.Add(-1) == 0 {
-			for h := range l.KVHeads {
-				q.s.summed[l.headOff+h] = max(q.s.summed[l.headOff+h], int32(x.local))
-			}
 		}
 	}
 }

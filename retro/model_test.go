@@ -145,7 +145,11 @@ func (w *world) step() string {
 		w.prefill(seq, 40+w.rng.IntN(120))
 		return "prefill"
 	}
-	switch w.rng.IntN(21) {
+	switch w.rng.IntN(22) {
+	case 21:
+		w.sync(seq)
+		w.build(w.rng.IntN(w.shape.layers+1), w.rng.IntN(4) > 0)
+		return "build"
 	case 20:
 		w.picture(seq, 1+w.rng.IntN(40))
 		return "picture"
@@ -417,7 +421,8 @@ func TestModel(t *testing.T) {
 	}
 	t.Logf("%v; %d tokens sparse, %d corrected", total, st.SparseTokens, st.CorrectedTokens)
 	for _, op := range []string{"prefill", "truncate", "remove", "copy", "shift", "defragment",
-		"fail", "keep", "reload", "wrong", "decode", "picture", "exact"} {
+		"fail", "keep", "reload", "wrong", "decode", "picture", "exact",
+		"build"} {
 		require.NotZero(t, total[op], op)
 	}
 	require.Greater(t, int(st.SparseTokens), ops/4)

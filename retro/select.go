@@ -31,8 +31,8 @@ func (e *Engine) Select(a *Attn, ith, nth int) error {
 	}
 	w, l, job := &e.workers[ith], &e.layers[a.Layer], &e.jobs[a.Layer]
 	for k := range e.step.seqs {
-		if q := &e.step.seqs[k]; q.exact.n > 0 {
-			e.buildExact(w, l, q, a.Layer)
+		if q := &e.step.seqs[k]; !q.decodes() {
+			e.buildMissing(w, l, q, a.Layer)
 		}
 	}
 	start := time.Now()
@@ -40,7 +40,7 @@ func (e *Engine) Select(a *Attn, ith, nth int) error {
 	for look := 0; look < looks && job.unfilled.Load() > 0; look++ {
 		for k := range n {
 			i := (k + ith*n/nth) % n
-			if e.step.seqs[i/l.KVHeads].exact.n > 0 {
+			if !e.step.seqs[i/l.KVHeads].decodes() {
 				continue
 			}
 			s := e.selection(w, a, i)
@@ -149,13 +149,18 @@ func (s *selection) fetchGroup(g int32) {
 	}
 }
 
+// build makes the summaries of pages first..last-1 that prompts have not made.
+func (s *selection) build(first, last int) {
+	s.w.stats.LatePages += uint64(s.e.buildChunk(s.w, s.l, s.q.s, s.h, first, last))
+}
+
 // scoreGroups scores the groups of a part of the chunks, and builds what is missing there.
 func (s *selection) scoreGroups(part int) {
 	local, n := s.q.newest().local, 0
 	for c := part * groupChunks; c < (part+1)*groupChunks && c*chunkPages < local; c++ {
 		first := c * chunkPages
 		last := min(local, first+chunkPages)
-		s.e.buildChunk(s.w, s.l, s.q.s, s.h, first, last)
+		s.build(first, last)
 		if groups := (last - first) / groupPages; groups > 0 {
 			s.prepare()
 			s.scanGroups(n, c, groups)
@@ -181,7 +186,7 @@ func (s *selection) chooseGroups() {
 func (s *selection) scoreSome(part int) {
 	first := part * scanPart
 	n := min(s.q.newest().local-first, scanPart)
-	s.e.buildChunk(s.w, s.l, s.q.s, s.h, first, first+n)
+	s.build(first, first+n)
 	s.prepare()
 	if s.e.opt.Select == options.Oracle {
 		s.scanKeys(first, n)

@@ -43,16 +43,20 @@ type stepSeq struct {
 	exact         exactSeq
 }
 
+// decodes tells whether it has a new token that is not exact.
+func (q *stepSeq) decodes() bool { return q.rows > 0 }
+
 func (q *stepSeq) newest() view { return q.views[q.rows-1] }
 
 // StepBegin starts a step: new tokens enter the tables, and each sequence's rows
-// get their views. threads is how many will call Attend for each layer.
+// get their views. threads is how many will call Attend for each layer. Without rows, nothing is
+// attended to: Select builds what is missing of the summaries of all sequences.
 func (e *Engine) StepBegin(rows []Row, threads int) error {
 	if e.step.open {
 		return failure.Statef("a step is open already")
 	}
-	if len(rows) < 1 || len(rows) > e.cfg.Rows {
-		return failure.Argumentf("%d rows in a step: must be 1..%d", len(rows), e.cfg.Rows)
+	if len(rows) > e.cfg.Rows {
+		return failure.Argumentf("%d rows in a step: must be 0..%d", len(rows), e.cfg.Rows)
 	}
 	if threads < 1 || threads > e.cfg.Threads {
 		return failure.Argumentf("%d threads: must be 1..%d", threads, e.cfg.Threads)
@@ -73,13 +77,16 @@ func (e *Engine) StepBegin(rows []Row, threads int) error {
 		}
 		i += n
 	}
+	if len(rows) == 0 {
+		e.addUnbuilt()
+	}
 	e.prepareExact()
 	for i := range e.layers {
 		heads := e.layers[i].KVHeads
 		e.jobs[i].unfilled.Store(0)
 		for k := range e.step.seqs {
 			q := &e.step.seqs[k]
-			if q.exact.n == 0 {
+			if q.decodes() {
 				e.jobs[i].unfilled.Add(int32(heads))
 			}
 			for h := range heads {
@@ -240,6 +247,9 @@ func (e *Engine) StepEnd(ok bool) error {
 		return failure.Statef("no step is open")
 	}
 	e.step.open = false
+	if e.step.rows == 0 { // summaries stay
+		e.step.seqs = e.step.seqs[:0]
+	}
 	if !ok {
 		for i := range e.workers {
 			e.workers[i].stats = stats.Stats{}

@@ -49,12 +49,13 @@ func planeBytes(o *options.Options, dk, n int) int {
 }
 
 // buildChunk computes what is missing of the summaries of a chunk, whose pages
-// first..last-1 of the sequence are far.
-func (e *Engine) buildChunk(w *worker, l *layer, s *sequence, h, first, last int) {
+// first..last-1 of the sequence are far, and returns of how many pages.
+func (e *Engine) buildChunk(w *worker, l *layer, s *sequence, h, first, last int) int {
 	if e.sumBlock == 0 {
-		return
+		return 0
 	}
 	p := max(first, int(s.summed[l.headOff+h]))
+	n := max(0, last-p)
 	if p == 0 { // never far, but part of group 0
 		e.buildPage(w, s, l, h, 0)
 		p = 1
@@ -65,6 +66,7 @@ func (e *Engine) buildChunk(w *worker, l *layer, s *sequence, h, first, last int
 			e.buildGroup(w, s, l, h, p/groupPages)
 		}
 	}
+	return n
 }
 
 // buildPage computes the summary of page p of KV head h, and its tokens' codes.

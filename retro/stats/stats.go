@@ -34,6 +34,7 @@ type Stats struct {
 	AuditedHeads     uint64 `help:"query heads whose kept attention was measured, see option audit"`
 	KeptMass         uint64 `help:"sum over audited heads of the attention kept, in millionths"`
 	AuditBytes       uint64 `help:"bytes of K read for audits, not in kv_read_bytes"`
+	LatePages        uint64 `help:"pages of a layer and KV head that new tokens summarised, as no prompt had"`
 }
 
 // KeptUnit is what a head that keeps all of its attention adds to KeptMass.

@@ -143,6 +143,10 @@ static void use(const char * options, int sparse) {
     for (int i = 0; i < N_PROMPT; i++) pos[i] = cells[i] = i;
     CHECK(retro_seq_extend(engine, 0, N_PROMPT, pos, cells) == RETRO_OK);
     CHECK(retro_seq_next(engine, 0) == N_PROMPT);
+    const struct retro_attn build = { sizeof(build), 0 };
+    CHECK(retro_step_begin(engine, NULL, 0, N_THREAD) == RETRO_OK);
+    for (int i = 0; i < N_THREAD; i++) CHECK(retro_select(engine, &build, i, N_THREAD) == RETRO_OK);
+    CHECK(retro_step_end(engine, 1) == RETRO_OK);
 
     for (int step = 0; step < 4; step++) {
         int32_t at   = N_PROMPT + step;
@@ -162,6 +166,7 @@ static void use(const char * options, int sparse) {
     CHECK(retro_get_stats(engine, &stats) == RETRO_OK);
     CHECK(stats.n_cell == N_CELL && stats.tokens == 4 && stats.sparse_tokens == (sparse ? 4 : 0));
     CHECK(stats.corrected_tokens == 0 || sparse);
+    CHECK(stats.late_pages == 0 && (stats.summary_bytes > 0) == sparse);
     CHECK(sparse ? stats.kv_read_bytes < stats.kv_full_bytes : stats.kv_read_bytes == stats.kv_full_bytes);
     CHECK((stats.audited_heads > 0) == sparse && (stats.audit_bytes > 0) == sparse && stats.kept_mass <= 1000000*stats.audited_heads);
     struct { struct retro_stats known; uint64_t more; } longer = { .known.struct_size = sizeof(longer), .more = 7 };
@@ -387,13 +392,19 @@ static void garbage(void) {
     REFUSED(retro_seq_load(engine, 0, msg, sizeof(msg), NULL, 0, &n));
     REFUSED(retro_seq_window(engine, 99, 0));
     REFUSED(retro_step_begin(engine, NULL, 1, 1));
-    REFUSED(retro_step_begin(engine, &row, 0, 1));
     REFUSED(retro_step_begin(engine, &row, 0xffffffff, 1));
     REFUSED(retro_step_begin(engine, &row, 1, 0));
     REFUSED(retro_step_begin(engine, &row, 1, 0xffffffff));
     REFUSED(retro_select(engine, &attn, 0, 1)); /* no step */
     REFUSED(retro_attend(engine, &attn, 0, 1));
     REFUSED(retro_step_end(engine, 1));
+    CHECK(retro_step_begin(engine, NULL, 0, N_THREAD) == RETRO_OK);
+    REFUSED(retro_step_begin(engine, NULL, 0, 1));
+    REFUSED(retro_select(engine, &attn, 0, 1)); /* of a row */
+    attn.n_row = 0;
+    REFUSED(retro_attend(engine, &attn, 0, 1));
+    attn.n_row = 1;
+    CHECK(retro_step_end(engine, 0) == RETRO_OK);
     CHECK(retro_step_begin(engine, &row, 1, N_THREAD) == RETRO_OK);
     REFUSED(retro_step_begin(engine, &row, 1, 1));
     REFUSED(retro_seq_truncate(engine, 0, 0));

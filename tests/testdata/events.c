@@ -247,7 +247,8 @@ static void check_out(const struct host * h, const struct retro_attn * a) {
         }
 }
 
-static uint32_t begin(struct host * h, uint32_t nth) {
+/* the rows of the step, or -1 */
+static int32_t begin(struct host * h, uint32_t nth) {
     static struct retro_row rows[ROWS];
     uint32_t n = 0;
     for (int32_t seq = 0; seq < SEQS; seq++) {
@@ -257,12 +258,13 @@ static uint32_t begin(struct host * h, uint32_t nth) {
         for (int32_t i = past; i >= 0; i--) rows[n++] = (struct retro_row) { seq, next - i, cell_of(h, next - i) };
     }
     const struct retro_row * at_end = memcpy(scratch + 65536 - n*sizeof(rows[0]), rows, n*sizeof(rows[0]));
-    return expect("step_begin", h, retro_step_begin(h->handle, at_end, n, nth)) == RETRO_OK ? n : 0;
+    return expect("step_begin", h, retro_step_begin(h->handle, at_end, n, nth)) == RETRO_OK ? (int32_t) n : -1;
 }
 
 static void step(struct host * h) {
-    const uint32_t nth = 1 + below(THREADS), n = begin(h, nth);
-    if (!n) return;
+    const uint32_t nth = 1 + below(THREADS);
+    const int32_t n = begin(h, nth);
+    if (n < 0) return;
     int complete = 1;
     for (uint32_t layer = 0; layer < h->config.n_layer; layer++) {
         struct retro_attn a = good_attn(h, layer, n);
@@ -271,7 +273,7 @@ static void step(struct host * h) {
         const int32_t selected = how == 1 ? -1 : expect("select", h, phase(h, fix, nth, 0));
         if (how == 2) expect("select", h, phase(h, fix, nth, 0));
         if (how == 3) { complete = 0; continue; }
-        const int32_t attended = expect("attend", h, phase(h, fix, nth, 1));
+        const int32_t attended = n == 0 ? RETRO_OK : expect("attend", h, phase(h, fix, nth, 1));
         if (selected || attended) complete = 0;
         if (complete && h->right) check_out(h, &a);
         if (complete && (selected || attended)) die("phase", attended, h->handle);
