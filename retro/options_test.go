@@ -74,7 +74,7 @@ func TestOpenAndAddLayerErrors(t *testing.T) {
 	require.ErrorIs(t, e.SeqExtend(0, []int32{1, 0}, []int32{0, 1}), failure.Argument)
 	require.ErrorIs(t, e.SeqExtend(0, []int32{0}, []int32{64}), failure.Argument)
 	require.ErrorIs(t, e.SeqExtend(0, []int32{0}, nil), failure.Argument)
-	for _, rows := range [][]Row{nil, {{Seq: 0, Pos: 0, Cell: 0}, {Seq: 0, Pos: 1, Cell: 1},
+	for _, rows := range [][]Row{{{Seq: 0, Pos: 0, Cell: 0}, {Seq: 0, Pos: 1, Cell: 1},
 		{Seq: 0, Pos: 2, Cell: 2}}, {{Seq: 0, Pos: -1, Cell: 0}}, {{Seq: 0, Pos: 0, Cell: 64}},
 		{{Seq: 5, Pos: 0, Cell: 0}}, {{Seq: 0, Pos: 0, Cell: 0}, {Seq: 0, Pos: 1, Cell: 1}}} {
 		require.ErrorIs(t, e.StepBegin(rows, 1), failure.Argument)

@@ -94,7 +94,7 @@ func TestMetrics(t *testing.T) {
 	text := numbered(1e9).Metrics("x:")
 	parts := regexp.MustCompile(`(?m)^# HELP x:(\S+) (.+)\n# TYPE x:(\S+) (counter|gauge)\nx:(\S+) (\S+)\n`).FindAllStringSubmatch(text, -1)
 	ends := map[string]string{
-		"counter": `_(bytes|seconds|tokens|heads|mass|selected|seen)_total$`,
+		"counter": `_(bytes|seconds|tokens|pages|heads|mass|selected|seen)_total$`,
 		"gauge":   `_(bytes|ratio)$`,
 	}
 	length, names := 0, []string{}

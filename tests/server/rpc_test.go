@@ -2,11 +2,13 @@ package server
 
 import (
 	"bytes"
+	"math"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -72,5 +74,48 @@ func TestRemoteWorkers(t *testing.T) {
 		} else if prompts == "cpu" {
 			require.Contains(t, log, exact)
 		}
+	}
+}
+
+// Beside a device that attends to prompts, the summaries of their pages are built meanwhile: the
+// first token finds them, also where prompts come in parts, behind others, or beside tokens.
+func TestDevicePromptsAreSummarised(t *testing.T) {
+	for name, args := range map[string][]string{
+		"language": {"-m", harness.Setting(t, "RETRO_SHORT")},
+		"Q8_0":     {"-m", wordModel(t), "-ctk", "q8_0", "-ctv", "q8_0"},
+		"SWA": {"-m", harness.SmallModel(t, harness.Architecture{Name: "gemma3", Gemma: true,
+			QkNorm: true, SWA: true, Words: true})},
+		"unified": {"-m", wordModel(t), "--kv-unified"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			url := harness.Serve(t, 2, append(args, "--rpc", startRPC(t), "-ngl", "99", "--fit",
+				"off", "--metrics", "--retro-opts", "prompts=device")...)
+			ask := func(slot, tokens, predict int) {
+				q := harness.Request{Prompt: randomPrompt(tokens), Predict: predict,
+					More: map[string]any{"cache_prompt": true, "id_slot": slot}}
+				r, err := q.Ask(t.Context(), url, 0)
+				require.NoError(t, err)
+				require.Equal(t, predict, r.Predicted)
+				require.Less(t, r.Timings.Exact, 100, "the device has the prompt")
+			}
+			// of a page in all layers and heads; each token turns far a sixteenth of one
+			page := math.Inf(1)
+			late := func() float64 { return metrics(t, url)["retro_late_pages_total"] }
+			for i, tokens := range []int{700, 1300, 2400} {
+				before := late()
+				ask(0, tokens, 2)
+				require.Equal(t, before, late(), "the only token after %d", tokens)
+				ask(1, 300+i*700, 18)
+				page = min(page, late()-before)
+			}
+			require.NotZero(t, page, "later tokens summarise what turns far")
+			before := late()
+			var both sync.WaitGroup
+			for slot := range 2 {
+				both.Go(func() { ask(slot, 3000+slot, 2) })
+			}
+			both.Wait()
+			require.LessOrEqual(t, late(), before+page)
+		})
 	}
 }
