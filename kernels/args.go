@@ -39,7 +39,7 @@ type turnCellsArgs struct {
 // missing is what a kernel says that the level has not, and that nothing may call.
 const missing = "kernels: this kernel is for other instruction sets"
 
-// elemArgs are those of scale, axpby, maxInto and maxAddSqrt, of multiples of 8 floats.
+// elemArgs are those of scale, axpby, maxInto, maxAdd and maxAddSqrt, of multiples of 8 floats.
 type elemArgs struct {
 	dst, x, y *float32
 	n         int
@@ -209,6 +209,13 @@ type prefetchArgs struct {
 	size   int
 	cells  *int32
 	n      int
+}
+
+// expSumArgs are those of expSum, of multiples of 16 floats: the maximum becomes the new one.
+type expSumArgs struct {
+	x   *float32
+	n   int
+	max *float32
 }
 
 // softmaxArgs are those of softmaxRows, which does cells lo <= j < hi of rows that lie ld apart,

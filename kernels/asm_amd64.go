@@ -50,6 +50,9 @@ func toF16AVX2(a *toF16Args)
 func maxIntoAVX2(a *elemArgs)
 
 //go:noescape
+func maxAddAVX2(a *elemArgs)
+
+//go:noescape
 func maxAddSqrtAVX2(a *elemArgs)
 
 //go:noescape
@@ -99,6 +102,9 @@ func scanAVX2(a *scanArgs)
 
 //go:noescape
 func softmaxRowsAVX2(a *softmaxArgs) bool
+
+//go:noescape
+func expSumAVX2(a *expSumArgs) float32
 
 //go:noescape
 func softCapAVX2(a *elemArgs)
@@ -186,6 +192,9 @@ func scanAVX512(a *scanArgs)
 
 //go:noescape
 func softmaxRowsAVX512(a *softmaxArgs) bool
+
+//go:noescape
+func expSumAVX512(a *expSumArgs) float32
 
 func aboveASM(a *aboveArgs) int {
 	if level == isaAVX512 {
@@ -290,6 +299,13 @@ func encodeASM(a *encodeArgs) {
 	encodeAVX2(a)
 }
 
+func expSumASM(a *expSumArgs) float32 {
+	if level == isaAVX512 {
+		return expSumAVX512(a)
+	}
+	return expSumAVX2(a)
+}
+
 func loadBF16ASM(a *loadArgs) {
 	if level == isaAVX512 {
 		loadBF16AVX512(a)
@@ -328,6 +344,10 @@ func loadQ8ASM(a *loadArgs) {
 		return
 	}
 	loadQ8AVX2(a)
+}
+
+func maxAddASM(a *elemArgs) {
+	maxAddAVX2(a)
 }
 
 func maxAddSqrtASM(a *elemArgs) {

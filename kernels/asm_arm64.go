@@ -53,6 +53,9 @@ func axpbyNEON(a *elemArgs)
 func maxIntoNEON(a *elemArgs)
 
 //go:noescape
+func maxAddNEON(a *elemArgs)
+
+//go:noescape
 func maxAddSqrtNEON(a *elemArgs)
 
 //go:noescape
@@ -96,6 +99,9 @@ func scanNEON(a *scanArgs)
 
 //go:noescape
 func softmaxRowsNEON(a *softmaxArgs) bool
+
+//go:noescape
+func expSumNEON(a *expSumArgs) float32
 
 //go:noescape
 func softCapNEON(a *elemArgs)
@@ -195,6 +201,10 @@ func encodeASM(a *encodeArgs) {
 	panic(missing)
 }
 
+func expSumASM(a *expSumArgs) float32 {
+	return expSumNEON(a)
+}
+
 func loadBF16ASM(a *loadArgs) {
 	loadBF16NEON(a)
 }
@@ -213,6 +223,10 @@ func loadQ4ASM(a *loadArgs) {
 
 func loadQ8ASM(a *loadArgs) {
 	loadQ8NEON(a)
+}
+
+func maxAddASM(a *elemArgs) {
+	maxAddNEON(a)
 }
 
 func maxAddSqrtASM(a *elemArgs) {

@@ -64,6 +64,10 @@ func encodeASM(a *encodeArgs) {
 	panic(missing)
 }
 
+func expSumASM(a *expSumArgs) float32 {
+	panic(missing)
+}
+
 func loadBF16ASM(a *loadArgs) {
 	panic(missing)
 }
@@ -81,6 +85,10 @@ func loadQ4ASM(a *loadArgs) {
 }
 
 func loadQ8ASM(a *loadArgs) {
+	panic(missing)
+}
+
+func maxAddASM(a *elemArgs) {
 	panic(missing)
 }
 

@@ -156,6 +156,18 @@ func BenchmarkTopK(b *testing.B) {
 	})
 }
 
+func BenchmarkExpSum(b *testing.B) {
+	for _, n := range []int{256, 4096} {
+		x := benchFloats(n)
+		b.Run(fmt.Sprintf("n=%d", n), func(b *testing.B) {
+			b.SetBytes(int64(4 * n))
+			for b.Loop() {
+				ExpSum(x, 0.5)
+			}
+		})
+	}
+}
+
 func BenchmarkSoftmaxRow(b *testing.B) {
 	for _, n := range []int{16, 256, 4096} {
 		src, x := benchFloats(n), make([]float32, n)

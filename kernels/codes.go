@@ -120,25 +120,31 @@ func wordsOf(x []float32) []int16 {
 // weightShift is what weights leave out of the products of queries and spreads.
 const weightShift = 3
 
-// CodedPages says of pages of one tile of 4-bit summaries of dimension d, by their numbers modulo
-// TilePages, where their summaries and codes of so many bits are; cols are the columns of their
-// bases. It panics if tile or codes are too short for all of the tile, or cols for the pages.
-func CodedPages(dst []Coded, tile []byte, d int, codes []byte, bits int, pages, cols []int32) {
+// CodedPages says of the first of some pages, those of one tile of 4-bit summaries of dimension d,
+// where their summaries and codes of so many bits are, and returns how many they are; cols are the
+// columns of their bases. It panics if tile or codes are too short for all of the tile, or dst or
+// cols for the pages.
+func CodedPages(dst []Coded, tile []byte, d int, codes []byte, bits int, pages, cols []int32) int {
 	checkCode(bits, d)
 	size := CodeBytes(bits, d)
 	if len(tile) < TileBytes4(d) || len(codes) < TilePages*size {
 		panicShort("tile or codes")
 	}
-	if dst = dst[:len(pages)]; len(cols) < len(pages) {
-		panicShort("cols")
+	if len(dst) < len(pages) || len(cols) < len(pages) {
+		panicShort("dst or cols")
 	}
-	cols = cols[:len(pages)]
+	dst, cols = dst[:len(pages)], cols[:len(pages)]
+	lanes, first := unsafe.Pointer(&tile[0]), unsafe.Pointer(&codes[0])
 	scales := unsafe.Slice((*float32)(unsafe.Pointer(&tile[4*TilePages])), TilePages)
 	for i, p := range pages {
-		slot := int(p) & (TilePages - 1)
-		dst[i] = Coded{(*byte)(unsafe.Add(unsafe.Pointer(&tile[0]), at4(d, slot, 0))),
-			(*byte)(unsafe.Add(unsafe.Pointer(&codes[0]), slot*size)), scales[slot], cols[i]}
+		if (p^pages[0])&^(TilePages-1) != 0 {
+			return i
+		}
+		slot := int(p & (TilePages - 1))
+		dst[i] = Coded{(*byte)(unsafe.Add(lanes, at4(d, slot, 0))),
+			(*byte)(unsafe.Add(first, slot*size)), scales[slot], cols[i]}
 	}
+	return len(pages)
 }
 
 // ScoreCodes estimates logits: dst[r*ldDst+CodeTokens*i+t] = q_r . key of token t of pages[i], for

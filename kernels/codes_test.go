@@ -147,9 +147,10 @@ type codesCase struct {
 // codedPages are pages of planes of summaries and codes.
 func codedPages(tiles, codes []byte, d, bits int, pages, cols []int32) (list []Coded) {
 	list = make([]Coded, len(pages))
-	for i, p := range pages {
-		CodedPages(list[i:], tiles[int(p)/16*TileBytes4(d):], d,
-			codes[int(p)/16*16*CodeBytes(bits, d):], bits, []int32{p}, cols[i:])
+	for i := 0; i < len(pages); {
+		tile := int(pages[i]) / 16
+		i += CodedPages(list[i:], tiles[tile*TileBytes4(d):], d, codes[tile*16*CodeBytes(bits, d):],
+			bits, pages[i:], cols[i:])
 	}
 	return list
 }

@@ -28,6 +28,22 @@ func softmaxRow(x []float32, oldMax float32) (newMax, sum float32) {
 	return oldMax, sum
 }
 
+// expSum does the last elements as a part of its own, as does who adds up in parts.
+func expSum(x []float32, oldMax float32) (newMax, sum float32) {
+	n := 0
+	if level != isaGeneric {
+		n = len(x) &^ 15
+	}
+	if n > 0 {
+		sum = expSumASM(&expSumArgs{&x[0], n, &oldMax})
+	}
+	newMax, rest := expSumGeneric(x[n:], oldMax)
+	if newMax > oldMax {
+		sum *= Exp32(oldMax - newMax)
+	}
+	return newMax, sum + rest
+}
+
 func softmaxRows(x []float32, lo, hi []int32, max, sum []float32) {
 	if level == isaGeneric {
 		softmaxRowsGeneric(x, lo, hi, max, sum)
@@ -95,6 +111,14 @@ func maxInto(dst, x []float32) {
 		maxIntoASM(&elemArgs{dst: &dst[0], x: &x[0], n: m})
 	}
 	maxIntoGeneric(dst[m:], x[m:])
+}
+
+func maxAdd(dst, x []float32, by float32) {
+	m := whole(len(dst))
+	if m > 0 {
+		maxAddASM(&elemArgs{dst: &dst[0], x: &x[0], n: m, s: by})
+	}
+	maxAddGeneric(dst[m:], x[m:], by)
 }
 
 func maxAddSqrt(dst, a []float32, beta float32, b []float32) {

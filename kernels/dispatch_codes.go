@@ -23,9 +23,6 @@ func scoreCodes(dst []float32, ldDst int, q []float32, rows, d, bits int, base [
 		scoreCodesPages(dst, ldDst, q, rows, d, bits, base, ldBase, pages, n)
 		return
 	}
-	for _, p := range pages[:min(CodesAhead, len(pages))] {
-		PrefetchBytes(unsafe.Slice(p.codes, CodeBytes(bits, d)))
-	}
 	batch := min(codePages, codeWeights/(codeRows*padCodes(d)))
 	for i := 0; i < n; i += batch {
 		for r := 0; r < rows; r += codeRows {

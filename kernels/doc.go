@@ -58,7 +58,9 @@
 //	Scan4       per page: product with the mean, and with the spread
 //	MaxAddSqrt  scores of pages, of which TopK takes the best as candidates
 //	ScoreCodes  per token of these: an estimate of its logit, with the mean's product of Scan4
-//	TopK        the tokens to read
+//	ExpSum      of the estimates of a query: how much attention there is
+//	MaxAdd      the logarithm of the largest share that any query gives the token
+//	Above       the tokens to read; TopK where they are too many or too few
 //
 // Pack4 and EncodeCodes make what is scored of a page's keys. Tiles, codes and prepared rows are in
 // layouts of their own; only their sizes are of interest to others.

@@ -116,6 +116,7 @@ func FuzzSoftmaxRow(f *testing.F) {
 		levels(func() {
 			for _, p := range places {
 				checkSoftmax(t, "fuzz", x, in[float32](zone, len(x), p), oldMax)
+				checkExpSum(t, "fuzz", x, in[float32](zone, len(x), p), oldMax)
 			}
 		})
 	})

@@ -181,6 +181,24 @@ func clearMasked(x []float32) (sum float32) {
 	return sum
 }
 
+func expSumGeneric(x []float32, oldMax float32) (newMax, sum float32) {
+	m := oldMax
+	for _, v := range x {
+		if v > m {
+			m = v
+		}
+	}
+	if math.IsInf(float64(m), -1) {
+		return m, 0
+	}
+	for _, v := range x {
+		if v -= m; v == v {
+			sum += roughExp(v)
+		}
+	}
+	return m, sum
+}
+
 // softCapGeneric uses tanh(y) = (1-t)/(1+t) with t = exp(-2y), for y >= 0.
 func softCapGeneric(x []float32, c float32) {
 	f := -2 / c
@@ -307,6 +325,14 @@ func scanGeneric(dst []float32, ldDst int, q []float32, rows, d int, tiles []byt
 func maxIntoGeneric(dst, x []float32) {
 	for i, v := range x {
 		if v > dst[i] {
+			dst[i] = v
+		}
+	}
+}
+
+func maxAddGeneric(dst, x []float32, by float32) {
+	for i, v := range x[:len(dst)] {
+		if v += by; v > dst[i] {
 			dst[i] = v
 		}
 	}

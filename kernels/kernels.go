@@ -105,6 +105,16 @@ var ascending = func() (t [64]int32) {
 	return t
 }()
 
+// ExpSum is newMax = max(oldMax, max x), and the sum of exp(x-newMax), where the logarithm of that is
+// wanted: to 4 %, of many numbers to less than 1 %, in half the time of SoftmaxRow. It leaves x alone.
+// A NaN is ignored.
+func ExpSum(x []float32, oldMax float32) (newMax, sum float32) {
+	if len(x) == 0 {
+		return oldMax, 0
+	}
+	return expSum(x, oldMax)
+}
+
 // SoftmaxRow is one step of a running softmax: newMax = max(oldMax, max x),
 // x[j] = exp(x[j]-newMax), sum = sum of the new x. Logits of -Inf give exactly
 // 0; if newMax is -Inf, every x and the sum are 0. A NaN in x is passed over by

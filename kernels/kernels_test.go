@@ -83,11 +83,14 @@ func TestNoAllocation(t *testing.T) {
 		"CodeQueries": func() { CodeQueries(qc, x, rows, d) },
 		"ScoreCodes": func() {
 			var pages [2]Coded
-			CodedPages(pages[:], tiles4, d, codes, 2, best[:2], best[:2])
+			var two [2]int32
+			CodedPages(pages[:], tiles4, d, codes, 2, two[:], two[:])
 			ScoreCodes(dst, 37, qc, rows, d, 2, w, n, pages[:], 2)
 		},
 		"MaxInto":    func() { MaxInto(acc, x) },
 		"MaxAddSqrt": func() { MaxAddSqrt(acc, x, 2, x) },
+		"MaxAdd":     func() { MaxAdd(acc, x, 2) },
+		"ExpSum":     func() { _, sink = ExpSum(w, 0) },
 		"TopK":       func() { TopK(best, long, scratch) },
 		"names":      func() { _, _ = ISA(), Q8_0.String() },
 	}
@@ -228,6 +231,7 @@ func TestBadArguments(t *testing.T) {
 		"CodedPages cols":  func() { CodedPages(page(0), b, 8, b, 2, c(1), nil) },
 		"ScoreCodes bits":  func() { ScoreCodes(f(99), 16, f(99), 1, 8, 0, nil, 0, page(0), 1) },
 		"ScoreCodes dst":   func() { ScoreCodes(f(31), 16, f(99), 2, 8, 2, nil, 0, page(0), 1) },
+		"ScoreCodes best":  func() { ScoreCodes(f(15), 0, f(99), 2, 8, 2, nil, 0, page(0), 1) },
 		"ScoreCodes ld":    func() { ScoreCodes(f(99), 15, f(99), 2, 8, 2, nil, 0, page(0), 1) },
 		"ScoreCodes q": func() {
 			ScoreCodes(f(99), 16, f(2*CodeQueryLen(8)-1), 2, 8, 2, nil, 0, page(0), 1)
@@ -236,6 +240,7 @@ func TestBadArguments(t *testing.T) {
 		"ScoreCodes base":  func() { ScoreCodes(f(99), 16, f(99), 2, 8, 2, f(5), 3, page(2), 1) },
 		"ScoreCodes col":   func() { ScoreCodes(f(99), 16, f(99), 1, 8, 2, f(5), 3, page(-1), 1) },
 		"MaxInto":          func() { MaxInto(f(3), f(2)) },
+		"MaxAdd":           func() { MaxAdd(f(3), f(2), 1) },
 		"MaxAddSqrt a":     func() { MaxAddSqrt(f(3), f(2), 1, f(3)) },
 		"MaxAddSqrt b":     func() { MaxAddSqrt(f(3), f(3), 1, f(2)) },
 		"TopK k":           func() { TopK(c(3), f(2), u(9)) },
@@ -285,6 +290,10 @@ func TestNothingToDo(t *testing.T) {
 		ScoreCodes(nil, 0, nil, 5, 8, 2, nil, 0, nil, 0)
 		MaxInto(nil, nil)
 		MaxAddSqrt(nil, nil, 1, nil)
+		MaxAdd(nil, nil, 1)
+		if m, sum := ExpSum(nil, 3); m != 3 || sum != 0 {
+			t.Errorf("ExpSum of nothing: %g, %g", m, sum)
+		}
 		TopK(nil, nil, nil)
 		TopK(nil, make([]float32, 3), make([]uint32, 6))
 	})

@@ -22,6 +22,7 @@
 #define FCVTL2(d, n) WORD $(0x4e217800 | (n)<<5 | (d)) // fcvtl2 v<d>.4s, v<n>.8h
 #define FCVTN(d, n)  WORD $(0x0e216800 | (n)<<5 | (d)) // fcvtn v<d>.4h, v<n>.4s
 #define FCVTN2(d, n) WORD $(0x4e216800 | (n)<<5 | (d)) // fcvtn2 v<d>.8h, v<n>.4s
+#define FCVTNS(d, n) WORD $(0x4e21a800 | (n)<<5 | (d)) // fcvtns v<d>.4s, v<n>.4s
 #define SCVTF(d, n)  WORD $(0x4e21d800 | (n)<<5 | (d)) // scvtf v<d>.4s, v<n>.4s
 
 // Integers; B and H tell the size of the source.

@@ -41,6 +41,19 @@ func Exp32(x float32) float32 {
 	return (p*(r*r) + r + 1) * math.Float32frombits(uint32(int32(m)+127)<<23)
 }
 
+// roughExp is e^x to 4 % for -87 <= x <= 0, without bias over many: x/ln2 as it stands in exponent
+// and mantissa, which takes 1+f for 2^f, and less what that is too large by in the mean. Below it is
+// as at -87.
+func roughExp(x float32) float32 {
+	return math.Float32frombits(uint32(int32(max(x, roughCutoff)*roughScale + roughBias)))
+}
+
+const (
+	roughCutoff = float32(-87)
+	roughScale  = float32(1 << 23 * math.Log2E)
+	roughBias   = float32((127 - 0.0570) * (1 << 23))
+)
+
 // f16ToF32 moves the F16 fields into place and corrects the exponent bias by an
 // exact multiplication, which normalizes subnormals too.
 func f16ToF32(h uint16) float32 {

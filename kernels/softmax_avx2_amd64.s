@@ -117,6 +117,31 @@ DATA lanes<>+52(SB)/4, $0
 DATA lanes<>+56(SB)/4, $0
 DATA lanes<>+60(SB)/4, $0
 GLOBL lanes<>(SB), RODATA|NOPTR, $64
+DATA rough<>+0(SB)/4, $0xc2ae0000
+DATA rough<>+4(SB)/4, $0xc2ae0000
+DATA rough<>+8(SB)/4, $0xc2ae0000
+DATA rough<>+12(SB)/4, $0xc2ae0000
+DATA rough<>+16(SB)/4, $0xc2ae0000
+DATA rough<>+20(SB)/4, $0xc2ae0000
+DATA rough<>+24(SB)/4, $0xc2ae0000
+DATA rough<>+28(SB)/4, $0xc2ae0000
+DATA rough<>+32(SB)/4, $0x4b38aa3b
+DATA rough<>+36(SB)/4, $0x4b38aa3b
+DATA rough<>+40(SB)/4, $0x4b38aa3b
+DATA rough<>+44(SB)/4, $0x4b38aa3b
+DATA rough<>+48(SB)/4, $0x4b38aa3b
+DATA rough<>+52(SB)/4, $0x4b38aa3b
+DATA rough<>+56(SB)/4, $0x4b38aa3b
+DATA rough<>+60(SB)/4, $0x4b38aa3b
+DATA rough<>+64(SB)/4, $0x4e7de2d1
+DATA rough<>+68(SB)/4, $0x4e7de2d1
+DATA rough<>+72(SB)/4, $0x4e7de2d1
+DATA rough<>+76(SB)/4, $0x4e7de2d1
+DATA rough<>+80(SB)/4, $0x4e7de2d1
+DATA rough<>+84(SB)/4, $0x4e7de2d1
+DATA rough<>+88(SB)/4, $0x4e7de2d1
+DATA rough<>+92(SB)/4, $0x4e7de2d1
+GLOBL rough<>(SB), RODATA|NOPTR, $96
 
 TEXT ·softmaxRowsAVX2(SB), NOSPLIT, $0-9
 	MOVQ a+0(FP), AX
@@ -319,6 +344,71 @@ masked:
 	MOVL $0, (R14)
 	MOVB $1, ret+8(FP)
 	JMP  next
+
+TEXT ·expSumAVX2(SB), NOSPLIT, $0-12
+	MOVQ a+0(FP), AX
+	MOVQ 0(AX), SI
+	MOVQ 8(AX), CX
+	MOVQ 16(AX), R13
+	LEAQ (SI)(CX*4), R9
+	MOVQ SI, DI
+	VBROADCASTSS (R13), Y8
+	VMOVAPS Y8, Y12
+	VMOVAPS Y8, Y13
+largest:
+	VMOVUPS 0(DI), Y0
+	VMAXPS  Y12, Y0, Y12
+	VMOVUPS 32(DI), Y1
+	VMAXPS  Y13, Y1, Y13
+	ADDQ $64, DI
+	CMPQ DI, R9
+	JB   largest
+	VMAXPS Y8, Y12, Y8
+	VMAXPS Y8, Y13, Y8
+	VEXTRACTF128 $1, Y8, X0
+	VMAXPS X8, X0, X8
+	VPERMILPS $0x4e, X8, X0
+	VMAXPS X8, X0, X8
+	VPERMILPS $0xb1, X8, X0
+	VMAXPS X8, X0, X8
+	VXORPS X12, X12, X12
+	VMOVSS X8, (R13)
+	VMOVD  X8, AX
+	CMPL   AX, $0xff800000
+	JEQ    summed
+	VBROADCASTSS X8, Y8
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VMOVUPS rough<>+0(SB), Y9
+	VMOVUPS rough<>+32(SB), Y10
+	VMOVUPS rough<>+64(SB), Y11
+sum:
+	VMOVUPS     0(SI), Y0
+	VSUBPS      Y8, Y0, Y0
+	VMAXPS      Y9, Y0, Y0
+	VFMADD213PS Y11, Y10, Y0
+	VCVTPS2DQ   Y0, Y0
+	VADDPS      Y0, Y12, Y12
+	VMOVUPS     32(SI), Y1
+	VSUBPS      Y8, Y1, Y1
+	VMAXPS      Y9, Y1, Y1
+	VFMADD213PS Y11, Y10, Y1
+	VCVTPS2DQ   Y1, Y1
+	VADDPS      Y1, Y13, Y13
+	ADDQ $64, SI
+	CMPQ SI, R9
+	JB   sum
+	VADDPS Y13, Y12, Y12
+	VEXTRACTF128 $1, Y12, X0
+	VADDPS X12, X0, X12
+	VPERMILPS $0x4e, X12, X0
+	VADDPS X12, X0, X12
+	VPERMILPS $0xb1, X12, X0
+	VADDPS X12, X0, X12
+summed:
+	VMOVSS X12, ret+8(FP)
+	VZEROUPPER
+	RET
 
 TEXT ·softCapAVX2(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), AX

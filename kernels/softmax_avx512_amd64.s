@@ -196,6 +196,55 @@ DATA expc<>+756(SB)/4, $0x7fffffff
 DATA expc<>+760(SB)/4, $0x7fffffff
 DATA expc<>+764(SB)/4, $0x7fffffff
 GLOBL expc<>(SB), RODATA|NOPTR, $768
+DATA rough<>+0(SB)/4, $0xc2ae0000
+DATA rough<>+4(SB)/4, $0xc2ae0000
+DATA rough<>+8(SB)/4, $0xc2ae0000
+DATA rough<>+12(SB)/4, $0xc2ae0000
+DATA rough<>+16(SB)/4, $0xc2ae0000
+DATA rough<>+20(SB)/4, $0xc2ae0000
+DATA rough<>+24(SB)/4, $0xc2ae0000
+DATA rough<>+28(SB)/4, $0xc2ae0000
+DATA rough<>+32(SB)/4, $0xc2ae0000
+DATA rough<>+36(SB)/4, $0xc2ae0000
+DATA rough<>+40(SB)/4, $0xc2ae0000
+DATA rough<>+44(SB)/4, $0xc2ae0000
+DATA rough<>+48(SB)/4, $0xc2ae0000
+DATA rough<>+52(SB)/4, $0xc2ae0000
+DATA rough<>+56(SB)/4, $0xc2ae0000
+DATA rough<>+60(SB)/4, $0xc2ae0000
+DATA rough<>+64(SB)/4, $0x4b38aa3b
+DATA rough<>+68(SB)/4, $0x4b38aa3b
+DATA rough<>+72(SB)/4, $0x4b38aa3b
+DATA rough<>+76(SB)/4, $0x4b38aa3b
+DATA rough<>+80(SB)/4, $0x4b38aa3b
+DATA rough<>+84(SB)/4, $0x4b38aa3b
+DATA rough<>+88(SB)/4, $0x4b38aa3b
+DATA rough<>+92(SB)/4, $0x4b38aa3b
+DATA rough<>+96(SB)/4, $0x4b38aa3b
+DATA rough<>+100(SB)/4, $0x4b38aa3b
+DATA rough<>+104(SB)/4, $0x4b38aa3b
+DATA rough<>+108(SB)/4, $0x4b38aa3b
+DATA rough<>+112(SB)/4, $0x4b38aa3b
+DATA rough<>+116(SB)/4, $0x4b38aa3b
+DATA rough<>+120(SB)/4, $0x4b38aa3b
+DATA rough<>+124(SB)/4, $0x4b38aa3b
+DATA rough<>+128(SB)/4, $0x4e7de2d1
+DATA rough<>+132(SB)/4, $0x4e7de2d1
+DATA rough<>+136(SB)/4, $0x4e7de2d1
+DATA rough<>+140(SB)/4, $0x4e7de2d1
+DATA rough<>+144(SB)/4, $0x4e7de2d1
+DATA rough<>+148(SB)/4, $0x4e7de2d1
+DATA rough<>+152(SB)/4, $0x4e7de2d1
+DATA rough<>+156(SB)/4, $0x4e7de2d1
+DATA rough<>+160(SB)/4, $0x4e7de2d1
+DATA rough<>+164(SB)/4, $0x4e7de2d1
+DATA rough<>+168(SB)/4, $0x4e7de2d1
+DATA rough<>+172(SB)/4, $0x4e7de2d1
+DATA rough<>+176(SB)/4, $0x4e7de2d1
+DATA rough<>+180(SB)/4, $0x4e7de2d1
+DATA rough<>+184(SB)/4, $0x4e7de2d1
+DATA rough<>+188(SB)/4, $0x4e7de2d1
+GLOBL rough<>(SB), RODATA|NOPTR, $192
 
 TEXT ·softmaxRowsAVX512(SB), NOSPLIT, $0-9
 	MOVQ a+0(FP), AX
@@ -387,3 +436,60 @@ masked:
 	MOVL $0, (R14)
 	MOVB $1, ret+8(FP)
 	JMP  next
+
+TEXT ·expSumAVX512(SB), NOSPLIT, $0-12
+	MOVQ a+0(FP), AX
+	MOVQ 0(AX), SI
+	MOVQ 8(AX), CX
+	MOVQ 16(AX), R13
+	LEAQ (SI)(CX*4), R9
+	MOVQ SI, DI
+	VBROADCASTSS (R13), Z8
+	VMOVAPS Z8, Z12
+largest:
+	VMOVUPS 0(DI), Z0
+	VMAXPS  Z12, Z0, Z12
+	ADDQ $64, DI
+	CMPQ DI, R9
+	JB   largest
+	VMAXPS Z8, Z12, Z8
+	VEXTRACTF64X4 $1, Z8, Y0
+	VMAXPS Y8, Y0, Y8
+	VEXTRACTF128 $1, Y8, X0
+	VMAXPS X8, X0, X8
+	VPERMILPS $0x4e, X8, X0
+	VMAXPS X8, X0, X8
+	VPERMILPS $0xb1, X8, X0
+	VMAXPS X8, X0, X8
+	VXORPS X12, X12, X12
+	VMOVSS X8, (R13)
+	VMOVD  X8, AX
+	CMPL   AX, $0xff800000
+	JEQ    summed
+	VBROADCASTSS X8, Z8
+	VXORPS Z12, Z12, Z12
+	VMOVUPS rough<>+0(SB), Z9
+	VMOVUPS rough<>+64(SB), Z10
+	VMOVUPS rough<>+128(SB), Z11
+sum:
+	VMOVUPS     0(SI), Z0
+	VSUBPS      Z8, Z0, Z0
+	VMAXPS      Z9, Z0, Z0
+	VFMADD213PS Z11, Z10, Z0
+	VCVTPS2DQ   Z0, Z0
+	VADDPS      Z0, Z12, Z12
+	ADDQ $64, SI
+	CMPQ SI, R9
+	JB   sum
+	VEXTRACTF64X4 $1, Z12, Y0
+	VADDPS Y12, Y0, Y12
+	VEXTRACTF128 $1, Y12, X0
+	VADDPS X12, X0, X12
+	VPERMILPS $0x4e, X12, X0
+	VADDPS X12, X0, X12
+	VPERMILPS $0xb1, X12, X0
+	VADDPS X12, X0, X12
+summed:
+	VMOVSS X12, ret+8(FP)
+	VZEROUPPER
+	RET

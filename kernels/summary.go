@@ -119,6 +119,15 @@ func MaxInto(dst, x []float32) {
 	maxInto(dst, x[:len(dst)])
 }
 
+// MaxAdd keeps the larger of each pair, one of which is raised: dst = max(dst, x + by). A NaN in x is
+// ignored. All levels agree bit for bit. It panics if x is shorter than dst.
+func MaxAdd(dst, x []float32, by float32) {
+	if len(x) < len(dst) {
+		panicShort("x")
+	}
+	maxAdd(dst, x[:len(dst)], by)
+}
+
 // MaxAddSqrt keeps the best score of a mean and a spread: dst = max(dst, a +
 // beta*sqrt(max(b, 0))). A NaN is ignored. It panics if a or b is shorter than dst.
 func MaxAddSqrt(dst, a []float32, beta float32, b []float32) {

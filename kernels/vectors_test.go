@@ -87,6 +87,26 @@ func TestMaxInto(t *testing.T) {
 	})
 }
 
+func TestMaxAdd(t *testing.T) {
+	eachLength(t, func(t *testing.T, dst, x, _ []float32, seed int) {
+		rng := newRand(seed)
+		for _, x := range [][]float32{dst, x} {
+			fillFloats(rng, x, 10)
+			sprinkle(rng, x, 9, nan32, inf32, -inf32, 0, -1e-42, 1e38)
+		}
+		old := append([]float32(nil), dst...)
+		for _, by := range []float32{1.5, 0, -1e3, inf32} {
+			copy(dst, old)
+			MaxAdd(dst, x, by)
+			for i, v := range old {
+				if want := pick(v, x[i]+by); !sameBits(dst[i], want) {
+					t.Fatalf("%s n=%d: [%d] = %g, want %g", ISA(), len(dst), i, dst[i], want)
+				}
+			}
+		}
+	})
+}
+
 func TestMaxAddSqrt(t *testing.T) {
 	eachLength(t, func(t *testing.T, dst, a, b []float32, seed int) {
 		rng := newRand(seed)

@@ -49,12 +49,11 @@ func (s *selection) scoreCodes(part int) {
 // locate finds pages, which ascend, for kernels.ScoreCodes.
 func (s *selection) locate(list []kernels.Coded, p *part, pages, cols []int32) {
 	tile := kernels.TileBytes4(p.dim)
-	for n := 0; len(list) > 0; list, pages, cols = list[n:], pages[n:], cols[n:] {
+	for len(list) > 0 {
 		first := int(pages[0])
-		for n = 1; n < len(list) && int(pages[n])/codePages == first/codePages; n++ {
-		}
 		tiles := p.pages(s.q.s, 1, s.h, 0, first/blockPages)
-		kernels.CodedPages(list, tiles[first%blockPages/codePages*tile:], p.dim,
-			p.codes(s.q.s, s.h, first/codePages), s.e.opt.CodeBits, pages[:n], cols)
+		n := kernels.CodedPages(list, tiles[first%blockPages/codePages*tile:], p.dim,
+			p.codes(s.q.s, s.h, first/codePages), s.e.opt.CodeBits, pages[:len(list)], cols)
+		list, pages, cols = list[n:], pages[n:], cols[n:]
 	}
 }

@@ -102,6 +102,20 @@ rest{n}:
 	again 1
 	done
 
+.func maxAdd elemArgs
+	MOVQ         {a.dst}, DI
+	MOVQ         {a.x}, SI
+	MOVQ         {a.n}, CX
+	VBROADCASTSS {a.s}, V4
+	while 1
+	VADDPS  (SI), V4, V0
+	VMAXPS  (DI), V0, V0
+	VMOVUPS V0, (DI)
+	ADDQ    ${W}, SI
+	ADDQ    ${W}, DI
+	again 1
+	done
+
 .func maxAddSqrt elemArgs
 	MOVQ         {a.dst}, DI
 	MOVQ         {a.x}, SI

@@ -38,7 +38,7 @@ rest{n}:
 	.end
 .end
 
-.for NAME in scale, axpby, maxInto, maxAddSqrt
+.for NAME in scale, axpby, maxInto, maxAdd, maxAddSqrt
 .func {NAME} elemArgs
 	MOVD {a.dst}, R0
 	MOVD R0, R4
@@ -72,12 +72,15 @@ rest{n}:
 				VFMLA V{i}.S4, V20.S4, V{4+i}.S4
 				VMOV  V{4+i}.B16, V{i}.B16
 			.end
+			.if NAME == "maxAdd"
+				FADD({4+i}, {4+i}, 20)
+			.end
 			.if NAME == "maxAddSqrt"
 				FMAX({16+i}, {16+i}, 31) // a NaN stays
 				FSQRT({16+i}, {16+i})
 				VFMLA V{16+i}.S4, V20.S4, V{4+i}.S4
 			.end
-			.if NAME == "maxInto" || NAME == "maxAddSqrt"
+			.if NAME != "scale" && NAME != "axpby"
 				FCMGT({24+i}, {4+i}, {i})
 				VBIT V{24+i}.B16, V{4+i}.B16, V{i}.B16
 			.end

@@ -238,6 +238,70 @@ masked:
 	MOVB $1, {ret}
 	JMP  next
 
+// expSum adds up roughExp, see scalar.go, of multiples of 16 numbers. Where VMAXPS has a NaN it
+// yields its last source, the first operand here.
+.long rough {L}:0xc2ae0000, {L}:0x4b38aa3b, {L}:0x4e7de2d1
+
+.func expSum expSumArgs float32
+	MOVQ {a.x}, SI
+	MOVQ {a.n}, CX
+	MOVQ {a.max}, R13
+	LEAQ (SI)(CX*4), R9
+	MOVQ SI, DI
+	VBROADCASTSS (R13), V8
+	.set n = 16/L
+	.for i in n
+		VMOVAPS V8, V{12+i}
+	.end
+
+largest:
+	.for i in n
+		VMOVUPS {W*i}(DI), V{i}
+		VMAXPS  V{12+i}, V{i}, V{12+i}
+	.end
+	ADDQ $64, DI
+	CMPQ DI, R9
+	JB   largest
+	VMAXPS V8, V12, V8
+	.if avx2
+		VMAXPS V8, V13, V8
+	.end
+	reduce VMAXPS, 8
+	VXORPS X12, X12, X12
+	VMOVSS X8, (R13)
+	VMOVD  X8, AX
+	CMPL   AX, $0xff800000
+	JEQ    summed
+	VBROADCASTSS X8, V8
+	.for i in n
+		VXORPS V{12+i}, V{12+i}, V{12+i}
+	.end
+	VMOVUPS rough<>+0(SB), V9
+	VMOVUPS rough<>+{W}(SB), V10
+	VMOVUPS rough<>+{2*W}(SB), V11
+
+sum:
+	.for i in n
+		VMOVUPS     {W*i}(SI), V{i}
+		VSUBPS      V8, V{i}, V{i}
+		VMAXPS      V9, V{i}, V{i}
+		VFMADD213PS V11, V10, V{i}
+		VCVTPS2DQ   V{i}, V{i}
+		VADDPS      V{i}, V{12+i}, V{12+i}
+	.end
+	ADDQ $64, SI
+	CMPQ SI, R9
+	JB   sum
+	.if avx2
+		VADDPS V13, V12, V12
+	.end
+	reduce VADDPS, 12
+
+summed:
+	VMOVSS X12, {ret}
+	VZEROUPPER
+	RET
+
 .if avx2
 
 // softCap makes x c*(1-t)/(1+t) with t = exp(|x|*f), f = -2/c, signed as x.

@@ -209,6 +209,72 @@ masked:
 	MOVD $1, R11
 	B    next
 
+// expSum adds up roughExp, see scalar.go, of multiples of 16 numbers. A NaN becomes 0.
+// Registers: R0 x, R1 elements left, R3 the same for the second time, R7 max, V12 to V15 maxima, then
+// sums, V18 the new maximum, V19 cutoff, V20 scale, V21 bias.
+.func expSum expSumArgs float32
+	MOVD {a.x}, R0
+	MOVD {a.n}, R1
+	MOVD {a.max}, R7
+	MOVD R0, R3
+	MOVD R1, R4
+	FMOVS (R7), F12
+	.for v in 4
+		VDUP V12.S[0], V{15-v}.S4
+	.end
+
+largest:
+	VLD1.P 64(R0), [V0.S4, V1.S4, V2.S4, V3.S4]
+	.for v in 4
+		larger {12+v}, {v}
+	.end
+	SUBS $16, R1
+	BNE  largest
+	larger 12, 13
+	larger 14, 15
+	larger 12, 14
+	VEXT  $8, V12.B16, V12.B16, V0.B16
+	larger 12, 0
+	VEXT  $4, V12.B16, V12.B16, V0.B16
+	larger 12, 0
+	FMOVS F12, (R7)
+	VMOV  V12.S[0], R1
+	VDUP  V12.S[0], V18.S4
+	.for v in 4
+		VMOVI $0, V{12+v}.B16
+	.end
+	MOVD $0xff800000, R2
+	CMPW R2, R1
+	BEQ  summed
+	MOVD $0xc2ae0000, R2
+	VDUP R2, V19.S4
+	MOVD $0x4b38aa3b, R2
+	VDUP R2, V20.S4
+	MOVD $0x4e7de2d1, R2
+	VDUP R2, V21.S4
+
+sum:
+	VLD1.P 64(R3), [V0.S4, V1.S4, V2.S4, V3.S4]
+	.for v in 4
+		FSUB({v}, {v}, 18)
+		FMAX({v}, {v}, 19)
+		VMOV  V21.B16, V{4+v}.B16
+		VFMLA V{v}.S4, V20.S4, V{4+v}.S4
+		FCVTNS({4+v}, {4+v})
+		FADD({12+v}, {12+v}, {4+v})
+	.end
+	SUBS $16, R4
+	BNE  sum
+	FADD(12, 12, 13)
+	FADD(14, 14, 15)
+	FADD(12, 12, 14)
+	FADDP(12, 12, 12)
+	FADDP(12, 12, 12)
+
+summed:
+	FMOVS F12, {ret}
+	RET
+
 // Registers of softCap, which makes x c*(1-t)/(1+t) with t = exp(|x|*f), signed as x:
 //	R0  x, to be read   R1  elements left   R3  x, to be written
 //	V10 the old x       V11 scratch         V12 sign bit
