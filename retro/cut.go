@@ -58,13 +58,12 @@ func (e *Engine) cutSelection(c *cut, local int) {
 	}
 	c.parts, c.cols = (local+scanPart-1)/scanPart, local
 	// The best pages may each lie in a group of its own; twice as many groups leave a choice. Of
-	// candidates there are many more than are needed.
-	groups := 2 * c.pages
+	// candidates there are many more than are needed: four times as many pages do.
+	groups := max(4*e.opt.Groups, 2*c.pages)
 	if e.opt.Select == options.Tokens {
-		groups = c.pages / 4
+		groups = max(e.opt.Groups, 4*c.pages/groupPages)
 	}
-	if groups = max(e.opt.Groups, groups); e.opt.Groups > 0 && e.opt.Select != options.Oracle &&
-		local/groupPages > groups {
+	if e.opt.Groups > 0 && e.opt.Select != options.Oracle && local/groupPages > groups {
 		c.groups, c.cols = groups, groups*groupPages+local%groupPages
 		c.parts = (local + groupChunks*chunkPages - 1) / (groupChunks * chunkPages)
 	}

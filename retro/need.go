@@ -21,7 +21,7 @@ func (s *selection) candidates() int { return len(s.it.pages) * s.e.opt.Page }
 func (s *selection) partsOfWeights() int { return (s.queries() + weighRows - 1) / weighRows }
 
 // shares are, of a part of the queries, the share of the attention that each candidate has, the
-// largest of the queries'. Those of all queries are gathered in those of part 0.
+// largest of the queries', as a logarithm. Those of all queries are gathered in those of part 0.
 func (s *selection) shares(part int) []float32 {
 	n := s.candidates()
 	if part == 0 {
@@ -34,16 +34,16 @@ func (s *selection) shares(part int) []float32 {
 func (s *selection) weigh(part int) {
 	s.prepare()
 	n, shares, first := s.candidates(), s.shares(part), part*weighRows
-	clear(shares)
+	fill(shares, negInf)
 	for r, near := range s.nearMass(first, min(first+weighRows, s.queries())) {
 		x := s.it.est[(first+r)*n:][:n]
 		if s.l.SoftCap > 0 {
 			kernels.SoftCap(x, s.l.SoftCap)
 		}
-		m, sum := kernels.SoftmaxRow(x, near.m)
-		if sum += near.l * kernels.Exp32(near.m-m); sum > 0 {
-			kernels.Scale(x, 1/sum)
-			kernels.MaxInto(shares, x)
+		all := partial{}
+		all.m, all.l = kernels.ExpSum(x, near.m)
+		if all.l += near.l * kernels.Exp32(near.m-all.m); all.l > 0 {
+			kernels.MaxAdd(shares, x, -all.logSum())
 		}
 	}
 }
@@ -103,13 +103,13 @@ const (
 // budget share all.
 const firstShare = 0.25
 
-// share is the least share that is read with a budget.
+// share is the logarithm of the least share that is read with a budget.
 func (n *need) share(budget int) float32 {
-	share := firstShare
+	share := math.Log(firstShare)
 	if n.steps > 0 {
-		share = math.Exp(n.log)
+		share = n.log
 	}
-	return float32(share / float64(budget))
+	return float32(share - math.Log(float64(budget)))
 }
 
 // adapt raises the share after a step that read more than the budget, less and less strongly.
