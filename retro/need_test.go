@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/retroattn/retroattn/kernels"
 	"github.com/retroattn/retroattn/retro/stats"
 )
 
@@ -105,4 +106,38 @@ func TestDraftIsRefused(t *testing.T) {
 	require.ErrorContains(t, h.e.StepBegin(rows, 1), "must be alone")
 	rows[len(rows)-1].Draft = 0
 	require.NoError(t, h.e.StepBegin(rows, 1))
+}
+
+// What tokens are chosen by is the logarithm of the largest share of any query's attention that
+// their estimates give them, beside what is near.
+func TestShares(t *testing.T) {
+	for _, cap := range []float32{0, 5} {
+		sh := shape{layers: 1, seqs: 1, cells: 4000, heads: 6, kv: 2, dk: 64, dv: 16,
+			tk: kernels.F16, tv: kernels.F16, softCap: cap}
+		opt := testOptions()
+		opt.Window, opt.Budget, opt.Need = 1, 128, true
+		estimates(t, opt, sh, func(it *item, logits [][]float64) {
+			n := len(it.pages) * opt.Page
+			want := make([]float64, n)
+			for i := range want {
+				want[i] = math.Inf(-1)
+			}
+			for q, near := range logits {
+				est, sum := it.est[q*n:][:n], 0.0
+				for _, v := range est {
+					sum += math.Exp(float64(v))
+				}
+				local := (len(near) - opt.Local) / opt.Page * opt.Page
+				for _, v := range append(near[:opt.Page:opt.Page], near[local:]...) {
+					sum += math.Exp(v)
+				}
+				for i, v := range est {
+					want[i] = max(want[i], float64(v)-math.Log(sum))
+				}
+			}
+			for i, v := range want {
+				require.InDelta(t, v, it.tokens[i], 0.02)
+			}
+		})
+	}
 }
