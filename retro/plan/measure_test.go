@@ -16,7 +16,7 @@ type fakeTimer struct {
 	open   bool
 }
 
-const fakeLayers, fakeHeads, fakeKnee = 6, 3, 502 // as newCase
+const fakeLayers, fakeHeads, fakeKnee = 6, 3, 670 // as newCase
 
 func (f *fakeTimer) opened(s Start) (Timer, error) {
 	f.start, f.open = s, true

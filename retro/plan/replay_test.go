@@ -82,7 +82,9 @@ func measuredBy(grid map[string]curve) *measured {
 	first := grid["window=1,period=1"][0]
 	m := &measured{Rows: []int{1, 2, 4, 8}, PassNS: []float64{1, 1, 1, 1}, Depth: first.Ctx,
 		Far: first.Ctx - 80, Heads: 1}
-	m.Knee = knee(&first.options, m.Far)
+	then := first.options
+	then.Candidates = 8 // the default when these were measured
+	m.Knee = knee(&then, m.Far)
 	var s series
 	for _, c := range grid {
 		for i := range c {
