@@ -82,6 +82,7 @@ type api struct {
 	retroAttnInit     func(ctx uintptr, lib, options string) int32
 	retroAttnFree     func(ctx uintptr)
 	retroAttnMode     func(ctx uintptr, mode int32) int32
+	retroAttnExactMax func(ctx uintptr) uint32
 	retroAttnEngine   func(ctx uintptr) uint64
 	retroAttnError    func(ctx uintptr) string
 	retroAttnPlan     func(ctx uintptr) string
@@ -177,6 +178,7 @@ func (a *api) patchSymbols() []symbol {
 		{"llama_retro_attn_init", &a.retroAttnInit},
 		{"llama_retro_attn_free", &a.retroAttnFree},
 		{"llama_retro_attn_set_mode", &a.retroAttnMode},
+		{"llama_retro_attn_n_exact_max", &a.retroAttnExactMax},
 		{"llama_retro_attn_engine", &a.retroAttnEngine},
 		{"llama_retro_attn_error", &a.retroAttnError},
 		{"llama_retro_attn_plan", &a.retroAttnPlan},

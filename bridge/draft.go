@@ -49,6 +49,7 @@ type drafter struct {
 	min, max         int    // 0..; min 0: none where none pays
 	sparse           cost   // of a step
 	exact            []cost // of a batch, by its tokens
+	here             int    // a device attends to batches of more; 0: to none
 	tested, accepted float64
 	first            int // drafts that were made to measure
 	calls, often     int // the other choice, a draft or none, is measured once in so many calls
@@ -82,18 +83,24 @@ func (c *Context) newDrafter(least, most int) (*drafter, error) {
 		return nil, err
 	}
 	return &drafter{min: least, max: most, exact: make([]cost, most+2), tested: 10, accepted: 8,
-		often: 32}, nil
+		often: 32, here: int(c.lib.retroAttnExactMax(c.ptr))}, nil
 }
 
-// batch is the cost of n tokens at once: between and beyond those that were measured, on a line
-// through the next two.
+// batch is the cost of n tokens at once: between and beyond those that were measured and that the
+// same processors attend to, on a line through the next two. 0, and so tried, if there are none.
 func (d *drafter) batch(n int) cost {
 	if d.exact[n] > 0 {
 		return d.exact[n]
 	}
+	first, end := 1, len(d.exact)
+	if d.here > 0 && n > d.here {
+		first = d.here + 1
+	} else if d.here > 0 {
+		end = min(end, d.here+1)
+	}
 	a, b := 0, 0
-	for i, t := range d.exact {
-		if t > 0 {
+	for i := first; i < end; i++ {
+		if d.exact[i] > 0 {
 			a, b = b, i
 			if i > n {
 				break

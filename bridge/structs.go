@@ -164,7 +164,7 @@ func checkLayout(version string, model cModelDefaults, context cContextDefaults)
 }
 
 // retroABI is RETRO_ABI_VERSION of retroattn.h.
-const retroABI = 7
+const retroABI = 8
 
 // checkABI compares with what llama_retro_attn_abi of a patched libllama says about the same.
 func checkABI(version, library string) error {

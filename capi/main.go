@@ -142,8 +142,8 @@ func retro_plan(engine C.uint64_t, measured, line C.uintptr_t, cap C.uint32_t) C
 		p := plan.Passes{Threads: e.Threads()}
 		if passes != nil {
 			if passes.struct_size < C.uint32_t(unsafe.Sizeof(*passes)) || passes.n > 8 ||
-				passes.n_step > 8 || passes.n_thread > retro.MaxThreads {
-				return 0, argument("retro_plan: the struct_size of passes is too small, or more than 8 passes, 8 steps or 1024 threads")
+				passes.n_step > 8 || passes.n_batch > 8 || passes.n_thread > retro.MaxThreads {
+				return 0, argument("retro_plan: the struct_size of passes is too small, or more than 8 passes, 8 steps, 8 batches or 1024 threads")
 			}
 			p.Threads = int(passes.n_thread)
 			for i := range passes.n {
@@ -169,8 +169,11 @@ func deviceOf(p *C.struct_retro_passes) *plan.Device {
 	if p.device == 0 {
 		return nil
 	}
-	d := &plan.Device{Rows: int(p.prompt_row), Depth: int(p.prompt_depth),
-		DeviceNS: uint64(p.prompt_device_ns), CPUNS: uint64(p.prompt_ns)}
+	d := &plan.Device{Depth: int(p.batch_depth)}
+	for i := range p.n_batch {
+		d.Batches = append(d.Batches, plan.Batch{Rows: int(p.batch_row[i]),
+			DeviceNS: uint64(p.batch_device_ns[i]), CPUNS: uint64(p.batch_ns[i])})
+	}
 	for i := range p.n_step {
 		d.Threads = append(d.Threads, int(p.step_thread[i]))
 		d.StepNS = append(d.StepNS, uint64(p.step_ns[i]))
@@ -178,14 +181,9 @@ func deviceOf(p *C.struct_retro_passes) *plan.Device {
 	return d
 }
 
-//export retro_plan_prompts
-func retro_plan_prompts(engine C.uint64_t) C.int32_t {
-	return value(engine, func(e *retro.Engine) (int, error) {
-		if e.Host().Prompts {
-			return 1, nil
-		}
-		return 0, nil
-	})
+//export retro_plan_rows
+func retro_plan_rows(engine C.uint64_t) C.int32_t {
+	return value(engine, func(e *retro.Engine) (int, error) { return e.Host().Rows, nil })
 }
 
 //export retro_plan_threads

@@ -40,7 +40,7 @@ extern "C" {
 #endif
 
 /* Raised when a struct or the meaning of a call changes; fields added at the end of retro_stats do not count. */
-#define RETRO_ABI_VERSION 7
+#define RETRO_ABI_VERSION 8
 
 enum retro_status {
     RETRO_OK              =  0,
@@ -107,10 +107,11 @@ struct retro_passes {
     uint32_t n_step;      /* decode steps that were measured with the library, at most 8; 0 where layers are not on the device */
     uint32_t step_thread[8]; /* threads that called retro_attend in them      */
     uint64_t step_ns[8];  /* and what they took                               */
-    uint32_t prompt_row;  /* tokens of a micro-batch of a prompt,             */
-    uint32_t prompt_depth; /* and before it                                   */
-    uint64_t prompt_device_ns; /* what it took without the library, 0: not measured */
-    uint64_t prompt_ns;   /* the same with exact rows                         */
+    uint32_t n_batch;     /* batches of a sequence's next tokens that were measured, at most 8; 0: none */
+    uint32_t batch_depth; /* tokens before them                               */
+    uint32_t batch_row[8]; /* rising, from 2 on: as drafts have, up to a micro-batch of a prompt */
+    uint64_t batch_device_ns[8]; /* what they took without the library        */
+    uint64_t batch_ns[8]; /* the same with exact rows                         */
 };
 
 /* One row of a step. Rows of one sequence are adjacent, with rising positions. Either
@@ -205,8 +206,9 @@ int32_t retro_add_layer(uint64_t engine, const struct retro_layer * layer);
  * An engine that gets no passes has a budget of 1024 and a window of 1 where they are open; with 0, line says so. */
 int32_t retro_plan(uint64_t engine, const struct retro_passes * passes, char * line, uint32_t cap);
 
-/* What the plan chose for a host with a device, of use after retro_plan. 1 if the attention of prompts is faster here, else 0. */
-int32_t retro_plan_prompts(uint64_t engine);
+/* What the plan chose for a host with a device, of use after retro_plan. The most tokens of a sequence at once whose
+ * attention is faster here, 0: all, as without a device. */
+int32_t retro_plan_rows(uint64_t engine);
 /* The threads to decode with, 0: as many as the host has for it. */
 int32_t retro_plan_threads(uint64_t engine);
 

@@ -3,6 +3,7 @@ package plan
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,19 +11,57 @@ import (
 	"github.com/retroattn/retroattn/retro/options"
 )
 
-// Who is faster computes prompts, unless it was set.
-func TestPromptsByWhoIsFaster(t *testing.T) {
-	slow := &Device{Rows: 512, Depth: 4096, DeviceNS: 180e6, CPUNS: 60e6}
-	fast := &Device{Rows: 512, Depth: 4096, DeviceNS: 60e6, CPUNS: 180e6}
-	require.Equal(t, Host{Prompts: true, Why: "attention of prompts by the cpu: 512 tokens behind " +
-		"4096 take 180 ms by the device, 60 by the cpu"}, slow.host(options.PromptsPlanned))
-	require.False(t, fast.host(options.PromptsPlanned).Prompts)
-	require.Contains(t, fast.host(options.PromptsPlanned).Why, "by the device: ")
-	require.False(t, slow.host(options.PromptsDevice).Prompts)
-	require.True(t, fast.host(options.PromptsCPU).Prompts)
-	h := (&Device{}).host(options.PromptsPlanned)
-	require.False(t, h.Prompts)
-	require.Contains(t, h.Why, "could not be measured")
+// batches are measured with 2, 8 and 512 rows, in ms.
+func batches(device, cpu [3]uint64) (all []Batch) {
+	for i, rows := range []int{2, 8, 512} {
+		all = append(all, Batch{rows, device[i] * 1e6, cpu[i] * 1e6})
+	}
+	return all
+}
+
+// Who is faster attends to drafts and prompts; what is between two batches lies on a line.
+func TestBatchesByWhoIsFaster(t *testing.T) {
+	for _, c := range []struct {
+		device, cpu [3]uint64
+		want        int
+		why         string
+	}{
+		{[3]uint64{50, 52, 180}, [3]uint64{20, 22, 60}, 0, "prompts and drafts by the cpu ("},
+		{[3]uint64{20, 20, 80}, [3]uint64{25, 30, 70}, 0, "prompts and drafts by the cpu ("},
+		{[3]uint64{30, 30, 60}, [3]uint64{19, 20, 670}, 16,
+			"prompts by the device, but up to 16 tokens at once by the cpu ("},
+		{[3]uint64{20, 20, 60}, [3]uint64{16, 28, 670}, 4,
+			"prompts by the device, but up to 4 tokens at once by the cpu ("},
+		{[3]uint64{20, 20, 60}, [3]uint64{21, 28, 670}, 1, "prompts and drafts by the device ("},
+		{[3]uint64{20, 20, 60}, [3]uint64{20, 20, 60}, 1, "prompts and drafts by the device ("},
+	} {
+		d := &Device{Depth: 4096, Batches: batches(c.device, c.cpu)}
+		h := d.host(options.PromptsPlanned)
+		require.Equal(t, c.want, h.Rows, c)
+		require.True(t, strings.HasPrefix(h.Why, c.why), h.Why)
+	}
+}
+
+// Where it was set who attends to prompts, drafts are decided by what was measured as far as it
+// leaves that open.
+func TestPromptsAsSet(t *testing.T) {
+	slow := &Device{Depth: 4096, Batches: batches([3]uint64{50, 52, 180}, [3]uint64{20, 22, 60})}
+	fast := &Device{Depth: 4096, Batches: batches([3]uint64{20, 20, 60}, [3]uint64{16, 28, 670})}
+	require.Equal(t, Host{Rows: 64, Why: "prompts by the device, but up to 64 tokens at once by the " +
+		"cpu (2, 8, 512 tokens behind 4096 take 50, 52, 180 ms by the device, 20, 22, 60 by the cpu)" +
+		", prompts as was set"}, slow.host(options.PromptsDevice))
+	require.Equal(t, 4, fast.host(options.PromptsDevice).Rows)
+	for _, d := range []*Device{slow, fast, {}} {
+		h := d.host(options.PromptsCPU)
+		require.Zero(t, h.Rows)
+		require.Contains(t, h.Why, "prompts as was set")
+	}
+	for asked, want := range map[options.Prompts]string{options.PromptsPlanned: "not be measured",
+		options.PromptsDevice: "as was set"} {
+		h := (&Device{}).host(asked)
+		require.Equal(t, 64, h.Rows)
+		require.Contains(t, h.Why, want)
+	}
 }
 
 // The fewest threads are taken that are about as fast as any.
@@ -47,8 +86,8 @@ func TestThreadsOfAttention(t *testing.T) {
 // What was chosen for a device is kept with the plan, also where all options were set, and is asked
 // for again where nothing could be measured.
 func TestDeviceIsKept(t *testing.T) {
-	d := &Device{Rows: 512, Depth: 4096, DeviceNS: 180e6, CPUNS: 60e6, Threads: []int{1, 2},
-		StepNS: []uint64{9e6, 5e6}}
+	d := &Device{Depth: 4096, Batches: batches([3]uint64{20, 20, 60}, [3]uint64{16, 28, 670}),
+		Threads: []int{1, 2}, StepNS: []uint64{9e6, 5e6}}
 	passes := Passes{Threads: 2, Rows: []int{1, 2}, NS: []uint64{4e6, 4e6}, Device: d}
 	for _, asked := range []string{"", "budget=512,window=1", "budget=all", "select=streaming"} {
 		path := filepath.Join(t.TempDir(), "plan")
@@ -57,15 +96,15 @@ func TestDeviceIsKept(t *testing.T) {
 		o, err := c.Known()
 		require.NoError(t, err)
 		require.False(t, o.Done, asked)
-		require.False(t, o.Host.Prompts)
+		require.Equal(t, 64, o.Host.Rows)
 		require.Contains(t, o.Line, "could not be measured")
 
 		f := &fakeTimer{factor: func(Step, int) float64 { return 1 }}
 		made, err := c.New(passes, f.opened)
 		require.NoError(t, err)
 		require.True(t, made.Done)
-		require.Equal(t, []any{true, 2}, []any{made.Host.Prompts, made.Host.Threads})
-		require.Contains(t, made.Line, "by the cpu: 512 tokens")
+		require.Equal(t, []int{4, 2}, []int{made.Host.Rows, made.Host.Threads})
+		require.Contains(t, made.Line, "up to 4 tokens at once by the cpu")
 		require.Equal(t, asked == "", f.steps > 0, "what is set needs no measurement")
 
 		o, err = c.Known()
@@ -91,7 +130,7 @@ func TestDeviceOfPlanFiles(t *testing.T) {
 		c.Device = device
 		return c
 	}
-	made, err := open("", true).from(dear, Host{Prompts: true, Threads: 2, Why: "by the cpu"})
+	made, err := open("", true).from(dear, Host{Threads: 2, Why: "by the cpu"})
 	require.NoError(t, err)
 	o, err := open("prompts=cpu,", true).Known()
 	require.NoError(t, err)
@@ -109,7 +148,13 @@ func TestDeviceOfPlanFiles(t *testing.T) {
 		_, err = open("", true).Known()
 		require.ErrorContains(t, err, "threads for steps, of 2")
 	}
-	f.Host.Threads, f.Shape.Device = 0, false
+	for _, n := range []int{-1, 1<<30 + 1} {
+		f.Host.Threads, f.Host.Rows = 2, n
+		require.NoError(t, os.WriteFile(path, f.encode(), 0o644))
+		_, err = open("", true).Known()
+		require.ErrorContains(t, err, "tokens at once attended to here")
+	}
+	f.Host.Rows, f.Shape.Device = 0, false
 	require.NoError(t, os.WriteFile(path, f.encode(), 0o644))
 	_, err = open("", true).Known()
 	require.ErrorContains(t, err, "was made for a host without a device such as a GPU, this has one")
@@ -117,7 +162,10 @@ func TestDeviceOfPlanFiles(t *testing.T) {
 
 func TestDeviceIsChecked(t *testing.T) {
 	for _, d := range []Device{
-		{DeviceNS: 1}, {CPUNS: 1}, {Rows: -1}, {DeviceNS: 1 << 60, CPUNS: 1},
+		{Batches: []Batch{{8, 1, 0}}}, {Batches: []Batch{{8, 0, 1}}},
+		{Batches: []Batch{{8, 1 << 60, 1}}}, {Batches: []Batch{{8, 1, 1 << 60}}},
+		{Batches: []Batch{{1, 1, 1}}}, {Batches: []Batch{{8, 1, 1}, {8, 1, 1}}},
+		{Batches: []Batch{{1<<30 + 1, 1, 1}}}, {Batches: []Batch{{8, 1, 1}}, Depth: -1},
 		{Threads: []int{1}}, {Threads: []int{0}, StepNS: []uint64{1}},
 		{Threads: []int{3}, StepNS: []uint64{1}}, {Threads: []int{1}, StepNS: []uint64{0}},
 	} {

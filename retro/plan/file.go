@@ -18,7 +18,7 @@ import (
 )
 
 // fileVersion changes with the format and with the meaning of anything in it.
-const fileVersion = 4
+const fileVersion = 5
 
 const maxFile = 1 << 16 // bytes
 
@@ -135,8 +135,11 @@ func (c *Case) apply(f *file) (o options.Options, err error) {
 	if n := f.Host.Threads; n < 0 || n > c.Threads {
 		return o, fmt.Errorf("has %d threads for steps, of %d", n, c.Threads)
 	}
+	if n := f.Host.Rows; n < 0 || n > mostRows {
+		return o, fmt.Errorf("has %d tokens at once attended to here", n)
+	}
 	if asked := c.Asked.Planning.Prompts; c.Device && asked != options.PromptsPlanned &&
-		f.Host.Prompts != (asked == options.PromptsCPU) {
+		(f.Host.Rows == 0) != (asked == options.PromptsCPU) {
 		return o, fmt.Errorf("does not leave prompts to the %v, as was set", asked)
 	}
 	return c.complete(f.Plan.Choice)

@@ -80,8 +80,8 @@ func TestPlanFiles(t *testing.T) {
 		"was made for a context of 6000 tokens, this one has 5000")
 	refuse(good, change(func(c *Case) { c.Threads = 1 }), "was made for 2 threads, this is 1")
 	refuse(good, open("plan="+path+",target=speed"), "was made for target=balanced, not for speed")
-	refuse(bytes.Replace(good, []byte(`"version": 4`), []byte(`"version": 5`), 1), same,
-		"is of version 5")
+	refuse(bytes.Replace(good, []byte(`"version": 5`), []byte(`"version": 6`), 1), same,
+		"is of version 6")
 	f.Plan.Window = 99
 	refuse(f.encode(), same, "window=99")
 	f.Plan.Window = 9
@@ -93,7 +93,7 @@ func TestPlanFiles(t *testing.T) {
 	for i := 0; i < len(good)-1; i += 7 {
 		b := bytes.Clone(good)
 		b[i] ^= 1
-		if !bytes.Contains(b, []byte(`"version": 3`)) {
+		if !bytes.Contains(b, []byte(`"version": 5`)) {
 			continue
 		}
 		damage = append(damage, b)

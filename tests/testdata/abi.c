@@ -197,7 +197,7 @@ static void plan(void) {
     struct retro_layer  layer  = good_layer();
     CHECK(retro_open(&config, NULL, &engine, NULL, 0) == RETRO_OK && retro_add_layer(engine, &layer) == RETRO_OK);
     CHECK(retro_plan(engine, NULL, msg, sizeof(msg)) == 0 && strstr(msg, "plan: budget 1024, window 1 (nothing could be measured"));
-    CHECK(retro_plan_prompts(engine) == 0 && retro_plan_threads(engine) == 0);
+    CHECK(retro_plan_rows(engine) == 0 && retro_plan_threads(engine) == 0);
     CHECK(retro_max_window(engine) == 0 && retro_close(engine) == RETRO_OK);
     struct retro_passes passes = good_passes(), none = { sizeof(none), N_THREAD };
     CHECK(retro_open(&config, "target=quality,min_ctx=0,window=4", &engine, msg, sizeof(msg)) == RETRO_OK);
@@ -227,17 +227,24 @@ static void device(void) {
     passes.step_thread[1] = 1;
     passes.step_ns[0] = 2000000;
     passes.step_ns[1] = 1000000;
-    passes.prompt_row = 512;
-    passes.prompt_depth = 4096;
-    passes.prompt_device_ns = 60000000;
-    passes.prompt_ns = 50000000;
+    passes.n_batch = 2;
+    passes.batch_depth = 4096;
+    passes.batch_row[0] = 8;
+    passes.batch_row[1] = 512;
+    passes.batch_device_ns[0] = 60000000;
+    passes.batch_device_ns[1] = 80000000;
+    passes.batch_ns[0] = 50000000;
+    passes.batch_ns[1] = 120000000;
     for (int i = 0; i < 2; i++) {
-        CHECK(retro_open(&config, i ? "budget=64,window=1,prompts=device" : "budget=64,window=1", &engine, NULL, 0) == RETRO_OK);
+        CHECK(retro_open(&config, i ? "budget=64,window=1,prompts=cpu" : "budget=64,window=1", &engine, NULL, 0) == RETRO_OK);
         CHECK(retro_add_layer(engine, &layer) == RETRO_OK);
-        CHECK(retro_plan(engine, &none, msg, sizeof(msg)) == 0 && strstr(msg, "prompts by the device"));
-        CHECK(retro_plan_prompts(engine) == 0 && retro_plan_threads(engine) == 0);
-        CHECK(retro_plan(engine, &passes, msg, sizeof(msg)) == 1 && strstr(msg, i ? "as was set" : "50 by the cpu"));
-        CHECK(retro_plan_prompts(engine) == !i && retro_plan_threads(engine) == 1);
+        CHECK(retro_plan(engine, &none, msg, sizeof(msg)) == 0 && strstr(msg, i ? "drafts by the cpu" : "prompts by the device"));
+        CHECK(retro_plan_rows(engine) == (i ? 0 : 64) && retro_plan_threads(engine) == 0);
+        passes.batch_ns[0] = ~0ull;
+        CHECK(retro_plan(engine, &passes, msg, sizeof(msg)) == RETRO_ERR_ARGUMENT);
+        passes.batch_ns[0] = 50000000;
+        CHECK(retro_plan(engine, &passes, msg, sizeof(msg)) == 1 && strstr(msg, "50, 120 by the cpu"));
+        CHECK(retro_plan_rows(engine) == (i ? 0 : 108) && retro_plan_threads(engine) == 1);
         CHECK(retro_close(engine) == RETRO_OK);
     }
 }
@@ -297,7 +304,7 @@ static void garbage(void) {
         CHECK(retro_add_layer(e, &layer) == RETRO_ERR_STATE);
         CHECK(retro_plan(e, NULL, msg, sizeof(msg)) == RETRO_ERR_STATE);
         CHECK(retro_max_window(e) == RETRO_ERR_STATE);
-        CHECK(retro_plan_prompts(e) == RETRO_ERR_STATE && retro_plan_threads(e) == RETRO_ERR_STATE);
+        CHECK(retro_plan_rows(e) == RETRO_ERR_STATE && retro_plan_threads(e) == RETRO_ERR_STATE);
         CHECK(retro_seq_next(e, 0) == RETRO_ERR_STATE);
         CHECK(retro_seq_extend(e, 0, 1, &zero, &zero) == RETRO_ERR_STATE);
         CHECK(retro_seq_truncate(e, 0, 0) == RETRO_ERR_STATE);
@@ -332,8 +339,9 @@ static void garbage(void) {
     BAD_DEVICE(n_step, 1);
     BAD_DEVICE(n_step, 9);
     BAD_DEVICE(n_step, 0xffffffff);
-    BAD_DEVICE(prompt_ns, 1);
-    BAD_DEVICE(prompt_device_ns, ~0ull);
+    BAD_DEVICE(n_batch, 1);
+    BAD_DEVICE(n_batch, 9);
+    BAD_DEVICE(n_batch, 0xffffffff);
     CHECK(retro_close(engine) == RETRO_OK);
 
     CHECK(retro_open(&config, "", &engine, NULL, 0) == RETRO_OK);

@@ -384,7 +384,7 @@ static void wild(void) {
         case 1:  if (retro_open(p, q, r, scratch, cap) == RETRO_OK && r == scratch) { memcpy(&size, r, 8); retro_close(size); } break;
         case 2:  if (retro_add_layer(e, p) == RETRO_OK) spoil(e); break;
         case 3:  if (p) retro_plan(e, p, q, cap); break;
-        case 4:  retro_max_window(e); retro_plan_prompts(e); retro_plan_threads(e); break;
+        case 4:  retro_max_window(e); retro_plan_rows(e); retro_plan_threads(e); break;
         case 5:  retro_seq_next(e, seq); break;
         case 6:  retro_seq_extend(e, seq, n, p, q); break;
         case 7:  retro_seq_truncate(e, seq, pos); break;

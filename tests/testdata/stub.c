@@ -41,8 +41,12 @@ int32_t retro_plan(uint64_t e, const struct retro_passes * p, char * l, uint32_t
     if (c) l[0] = 0;
     return 1;
 }
-int32_t retro_plan_prompts(uint64_t e) { (void) e; return 0; }
-int32_t retro_plan_threads(uint64_t e) { (void) e; return 0; }
+int32_t retro_plan_rows(uint64_t e) { (void) e; return 0; }
+int32_t retro_plan_threads(uint64_t e) {
+    (void) e;
+    const char * n = getenv("STUB_THREADS");
+    return n ? atoi(n) : 0;
+}
 int32_t retro_max_window(uint64_t e) { (void) e; return 1; }
 int32_t retro_seq_next(uint64_t e, int32_t s) { (void) e; return next_pos[s]; }
 int32_t retro_seq_extend(uint64_t e, int32_t s, uint32_t n, const int32_t * p, const int32_t * c) {
