@@ -145,3 +145,30 @@ func TestFewAddressesInLlama(t *testing.T) {
 	_, log = complete("unlimited")
 	require.NotContains(t, log, "retro attention is off: ")
 }
+
+// A plan's threads are for the steps that the library computes: prompts have all of them, and so has
+// what llama.cpp computes alone after the library failed.
+func TestThreadsOfThePlan(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("a library is loaded before others by LD_PRELOAD")
+	}
+	cc, dir := harness.Compiler(t), t.TempDir()
+	stub, told := filepath.Join(dir, harness.Here.LibraryName()), filepath.Join(dir, "told.so")
+	harness.Run(t, cc, "-shared", "-fPIC", "-I../../capi", "-o", stub, "../testdata/stub.c")
+	harness.Run(t, cc, "-shared", "-fPIC", "-o", told, "../testdata/told.c", "-ldl")
+	var msg bytes.Buffer
+	cmd := exec.Command(filepath.Join(harness.Setting(t, "RETRO_PATCHED_DIR"), "llama-completion"),
+		"-m", harness.Setting(t, "RETRO_SHORT"), "-t", "2", "-c", "512", "-p",
+		"The capital of France is", "-n", "8", "--ignore-eos", "-no-cnv", "-st", "--no-warmup")
+	cmd.Env = append(os.Environ(), "LD_PRELOAD="+told, "LLAMA_RETRO_ATTN=",
+		"LLAMA_RETRO_LIB="+stub, "STUB_THREADS=1", "STUB_FAILS=step_begin", "STUB_SKIP=4",
+		"STUB_MARK="+filepath.Join(dir, "mark"))
+	cmd.Stderr = &msg
+	require.NoError(t, cmd.Run(), msg.String())
+	require.FileExists(t, filepath.Join(dir, "mark"), "the failure did not happen")
+	var threads string
+	for _, m := range regexp.MustCompile(`told: (\d) threads`).FindAllStringSubmatch(msg.String(), -1) {
+		threads += m[1]
+	}
+	require.Regexp(t, "^2+1+2+$", threads)
+}
