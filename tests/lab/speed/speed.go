@@ -32,6 +32,7 @@ type Command struct {
 	Fill      int      `default:"4096" help:"Tokens of the text that are processed for a cache; a deeper one repeats them."`
 	GPULayers int      `name:"gpu-layers" default:"0" help:"Layers on a GPU; more than there are is all. The KV cache is in RAM then, and stock is also measured with it on the GPU."`
 	Prompt    bool     `help:"Measure prompts (512 tokens at depths 4096 and 16384) and the verification of 8 drafts (8192 and 32768) instead, which are exact."`
+	By        string   `default:"cpu" enum:"cpu,device,plan" help:"Who attends to these beside a GPU: cpu, device, or by a plan: drafts can be left to either."`
 	Long      bool     `help:"All types, sequences and depths that fit in memory."`
 	Quick     bool     `help:"Tiny, to try the command: the numbers mean nothing."`
 
