@@ -124,6 +124,27 @@ func TestDevicePromptsAreSummarised(t *testing.T) {
 	}
 }
 
+// Prompts that are left to a device are attended to there, as without the feature: the node that
+// summarises what is stored must not draw others to the processors.
+func TestDeviceAttendsToPrompts(t *testing.T) {
+	harness.Slow(t)
+	prompt := filepath.Join(t.TempDir(), "prompt.txt")
+	require.NoError(t, os.WriteFile(prompt, []byte(harness.LongPrompt(t)[:3000]), 0o644))
+	attends := regexp.MustCompile(`\(FLASH_ATTN\w*\):.*?\)\s+\[\s*(\w+)`) // by ggml's scheduler
+	for _, args := range [][]string{{"-nkvo"}, {"--retro-attn", "--retro-opts", "prompts=device"}} {
+		out, err := program(t, []string{"GGML_SCHED_DEBUG=2"}, "llama-completion",
+			append(args, "-m", harness.Setting(t, "RETRO_SHORT"), "--rpc", startRPC(t), "-ngl", "99",
+				"--fit", "off", "-fa", "on", "-c", "2048", "-f", prompt, "-n", "2", "-no-cnv", "-st",
+				"--no-warmup", "-lv", "5")...)
+		require.NoError(t, err, out)
+		found := attends.FindAllStringSubmatch(out, -1)
+		require.NotEmpty(t, found, out)
+		for _, m := range found {
+			require.Equal(t, "RPC0", m[1], "%v: %s", args, m[0])
+		}
+	}
+}
+
 // planRows writes a plan file anew in which so many tokens at once are left to our processors.
 func planRows(t *testing.T, path string, rows int) {
 	data, err := os.ReadFile(path)
