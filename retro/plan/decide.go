@@ -120,6 +120,9 @@ func (m *measured) candidates(o *options.Options, maxRows int) []options.Choice 
 		for _, w := range triedWindows {
 			add(b, w.window, w.period)
 		}
+		if o.Window == 0 && o.Period == 0 {
+			continue
+		}
 		// What the user set may be none of these.
 		for _, w := range []int{o.Window, max(o.Period, 4), max(o.Period, 8)} {
 			for _, p := range []int{o.Period, 1, w} {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,6 +40,18 @@ func TestDecide(t *testing.T) {
 	require.Greater(t, p.Window, 1)
 	require.Contains(t, p.Why, "correction brings more")
 	require.LessOrEqual(t, cheap.decide(&o, 4).Window, 4, "rows of the host")
+}
+
+// Where the user sets neither window nor period only those are tried whose fidelity was measured.
+func TestOnlyMeasuredWindowsAreTried(t *testing.T) {
+	for _, text := range []string{"target=quality", "budget=700"} {
+		o := parsed(t, text)
+		for _, c := range cheap.candidates(&o, 16) {
+			require.True(t, slices.ContainsFunc(triedWindows, func(w struct{ window, period int }) bool {
+				return w.window == c.Window && w.period == c.Period
+			}), "%v", c)
+		}
+	}
 }
 
 // A target that allows more time takes no less of it and is no less faithful.

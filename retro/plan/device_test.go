@@ -142,6 +142,10 @@ func TestDeviceOfPlanFiles(t *testing.T) {
 
 	f, err := readFile(path)
 	require.NoError(t, err)
+	f.Host.Rows = draftRows + 1 // prompts of so many tokens would stay here
+	require.NoError(t, os.WriteFile(path, f.encode(), 0o644))
+	_, err = open("prompts=device,", true).Known()
+	require.ErrorContains(t, err, "does not leave prompts to the device, as was set")
 	for _, n := range []int{-1, 3} {
 		f.Host.Threads = n
 		require.NoError(t, os.WriteFile(path, f.encode(), 0o644))

@@ -138,8 +138,9 @@ func (c *Case) apply(f *file) (o options.Options, err error) {
 	if n := f.Host.Rows; n < 0 || n > mostRows {
 		return o, fmt.Errorf("has %d tokens at once attended to here", n)
 	}
-	if asked := c.Asked.Planning.Prompts; c.Device && asked != options.PromptsPlanned &&
-		(f.Host.Rows == 0) != (asked == options.PromptsCPU) {
+	if asked, n := c.Asked.Planning.Prompts, f.Host.Rows; c.Device &&
+		(asked == options.PromptsCPU && n != 0 ||
+			asked == options.PromptsDevice && (n == 0 || n > draftRows)) {
 		return o, fmt.Errorf("does not leave prompts to the %v, as was set", asked)
 	}
 	return c.complete(f.Plan.Choice)

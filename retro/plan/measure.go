@@ -149,6 +149,8 @@ func kinds(window, low, knee, high int) []series {
 	if knee > 0 {
 		all[0].kinds = append(all[0].kinds, sample{Step: Step{Budget: knee}})
 		high = knee
+	} else {
+		high = min(high, 8*low) // past rows read what their steps add
 	}
 	if past := window - 1; past > 0 {
 		all = append(all, series{window, []sample{
