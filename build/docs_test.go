@@ -84,7 +84,7 @@ func TestCommandsShownExist(t *testing.T) {
 				args[len(args)-1] = "x" // a placeholder
 			}
 			n++
-			t.Run(line, func(t *testing.T) {
+			t.Run(name+": "+line, func(t *testing.T) {
 				if strings.Contains(line, "--deb") && runtime.GOOS != "linux" {
 					t.Skipf("on %s no package for Debian can be made", runtime.GOOS)
 				}

@@ -8,18 +8,18 @@ import (
 	"strings"
 )
 
-// Before Go 1.27 each call from a thread of the host's receives from a closed channel, and so takes a
-// lock that all threads share (https://github.com/golang/go/issues/77522): from 16 threads on they
-// sleep for it, and with 64 a token took 25 times as long as stock llama.cpp's. A receive that does
-// not block takes none.
+// Before Go 1.27 each call from a thread of the host's receives from a closed channel, and so takes
+// a lock that all threads share (https://github.com/golang/go/issues/77522). A receive that does not
+// block takes none.
 const (
 	lockedReceive = "\t\t<-main_init_done\n"
 	quietReceive  = "\t\tselect {\n\t\tcase <-main_init_done:\n\t\tdefault:\n" +
 		"\t\t\t<-main_init_done\n\t\t}\n"
+	mendedReceive = "mainInitDone.Load()"
 )
 
 // quietRuntime writes into dir what makes `go build` compile Go's runtime with that change, and
-// returns the flag for it; none where Go has mended it.
+// returns the flag for it; none where Go has mended it, or with a word where that cannot be told.
 func (a *app) quietRuntime(dir string) ([]string, error) {
 	root, err := output(command(a.ctx, a.root, "go", "env", "GOROOT"))
 	if err != nil {
@@ -32,6 +32,10 @@ func (a *app) quietRuntime(dir string) ([]string, error) {
 	}
 	changed := strings.Replace(string(text), lockedReceive, quietReceive, 1)
 	if changed == string(text) {
+		if !strings.Contains(changed, mendedReceive) {
+			a.say("Calls of many threads may wait for a lock, as build/runtime.go does not know %s: "+
+				"build with Go 1.26.", file)
+		}
 		return nil, nil
 	}
 	to, overlay := filepath.Join(dir, "cgocall.go"), filepath.Join(dir, "overlay.json")

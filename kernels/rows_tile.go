@@ -129,6 +129,7 @@ func (t *tile) attend(first, n int) {
 		t.askValues(n, lo, hi)
 		t.multiply(lo, hi)
 		t.soften(n)
+		t.part = n // unless more is asked for
 		t.askKeys(n)
 		t.accumulate(lo, hi)
 	}

@@ -96,8 +96,9 @@ func (e *Engine) attendItems(w *worker, l *layer, a *Attn, first, n int) error {
 		if chunk >= chunks {
 			break
 		}
-		for i := range claims {
-			i = (i + int(chunk)) % n // the last chunks end with different heads, whose merging takes as long
+		for j := range claims {
+			// The last chunks end with different heads, whose merging takes as long.
+			i := (j + int(chunk)) % n
 			it, h := &e.items[first+i], (first+i)%l.KVHeads
 			e.attendChunk(w, l, it, q, h, int(chunk))
 			if claims[i].left.Add(-1) == 0 {

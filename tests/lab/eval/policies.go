@@ -75,8 +75,8 @@ const (
 // matrix is what is measured after a long prompt: the default over all budgets, and what it is to be
 // compared with at one or two of them.
 func matrix(budgets []int) []policy {
-	middle := budgets[len(budgets)/3:][:1]
-	few := budgets[len(budgets)/3:][:min(2, len(budgets)-len(budgets)/3)]
+	rest := budgets[len(budgets)/3:]
+	middle, few := rest[:1], rest[:min(2, len(rest))]
 	var ps []policy
 	add := func(name, options string, budgets ...int) {
 		ps = append(ps, family(name, options, budgets...)...)

@@ -71,6 +71,8 @@ type PromptResult struct {
 	KV     string    `json:"type"`
 	Depth  int       `json:"depth"`
 	Tokens int       `json:"tokens"`
+	By     string    `json:"by"`
+	Plan   string    `json:"plan,omitempty"`
 	Stock  []float64 `json:"stock_tok_s"`
 	Ours   []float64 `json:"ours_tok_s"`
 	Exact  uint64    `json:"exact_tokens"` // of all that ours computed
@@ -87,10 +89,12 @@ func promptCells(o *Command) (all []PromptResult) {
 	}
 	for _, kv := range types {
 		for _, d := range prompts {
-			all = append(all, PromptResult{Test: "prompt", KV: kv, Depth: d, Tokens: 512})
+			all = append(all, PromptResult{Test: "prompt", KV: kv, Depth: d, Tokens: 512,
+				By: o.By})
 		}
 		for _, d := range drafts {
-			all = append(all, PromptResult{Test: "drafts", KV: kv, Depth: d, Tokens: 8})
+			all = append(all, PromptResult{Test: "drafts", KV: kv, Depth: d, Tokens: 8,
+				By: o.By})
 		}
 	}
 	if o.Quick {
@@ -145,6 +149,7 @@ func (b *runner) prompt(c cell, r *PromptResult) error {
 		Options: b.o.promptOptions()}, &plan); err != nil {
 		return err
 	}
+	r.Plan = plan
 	if plan != "" {
 		b.note("%s", plan)
 	}
@@ -161,8 +166,10 @@ func (b *runner) prompt(c cell, r *PromptResult) error {
 				return err
 			}
 			tokens := uint64(p.Passes * r.Tokens)
-			if i == 1 && b.o.By == "cpu" && p.Exact != tokens {
-				return fmt.Errorf("the library computed %d of %d tokens", p.Exact, tokens)
+			if i == 1 {
+				if err := r.check(p.Exact, tokens); err != nil {
+					return err
+				}
 			}
 			if round == 0 { // memory is reserved, and summaries of what was loaded are built
 				continue
@@ -171,6 +178,15 @@ func (b *runner) prompt(c cell, r *PromptResult) error {
 			*rates = append(*rates, float64(tokens)/(float64(p.NS)/1e9))
 			r.Exact += p.Exact
 		}
+	}
+	return nil
+}
+
+// check fails if others than asked for attended to the tokens, of which the library computed some.
+// Who attends to drafts beside a device is measured.
+func (r *PromptResult) check(exact, tokens uint64) error {
+	if r.By == "cpu" && exact != tokens || r.By == "device" && r.Test == "prompt" && exact != 0 {
+		return fmt.Errorf("with --by %s the library computed %d of %d tokens", r.By, exact, tokens)
 	}
 	return nil
 }
