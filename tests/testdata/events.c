@@ -348,8 +348,8 @@ static void wild_layer(void) {
 }
 
 static void wild_attn(struct host * h) {
-    const uint32_t n = begin(h, THREADS);
-    if (!n) return;
+    const int32_t n = begin(h, THREADS);
+    if (n < 0) return;
     for (int i = 0; i < 4; i++) {
         struct retro_attn a = good_attn(h, below(h->config.n_layer), n);
         switch (below(8)) {
@@ -429,8 +429,8 @@ static void * storm_thread(void * arg) {
 }
 
 static void storm(struct host * h) {
-    const uint32_t n = begin(h, THREADS);
-    if (!n) return;
+    const int32_t n = begin(h, THREADS);
+    if (n < 0) return;
     done.storms++;
     struct storm s[THREADS];
     pthread_t t[THREADS];
