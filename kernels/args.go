@@ -39,7 +39,7 @@ type turnCellsArgs struct {
 // missing is what a kernel says that the level has not, and that nothing may call.
 const missing = "kernels: this kernel is for other instruction sets"
 
-// elemArgs are those of scale, axpby, maxInto, maxAdd and maxAddSqrt, of multiples of 8 floats.
+// elemArgs are those of scale, axpby, maxAdd and maxAddSqrt, of multiples of 8 floats.
 type elemArgs struct {
 	dst, x, y *float32
 	n         int

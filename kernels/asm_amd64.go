@@ -47,9 +47,6 @@ func axpbyAVX2(a *elemArgs)
 func toF16AVX2(a *toF16Args)
 
 //go:noescape
-func maxIntoAVX2(a *elemArgs)
-
-//go:noescape
 func maxAddAVX2(a *elemArgs)
 
 //go:noescape
@@ -352,10 +349,6 @@ func maxAddASM(a *elemArgs) {
 
 func maxAddSqrtASM(a *elemArgs) {
 	maxAddSqrtAVX2(a)
-}
-
-func maxIntoASM(a *elemArgs) {
-	maxIntoAVX2(a)
 }
 
 func minMaxASM(a *statsArgs) {

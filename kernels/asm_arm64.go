@@ -50,9 +50,6 @@ func scaleNEON(a *elemArgs)
 func axpbyNEON(a *elemArgs)
 
 //go:noescape
-func maxIntoNEON(a *elemArgs)
-
-//go:noescape
 func maxAddNEON(a *elemArgs)
 
 //go:noescape
@@ -231,10 +228,6 @@ func maxAddASM(a *elemArgs) {
 
 func maxAddSqrtASM(a *elemArgs) {
 	maxAddSqrtNEON(a)
-}
-
-func maxIntoASM(a *elemArgs) {
-	maxIntoNEON(a)
 }
 
 func minMaxASM(a *statsArgs) {

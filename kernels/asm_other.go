@@ -96,10 +96,6 @@ func maxAddSqrtASM(a *elemArgs) {
 	panic(missing)
 }
 
-func maxIntoASM(a *elemArgs) {
-	panic(missing)
-}
-
 func minMaxASM(a *statsArgs) {
 	panic(missing)
 }

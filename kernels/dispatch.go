@@ -105,14 +105,6 @@ func axpby(x []float32, a float32, y []float32, b float32) {
 	}
 }
 
-func maxInto(dst, x []float32) {
-	m := whole(len(dst))
-	if m > 0 {
-		maxIntoASM(&elemArgs{dst: &dst[0], x: &x[0], n: m})
-	}
-	maxIntoGeneric(dst[m:], x[m:])
-}
-
 func maxAdd(dst, x []float32, by float32) {
 	m := whole(len(dst))
 	if m > 0 {

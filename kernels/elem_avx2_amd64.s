@@ -108,26 +108,6 @@ rest1:
 	VZEROUPPER
 	RET
 
-TEXT ·maxIntoAVX2(SB), NOSPLIT, $0-8
-	MOVQ a+0(FP), AX
-	MOVQ 0(AX), DI
-	MOVQ 8(AX), SI
-	MOVQ 24(AX), CX
-	PCALIGN $32
-loop1:
-	SUBQ $8, CX
-	JLT  rest1
-	VMOVUPS (SI), Y0
-	VMAXPS  (DI), Y0, Y0
-	VMOVUPS Y0, (DI)
-	ADDQ    $32, SI
-	ADDQ    $32, DI
-	JMP loop1
-rest1:
-	ADDQ $8, CX
-	VZEROUPPER
-	RET
-
 TEXT ·maxAddAVX2(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), AX
 	MOVQ         0(AX), DI

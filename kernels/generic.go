@@ -322,14 +322,6 @@ func scanGeneric(dst []float32, ldDst int, q []float32, rows, d int, tiles []byt
 	}
 }
 
-func maxIntoGeneric(dst, x []float32) {
-	for i, v := range x {
-		if v > dst[i] {
-			dst[i] = v
-		}
-	}
-}
-
 func maxAddGeneric(dst, x []float32, by float32) {
 	for i, v := range x[:len(dst)] {
 		if v += by; v > dst[i] {

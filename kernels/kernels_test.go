@@ -87,7 +87,6 @@ func TestNoAllocation(t *testing.T) {
 			CodedPages(pages[:], tiles4, d, codes, 2, two[:], two[:])
 			ScoreCodes(dst, 37, qc, rows, d, 2, w, n, pages[:], 2)
 		},
-		"MaxInto":    func() { MaxInto(acc, x) },
 		"MaxAddSqrt": func() { MaxAddSqrt(acc, x, 2, x) },
 		"MaxAdd":     func() { MaxAdd(acc, x, 2) },
 		"ExpSum":     func() { _, sink = ExpSum(w, 0) },
@@ -239,7 +238,6 @@ func TestBadArguments(t *testing.T) {
 		"ScoreCodes pages": func() { ScoreCodes(f(99), 16, f(99), 1, 8, 2, nil, 0, page(0), 2) },
 		"ScoreCodes base":  func() { ScoreCodes(f(99), 16, f(99), 2, 8, 2, f(5), 3, page(2), 1) },
 		"ScoreCodes col":   func() { ScoreCodes(f(99), 16, f(99), 1, 8, 2, f(5), 3, page(-1), 1) },
-		"MaxInto":          func() { MaxInto(f(3), f(2)) },
 		"MaxAdd":           func() { MaxAdd(f(3), f(2), 1) },
 		"MaxAddSqrt a":     func() { MaxAddSqrt(f(3), f(2), 1, f(3)) },
 		"MaxAddSqrt b":     func() { MaxAddSqrt(f(3), f(3), 1, f(2)) },
@@ -288,7 +286,6 @@ func TestNothingToDo(t *testing.T) {
 		CodeQueries(nil, nil, 0, 8)
 		ScoreCodes(nil, 0, nil, 0, 8, 2, nil, 0, make([]Coded, 5), 5)
 		ScoreCodes(nil, 0, nil, 5, 8, 2, nil, 0, nil, 0)
-		MaxInto(nil, nil)
 		MaxAddSqrt(nil, nil, 1, nil)
 		MaxAdd(nil, nil, 1)
 		if m, sum := ExpSum(nil, 3); m != 3 || sum != 0 {

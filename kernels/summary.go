@@ -110,15 +110,6 @@ func Scan(dst []float32, ldDst int, q []float32, rows, d int, tiles []byte, n in
 	scan(dst, ldDst, q, rows, d, tiles, n, sign)
 }
 
-// MaxInto keeps the larger of each pair: dst = max(dst, x). A NaN in x is
-// ignored. It panics if x is shorter than dst.
-func MaxInto(dst, x []float32) {
-	if len(x) < len(dst) {
-		panicShort("x")
-	}
-	maxInto(dst, x[:len(dst)])
-}
-
 // MaxAdd keeps the larger of each pair, one of which is raised: dst = max(dst, x + by). A NaN in x is
 // ignored. All levels agree bit for bit. It panics if x is shorter than dst.
 func MaxAdd(dst, x []float32, by float32) {

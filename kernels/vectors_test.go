@@ -70,23 +70,6 @@ func pick(old, x float32) float32 {
 	return old
 }
 
-func TestMaxInto(t *testing.T) {
-	eachLength(t, func(t *testing.T, dst, x, _ []float32, seed int) {
-		rng := newRand(seed)
-		fillFloats(rng, dst, 10)
-		fillFloats(rng, x, 10)
-		sprinkle(rng, dst, 9, inf32, -inf32, 0, -tiny32)
-		sprinkle(rng, x, 9, inf32, -inf32, nan32, 0, tiny32)
-		old := append([]float32(nil), dst...)
-		MaxInto(dst, x)
-		for i, v := range old {
-			if want := pick(v, x[i]); dst[i] != want {
-				t.Fatalf("n=%d: [%d] = %g, want %g", len(x), i, dst[i], want)
-			}
-		}
-	})
-}
-
 func TestMaxAdd(t *testing.T) {
 	eachLength(t, func(t *testing.T, dst, x, _ []float32, seed int) {
 		rng := newRand(seed)

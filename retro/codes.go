@@ -42,7 +42,7 @@ func (s *selection) scoreCodes(part int) {
 	best := it.tokens[first*size:][:n*size]
 	copy(best, w.logit)
 	for r := 1; r < queries; r++ {
-		kernels.MaxInto(best, w.logit[r*ld:][:len(best)])
+		kernels.MaxAdd(best, w.logit[r*ld:][:len(best)], 0)
 	}
 }
 

@@ -53,7 +53,7 @@ func (s *selection) weigh(part int) {
 func (s *selection) chooseByNeed() {
 	it, budget, shares := s.it, s.cut.budget, s.shares(0)
 	for part := 1; part < s.partsOfWeights(); part++ {
-		kernels.MaxInto(shares, s.shares(part))
+		kernels.MaxAdd(shares, s.shares(part), 0)
 	}
 	n := kernels.Above(it.entries[:len(shares)], shares, s.q.s.need.share(budget))
 	k := min(max(n, budget/needLeast), budget*needMost, len(shares))

@@ -89,19 +89,6 @@ rest{n}:
 // VMAXPS yields its last source, the first operand here, when one is NaN: so dst
 // stays where the new score is none.
 
-.func maxInto elemArgs
-	MOVQ {a.dst}, DI
-	MOVQ {a.x}, SI
-	MOVQ {a.n}, CX
-	while 1
-	VMOVUPS (SI), V0
-	VMAXPS  (DI), V0, V0
-	VMOVUPS V0, (DI)
-	ADDQ    ${W}, SI
-	ADDQ    ${W}, DI
-	again 1
-	done
-
 .func maxAdd elemArgs
 	MOVQ         {a.dst}, DI
 	MOVQ         {a.x}, SI

@@ -38,7 +38,7 @@ rest{n}:
 	.end
 .end
 
-.for NAME in scale, axpby, maxInto, maxAdd, maxAddSqrt
+.for NAME in scale, axpby, maxAdd, maxAddSqrt
 .func {NAME} elemArgs
 	MOVD {a.dst}, R0
 	MOVD R0, R4
