@@ -54,6 +54,9 @@ type rowsCut struct {
 }
 
 func cutRows(n, entries int, l *layer) rowsCut {
+	if n == 0 {
+		return rowsCut{}
+	}
 	c := rowsCut{tokens: max(1, exactRows/l.gqa), heads: 1}
 	c.blocks = (n + c.tokens - 1) / c.tokens
 	most := exactUnits / (c.blocks * l.KVHeads)
@@ -133,10 +136,7 @@ func (e *Engine) prepareExact() {
 			x := &q.exact
 			x.jobs = grow(x.jobs, len(e.layers))
 			j := &x.jobs[i]
-			j.rowsCut = rowsCut{}
-			if x.n > 0 {
-				j.rowsCut = cutRows(x.n, x.first+x.n, l)
-			}
+			j.rowsCut = cutRows(x.n, x.first+x.n, l)
 			j.build.Store(0)
 			j.unbuilt.Store(int32(x.parts() * l.KVHeads))
 			j.next.Store(0)

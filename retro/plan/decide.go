@@ -152,22 +152,22 @@ type decision struct {
 // good for.
 func (m *measured) decide(o *options.Options, maxRows int) decision {
 	all := m.candidates(o, maxRows)
-	fastest := math.Inf(1)
-	for _, c := range all {
-		fastest = min(fastest, m.tokenNS(o, c))
+	predicted, fastest := make([]decision, len(all)), math.Inf(1)
+	for i, c := range all {
+		predicted[i] = decision{Choice: c, TokenNS: m.tokenNS(o, c), KL: m.divergence(c)}
+		fastest = min(fastest, predicted[i].TokenNS)
 	}
 	limit := fastest * slack(o.Planning.Target) * (1 + 1e-9)
 	best := decision{KL: math.Inf(1)}
 	plain := best
-	for _, c := range all {
-		p := decision{Choice: c, TokenNS: m.tokenNS(o, c), KL: m.divergence(c)}
+	for _, p := range predicted {
 		if p.TokenNS > limit {
 			continue
 		}
 		if p.KL < best.KL {
 			best = p
 		}
-		if c.Window == 1 && p.KL < plain.KL {
+		if p.Window == 1 && p.KL < plain.KL {
 			plain = p
 		}
 	}
