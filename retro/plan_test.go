@@ -3,6 +3,7 @@ package retro
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -69,25 +70,25 @@ func TestTimer(t *testing.T) {
 			require.NoError(t, err)
 			defer timer.Close()
 			require.NoError(t, timer.Fill(4, 256))
-			var steps []plan.Timing
+			var steps [][]plan.Timing
 			for _, x := range []plan.Step{{Budget: 256}, {Budget: 512}, {Budget: 256, Past: 3}} {
 				x.Window = 4
 				got, err := timer.Step(x)
 				require.NoError(t, err)
-				require.Len(t, got.LayerNS, planModel.layers)
-				for _, ns := range got.LayerNS {
-					require.Positive(t, ns)
-				}
-				steps = append(steps, got)
+				require.Len(t, got, planModel.layers)
+				steps = append(steps, slices.Clone(got))
 			}
-			require.Greater(t, steps[1].Tokens, steps[0].Tokens)
-			if text != "select=oracle" { // which reads the keys, and they are all alike
-				require.Positive(t, steps[2].Supplements, "steps choose different tokens")
+			for i, x := range steps[0] {
+				require.Positive(t, x.NS)
+				require.Greater(t, steps[1][i].Tokens, x.Tokens)
+				if text != "select=oracle" { // which reads the keys, and they are all alike
+					require.Positive(t, steps[2][i].Supplements, "steps choose different tokens")
+				}
 			}
 			require.NoError(t, timer.Fill(1, 256))
 			alone, err := timer.Step(plan.Step{Window: 1, Budget: 256})
 			require.NoError(t, err)
-			require.Zero(t, alone.Supplements)
+			require.Zero(t, alone[0].Supplements)
 			require.False(t, h.e.ready)
 		})
 	}

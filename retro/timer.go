@@ -10,6 +10,7 @@ import (
 
 	"github.com/retroattn/retroattn/retro/options"
 	"github.com/retroattn/retroattn/retro/plan"
+	"github.com/retroattn/retroattn/retro/stats"
 )
 
 // A timer runs steps of an engine of its own on the keys and values of the registered
@@ -26,14 +27,14 @@ type timer struct {
 	queries []float32 // steps take theirs from random places in it
 	out     []float32
 	cache   []byte
-	layerNS []float64
+	timings []plan.Timing
 }
 
 const cacheBytes = 32 << 20
 
 func (e *Engine) newTimer(start plan.Start) (plan.Timer, error) {
 	t := &timer{depth: start.Depth, rng: rand.New(rand.NewPCG(1, 2)),
-		cache: make([]byte, cacheBytes), layerNS: make([]float64, len(e.layers))}
+		cache: make([]byte, cacheBytes), timings: make([]plan.Timing, len(e.layers))}
 	opt := e.opt
 	opt.Planning, opt.MinCtx, opt.Audit = options.Planning{}, 0, 0
 	opt.Always, opt.Whole, opt.CorrectBudget = false, false, 0
@@ -148,18 +149,12 @@ func (t *timer) set(budget int) {
 }
 
 // Step is of plan.Timer.
-func (t *timer) Step(x plan.Step) (plan.Timing, error) {
+func (t *timer) Step(x plan.Step) ([]plan.Timing, error) {
 	for i := 0; i < len(t.cache); i += 64 {
 		t.cache[i]++
 	}
 	t.set(x.Budget)
-	before := t.stats
-	err := t.decode(x.Past)
-	return plan.Timing{
-		LayerNS:     t.layerNS,
-		Tokens:      t.stats.SelectedTokens - before.SelectedTokens,
-		Supplements: t.stats.SupplementTokens - before.SupplementTokens,
-	}, err
+	return t.timings, t.decode(x.Past)
 }
 
 // decode decodes a token and embeds past ones again.
@@ -174,6 +169,7 @@ func (t *timer) decode(past int) error {
 	if err := t.StepBegin(rows, t.team.threads); err != nil {
 		return err
 	}
+	before := t.counted()
 	for i := range t.layers {
 		start := time.Now()
 		for _, phase := range []func(*Attn, int, int) error{t.Select, t.Attend} {
@@ -184,9 +180,21 @@ func (t *timer) decode(past int) error {
 				return fmt.Errorf("measuring layer %d: %w", i, err)
 			}
 		}
-		t.layerNS[i] = float64(time.Since(start))
+		ns, now := time.Since(start), t.counted()
+		t.timings[i] = plan.Timing{NS: float64(ns),
+			Tokens:      now.SelectedTokens - before.SelectedTokens,
+			Supplements: now.SupplementTokens - before.SupplementTokens}
+		before = now
 	}
 	return t.StepEnd(true)
+}
+
+// counted is what the threads have counted in this step.
+func (t *timer) counted() (sum stats.Stats) {
+	for i := range t.workers {
+		sum.Add(&t.workers[i].stats)
+	}
+	return sum
 }
 
 // attn is a layer with random queries. Outputs are written by every thread to a place

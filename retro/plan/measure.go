@@ -12,8 +12,8 @@ import (
 type Timer interface {
 	// Fill begins a series of steps: before them come as many as fill the window.
 	Fill(window, budget int) error
-	// Step takes one step.
-	Step(Step) (Timing, error)
+	// Step takes one step. What it says of each layer is valid until the next one.
+	Step(Step) ([]Timing, error)
 	Close()
 }
 
@@ -30,11 +30,11 @@ type Step struct {
 	Window, Past int // tokens in the window; how many of them are embedded again
 }
 
-// Timing is what one step took and read.
+// Timing is what a step took in a layer, and read there.
 type Timing struct {
-	LayerNS     []float64 // of each layer; valid until the next step
-	Tokens      uint64    // far tokens read for the newest token, over all layers and KV heads
-	Supplements uint64    // and for past ones
+	NS          float64
+	Tokens      uint64 // far tokens read for the newest token, over all KV heads
+	Supplements uint64 // and for past ones
 }
 
 // A measurement times layers one by one, and those of one shape together: of many times of some 50
@@ -66,7 +66,7 @@ type sample struct {
 
 	runs                int
 	layerNS             [][]float64 // by shape: each layer's time in each run
-	tokens, supplements float64     // read in all runs, over all layers and KV heads
+	tokens, supplements float64     // read in all runs, over Heads
 }
 
 // ns is the time of a step: for each shape, as many layers as it has times the mean of
@@ -166,9 +166,14 @@ func kinds(window, low, knee, high int) []series {
 	return all
 }
 
-// shapes are, per layer, the first layer that costs the same and has the same budget; heads the KV
-// heads of layers that have no budget of their own.
-func (c *Case) shapes() (shapes []int, heads int) {
+// layerShape is what is to know of a layer.
+type layerShape struct {
+	first int  // layer that costs the same and has the same budget
+	own   bool // a budget of its own
+}
+
+// shapes are those of all layers; heads the KV heads of layers that have no budget of their own.
+func (c *Case) shapes() (shapes []layerShape, heads int) {
 	o := c.Asked
 	o.Budget = 0
 	rules := o.LayerBudgets(len(c.Layers))
@@ -177,7 +182,7 @@ func (c *Case) shapes() (shapes []int, heads int) {
 		for rules[first] != rules[i] || c.Layers[first].Alike != l.Alike {
 			first++
 		}
-		shapes = append(shapes, first)
+		shapes = append(shapes, layerShape{first, rules[i] != 0})
 		if rules[i] == 0 {
 			heads += l.KVHeads
 		}
@@ -186,7 +191,7 @@ func (c *Case) shapes() (shapes []int, heads int) {
 }
 
 // run takes so many steps of each kind, after filling the window.
-func (s *series) run(t Timer, runs int, shapes []int, end time.Time) error {
+func (s *series) run(t Timer, runs int, shapes []layerShape, end time.Time) error {
 	if err := t.Fill(s.window, s.kinds[0].Budget); err != nil {
 		return err
 	}
@@ -203,7 +208,7 @@ func (s *series) run(t Timer, runs int, shapes []int, end time.Time) error {
 	return nil
 }
 
-func (x *sample) run(t Timer, shapes []int) error {
+func (x *sample) run(t Timer, shapes []layerShape) error {
 	got, err := t.Step(x.Step)
 	if err != nil {
 		return err
@@ -211,11 +216,14 @@ func (x *sample) run(t Timer, shapes []int) error {
 	if x.layerNS == nil {
 		x.layerNS = make([][]float64, len(shapes))
 	}
-	for i, ns := range got.LayerNS {
-		x.layerNS[shapes[i]] = append(x.layerNS[shapes[i]], ns)
+	for i, l := range got {
+		s := shapes[i]
+		x.layerNS[s.first] = append(x.layerNS[s.first], l.NS)
+		if !s.own { // else it reads the same with any budget
+			x.tokens += float64(l.Tokens)
+			x.supplements += float64(l.Supplements)
+		}
 	}
 	x.runs++
-	x.tokens += float64(got.Tokens)
-	x.supplements += float64(got.Supplements)
 	return nil
 }

@@ -8,15 +8,16 @@ import (
 	"github.com/retroattn/retroattn/retro/options"
 )
 
-// fakeTimer takes the times of a formula: the first layer has a budget of its own.
+// fakeTimer takes the times of a formula: the first so many layers have a budget of their own.
 type fakeTimer struct {
+	own    int
 	start  Start
 	factor func(x Step, step int) float64 // of what it takes
 	steps  int
 	open   bool
 }
 
-const fakeLayers, fakeHeads, fakeKnee = 6, 3, 670 // as newCase
+const fakeLayers, fakeHeads, fakeKnee, fakeOwn = 6, 3, 670, 512 // as newCase
 
 func (f *fakeTimer) opened(s Start) (Timer, error) {
 	f.start, f.open = s, true
@@ -26,14 +27,16 @@ func (f *fakeTimer) opened(s Start) (Timer, error) {
 func (f *fakeTimer) Fill(window, budget int) error { return nil }
 func (f *fakeTimer) Close()                        { f.open = false }
 
-func (f *fakeTimer) Step(x Step) (Timing, error) {
-	tokens, supplements := x.Budget, x.Past*x.Budget/2
-	got := Timing{Tokens: uint64(fakeLayers * fakeHeads * tokens),
-		Supplements: uint64(fakeLayers * fakeHeads * supplements)}
-	for range fakeLayers {
+func (f *fakeTimer) Step(x Step) (got []Timing, err error) {
+	for i := range fakeLayers {
+		tokens, supplements := x.Budget, x.Past*x.Budget/2
+		if i < f.own {
+			tokens, supplements = fakeOwn, 0
+		}
 		ns := 1e5 + 100*float64(x.Window-1) + 1000*float64(x.Past) +
 			fakeHeads*float64(2*tokens+7*min(tokens, fakeKnee)+3*supplements)
-		got.LayerNS = append(got.LayerNS, f.factor(x, f.steps)*ns)
+		got = append(got, Timing{NS: f.factor(x, f.steps) * ns, Tokens: uint64(fakeHeads * tokens),
+			Supplements: uint64(fakeHeads * supplements)})
 	}
 	f.steps++
 	return got, nil
@@ -61,6 +64,19 @@ func TestMeasureFindsCosts(t *testing.T) {
 	require.InEpsilon(t, 6*1000, m.PastNS, 1e-4)
 }
 
+// Layers with a budget of their own take the same time with any budget.
+func TestMeasureBesideLayerBudgets(t *testing.T) {
+	f := &fakeTimer{own: 2, factor: func(Step, int) float64 { return 1 }}
+	m := measured{Threads: 2}
+	require.NoError(t, newCase(t, "layer_budget=0-1:512").measure(&m, f.opened))
+	const open, own = fakeLayers - 2, 2 * fakeHeads * fakeOwn
+	require.Equal(t, []int{open * fakeHeads, fakeKnee}, []int{m.Heads, m.Knee})
+	require.InEpsilon(t, 6*1e5+own*(2+7), m.StepNS, 1e-6)
+	require.InEpsilon(t, 2.0, m.ReadNS, 1e-6)
+	require.InEpsilon(t, 7.0, m.ChooseNS, 1e-6)
+	require.InEpsilon(t, 3.0, m.SupplementNS, 1e-6)
+}
+
 // Times that do not fit together are no plan, and are told.
 func TestMeasureOnABusyMachine(t *testing.T) {
 	f := &fakeTimer{factor: func(x Step, _ int) float64 { return 1 / float64(x.Budget) }}
@@ -77,6 +93,7 @@ func TestShapes(t *testing.T) {
 	c := newCase(t, "layer_budget=2:all/4-5:64")
 	c.Layers[1].Alike, c.Layers[5].Alike = 1, 1
 	shapes, heads := c.shapes()
-	require.Equal(t, []int{0, 1, 2, 0, 4, 5}, shapes)
+	require.Equal(t, []layerShape{{0, false}, {1, false}, {2, true}, {0, false}, {4, true},
+		{5, true}}, shapes)
 	require.Equal(t, 9, heads)
 }
