@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"math"
 	"unsafe"
 )
 
@@ -135,14 +136,14 @@ func CodedPages(dst []Coded, tile []byte, d int, codes []byte, bits int, pages, 
 	}
 	dst, cols = dst[:len(pages)], cols[:len(pages)]
 	lanes, first := unsafe.Pointer(&tile[0]), unsafe.Pointer(&codes[0])
-	scales := unsafe.Slice((*float32)(unsafe.Pointer(&tile[4*TilePages])), TilePages)
+	scales := unsafe.Slice((*uint32)(unsafe.Pointer(&tile[0])), TilePages)
 	for i, p := range pages {
 		if (p^pages[0])&^(TilePages-1) != 0 {
 			return i
 		}
 		slot := int(p & (TilePages - 1))
 		dst[i] = Coded{(*byte)(unsafe.Add(lanes, at4(d, slot, 0))),
-			(*byte)(unsafe.Add(first, slot*size)), scales[slot], cols[i]}
+			(*byte)(unsafe.Add(first, slot*size)), math.Float32frombits(scales[slot] << 16), cols[i]}
 	}
 	return len(pages)
 }

@@ -281,7 +281,7 @@ func TestScoreCodesLargest(t *testing.T) {
 						c.codes[i] = b
 					}
 					for i := range c.tiles {
-						if i%TileBytes4(d) >= 128 {
+						if i%TileBytes4(d) >= 64 {
 							c.tiles[i] = 0xff
 						}
 					}

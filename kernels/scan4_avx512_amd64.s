@@ -53,7 +53,7 @@ whole:
 rows:
 	TESTQ R11, R11
 	JEQ   next
-	LEAQ  128(BX), AX
+	LEAQ  64(BX), AX
 	CMPQ  spread-16(SP), $0
 	JEQ   rows03
 rows14:
@@ -458,9 +458,10 @@ finish:
 	MOVQ spread-16(SP), R14
 	SUBQ mean-8(SP), R14
 	MOVQ SI, R15
-	VMOVUPS (BX), Z20
-	VMOVUPS 64(BX), Z21
-	VMULPS  Z21, Z21, Z21
+	VPSRLD $16, (BX), Z20
+	VPSLLD $16, Z20, Z20
+	VPSLLD $16, (BX), Z21
+	VMULPS Z21, Z21, Z21
 row:
 	LEAQ (R8)(DX*4), R12
 	VMOVDQA64  0(SI), Z0
@@ -511,7 +512,7 @@ rowDone:
 next:
 	MOVQ DX, AX
 	SHLQ $4, AX
-	LEAQ 128(BX)(AX*1), BX
+	LEAQ 64(BX)(AX*1), BX
 	MOVQ dst-56(SP), DI
 	ADDQ $64, DI
 	SUBQ $16, n-48(SP)

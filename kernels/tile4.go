@@ -5,14 +5,16 @@ import (
 	"math"
 )
 
-// Summaries in 4 bits hold mean and spread of a page in one plane, in tiles of TilePages pages: the
-// float32 scales of the means, those of the spreads, then, for 4 pages and 16 channels each, a byte
-// per channel: the mean in the low 5 bits, -15..15 plus 16, the spread in the others, 0..7. (Keys
-// have channels that are always large: what 4 bits of each lose against 8 is the means'. 3 bits are
-// enough for spreads.) The 16 channels of a page lie together, so that the summary of one page is
-// in few cache lines.
+// Summaries in 4 bits hold mean and spread of a page in one plane, in tiles of TilePages pages: a
+// word per page with its scales, that of the means in the high half, that of the spreads in the
+// low one, then, for 4 pages and 16 channels each, a byte per channel: the mean in the low 5 bits,
+// -15..15 plus 16, the spread in the others, 0..7. (Keys have channels that are always large: what
+// 4 bits of each lose against 8 is the means'. 3 bits are enough for spreads.) The 16 channels of a
+// page lie together, so that the summary of one page is in few cache lines. A scale is the high
+// half of a float32, which has the range of all of it, rounded up, so that the largest channel is
+// no more than the largest number.
 const (
-	head4  = 2 * 4 * TilePages
+	head4  = 4 * TilePages
 	lane4  = 16 // channels of a page that lie together
 	pages4 = 4  // pages whose channels alternate
 	mean4  = 15 // largest mean
@@ -51,7 +53,7 @@ func checkTile4(tile []byte, slot, d, other int) {
 func Pack4(tile []byte, slot int, mean, sd []float32) {
 	d := len(mean)
 	checkTile4(tile, slot, d, len(sd))
-	inv, scale := int8Scale(absMax(mean), mean4)
+	inv, scale := halfScale(absMax(mean), mean4)
 	var store [maxScanDim]float32
 	about := store[:d]
 	for c, v := range mean {
@@ -59,9 +61,9 @@ func Pack4(tile []byte, slot int, mean, sd []float32) {
 		s := float64(sd[c])
 		about[c] = float32(math.Sqrt(s*s + e*e))
 	}
-	invSd, scaleSd := int8Scale(absMax(about), sd4)
-	binary.LittleEndian.PutUint32(tile[4*slot:], math.Float32bits(scale))
-	binary.LittleEndian.PutUint32(tile[4*(TilePages+slot):], math.Float32bits(scaleSd))
+	invSd, scaleSd := halfScale(absMax(about), sd4)
+	binary.LittleEndian.PutUint32(tile[4*slot:],
+		math.Float32bits(scale)|math.Float32bits(scaleSd)>>16)
 	for c := 0; c < pad4(d); c += lane4 {
 		lane := tile[at4(d, slot, c):][:lane4]
 		clear(lane)
@@ -85,9 +87,18 @@ func Unpack4(mean, sd []float32, tile []byte, slot int) {
 	}
 }
 
+// halfScale is int8Scale with a scale of 16 bits.
+func halfScale(m, top float32) (inv, scale float32) {
+	if inv, scale = int8Scale(m, top); inv == 0 {
+		return inv, scale // 0 or NaN
+	}
+	scale = math.Float32frombits((math.Float32bits(scale) + 0xffff) &^ 0xffff)
+	return min(1/scale, math.MaxFloat32), scale
+}
+
 func scales4(tile []byte, slot int) (mean, sd float32) {
-	return math.Float32frombits(binary.LittleEndian.Uint32(tile[4*slot:])),
-		math.Float32frombits(binary.LittleEndian.Uint32(tile[4*(TilePages+slot):]))
+	word := binary.LittleEndian.Uint32(tile[4*slot:])
+	return math.Float32frombits(word &^ 0xffff), math.Float32frombits(word << 16)
 }
 
 // ScanLen4 is the length in float32 of a query row of dimension d for Scan4.

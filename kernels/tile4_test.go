@@ -12,20 +12,22 @@ var dims4 = []int{8, 16, 24, 32, 40, 56, 64, 72, 80, 96, 120, 128, 136, 192, 256
 // summary4 reads that of a page as Pack4 documents it.
 func summary4(tiles []byte, d, page int) (mean, sd []int, scale, scaleSd float32) {
 	pad := (d + 15) / 16 * 16
-	slot, tile := page%16, tiles[page/16*(128+16*pad):]
+	slot, tile := page%16, tiles[page/16*(64+16*pad):]
 	mean, sd = make([]int, d), make([]int, d)
 	for c := range mean {
-		b := tile[128+slot/4*4*pad+c/16*64+slot%4*16+c%16]
+		b := tile[64+slot/4*4*pad+c/16*64+slot%4*16+c%16]
 		mean[c], sd[c] = int(b%32)-16, int(b/32)
 	}
-	float := func(at int) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(tile[at:])) }
-	return mean, sd, float(4 * slot), float(64 + 4*slot)
+	half := func(at int) float32 {
+		return math.Float32frombits(uint32(binary.LittleEndian.Uint16(tile[at:])) << 16)
+	}
+	return mean, sd, half(4*slot + 2), half(4 * slot)
 }
 
 func TestPack4(t *testing.T) {
 	eachISA(t, func(t *testing.T) {
 		meanZone, sdZone, tileZone := newZone(t, 4*1024), newZone(t, 4*1024),
-			newZone(t, 128+16*1024)
+			newZone(t, 64+16*1024)
 		for _, d := range dims4 {
 			for slot := range TilePages {
 				rng := newRand(d, slot)
@@ -46,7 +48,7 @@ func TestPack4(t *testing.T) {
 						written++
 					}
 				}
-				if written > 8+pad4(d) {
+				if written > 4+pad4(d) {
 					t.Fatalf("d=%d slot %d: wrote %d bytes", d, slot, written)
 				}
 				for other := range TilePages {
@@ -62,12 +64,55 @@ func TestPack4(t *testing.T) {
 	})
 }
 
+// checkHalfScale verifies the scale of values up to m: never too small, nor larger than 8 bits of
+// precision ask for.
+func checkHalfScale(t *testing.T, scale float32, m, top float64) {
+	t.Helper()
+	if scale == 0 || m != m || m > math.MaxFloat32 {
+		checkScale(t, scale, m, top)
+		return
+	}
+	least := m / top * (1 - 2*eps32)
+	most := m/top*(1+1.0/128) + math.Ldexp(1, -133)
+	if bits := math.Float32bits(scale); bits&0xffff != 0 || !(float64(scale) >= least &&
+		float64(scale) <= most) {
+		t.Fatalf("%s: scale %g (%#x) for values up to %g", ISA(), scale, bits, m)
+	}
+}
+
+// A scale is finite and not 0 wherever one of 32 bits is, and the largest value is at most top.
+func TestHalfScale(t *testing.T) {
+	try := func(m float32) {
+		for _, top := range []float32{mean4, sd4} {
+			inv, scale := halfScale(m, top)
+			_, whole := int8Scale(m, top)
+			checkHalfScale(t, scale, float64(m), float64(top))
+			if (scale == 0) != (whole == 0) || (scale != scale) != (whole != whole) {
+				t.Fatalf("scale %g for %g, in 32 bits %g", scale, m, whole)
+			}
+			if n := float32(m * inv); scale > 0 && !(n <= top+0.25 && n >= top*0.95) {
+				t.Fatalf("%g is stored as %g times %g", m, n, scale)
+			}
+		}
+	}
+	for _, m := range []float32{0, 1e-45, 1e-40, 1e-38, math.MaxFloat32, inf32, nan32} {
+		try(m)
+	}
+	for bits := uint32(0); bits < 0x7f80_0000; bits += 20011 {
+		try(math.Float32frombits(bits))
+	}
+	for i := range uint32(2000) { // where its inverse is the largest
+		try(math.Float32frombits(math.Float32bits(sd4*0x1p-128) - 1000 + i))
+		try(math.Float32frombits(math.Float32bits(mean4*0x1p-128) - 1000 + i))
+	}
+}
+
 func checkSummary4(t *testing.T, tile []byte, slot int, mean, sd []float32) {
 	t.Helper()
 	d := len(mean)
 	ints, sds, scale, scaleSd := summary4(tile, d, slot)
 	m := largest(mean)
-	checkScale(t, scale, m, 15)
+	checkHalfScale(t, scale, m, 15)
 	about := make([]float32, d)
 	for c := range about {
 		about[c] = float32(math.Hypot(float64(sd[c]),
@@ -77,7 +122,7 @@ func checkSummary4(t *testing.T, tile []byte, slot int, mean, sd []float32) {
 		}
 	}
 	s := largest(about)
-	checkScale(t, scaleSd, s, 7)
+	checkHalfScale(t, scaleSd, s, 7)
 	gotMean, gotSd := make([]float32, d), make([]float32, d)
 	Unpack4(gotMean, gotSd, tile, slot)
 	for c := range mean {
@@ -111,10 +156,10 @@ func tiles4(rng *rand.Rand, zone []byte, d, n int, p place) []byte {
 		for half := range 2 {
 			scale := rng.Float32() * 0.1
 			if rng.IntN(12) == 0 {
-				scale = []float32{0, nan32, inf32, 1e-42}[rng.IntN(4)]
+				scale = []float32{0, nan32, inf32, 1e-39}[rng.IntN(4)]
 			}
-			binary.LittleEndian.PutUint32(tiles[page/16*TileBytes4(d)+64*half+page%16*4:],
-				math.Float32bits(scale))
+			binary.LittleEndian.PutUint16(tiles[page/16*TileBytes4(d)+page%16*4+2*half:],
+				uint16(math.Float32bits(scale)>>16))
 		}
 	}
 	return tiles
@@ -238,7 +283,7 @@ func TestScan4Largest(t *testing.T) {
 				const d, n = maxScanDim, 19
 				c := drawScan4(newRand(1), z, d, rows, n)
 				for i := range c.tiles {
-					if i%TileBytes4(d) >= 128 {
+					if i%TileBytes4(d) >= 64 {
 						c.tiles[i] = b
 					}
 				}

@@ -18,7 +18,7 @@ import (
 // codeSequence), and a checksum over all of it.
 const (
 	stateMagic   = 0x51535452 // "RTSQ"
-	stateVersion = 2          // raise it when the payload changes
+	stateVersion = 3          // raise it when the payload changes
 	stateHead    = 16         // bytes before the payload
 	stateTail    = 4          // bytes of checksum
 

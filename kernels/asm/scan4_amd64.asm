@@ -131,7 +131,7 @@
 			.if s
 				VMULPS V{10+i}, V4, V5
 			.else
-				VMULPS {32*i}(BX), V4, V5
+				VMULPS V{12+i}, V4, V5
 			.end
 			VMULPS V5, V{i}, V{i}
 		.end
@@ -199,7 +199,7 @@ tile:
 rows:
 	TESTQ R11, R11
 	JEQ   next
-	LEAQ  128(BX), AX
+	LEAQ  64(BX), AX
 	CMPQ  {spread}, $0
 	JEQ   rows03
 
@@ -275,16 +275,22 @@ finish: // CX rows
 	SUBQ {mean}, R14
 	MOVQ SI, R15
 	.if avx512
-		VMOVUPS (BX), V20
-		VMOVUPS 64(BX), V21
-		VMULPS  V21, V21, V21
+		VPSRLD $16, (BX), V20
+		VPSLLD $16, V20, V20
+		VPSLLD $16, (BX), V21
+		VMULPS V21, V21, V21
 	.else
 		VMOVDQU      slots<>(SB), V7
 		VPBROADCASTD {n}, V13
 		.for i in 2
 			VPCMPGTD numbers<>+{32*i}(SB), V13, V{2+i}
-			VMOVUPS  {64+32*i}(BX), V{10+i}
+			VMOVDQU  {32*i}(BX), V{8+i}
+			VPSLLD   $16, V{8+i}, V{10+i}
 			VMULPS   V{10+i}, V{10+i}, V{10+i}
+		.end
+		.for i in 2
+			VPSRLD $16, V{8+i}, V{12+i}
+			VPSLLD $16, V{12+i}, V{12+i}
 		.end
 	.end
 
@@ -314,7 +320,7 @@ rowDone:
 next:
 	MOVQ DX, AX
 	SHLQ $4, AX
-	LEAQ 128(BX)(AX*1), BX
+	LEAQ 64(BX)(AX*1), BX
 	MOVQ {dst}, DI
 	ADDQ $64, DI
 	SUBQ $16, {n}

@@ -35,7 +35,7 @@
 	MOVD  {a.q}, R2
 	MOVD  {a.d}, R3
 	MOVD  {a.tiles}, R5
-	ADD   $128, R5, R6
+	ADD   $64, R5, R6
 	VMOVI $31, V28.B16
 	MOVD  $0x3124191009040100, R7
 	VDUP  R7, V30.D2
@@ -104,16 +104,16 @@ loop:
 	VDUP  R11, V1.S4
 	VSHL  $4, V1.S4, V1.S4
 	VSUB  V1.S4, V0.S4, V0.S4
-	FMOVQ (R5), F24
+	FMOVQ.P 16(R5), F27
+	VUSHR $16, V27.S4, V24.S4
+	VSHL  $16, V24.S4, V24.S4
 	FMOVS (R9), F25
 	score R0
-	ADD   $64, R5, R9
-	FMOVQ (R9), F24
+	VSHL  $16, V27.S4, V24.S4
 	FMUL(24, 24, 24)
 	FMOVS 8(R10), F25
 	VMOV  V{4*SUMS}.B16, V0.B16
 	score R1
-	ADD   $16, R5
 	SUBS  $1, R7
 	BNE   pages
 	RET
