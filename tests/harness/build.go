@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,13 +22,14 @@ func Compiler(t *testing.T) string {
 	return cc
 }
 
-// Library is the path of libretroattn: RETRO_LIB, or built here.
+// Library is the path of libretroattn: RETRO_LIB, or built as users have it.
 func Library(t *testing.T) string {
 	if path := os.Getenv("RETRO_LIB"); path != "" {
 		return path
 	}
-	path := filepath.Join(t.TempDir(), Here.LibraryName())
-	Run(t, "go", "build", "-buildmode=c-shared", "-o", path, "../../capi")
+	out := Run(t, "go", "run", "../../build", "lib")
+	_, path, found := strings.Cut(strings.TrimSpace(out), "libretroattn: ")
+	require.True(t, found, out)
 	return path
 }
 
