@@ -100,7 +100,9 @@ func benchmarkStep(b *testing.B, text string, threads, depth int, sh shape) {
 		q[i] = float32(int32(rng)) / (1 << 30)
 	}
 	attn := h.attn(0, 0, q, out)
-	at, ns, selecting := int32(depth), []float64{}, []float64{}
+	at := int32(depth)
+	// of layers that choose groups of pages, and of those that take the last ones
+	var ns, selecting [2][]float64
 	// The other threads wait in a spin, as ggml's do: next counts the phases begun,
 	// left is how many have not finished it.
 	var next, left, stop atomic.Int64
@@ -147,10 +149,11 @@ func benchmarkStep(b *testing.B, text string, threads, depth int, sh shape) {
 			phase(int(next.Add(1)-1), 0)
 			for left.Load() > 0 {
 			}
+			kind := (int(at) + i/2) & 1
 			if i&1 == 0 {
-				selecting = append(selecting, float64(time.Since(start)))
+				selecting[kind] = append(selecting[kind], float64(time.Since(start)))
 			} else { // a layer is done
-				ns, start = append(ns, float64(time.Since(start))), time.Now()
+				ns[kind], start = append(ns[kind], float64(time.Since(start))), time.Now()
 			}
 		}
 		if err := h.e.StepEnd(true); err != nil {
@@ -166,7 +169,7 @@ func benchmarkStep(b *testing.B, text string, threads, depth int, sh shape) {
 	for range 10 {
 		step()
 	}
-	ns, selecting = ns[:0], selecting[:0]
+	ns, selecting = [2][]float64{}, [2][]float64{}
 	before := h.e.Stats()
 	for b.Loop() {
 		step()
@@ -180,12 +183,14 @@ func benchmarkStep(b *testing.B, text string, threads, depth int, sh shape) {
 	stop.Store(1)
 }
 
-// shortest is the mean of the shortest tenth.
-func shortest(ns []float64) (mean float64) {
-	slices.Sort(ns)
-	n := (len(ns) + 9) / 10
-	for _, x := range ns[:n] {
-		mean += x / float64(n)
+// shortest is the mean of the shortest tenth of either kind.
+func shortest(kinds [2][]float64) (mean float64) {
+	for _, ns := range kinds {
+		slices.Sort(ns)
+		n := (len(ns) + 9) / 10
+		for _, x := range ns[:n] {
+			mean += x / float64(2*n)
+		}
 	}
 	return mean
 }

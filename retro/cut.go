@@ -31,7 +31,7 @@ func (c *cut) read(o *options.Options, budget, far int) {
 // older tokens again. How each layer is read goes to cuts.
 func (e *Engine) viewAt(t int, correcting bool, cuts []cut) view {
 	n := t + 1
-	v := view{entry: t, local: max(0, n-e.opt.Local) / e.opt.Page}
+	v := view{entry: t, local: e.localAt(t)}
 	far := max(0, v.local-1)
 	for i := range cuts {
 		c := cut{exact: true, parts: 1}
@@ -50,6 +50,9 @@ func (e *Engine) viewAt(t int, correcting bool, cuts []cut) view {
 	}
 	return v
 }
+
+// localAt is the first page that is local for the token at entry t.
+func (e *Engine) localAt(t int) int { return max(0, t+1-e.opt.Local) / e.opt.Page }
 
 // cutSelection decides on one level of pages or two, and into how many parts the first falls.
 func (e *Engine) cutSelection(c *cut, local int) {

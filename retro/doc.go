@@ -37,14 +37,15 @@
 // own (see part): their sizes differ.
 //
 // Sixteen pages make a group, whose summary is made of theirs. In a long context groups are scored
-// first, and then the pages of the best ones, so that the scan grows slower than the context.
+// first, and then the pages of the best ones, so that the scan grows slower than the context; the
+// chosen groups serve two tokens (see kept).
 //
 // # Where things are
 //
 //	cut                 what the options mean for a layer in a step
 //	sequence, summary, part, slab   tables of entries, page and group summaries, codes, their memory
 //	step                what a step is; windows and their correction
-//	select, score, codes, choose   the first phase, by many threads: see Select
+//	select, score, codes, choose, keep   the first phase, by many threads: see Select
 //	attend, chunk, ring     the second, and the output cache
 //	exact                   rows of prompts and drafts, for which nothing is chosen
 //	audit, stats            what was kept, and what is counted

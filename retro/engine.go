@@ -292,6 +292,7 @@ type claim struct {
 	next   atomic.Int32 // chunks claimed
 	left   atomic.Int32 // chunks not yet done; who takes it to 0 merges
 	merged atomic.Bool  // the output is written, and the item free for another layer
+	reuse  bool         // the groups that the token before chose are taken
 	chunks int32        // set when the tokens are chosen
 }
 

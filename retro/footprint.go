@@ -27,7 +27,7 @@ func (e *Engine) checkFootprint() error {
 	page := float64(planesOf(e.opt.Select) * planeBytes(&e.opt, dk,
 		kernels.TilePages) / kernels.TilePages)
 	if e.opt.Select == options.Tokens {
-		page += float64(kernels.CodeBytes(e.opt.CodeBits, dk))
+		page += float64(kernels.CodeBytes(e.opt.CodeBits, dk)) + 4.0/groupPages // kept groups
 	}
 	summaries := float64(heads) * page * pages
 	seen := 0.0

@@ -25,6 +25,8 @@ type world struct {
 	rng   *rand.Rand
 	fresh *Engine
 	done  map[string]int
+	long  int // tokens that a sequence may begin with beside the usual
+	kept  int // layers that took the groups of the token before
 }
 
 const worldSeqs = 4
@@ -49,6 +51,9 @@ func drawWorld(t *testing.T, rng *rand.Rand, seed uint64) *world {
 	opt.CorrectBudget = 0 // the fresh engine never corrects, and would choose other pages
 	sh := shape{layers: 2, seqs: worldSeqs, cells: 1600, heads: 4, kv: 2, dk: 8, dv: 8,
 		tk: kernels.F16, tv: kernels.F16}
+	if opt.Select == options.Tokens && w.rng.IntN(4) == 0 { // long enough for groups of pages
+		opt.Groups, opt.Candidates, w.long, sh.cells = 1, 1+w.rng.IntN(2), 1000, 6000
+	}
 	if w.rng.IntN(4) == 0 {
 		sh.kv, sh.dk, sh.latent = 1, 16, true
 	}
@@ -135,14 +140,14 @@ func (w *world) edge(seq int32, i int) int {
 // step is one operation.
 func (w *world) step() string {
 	seq := int32(w.rng.IntN(worldSeqs))
-	if len(w.free) < 300 {
+	if len(w.free) < 300+w.long {
 		w.table[seq] = nil
 		w.forget(seq, 0)
 		w.collect()
 		return "clear"
 	}
 	if w.length(seq) == 0 || w.length(seq) < 60 && w.rng.IntN(4) > 0 {
-		w.prefill(seq, 40+w.rng.IntN(120))
+		w.prefill(seq, 40+w.rng.IntN(120+w.long))
 		return "prefill"
 	}
 	switch w.rng.IntN(22) {
@@ -373,22 +378,36 @@ func (w *world) compareSelection(layer int) {
 			continue
 		}
 		require.NoError(w.t, e.SeqTruncate(-1, 0))
+		before := t[:len(t)-1]
+		kept := w.e.jobs[layer].claims[i*sh.kv].reuse
+		if kept { // the groups of the token before, if it could choose anew
+			w.kept++
+			before = t[:len(t)-2]
+		}
 		var pos, cell []int32
-		for _, x := range t[:len(t)-1] {
+		for _, x := range before {
 			pos, cell = append(pos, x.pos), append(cell, x.cell)
 		}
 		require.NoError(w.t, e.SeqExtend(q.id, pos, cell))
-		require.NoError(w.t, e.StepBegin([]Row{{Seq: int32(q.id), Pos: last.pos, Cell: last.cell}},
-			1))
-		x := w.vector(3, int32(q.id), last.pos, int32(layer), sh.heads*sh.dk)
-		a := w.attn(layer, 1, x, x)
-		require.NoError(w.t, e.Select(&a, 0, 1))
+		if kept {
+			w.selectFresh(q.id, layer, t[len(t)-2])
+			require.NoError(w.t, e.StepEnd(true))
+		}
+		w.selectFresh(q.id, layer, last)
 		for kv := range sh.kv {
 			got, want := w.e.items[i*sh.kv+kv].entries, e.items[kv].entries
 			require.Equal(w.t, want, got, "sequence %d layer %d head %d", q.id, layer, kv)
 		}
 		require.NoError(w.t, e.StepEnd(false))
 	}
+}
+
+// selectFresh begins a step of the engine that knows nothing.
+func (w *world) selectFresh(seq, layer int, x entry) {
+	require.NoError(w.t, w.fresh.StepBegin([]Row{{Seq: int32(seq), Pos: x.pos, Cell: x.cell}}, 1))
+	q := w.vector(3, int32(seq), x.pos, int32(layer), w.shape.heads*w.shape.dk)
+	a := w.attn(layer, 1, q, q)
+	require.NoError(w.t, w.fresh.Select(&a, 0, 1))
 }
 
 func TestModel(t *testing.T) {
@@ -398,6 +417,7 @@ func TestModel(t *testing.T) {
 		ops /= 5
 	}
 	var st stats.Stats
+	kept := 0
 	for n := 0; n < ops; n += perWorld {
 		w := newWorld(t, uint64(n))
 		ok := t.Run(fmt.Sprintf("world %d", n/perWorld), func(t *testing.T) {
@@ -415,11 +435,13 @@ func TestModel(t *testing.T) {
 		for op, k := range w.done {
 			total[op] += k
 		}
+		kept += w.kept
 		s := w.e.Stats()
 		st.SparseTokens += s.SparseTokens
 		st.CorrectedTokens += s.CorrectedTokens
 	}
-	t.Logf("%v; %d tokens sparse, %d corrected", total, st.SparseTokens, st.CorrectedTokens)
+	t.Logf("%v; %d tokens sparse, %d corrected, %d layers with kept groups", total, st.SparseTokens,
+		st.CorrectedTokens, kept)
 	for _, op := range []string{"prefill", "truncate", "remove", "copy", "shift", "defragment",
 		"fail", "keep", "reload", "wrong", "decode", "picture", "exact",
 		"build"} {
@@ -427,4 +449,5 @@ func TestModel(t *testing.T) {
 	}
 	require.Greater(t, int(st.SparseTokens), ops/4)
 	require.NotZero(t, st.CorrectedTokens)
+	require.Greater(t, kept, ops/100)
 }

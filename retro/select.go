@@ -78,7 +78,7 @@ func (e *Engine) selection(w *worker, a *Attn, i int) selection {
 
 // The levels of the selection. Each may have no parts.
 const (
-	scanLevel  = iota // scores all pages, or all groups of them
+	scanLevel  = iota // scores all pages, or all groups of them where none are kept
 	groupLevel        // scores the pages of the best groups
 	codeLevel         // scores the tokens of the best pages
 	weighLevel        // their shares of the attention, by need
@@ -103,6 +103,8 @@ func (s *selection) work(i int) (some bool) {
 			s.scoreCodes(int(part))
 		case i == groupLevel:
 			s.scoreChosen(int(part))
+		case s.claim.reuse:
+			s.build(0, s.q.newest().local)
 		case s.cut.groups > 0:
 			s.scoreGroups(int(part))
 		default:
@@ -176,7 +178,12 @@ func (s *selection) chooseGroups() {
 	local, n := s.q.newest().local, s.cut.groups
 	whole := local / groupPages
 	s.it.groups = grow(s.it.groups, n)
-	kernels.TopK(s.it.groups, s.it.groupBest[:whole], s.w.keys)
+	if s.claim.reuse {
+		copy(s.it.groups, s.q.s.kept[s.l.headOff+s.h].groups)
+	} else {
+		kernels.TopK(s.it.groups, s.it.groupBest[:whole], s.w.keys)
+		s.keep()
+	}
 	if local%groupPages > 0 {
 		s.it.groups = append(s.it.groups, int32(whole))
 	}

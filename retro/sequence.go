@@ -20,6 +20,7 @@ type sequence struct {
 	memory slab // of all of them
 	// summed[layer head] is the number of leading pages whose summary is built.
 	summed []int32
+	kept   []kept // by the same index
 
 	// starts anew where tokens that it learned from are taken back, so that the same context
 	// decodes the same
@@ -48,11 +49,19 @@ func (e *Engine) openSequence(id int) (*sequence, error) {
 	if err := e.prepare(); err != nil {
 		return nil, err
 	}
-	s = &sequence{summed: make([]int32, e.kvHeads)}
-	s.ring.allocate(e)
+	s = e.newSequence()
 	e.seqs[id] = s
 	e.stats.RingBytes += s.ring.bytes()
 	return s, nil
+}
+
+func (e *Engine) newSequence() *sequence {
+	s := &sequence{summed: make([]int32, e.kvHeads), kept: make([]kept, e.kvHeads)}
+	for i := range s.kept {
+		s.kept[i].entry = keptNone
+	}
+	s.ring.allocate(e)
+	return s
 }
 
 // SeqNext is the first position of the sequence whose cell is not known.
@@ -138,7 +147,9 @@ func (e *Engine) truncate(s *sequence, pos int32) {
 	}
 	if s.spare -= len(s.pos) - keep; s.spare < 0 {
 		s.spare, s.need = 0, need{}
+		s.forgetKept(0)
 	}
+	s.forgetKept(keep)
 	s.pos, s.cell = s.pos[:keep], s.cell[:keep]
 	s.ring.truncate(keep)
 	if s.ring.n == 0 {
@@ -160,7 +171,7 @@ func (e *Engine) SeqWindow(id int, pos int32) (int, error) {
 			id, pos, s.pos[n-1])
 	}
 	v := e.viewAt(n, false, e.cuts)
-	e.reserve(s, v)
+	e.reserve(s, v, e.cuts)
 	if e.opt.Window == 1 || s.since+1 < e.opt.Period || !v.sparse && !e.opt.Always {
 		return 0, nil
 	}
@@ -169,13 +180,14 @@ func (e *Engine) SeqWindow(id int, pos int32) (int, error) {
 
 // reserve makes room for one more entry and, when sparse, for the summaries and codes of its far
 // pages.
-func (e *Engine) reserve(s *sequence, v view) {
+func (e *Engine) reserve(s *sequence, v view, cuts []cut) {
 	if len(s.pos) == cap(s.pos) {
 		room := min(e.cfg.Cells, len(s.pos)+len(s.pos)/4+1024)
 		s.pos = append(make([]int32, 0, room), s.pos...)
 		s.cell = append(make([]int32, 0, room), s.cell...)
 	}
 	if v.sparse {
+		e.reserveKept(s, cuts)
 		e.stats.RingBytes += s.ring.reserve(v.local*e.opt.Page, e.kvHeads)
 		if e.sumBlock > 0 {
 			e.roomForSummaries(s, v.local)

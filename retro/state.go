@@ -18,7 +18,7 @@ import (
 // codeSequence), and a checksum over all of it.
 const (
 	stateMagic   = 0x51535452 // "RTSQ"
-	stateVersion = 3          // raise it when the payload changes
+	stateVersion = 4          // raise it when the payload changes
 	stateHead    = 16         // bytes before the payload
 	stateTail    = 4          // bytes of checksum
 
@@ -93,8 +93,8 @@ func (e *Engine) SeqLoad(id int, data []byte) (note []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	fresh := &sequence{pos: s.pos, cell: s.cell, summed: make([]int32, e.kvHeads)}
-	fresh.ring.allocate(e)
+	fresh := e.newSequence()
+	fresh.pos, fresh.cell = s.pos, s.cell
 	summaries := e.stats.SummaryBytes
 	c := coder{mode: loading, data: payload}
 	e.codeSequence(&c, fresh, &note)
@@ -152,6 +152,7 @@ func (e *Engine) codeSequence(c *coder, s *sequence, note *[]byte) {
 	s.since = since
 	e.codeNeed(c, &s.need)
 	e.codeSummaries(c, s, entries)
+	e.codeKept(c, s, entries)
 	e.codeRing(c, &s.ring, entries)
 }
 
@@ -165,6 +166,31 @@ func (e *Engine) codeNeed(c *coder, n *need) {
 	steps := min(n.steps, math.MaxInt32)
 	c.number(&steps, math.MaxInt32)
 	n.steps = steps
+}
+
+// codeKept codes the groups that the next token may read of.
+func (e *Engine) codeKept(c *coder, s *sequence, entries int) {
+	whole := e.localAt(entries-1) / groupPages
+	for i := range s.kept {
+		k, n := &s.kept[i], 0
+		if k.entry == len(s.pos)-1 {
+			n = len(k.groups)
+		}
+		if c.number(&n, whole); n == 0 || c.err != nil {
+			continue
+		}
+		if c.mode == loading {
+			k.entry, k.groups = entries-1, make([]int32, n)
+		}
+		last := -1
+		for j := range k.groups {
+			group := int(k.groups[j])
+			if c.number(&group, whole-1); group <= last {
+				c.fail(errRange)
+			}
+			k.groups[j], last = int32(group), group
+		}
+	}
 }
 
 // codeTable codes the positions of the table's first entries as runs without gaps (first,

@@ -90,7 +90,12 @@ func (e *Engine) StepBegin(rows []Row, threads int) error {
 				e.jobs[i].unfilled.Add(int32(heads))
 			}
 			for h := range heads {
-				e.jobs[i].claims[k*heads+h].reset(q.cuts[i].parts)
+				c := &e.jobs[i].claims[k*heads+h]
+				parts := q.cuts[i].parts
+				if c.reuse = e.reuses(q, i, h); c.reuse {
+					parts = 1
+				}
+				c.reset(parts)
 			}
 		}
 	}
@@ -209,7 +214,7 @@ func (e *Engine) plan(q *stepSeq, t, past int, rows []Row) error {
 			return failure.Argumentf("sequence %d: past row at position %d cell %d, known is %d in %d", id, r.Pos, r.Cell, s.pos[at], s.cell[at])
 		}
 	}
-	e.reserve(s, v)
+	e.reserve(s, v, q.cuts)
 	q.sparse = v.sparse
 	back := past // virtual past rows
 	if past == 0 && v.sparse {
