@@ -88,13 +88,6 @@ func PrefetchBytes(b []byte) {
 	}
 }
 
-// PrefetchRows is Prefetch of rows of size bytes, which lie one after another from b on.
-func PrefetchRows(b []byte, size int, rows []int32) {
-	if len(b) > 0 && size > 0 && len(rows) > 0 {
-		prefetch(unsafe.Pointer(&b[0]), uintptr(size), size, rows)
-	}
-}
-
 var first [1]int32
 
 // ascending are the cells of a buffer.

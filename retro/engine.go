@@ -18,7 +18,6 @@ const (
 	MaxCells   = 1 << 27
 	MaxRows    = 4096
 	MaxThreads = 1024
-	maxLayers  = 1024
 	maxSeqs    = 256
 	MaxHeads   = 1024
 	maxHeadDim = 1024
