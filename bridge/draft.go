@@ -40,7 +40,11 @@ type Drafts struct{ Verified, Tokens, Accepted int }
 const maxDraft = 1024
 
 // firstDrafts are made before their times decide: the first step and batch of a kind also prepare.
+// As many more follow of those that a device verifies, where there is one.
 const firstDrafts = 2
+
+// someDraft is a draft to measure with.
+const someDraft = 4
 
 // drafter is lossless decoding: a sequence's next tokens are drafted with sparse attention, taken
 // back, and computed anew with full attention in one batch. A draft is as long as pays by what was
@@ -52,7 +56,8 @@ type drafter struct {
 	here             int    // a device attends to batches of more; 0: to none
 	tested, accepted float64
 	first            int // drafts that were made to measure
-	calls, often     int // the other choice, a draft or none, is measured once in so many calls
+	calls, often     int // another choice is measured once in so many calls
+	long             bool
 }
 
 // cost is a time in seconds, 0 if it is not known.
@@ -127,13 +132,16 @@ func (d *drafter) rate(n int) float64 {
 // length is how many tokens to draft, of which there is room for so many.
 func (d *drafter) length(room int) int {
 	room = min(room, d.max)
-	some := min(room, 4)
+	some := min(room, max(someDraft, d.min))
 	switch {
 	case room <= d.min || d.exact[1] == 0:
 		return min(d.min, max(0, room))
 	case d.first < firstDrafts:
 		d.first++
 		return some
+	case d.first < 2*firstDrafts && d.here > 0 && room >= d.here:
+		d.first++
+		return room
 	}
 	best := d.min
 	for n := best + 1; n <= room; n++ {
@@ -146,12 +154,15 @@ func (d *drafter) length(room int) int {
 	}
 	if d.calls++; d.calls >= d.often && d.min == 0 {
 		d.calls = 0
-		if best > 0 {
-			d.often = 32
-			return 0
+		if best == 0 {
+			d.often = min(2*d.often, 1024)
+			return some
 		}
-		d.often = min(2*d.often, 1024)
-		return some
+		d.often, d.long = 32, !d.long
+		if d.long {
+			return room // longer ones are judged by a line through it
+		}
+		return 0
 	}
 	return best
 }

@@ -1,7 +1,9 @@
 package bridge
 
 import (
+	"math"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -25,7 +27,7 @@ func TestDraftsAreMeasuredWarm(t *testing.T) {
 // the other way round: drafts of both are tried, and their times decide.
 func TestDraftsForADevice(t *testing.T) {
 	d := &drafter{max: 16, exact: make([]cost, 18), tested: 100, accepted: 98, often: 32, here: 3}
-	d.exact[1], d.sparse, d.first = 0.035, 0.010, firstDrafts
+	d.exact[1], d.sparse, d.first = 0.035, 0.010, 2*firstDrafts
 	d.exact[5] = 0.150 // on a line from the first 17 would take 0.5 s, and none paid
 	require.Equal(t, 2, d.length(100))
 	d.exact[3] = 0.080
@@ -36,4 +38,83 @@ func TestDraftsForADevice(t *testing.T) {
 	require.InDelta(t, 0.0575, float64(d.batch(2)), 1e-9)
 	d.exact[17] = 1
 	require.Less(t, d.length(100), 16)
+}
+
+// Whatever the first batch of a kind prepares, and other load does, the length that is fastest is
+// found: with times of processors as with a 1.5B model at 32k, and of a device that copies the cache.
+func TestDraftLengthIsFound(t *testing.T) {
+	for name, c := range map[string]truth{
+		"processors":              {0, 0.97, nil},
+		"slow at first":           {0, 0.97, map[int]float64{0: 0.5, 1: 0.5, 2: 0.06, 3: 0.06}},
+		"long ones slow once":     {0, 0.99, map[int]float64{4: 0.5}},
+		"a device":                {5, 0.98, nil},
+		"a device, slow at first": {5, 0.98, map[int]float64{3: 1}},
+		"a device for all drafts": {1, 0.98, map[int]float64{1: 1, 3: 0.3}},
+		"poor drafts":             {5, 0.70, map[int]float64{3: 1}},
+	} {
+		const most = 32
+		d := &drafter{max: most, exact: make([]cost, most+2), tested: 10, accepted: 8, often: 32,
+			here: c.here}
+		chosen := make([]int, most+1)
+		for i := range 400 {
+			if n := c.cycle(d, i); i >= 200 {
+				chosen[n]++
+			}
+		}
+		best, mostly := 0, 0
+		for n := range chosen {
+			if c.rate(n) > c.rate(best) {
+				best = n
+			}
+			if chosen[n] > chosen[mostly] {
+				mostly = n
+			}
+		}
+		t.Logf("%s: mostly %d tokens, %.1f/s; %d would have %.1f", name, mostly, c.rate(mostly),
+			best, c.rate(best))
+		require.Greater(t, c.rate(mostly), 0.95*c.rate(best), name)
+	}
+}
+
+// truth is what a drafter has to find out.
+type truth struct {
+	here     int
+	accepted float64
+	late     map[int]float64 // what batches take more, by their number
+}
+
+const sparseStep = 0.008
+
+func (c truth) verified(n int) float64 {
+	if c.here > 0 && n+1 > c.here {
+		return 0.150 + 0.0005*float64(n)
+	}
+	return 0.034 + 0.014*float64(n)
+}
+
+// confirmed is how many of n drafts are, in the mean.
+func (c truth) confirmed(n int) (tokens float64) {
+	for i := range n {
+		tokens += math.Pow(c.accepted, float64(i+1))
+	}
+	return tokens
+}
+
+func (c truth) rate(n int) float64 {
+	return (c.confirmed(n) + 1) / (float64(n)*sparseStep + c.verified(n))
+}
+
+// cycle lets a drafter choose, and tells it what came of that.
+func (c truth) cycle(d *drafter, number int) (n int) {
+	since := func(seconds float64) time.Time {
+		return time.Now().Add(-time.Duration(seconds * float64(time.Second)))
+	}
+	n = d.length(1000)
+	d.exact[n+1].add(since(c.verified(n) + c.late[number]))
+	if n > 0 {
+		d.sparse.add(since(sparseStep))
+		d.tested = 0.98*d.tested + c.confirmed(n)/c.accepted
+		d.accepted = 0.98*d.accepted + c.confirmed(n)
+	}
+	return n
 }

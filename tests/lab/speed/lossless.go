@@ -21,40 +21,46 @@ const losslessName = "lossless"
 func (p policy) lossless() bool { return strings.HasPrefix(p.name, losslessName) }
 
 // learning is how many tokens come before the clock starts, while the costs of drafts are measured.
-const learning = 24
+func learning(r Run) int { return 16 + 2*r.Draft }
 
-// lossless continues the text by as many tokens as take so long, and takes them out again.
+// mostLossless is the most tokens after these.
+const mostLossless = 192
+
+// lossless continues the text by as many tokens as take so long, and takes them out again. Tokens
+// come by the draft: the clock runs from the first of one to the first of another.
 func (w *Worker) lossless(c *bridge.Context, r Run, ran *Ran) error {
 	if c.Seqs() != 1 {
 		return fmt.Errorf("%s is measured with 1 sequence, not %d", losslessName, c.Seqs())
 	}
 	runtime.GC()
 	var begun time.Time
-	var before stats.Stats
+	var before, after stats.Stats
 	var err error
-	n := 0
+	n, first := 0, 0
 	got, failed := c.Generate(context.Background(), "",
 		bridge.GenerateOptions{Tokens: []bridge.Token{w.token(r.Depth)},
-			MaxTokens: learning + maxSteps, Draft: r.Draft},
+			MaxTokens: learning(r) + mostLossless, Draft: r.Draft},
 		func(string) bool {
-			if n++; n == learning {
-				before, _, err = counted(c)
-				begun = time.Now()
+			now, _, e := counted(c)
+			err = errors.Join(err, e)
+			n++
+			switch { // a device's verification is not counted, but the drafts before it
+			case n <= learning(r) || now.Tokens+now.ExactTokens == after.Tokens+after.ExactTokens:
+			case first == 0:
+				begun, before, first = time.Now(), now, n
+			default:
+				ran.NS, ran.Steps = int64(time.Since(begun)), n-first
 			}
-			return n <= learning || time.Since(begun).Seconds() < r.Seconds
+			after = now
+			return first == 0 || time.Duration(ran.NS).Seconds() < r.Seconds
 		})
 	if err = errors.Join(failed, err); err != nil {
 		return err
 	}
-	ran.NS, ran.FirstNS, ran.RSS, ran.Drafts = int64(time.Since(begun)), int64(got.PromptTime),
-		machine.Resident(), got.Drafts
-	if ran.Steps = len(got.Tokens) - learning; ran.Steps < minSteps {
+	ran.FirstNS, ran.RSS, ran.Drafts = int64(got.PromptTime), machine.Resident(), got.Drafts
+	if ran.Steps < minSteps {
 		return fmt.Errorf("the model ended its text after %d tokens: name another one with --text",
 			len(got.Tokens))
-	}
-	after, _, err := counted(c)
-	if err != nil {
-		return err
 	}
 	ran.Extra = after.SummaryBytes + after.RingBytes
 	done := after.Since(before)

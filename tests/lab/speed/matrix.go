@@ -28,7 +28,7 @@ var policies = []policy{
 	{"paper", "budget=512,window=2,period=1"},
 	{"w8", "budget=512,window=8,period=8"},
 	{planName, "target=balanced"},
-	{losslessName, "budget=0.06,window=1"},
+	{losslessName, "budget=1024,window=1"},
 }
 
 // stock says whether llama.cpp alone is measured.

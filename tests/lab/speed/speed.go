@@ -27,7 +27,7 @@ type Command struct {
 	Runs      int      `default:"3" help:"Rounds, in each of which every policy has a run."`
 	Seconds   float64  `default:"1.5" help:"About how long a run is."`
 	Threads   int      `default:"0" help:"Threads; 0 tries which number is best for stock."`
-	Draft     int      `default:"16" help:"Most tokens of a draft, of policies whose names begin with lossless."`
+	Draft     int      `default:"32" help:"Most tokens of a draft, of policies whose names begin with lossless."`
 	Prefill   int      `default:"2048" help:"Tokens of the prompt that is processed with and without the feature; 0 leaves it out."`
 	Fill      int      `default:"4096" help:"Tokens of the text that are processed for a cache; a deeper one repeats them."`
 	GPULayers int      `name:"gpu-layers" default:"0" help:"Layers on a GPU; more than there are is all. The KV cache is in RAM then, and stock is also measured with it on the GPU."`

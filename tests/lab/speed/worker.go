@@ -28,7 +28,7 @@ const stateFD = 3
 
 // room is how many cells a context has beyond the depth: the tokens of a run, and those before the
 // clock starts.
-const room = 256
+const room = 512
 
 // Worker is what the parent calls, a method at a time.
 type Worker struct {
