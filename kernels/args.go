@@ -110,9 +110,8 @@ type scan4Args struct {
 	n            int
 }
 
-// codesArgs are those of scoreCodes: up to codeRows rows and codePages pages, d rounded up to whole
-// lanes. With each of the first n pages the memory of the one that is ahead is asked for, if it is
-// among the first asked.
+// codesArgs are those of scoreCodes: up to codeRows rows and n pages, d rounded up to whole lanes.
+// The codes of pages from the asked-th on, before the last-th, are asked for from memory.
 type codesArgs struct {
 	dst           *float32
 	ldDst         int
@@ -120,15 +119,15 @@ type codesArgs struct {
 	rows, d, bits int
 	base          *float32
 	ldBase        int
-	pages         *Coded
+	page          *Coded
 
-	n, asked, ahead int
+	n, asked, last int
 }
 
 // Coded is a page whose tokens have codes: see CodedPages.
 type Coded struct {
 	lanes, codes *byte
-	scale        float32 // of the spreads
+	scales       *uint32 // that of the spreads is the low half, see scales4
 	col          int32
 }
 

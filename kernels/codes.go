@@ -2,6 +2,7 @@ package kernels
 
 import (
 	"math"
+	"math/bits"
 	"unsafe"
 )
 
@@ -121,54 +122,67 @@ func wordsOf(x []float32) []int16 {
 // weightShift is what weights leave out of the products of queries and spreads.
 const weightShift = 3
 
-// CodedPages says of the first of some pages, those of one tile of 4-bit summaries of dimension d,
-// where their summaries and codes of so many bits are, and returns how many they are; cols are the
-// columns of their bases. It panics if tile or codes are too short for all of the tile, or dst or
-// cols for the pages.
-func CodedPages(dst []Coded, tile []byte, d int, codes []byte, bits int, pages, cols []int32) int {
-	checkCode(bits, d)
-	size := CodeBytes(bits, d)
-	if len(tile) < TileBytes4(d) || len(codes) < TilePages*size {
-		panicShort("tile or codes")
+// Blocks are where something of pages lies: that of so many pages, a power of two of at least
+// TilePages, in each block from At on.
+type Blocks struct {
+	Bytes     [][]byte
+	At, Pages int
+}
+
+// of are the size bytes that begin with those of a tile of pages.
+func (b *Blocks) of(tile, size int) []byte {
+	shift := bits.TrailingZeros(uint(b.Pages)) - tileBits
+	block, at := tile>>shift, b.At+tile&(1<<shift-1)*size
+	if uint(block) >= uint(len(b.Bytes)) || at+size > len(b.Bytes[block]) {
+		panicShort("blocks")
 	}
+	return b.Bytes[block][at:][:size]
+}
+
+// CodedPages says of pages where their summaries, in tiles of 4 bits of dimension d, and their codes
+// of so many bits are; cols are the columns of their bases. Where neighbours are of one tile it is
+// faster. It panics if dst or cols are too short, or a page is in no block.
+func CodedPages(dst []Coded, tiles, codes Blocks, d, bits int, pages, cols []int32) {
+	checkCode(bits, d)
 	if len(dst) < len(pages) || len(cols) < len(pages) {
 		panicShort("dst or cols")
 	}
 	dst, cols = dst[:len(pages)], cols[:len(pages)]
-	lanes, first := unsafe.Pointer(&tile[0]), unsafe.Pointer(&codes[0])
-	scales := unsafe.Slice((*uint32)(unsafe.Pointer(&tile[0])), TilePages)
+	size, tile := CodeBytes(bits, d), math.MinInt
+	var summaries, first unsafe.Pointer
 	for i, p := range pages {
-		if (p^pages[0])&^(TilePages-1) != 0 {
-			return i
+		if t := int(p >> tileBits); t != tile {
+			summaries = unsafe.Pointer(&tiles.of(t, TileBytes4(d))[0])
+			first = unsafe.Pointer(&codes.of(t, TilePages*size)[0])
+			tile = t
 		}
 		slot := int(p & (TilePages - 1))
-		dst[i] = Coded{(*byte)(unsafe.Add(lanes, at4(d, slot, 0))),
-			(*byte)(unsafe.Add(first, slot*size)), math.Float32frombits(scales[slot] << 16), cols[i]}
+		dst[i] = Coded{(*byte)(unsafe.Add(summaries, at4(d, slot, 0))),
+			(*byte)(unsafe.Add(first, slot*size)),
+			(*uint32)(unsafe.Add(summaries, 4*slot)), cols[i]}
 	}
-	return len(pages)
 }
 
-// ScoreCodes estimates logits: dst[r*ldDst+CodeTokens*i+t] = q_r . key of token t of pages[i], for
-// the first n pages. That is base[r*ldBase+col], where the caller has the product with the page's
-// mean from Scan4, and the token's code times the page's spread; without a base there is only the
-// latter, and the pages lose their columns. q was made by CodeQueries. The other pages are those of
-// the next call: their memory is asked for, of up to CodesAhead.
+func (p *Coded) scale() float32 { return math.Float32frombits(*p.scales << 16) }
+
+// ScoreCodes estimates logits: dst[r*ldDst+CodeTokens*i+t] = q_r . key of token t of pages[i]. That
+// is base[r*ldBase+col], where the caller has the product with the page's mean from Scan4, and the
+// token's code times the page's spread; without a base there is only the latter, and the pages lose
+// their columns. q was made by CodeQueries.
 //
 // A channel of a query times the page's spread is rounded to 8 bits: that adds 0.04 % to the
 // variance of what codes leave out where the largest product is 127, and 0.7 % where it is 32. All
 // levels agree bit for bit. It panics if a slice is too short, or d > 1024 or not a positive
 // multiple of 8.
 func ScoreCodes(dst []float32, ldDst int, q []float32, rows, d, bits int, base []float32,
-	ldBase int, pages []Coded, n int) {
+	ldBase int, pages []Coded) {
 	checkCode(bits, d)
+	n := len(pages)
 	if uint64(rows)|uint64(n) >= maxDim/CodeTokens {
 		panicDims()
 	}
 	if rows == 0 || n == 0 {
 		return
-	}
-	if n > len(pages) {
-		panicShort("pages")
 	}
 	checkMatrix(len(dst), rows, ldDst, CodeTokens*n, "dst")
 	if uint64(rows)*uint64(CodeQueryLen(d)) > uint64(len(q)) {
@@ -176,20 +190,17 @@ func ScoreCodes(dst []float32, ldDst int, q []float32, rows, d, bits int, base [
 	}
 	if base == nil {
 		base, ldBase = noBase[:], 0
-		for i := range pages[:n] {
+		for i := range pages {
 			pages[i].col = 0
 		}
 	} else {
-		last := int32(0)
-		for i := range pages[:n] {
-			if pages[i].col < 0 {
-				panicShort("base")
-			}
-			last = max(last, pages[i].col)
+		last := uint32(0) // of a negative one as well
+		for i := range pages {
+			last = max(last, uint32(pages[i].col))
 		}
 		checkMatrix(len(base), rows, ldBase, int(last)+1, "base")
 	}
-	scoreCodes(dst, ldDst, q, rows, d, bits, base, ldBase, pages, n)
+	scoreCodes(dst, ldDst, q, rows, d, bits, base, ldBase, pages)
 }
 
 var noBase [1]float32
@@ -203,11 +214,11 @@ func codeLevels(bits int) (unit, middle float32) {
 }
 
 func scoreCodesGeneric(dst []float32, ldDst int, q []float32, rows, d, bits int, base []float32,
-	ldBase int, pages []Coded, n int) {
+	ldBase int, pages []Coded) {
 	size, pad := CodeQueryLen(d), padCodes(d)
 	unit, middle := codeLevels(bits)
 	var weights [maxScanDim]int32
-	for i := range pages[:n] {
+	for i := range pages {
 		p := &pages[i]
 		lanes := unsafe.Slice(p.lanes, (pad4(d)/lane4-1)*pages4*lane4+lane4)
 		codes := unsafe.Slice(p.codes, CodeBytes(bits, d))
@@ -220,7 +231,7 @@ func scoreCodesGeneric(dst []float32, ldDst int, q []float32, rows, d, bits int,
 				weights[c] = v >> weightShift
 				sum += weights[c]
 			}
-			factor := float32(float32(row[pad/2]*p.scale) * unit)
+			factor := float32(float32(row[pad/2]*p.scale()) * unit)
 			shift := float32(float32(float32(sum)*middle) * factor)
 			from := float32(base[r*ldBase+int(p.col)] - shift)
 			to := dst[r*ldDst+CodeTokens*i:][:CodeTokens]

@@ -15,17 +15,18 @@ func BenchmarkScoreCodes(b *testing.B) {
 				b.Run(fmt.Sprintf("d=%d/bits=%d/rows=%d", d, bits, rows), func(b *testing.B) {
 					tiles, codes := benchData(64*TileBytes4(d)), benchData(1024*CodeBytes(bits, d))
 					pages, base := make([]Coded, n), make([]float32, rows*n)
-					for i := 0; i < n; i += 4 {
-						CodedPages(pages[i:], tiles[i/4*TileBytes4(d):], d,
-							codes[4*i*CodeBytes(bits, d):], bits, []int32{0, 4, 8, 12},
-							[]int32{int32(i), int32(i) + 1, int32(i) + 2, int32(i) + 3})
+					every, cols := make([]int32, n), make([]int32, n)
+					for i := range int32(n) {
+						every[i], cols[i] = 4*i, i
 					}
+					CodedPages(pages, Blocks{[][]byte{tiles}, 0, 1024}, Blocks{[][]byte{codes}, 0, 1024},
+						d, bits, every, cols)
 					q, dst := make([]float32, rows*CodeQueryLen(d)), make([]float32, rows*(n*16+16))
 					CodeQueries(q, benchFloats(rows*d), rows, d)
 					best := time.Hour
 					for b.Loop() {
 						start := time.Now()
-						ScoreCodes(dst, n*16+16, q, rows, d, bits, base, n, pages, n)
+						ScoreCodes(dst, n*16+16, q, rows, d, bits, base, n, pages)
 						best = min(best, time.Since(start))
 					}
 					b.ReportMetric(float64(best.Nanoseconds())/n/float64(rows), "ns/(page.row)")

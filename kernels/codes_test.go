@@ -147,26 +147,51 @@ type codesCase struct {
 // codedPages are pages of planes of summaries and codes.
 func codedPages(tiles, codes []byte, d, bits int, pages, cols []int32) (list []Coded) {
 	list = make([]Coded, len(pages))
-	for i := 0; i < len(pages); {
-		tile := int(pages[i]) / 16
-		i += CodedPages(list[i:], tiles[tile*TileBytes4(d):], d, codes[tile*16*CodeBytes(bits, d):],
-			bits, pages[i:], cols[i:])
-	}
+	CodedPages(list, one(tiles), one(codes), d, bits, pages, cols)
 	return list
 }
 
-// check compares all estimates with those of the documented integers, bit by bit. The last page is
-// only asked for.
+// one is a block of all pages.
+func one(b []byte) Blocks { return Blocks{[][]byte{b}, 0, 64} }
+
+// Pages are found wherever their blocks are.
+func TestCodedPages(t *testing.T) {
+	const d, bits = 24, 2
+	tile, codes := TileBytes4(d), TilePages*CodeBytes(bits, d)
+	tiles := Blocks{At: 3, Pages: 2 * TilePages}
+	lines := Blocks{At: 5, Pages: TilePages}
+	for range 3 {
+		tiles.Bytes = append(tiles.Bytes, make([]byte, 3+2*tile))
+	}
+	for range 6 {
+		lines.Bytes = append(lines.Bytes, make([]byte, 5+codes))
+	}
+	pages, cols := []int32{0, 1, 15, 16, 17, 31, 32, 95, 48, 47, 0}, make([]int32, 11)
+	for i := range cols {
+		cols[i] = int32(7 * i)
+	}
+	list := make([]Coded, len(pages))
+	CodedPages(list, tiles, lines, d, bits, pages, cols)
+	for i, p := range pages {
+		summary := tiles.Bytes[p/32][3+int(p/16%2)*tile:]
+		want := Coded{&summary[at4(d, int(p%16), 0)], &lines.Bytes[p/16][5+int(p%16)*codes/TilePages],
+			(*uint32)(unsafe.Pointer(&summary[4*(p%16)])), cols[i]}
+		if list[i] != want {
+			t.Errorf("page %d: %v, want %v", p, list[i], want)
+		}
+	}
+}
+
+// check compares all estimates with those of the documented integers, bit by bit.
 func (c *codesCase) check(t *testing.T, zone []byte) {
 	t.Helper()
-	pages := max(0, len(c.pages)-1)
-	n := 16 * pages
+	n := 16 * len(c.pages)
 	dst := clean(in[float32](zone, max(0, (c.rows-1)*c.ld+n), c.p))
 	ScoreCodes(dst, c.ld, c.q, c.rows, c.d, c.bits, c.base, c.ldBase,
-		codedPages(c.tiles, c.codes, c.d, c.bits, c.pages, c.cols), pages)
+		codedPages(c.tiles, c.codes, c.d, c.bits, c.pages, c.cols))
 	for r := range c.rows {
 		row := c.q[r*CodeQueryLen(c.d):][:CodeQueryLen(c.d)]
-		for i, page := range c.pages[:pages] {
+		for i, page := range c.pages {
 			base := float32(0)
 			if c.base != nil {
 				base = c.base[r*c.ldBase+int(c.cols[i])]
@@ -335,7 +360,7 @@ func TestScoreCodesError(t *testing.T) {
 				ScanQueries4(scan, x, rows, d)
 				Scan4(means, nil, n, scan, rows, d, tiles, n)
 				ScoreCodes(dst, n*16, q, rows, d, bits, means, n,
-					codedPages(tiles, codes, d, bits, pages, pages), n)
+					codedPages(tiles, codes, d, bits, pages, pages))
 				err := 0.0
 				for i, got := range dst {
 					e := float64(got)

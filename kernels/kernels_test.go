@@ -84,8 +84,8 @@ func TestNoAllocation(t *testing.T) {
 		"ScoreCodes": func() {
 			var pages [2]Coded
 			var two [2]int32
-			CodedPages(pages[:], tiles4, d, codes, 2, two[:], two[:])
-			ScoreCodes(dst, 37, qc, rows, d, 2, w, n, pages[:], 2)
+			CodedPages(pages[:], one(tiles4), one(codes), d, 2, two[:], two[:])
+			ScoreCodes(dst, 37, qc, rows, d, 2, w, n, pages[:])
 		},
 		"MaxAddSqrt": func() { MaxAddSqrt(acc, x, 2, x) },
 		"MaxAdd":     func() { MaxAdd(acc, x, 2) },
@@ -130,7 +130,7 @@ func TestBadArguments(t *testing.T) {
 	k := of(F16, 8)
 	page := func(col int32) []Coded {
 		list := make([]Coded, 1)
-		CodedPages(list, b, 8, b, 2, []int32{1}, []int32{col})
+		CodedPages(list, one(b), one(b), 8, 2, []int32{1}, []int32{col})
 		return list
 	}
 	list := map[string]func(){
@@ -225,24 +225,28 @@ func TestBadArguments(t *testing.T) {
 		"EncodeCodes sd":   func() { EncodeCodes(b, 2, f(8), f(8), f(7)) },
 		"EncodeCodes dst":  func() { EncodeCodes(b[:63], 2, f(8), f(8), f(8)) },
 		"CodeQueries dst":  func() { CodeQueries(f(2*CodeQueryLen(8)-1), f(16), 2, 8) },
-		"CodedPages tile":  func() { CodedPages(nil, b[:TileBytes4(8)-1], 8, b, 2, nil, nil) },
-		"CodedPages codes": func() { CodedPages(nil, b, 8, b[:16*64-1], 2, nil, nil) },
-		"CodedPages cols":  func() { CodedPages(page(0), b, 8, b, 2, c(1), nil) },
-		"ScoreCodes bits":  func() { ScoreCodes(f(99), 16, f(99), 1, 8, 0, nil, 0, page(0), 1) },
-		"ScoreCodes dst":   func() { ScoreCodes(f(31), 16, f(99), 2, 8, 2, nil, 0, page(0), 1) },
-		"ScoreCodes best":  func() { ScoreCodes(f(15), 0, f(99), 2, 8, 2, nil, 0, page(0), 1) },
-		"ScoreCodes ld":    func() { ScoreCodes(f(99), 15, f(99), 2, 8, 2, nil, 0, page(0), 1) },
-		"ScoreCodes q": func() {
-			ScoreCodes(f(99), 16, f(2*CodeQueryLen(8)-1), 2, 8, 2, nil, 0, page(0), 1)
+		"CodedPages tile": func() {
+			CodedPages(page(0), one(b[:TileBytes4(8)-1]), one(b), 8, 2, c(1), c(1))
 		},
-		"ScoreCodes pages": func() { ScoreCodes(f(99), 16, f(99), 1, 8, 2, nil, 0, page(0), 2) },
-		"ScoreCodes base":  func() { ScoreCodes(f(99), 16, f(99), 2, 8, 2, f(5), 3, page(2), 1) },
-		"ScoreCodes col":   func() { ScoreCodes(f(99), 16, f(99), 1, 8, 2, f(5), 3, page(-1), 1) },
-		"MaxAdd":           func() { MaxAdd(f(3), f(2), 1) },
-		"MaxAddSqrt a":     func() { MaxAddSqrt(f(3), f(2), 1, f(3)) },
-		"MaxAddSqrt b":     func() { MaxAddSqrt(f(3), f(3), 1, f(2)) },
-		"TopK k":           func() { TopK(c(3), f(2), u(9)) },
-		"TopK scratch":     func() { TopK(c(2), f(3), u(5)) },
+		"CodedPages codes": func() { CodedPages(page(0), one(b), one(b[:16*64-1]), 8, 2, c(1), c(1)) },
+		"CodedPages cols":  func() { CodedPages(page(0), one(b), one(b), 8, 2, c(1), nil) },
+		"CodedPages dst":   func() { CodedPages(nil, one(b), one(b), 8, 2, c(1), c(1)) },
+		"CodedPages block": func() { CodedPages(page(0), one(b), one(b), 8, 2, []int32{64}, c(1)) },
+		"CodedPages page":  func() { CodedPages(page(0), one(b), one(b), 8, 2, []int32{-1}, c(1)) },
+		"ScoreCodes bits":  func() { ScoreCodes(f(99), 16, f(99), 1, 8, 0, nil, 0, page(0)) },
+		"ScoreCodes dst":   func() { ScoreCodes(f(31), 16, f(99), 2, 8, 2, nil, 0, page(0)) },
+		"ScoreCodes best":  func() { ScoreCodes(f(15), 0, f(99), 2, 8, 2, nil, 0, page(0)) },
+		"ScoreCodes ld":    func() { ScoreCodes(f(99), 15, f(99), 2, 8, 2, nil, 0, page(0)) },
+		"ScoreCodes q": func() {
+			ScoreCodes(f(99), 16, f(2*CodeQueryLen(8)-1), 2, 8, 2, nil, 0, page(0))
+		},
+		"ScoreCodes base": func() { ScoreCodes(f(99), 16, f(99), 2, 8, 2, f(5), 3, page(2)) },
+		"ScoreCodes col":  func() { ScoreCodes(f(99), 16, f(99), 1, 8, 2, f(5), 3, page(-1)) },
+		"MaxAdd":          func() { MaxAdd(f(3), f(2), 1) },
+		"MaxAddSqrt a":    func() { MaxAddSqrt(f(3), f(2), 1, f(3)) },
+		"MaxAddSqrt b":    func() { MaxAddSqrt(f(3), f(3), 1, f(2)) },
+		"TopK k":          func() { TopK(c(3), f(2), u(9)) },
+		"TopK scratch":    func() { TopK(c(2), f(3), u(5)) },
 	}
 	for _, name := range slices.Sorted(maps.Keys(list)) {
 		t.Run(name, func(t *testing.T) {
@@ -284,8 +288,8 @@ func TestNothingToDo(t *testing.T) {
 		Scan4(nil, nil, 0, nil, 0, 8, nil, 5)
 		Scan4(nil, nil, 0, nil, 5, 8, nil, 0)
 		CodeQueries(nil, nil, 0, 8)
-		ScoreCodes(nil, 0, nil, 0, 8, 2, nil, 0, make([]Coded, 5), 5)
-		ScoreCodes(nil, 0, nil, 5, 8, 2, nil, 0, nil, 0)
+		ScoreCodes(nil, 0, nil, 0, 8, 2, nil, 0, make([]Coded, 5))
+		ScoreCodes(nil, 0, nil, 5, 8, 2, nil, 0, nil)
 		MaxAddSqrt(nil, nil, 1, nil)
 		MaxAdd(nil, nil, 1)
 		if m, sum := ExpSum(nil, 3); m != 3 || sum != 0 {

@@ -12,7 +12,9 @@ import (
 //
 // Bytes are unsigned. A plane that is Signed (means, minima, maxima) stores
 // value/scale + 128, others (variances) value/scale.
-const TilePages = 16
+const TilePages = 1 << tileBits
+
+const tileBits = 4
 
 // Sign tells how the bytes of a plane of summaries are meant; it is their zero point.
 type Sign int32

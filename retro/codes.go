@@ -19,19 +19,20 @@ func (s *selection) scoreCodes(part int) {
 	if e.opt.Need { // weigh makes the scores
 		dst, ld = it.est[first*size:], len(it.pages)*size
 	}
-	// with the first pages of the next part, which is asked for
-	var list [codePart + kernels.CodesAhead]kernels.Coded
-	pages := list[:min(len(list), len(it.pages)-first)]
+	var list [codePart]kernels.Coded
+	pages := list[:n]
 	for j := range l.parts {
 		p := &l.parts[j]
-		s.locate(pages, p, it.pages[first:], it.cols[first:])
+		tiles, codes := p.coded(s.q.s, s.h)
+		kernels.CodedPages(pages, tiles, codes, p.dim, e.opt.CodeBits, it.pages[first:][:n],
+			it.cols[first:])
 		q := w.codeQ[queries*p.codeAt:]
 		if j == 0 {
 			kernels.ScoreCodes(dst, ld, q, queries, p.dim, e.opt.CodeBits, it.means, s.cut.cols,
-				pages, n)
+				pages)
 		} else { // means are those of all parts
 			kernels.ScoreCodes(w.more, codePart*size, q, queries, p.dim, e.opt.CodeBits, nil, 0,
-				pages, n)
+				pages)
 			addTo(dst, ld, w.more, codePart*size, queries, n*size)
 		}
 		w.stats.ScanBytes += uint64(n * p.codeBytes)
@@ -43,17 +44,5 @@ func (s *selection) scoreCodes(part int) {
 	copy(best, w.logit)
 	for r := 1; r < queries; r++ {
 		kernels.MaxAdd(best, w.logit[r*ld:][:len(best)], 0)
-	}
-}
-
-// locate finds pages, which ascend, for kernels.ScoreCodes.
-func (s *selection) locate(list []kernels.Coded, p *part, pages, cols []int32) {
-	tile := kernels.TileBytes4(p.dim)
-	for len(list) > 0 {
-		first := int(pages[0])
-		tiles := p.pages(s.q.s, 1, s.h, 0, first/blockPages)
-		n := kernels.CodedPages(list, tiles[first%blockPages/codePages*tile:], p.dim,
-			p.codes(s.q.s, s.h, first/codePages), s.e.opt.CodeBits, pages[:len(list)], cols)
-		list, pages, cols = list[n:], pages[n:], cols[n:]
 	}
 }

@@ -70,6 +70,12 @@ func (p *part) codes(s *sequence, h, block int) []byte {
 	return s.codes[block][p.codeOff+h*codePages*p.codeBytes:][:codePages*p.codeBytes]
 }
 
+// coded is where kernels.CodedPages finds the summaries, of one plane, and the codes of KV head h.
+func (p *part) coded(s *sequence, h int) (tiles, codes kernels.Blocks) {
+	return kernels.Blocks{Bytes: s.blocks, At: p.sumOff + h*p.sumPages, Pages: blockPages},
+		kernels.Blocks{Bytes: s.codes, At: p.codeOff + h*codePages*p.codeBytes, Pages: codePages}
+}
+
 // groups are the summaries of the groups of a chunk in plane i of KV head h.
 func (p *part) groups(s *sequence, planes, h, i, chunk int) []byte {
 	return s.groups[chunk][p.groupOff+(h*planes+i)*p.sumGroups:][:p.sumGroups]

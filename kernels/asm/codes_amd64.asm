@@ -1,28 +1,29 @@
 .levels avx2 avx512
 
-// Estimates by residual codes, of up to 4 rows of q and codeBatch pages. First each row gets its
-// weights in all pages: channels of q times the page's spreads, rounded to int8. Then 4 channels of
-// 16 tokens, 64 bytes, which a shift and a mask make of codes, are multiplied with 4 weights of a
-// row, broadcast from memory. (Page by page the products would wait for the weights: a third
-// slower.) With avx2 the sums of 64 channels, 32 pairs of 762, are within 16 bits.
+// Estimates by residual codes, of up to 4 rows of q. First each row gets its weights in a page:
+// channels of q times the page's spreads, rounded to int8. Then 4 channels of 16 tokens, 64 bytes,
+// which a shift and a mask make of codes, are multiplied with 4 weights of a row, broadcast from
+// memory. Weights are those of the next page, so that products need not wait for them, and ports
+// that multiply have work while others make weights. With avx2 the sums of 64 channels, 32 pairs of
+// 762, are within 16 bits.
 //
 // Both times:
-//	R8   the page             R11  pages left          SI   its place in the scratch
-//	DX   d, padded            CX   channel             R9, R10  bytes per row, and 3 times that
+//	SI   place of the weights in work, R15 of those that are multiplied; they change places
+//	R11  pages whose weights are left  DX   d, padded     CX   channel
+//	R13, R14  bytes per row of weights, and 3 times that
 // Weights:
-//	BX   a lane of the page   AX, DI  even and odd channels of q
-//	R12  weights              R13, R14  their bytes per row, and 3 times that
+//	R8   the page             BX   a lane of it
+//	AX, DI  even and odd channels of q         R9, R10  bytes per row, and 3 times that
+//	R12  weights
 // Products:
-//	AX   weights              R13  codes of the page
-//	R12  dst, of the page     DI   dst, of the row     R14  bytes per row of dst
+//	AX   weights              BX   codes of the page
+//	R12  {twice}              DI   dst, of the row
 
-// Offsets in the scratch: of a page, 64 bytes; then avx2's sums of codes times weights, and the
-// weights.
-.set FACTOR = 0  // of each row: the value of a step between codes
+// Offsets in a place: of each row, FACTOR and BASE; then the weights.
+.set FACTOR = 0  // the value of a step between codes
 .set BASE = 16   // the estimate where all codes are 0
-.set PAGES = 32  // at once, at most
-.set SUMS = 2048
-.set WEIGHTS = 2304
+.set WEIGHTS = 64
+.set PAGE = 32   // size of a Coded
 
 .if avx2
 	.set SPREAD = 8  // mask of spreads in words, of 12 bits more
@@ -38,10 +39,10 @@
 	.set SPREAD = 24
 	.set EVEN = 25
 	.set ONES = 26
-	.set UNIT = 29
-	.set MIDDLE = 30
 	.set CODE = 27
 	.set SHIFT = 28
+	.set UNIT = 29
+	.set MIDDLE = 30
 .end
 
 // Of 1 and 2 bits: mask of codes, value of a step between them, and how many steps their middle is
@@ -95,10 +96,12 @@
 	.if avx512
 		VSHUFI64X2    $0x44, Z1, Z0, Z4
 		VSHUFI64X2    $0xee, Z1, Z0, Z5
-		VSHUFI64X2    $0x44, Z3, Z2, Z6
-		VSHUFI64X2    $0xee, Z3, Z2, Z7
 		VPADDD        Z5, Z4, Z0 // lanes of rows 0, 0, 1, 1
-		VPADDD        Z7, Z6, Z2 // 2, 2, 3, 3
+		.if R > 2
+			VSHUFI64X2 $0x44, Z3, Z2, Z6
+			VSHUFI64X2 $0xee, Z3, Z2, Z7
+			VPADDD     Z7, Z6, Z2 // 2, 2, 3, 3
+		.end
 		VPUNPCKLDQ    Z2, Z0, Z1
 		VPUNPCKHDQ    Z2, Z0, Z3
 		VPADDD        Z3, Z1, Z0 // 0 and 2 alternate in two lanes, then 1 and 3
@@ -122,22 +125,26 @@
 	.end
 .end
 
-// multiply adds 4 channels, the n-th of 16, of R rows to their sums. avx512 has 4 of them, 4
+// multiply adds 4 channels, the n-th of 16, of R rows to their sums. avx512 has CHAINS of them, R
 // registers apart, so that enough are on their way.
 .macro multiply n
 	.if avx512
-		VPANDD  V{CODE}, V16, V{17+n}
-		VPSRLVW V{SHIFT}, V16, V16
+		VPANDD V{CODE}, V16, V{17+n}
+		.if n < 3
+			VPSRLVW V{SHIFT}, V16, V16
+		.end
 		.for r in R
-			VPDPBUSD.BCST {4*n}(AX){row[r]}, V{17+n}, V{4*n+r}
+			VPDPBUSD.BCST {4*n}(AX){weightsOf[r]}, V{17+n}, V{n%CHAINS*R+r}
 		.end
 	.else
 		.for h in 2
-			VPAND  V{CODE}, V{8+h}, V{12+h}
-			VPSRLW X{SHIFT}, V{8+h}, V{8+h}
+			VPAND V{CODE}, V{8+h}, V{12+h}
+			.if n < 3
+				VPSRLW X{SHIFT}, V{8+h}, V{8+h}
+			.end
 		.end
 		.for r in R
-			VPBROADCASTD {4*n}(AX){row[r]}, V14
+			VPBROADCASTD {4*n}(AX){weightsOf[r]}, V14
 			VPMADDUBSW V14, V12, V15
 			VPMADDUBSW V14, V13, V14
 			VPADDW     V15, V{2*r}, V{2*r}
@@ -150,12 +157,12 @@
 .macro finish r
 	.if avx512
 		VCVTDQ2PS   V{r}, V{r}
-		VMULPS.BCST {FACTOR+4*r}(SI), V{r}, V{r}
-		VADDPS.BCST {BASE+4*r}(SI), V{r}, V{r}
+		VMULPS.BCST {FACTOR+4*r}(R15), V{r}, V{r}
+		VADDPS.BCST {BASE+4*r}(R15), V{r}, V{r}
 		VMOVUPS     V{r}, (DI)
 	.else
-		VBROADCASTSS {FACTOR+4*r}(SI), V13
-		VBROADCASTSS {BASE+4*r}(SI), V14
+		VBROADCASTSS {FACTOR+4*r}(R15), V13
+		VBROADCASTSS {BASE+4*r}(R15), V14
 		.for h in 2
 			VCVTDQ2PS V{2*r+h}, V{2*r+h}
 			VMULPS    V13, V{2*r+h}, V{2*r+h}
@@ -163,60 +170,62 @@
 			VMOVUPS   V{2*r+h}, {32*h}(DI)
 		.end
 	.end
-	ADDQ R14, DI
+	ADDQ {ldDst}, DI
 .end
 
-// ask asks for the lines that begin at o of the page to come, if there is one, and are step apart.
-.macro ask o step
-	TESTQ R15, R15
-	JLE   asked{o}R{R}
-	MOVQ  {aheadAt}, BX
-	MOVQ  {o}(R8)(BX*1), BX
+// ask asks for the codes of one more page to come, if one is left to ask for.
+.macro ask i
+	MOVQ  {asked}, AX
+	CMPQ  AX, {last}
+	JAE   asked{i}R{R}
+	MOVQ  8(AX), BX
+	ADDQ  ${PAGE}, AX
+	MOVQ  AX, {asked}
 	MOVQ  DX, CX
 
-ask{o}R{R}:
-	PREFETCHT0 (BX)
+ask{i}R{R}:
+	PREFETCHT1 (BX)
 	ADDQ {step}, BX
 	SUBQ $16, CX
-	JNE  ask{o}R{R}
+	JNE  ask{i}R{R}
 
-asked{o}R{R}:
-	DECQ R15
+asked{i}R{R}:
 .end
 
-// choose goes to what is for as many rows as there are.
-.macro choose what
+// choose goes to the loop for as many rows as there are.
+.macro choose
 	.for i in 3
 		CMPQ {rows}, ${i+1}
-		JEQ  {what}{i+1}
+		JEQ  page{i+1}
 	.end
-	JMP {what}4
+	JMP page4
 .end
 
 .func scoreCodes codesArgs
-	.keep rows, bits, base, ldBase, pages, n, asked
-	.slot twice 8   // 16 if a line of codes lasts for 32 channels
-	.slot step 8    // bytes of codes of 16 channels
-	.slot aheadAt 8 // how far ahead, in bytes
+	.keep rows, bits, base, ldBase, page, n, asked, last
+	.slot twice 8 // 16 if a line of codes lasts for 32 channels
+	.slot step 8  // bytes of codes of 16 channels
+	.slot begun 8 // 0 on the first way through the loop, which has no weights to multiply
 	.slot q 8
-	.slot odd 8     // q, odd channels
+	.slot odd 8   // q, odd channels
 	.slot dst 8
-	.slot ldDst 8   // bytes per row of dst
-	.slot weights 8 // bytes of a page
-	.slot at 8      // weights of the page
-	.slot sums 8
+	.slot ldDst 8 // bytes per row of dst
 	.slot mask 4
 	.slot unit 4
 	.slot middle 4
 	.slot unused 4
 	.slot scales 16 // of q
-	.slot scratch 18752 // 63 for aligning it
+	.if avx2
+		.slot sums 256 // of codes times weights
+	.end
+	.slot places 8384 // two, and 63 for aligning them
 	MOVQ {a.dst}, CX
 	MOVQ CX, {dst}
 	MOVQ {a.ldDst}, CX
 	SHLQ $2, CX
 	MOVQ CX, {ldDst}
 	SHLQ $2, {ldBase}
+	MOVQ $0, {begun}
 	MOVQ {a.d}, DX
 	MOVQ {a.q}, BX
 	MOVQ BX, {q}
@@ -225,17 +234,12 @@ asked{o}R{R}:
 	LEAQ (R13)(R13*2), R14
 	LEAQ (BX)(R13*1), CX
 	MOVQ CX, {odd}
-	LEAQ (R13)(R14*1), CX
-	MOVQ CX, {weights}
 	LEAQ 4(R13*2), R9
 	LEAQ (R9)(R9*2), R10
-	LEAQ {scratch}, SI
+	LEAQ {places}, SI
 	ADDQ $63, SI
 	ANDQ $-64, SI
-	MOVQ {a.ahead}, R8
-	SUBQ R8, {asked}
-	IMUL3Q $24, R8, CX
-	MOVQ CX, {aheadAt}
+	LEAQ {WEIGHTS}(SI)(R13*4), R15
 	MOVQ {rows}, CX
 	LEAQ {scales}, DI
 	VPXOR   X0, X0, X0 // what is left there may be subnormal, and slow
@@ -275,26 +279,36 @@ known:
 		VPBROADCASTD AX, V{EVEN}
 		MOVL         $0x01010101, AX
 		VPBROADCASTD AX, V{ONES}
-	.else
-		.for i in 3
-			VMOVDQU consts<>+{32*i}(SB), V{SPREAD+i}
-		.end
+		VBROADCASTSS {unit}, X{UNIT}
+		VBROADCASTSS {middle}, X{MIDDLE}
 	.end
-	VBROADCASTSS {unit}, X{UNIT}
-	VBROADCASTSS {middle}, X{MIDDLE}
-	MOVQ {pages}, R8
+	MOVQ {page}, R8
 	MOVQ {n}, R11
-	MOVQ {asked}, R15
-	LEAQ {WEIGHTS}(SI), R12
-	MOVQ R12, {at}
-	choose weights
+	SHLQ $5, {asked}
+	ADDQ R8, {asked}
+	SHLQ $5, {last}
+	ADDQ R8, {last}
+	choose
 	.for i in 4
 		.set R = i+1
-	weights{R}:
-		ask 0, $64
+		.set CHAINS = 2+2*(R < 3)
+	page{R}:
+		ask 0
+		ask 1
+		TESTQ R11, R11
+		JEQ   products{R}
+		DECQ  R11
+		.if avx2
+			.for i in 3
+				VMOVDQU consts<>+{32*i}(SB), V{SPREAD+i}
+			.end
+			VBROADCASTSS {unit}, X{UNIT}
+			VBROADCASTSS {middle}, X{MIDDLE}
+		.end
 		MOVQ (R8), BX
 		MOVQ {q}, AX
 		MOVQ {odd}, DI
+		LEAQ {WEIGHTS}(SI), R12
 		MOVQ DX, CX
 		zero 4
 	part{R}:
@@ -320,14 +334,16 @@ known:
 		SUBQ ${W}, CX
 		JGT  part{R}
 		fold
+		MOVQ         16(R8), BX
 		VCVTDQ2PS    X0, X0
 		VMULPS       X{MIDDLE}, X0, X0
-		VBROADCASTSS 16(R8), X1
+		VPBROADCASTD (BX), X1
+		VPSLLD       $16, X1, X1 // that of spreads is the low half
 		VMULPS       {scales}, X1, X1
 		VMULPS       X{UNIT}, X1, X1
 		VMOVUPS      X1, {FACTOR}(SI)
 		VMULPS       X1, X0, X0
-		MOVLQSX      20(R8), AX
+		MOVLQSX      24(R8), AX
 		MOVQ         {base}, DI
 		LEAQ         (DI)(AX*4), DI
 		VMOVSS       (DI), X2
@@ -337,69 +353,43 @@ known:
 		.end
 		VSUBPS  X0, X2, X2
 		VMOVUPS X2, {BASE}(SI)
-		MOVQ    {at}, R12
-		ADDQ    {weights}, R12
-		MOVQ    R12, {at}
-		ADDQ    $24, R8
-		ADDQ    $64, SI
-		DECQ    R11
-		JNE     weights{R}
-		.if R < 4
-			JMP products
-		.end
-	.end
+		ADDQ    ${PAGE}, R8
+		CMPQ    {begun}, $0
+		JNE     products{R}
+		MOVQ    $1, {begun}
+		XCHGQ   SI, R15
+		JMP     page{R}
 
-products:
-	MOVQ {pages}, R8
-	MOVQ {n}, R11
-	MOVQ {asked}, R15
-	MOVQ R11, CX
-	SHLQ $6, CX
-	SUBQ CX, SI
-	LEAQ {WEIGHTS}(SI), AX
-	MOVQ AX, {at}
-	MOVQ R13, R9
-	MOVQ R14, R10
-	MOVQ {dst}, R12
-	MOVQ {ldDst}, R14
-	.if avx2
-		LEAQ         {SUMS}(SI), BX
-		MOVQ         BX, {sums}
-		VPBROADCASTD {mask}, V{CODE}
-		VMOVQ        {bits}, X{SHIFT}
-	.end
-	choose products
-	.for i in 4
-		.set R = i+1
 	products{R}:
-		ask 8, {step}
-		MOVQ 8(R8), R13
-		MOVQ {twice}, DI
+		MOVQ {page}, CX
+		MOVQ 8(CX), BX
+		ADDQ ${PAGE}, CX
+		MOVQ CX, {page}
+		LEAQ {WEIGHTS}(R15), AX
+		MOVQ {twice}, R12
 		XORL CX, CX
 		.if avx512
-			.for k in 4
-				.for r in R
-					VPXORD V{4*k+r}, V{4*k+r}, V{4*k+r}
-				.end
-			.end
+			zero {CHAINS*R}
 		.else
+			VPBROADCASTD {mask}, V{CODE}
+			VMOVQ        {bits}, X{SHIFT}
+			LEAQ         {sums}, DI
 			zero {2*R}
-			MOVQ {sums}, BX
 			.for v in 2*R
-				VMOVDQU V{v}, {32*v}(BX)
+				VMOVDQU V{v}, {32*v}(DI)
 			.end
 		.end
 	lane{R}:
-		TESTQ DI, CX
+		TESTQ R12, CX
 		JNE   atHand{R}
 		.if avx512
-			VMOVDQU64 (R13), V16
+			VMOVDQU64 (BX), V16
 		.else
-			VMOVDQU (R13), V8
-			VMOVDQU 32(R13), V9
+			VMOVDQU (BX), V8
+			VMOVDQU 32(BX), V9
 		.end
-		ADDQ $64, R13
-	atHand{R}:
+		ADDQ $64, BX
+	multiply{R}:
 		.for n in 4
 			multiply {n}
 		.end
@@ -413,12 +403,12 @@ products:
 		wide{R}:
 			.for v in 2*R
 				VPMADDWD consts<>+96(SB), V{v}, V{v}
-				VPADDD   {32*v}(BX), V{v}, V{v}
+				VPADDD   {32*v}(DI), V{v}, V{v}
 			.end
 			CMPQ CX, DX
 			JEQ  summed{R}
 			.for v in 2*R
-				VMOVDQU V{v}, {32*v}(BX)
+				VMOVDQU V{v}, {32*v}(DI)
 			.end
 			zero {2*R}
 			JMP lane{R}
@@ -426,27 +416,31 @@ products:
 		.else
 			CMPQ CX, DX
 			JNE  lane{R}
-			.for k in 3
+			.for k in CHAINS-1
 				.for r in R
-					VPADDD V{4*k+4+r}, V{r}, V{r}
+					VPADDD V{R*(k+1)+r}, V{r}, V{r}
 				.end
 			.end
 		.end
-		MOVQ R12, DI
+		MOVQ {dst}, DI
 		.for r in R
 			finish {r}
 		.end
-		MOVQ {at}, AX
-		ADDQ {weights}, AX
-		MOVQ AX, {at}
-		ADDQ $64, R12
-		ADDQ $24, R8
-		ADDQ $64, SI
-		DECQ R11
-		JNE  products{R}
-		.if R < 4
-			JMP done
+		ADDQ  $64, {dst}
+		XCHGQ SI, R15
+		DECQ  {n}
+		JNE   page{R}
+		JMP   done
+
+	atHand{R}:
+		.if avx512
+			VPSRLVW V{SHIFT}, V16, V16
+		.else
+			.for h in 2
+				VPSRLW X{SHIFT}, V{8+h}, V{8+h}
+			.end
 		.end
+		JMP multiply{R}
 	.end
 
 done:

@@ -103,6 +103,9 @@ func residuals(c workload) (size int, fill func(p []byte), score func(out []floa
 	q := make([]float32, c.rows*kernels.CodeQueryLen(d))
 	kernels.CodeQueries(q, normals(c.rows*d, 3), c.rows, d)
 	list := cellList(scanPages)
+	block := func(b []byte) kernels.Blocks {
+		return kernels.Blocks{Bytes: [][]byte{b}, Pages: scanPages}
+	}
 	pages, base := make([]kernels.Coded, scanPages), make([]float32, c.rows*scanPages)
 	return tiles + scanPages*kernels.CodeBytes(bits, d), func(p []byte) {
 			packPages(p[:tiles], d)
@@ -110,12 +113,8 @@ func residuals(c workload) (size int, fill func(p []byte), score func(out []floa
 				p[tiles+i] = byte(i * i >> 3)
 			}
 		}, func(out []float32, p []byte) {
-			for i := 0; i < scanPages; i += kernels.TilePages {
-				kernels.CodedPages(pages[i:], p[i/kernels.TilePages*kernels.TileBytes4(d):], d,
-					p[tiles+i*kernels.CodeBytes(bits, d):], bits, list[i:][:kernels.TilePages],
-					list[i:])
-			}
+			kernels.CodedPages(pages, block(p[:tiles]), block(p[tiles:]), d, bits, list, list)
 			kernels.ScoreCodes(out, scanPages*kernels.CodeTokens, q, c.rows, d, bits, base,
-				scanPages, pages, scanPages)
+				scanPages, pages)
 		}
 }
