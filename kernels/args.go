@@ -39,11 +39,19 @@ type turnCellsArgs struct {
 // missing is what a kernel says that the level has not, and that nothing may call.
 const missing = "kernels: this kernel is for other instruction sets"
 
-// elemArgs are those of scale, axpby, maxAdd and maxAddSqrt, of multiples of 8 floats.
+// elemArgs are those of scale, axpby and maxAddSqrt, of multiples of 8 floats.
 type elemArgs struct {
 	dst, x, y *float32
 	n         int
 	s, t      float32
+}
+
+// maxAddArgs are those of maxAdd, of multiples of 8 floats and one row at least.
+type maxAddArgs struct {
+	dst, x  *float32
+	ld      int
+	by      *float32
+	rows, n int
 }
 
 // toF16Args are those of toF16, of multiples of 8 floats.

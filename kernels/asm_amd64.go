@@ -47,7 +47,7 @@ func axpbyAVX2(a *elemArgs)
 func toF16AVX2(a *toF16Args)
 
 //go:noescape
-func maxAddAVX2(a *elemArgs)
+func maxAddAVX2(a *maxAddArgs)
 
 //go:noescape
 func maxAddSqrtAVX2(a *elemArgs)
@@ -343,7 +343,7 @@ func loadQ8ASM(a *loadArgs) {
 	loadQ8AVX2(a)
 }
 
-func maxAddASM(a *elemArgs) {
+func maxAddASM(a *maxAddArgs) {
 	maxAddAVX2(a)
 }
 

@@ -50,10 +50,10 @@ func scaleNEON(a *elemArgs)
 func axpbyNEON(a *elemArgs)
 
 //go:noescape
-func maxAddNEON(a *elemArgs)
+func maxAddSqrtNEON(a *elemArgs)
 
 //go:noescape
-func maxAddSqrtNEON(a *elemArgs)
+func maxAddNEON(a *maxAddArgs)
 
 //go:noescape
 func absMaxNEON(a *rowArgs) float32
@@ -222,7 +222,7 @@ func loadQ8ASM(a *loadArgs) {
 	loadQ8NEON(a)
 }
 
-func maxAddASM(a *elemArgs) {
+func maxAddASM(a *maxAddArgs) {
 	maxAddNEON(a)
 }
 

@@ -88,7 +88,7 @@ func loadQ8ASM(a *loadArgs) {
 	panic(missing)
 }
 
-func maxAddASM(a *elemArgs) {
+func maxAddASM(a *maxAddArgs) {
 	panic(missing)
 }
 

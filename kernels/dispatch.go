@@ -105,12 +105,12 @@ func axpby(x []float32, a float32, y []float32, b float32) {
 	}
 }
 
-func maxAdd(dst, x []float32, by float32) {
+func maxAdd(dst, x []float32, ld int, by []float32) {
 	m := whole(len(dst))
 	if m > 0 {
-		maxAddASM(&elemArgs{dst: &dst[0], x: &x[0], n: m, s: by})
+		maxAddASM(&maxAddArgs{&dst[0], &x[0], ld, &by[0], len(by), m})
 	}
-	maxAddGeneric(dst[m:], x[m:], by)
+	maxAddGeneric(dst[m:], x[m:], ld, by)
 }
 
 func maxAddSqrt(dst, a []float32, beta float32, b []float32) {

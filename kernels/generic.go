@@ -322,10 +322,12 @@ func scanGeneric(dst []float32, ldDst int, q []float32, rows, d int, tiles []byt
 	}
 }
 
-func maxAddGeneric(dst, x []float32, by float32) {
-	for i, v := range x[:len(dst)] {
-		if v += by; v > dst[i] {
-			dst[i] = v
+func maxAddGeneric(dst, x []float32, ld int, by []float32) {
+	for r, b := range by {
+		for i, v := range x[r*ld:][:len(dst)] {
+			if v += b; v > dst[i] {
+				dst[i] = v
+			}
 		}
 	}
 }

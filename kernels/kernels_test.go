@@ -88,7 +88,7 @@ func TestNoAllocation(t *testing.T) {
 			ScoreCodes(dst, 37, qc, rows, d, 2, w, n, pages[:])
 		},
 		"MaxAddSqrt": func() { MaxAddSqrt(acc, x, 2, x) },
-		"MaxAdd":     func() { MaxAdd(acc, x, 2) },
+		"MaxAdd":     func() { MaxAdd(acc, x, 0, acc[:1]) },
 		"ExpSum":     func() { _, sink = ExpSum(w, 0) },
 		"TopK":       func() { TopK(best, long, scratch) },
 		"names":      func() { _, _ = ISA(), Q8_0.String() },
@@ -242,7 +242,8 @@ func TestBadArguments(t *testing.T) {
 		},
 		"ScoreCodes base": func() { ScoreCodes(f(99), 16, f(99), 2, 8, 2, f(5), 3, page(2)) },
 		"ScoreCodes col":  func() { ScoreCodes(f(99), 16, f(99), 1, 8, 2, f(5), 3, page(-1)) },
-		"MaxAdd":          func() { MaxAdd(f(3), f(2), 1) },
+		"MaxAdd":          func() { MaxAdd(f(3), f(7), 5, f(2)) },
+		"MaxAdd ld":       func() { MaxAdd(f(3), f(9), 2, f(2)) },
 		"MaxAddSqrt a":    func() { MaxAddSqrt(f(3), f(2), 1, f(3)) },
 		"MaxAddSqrt b":    func() { MaxAddSqrt(f(3), f(3), 1, f(2)) },
 		"TopK k":          func() { TopK(c(3), f(2), u(9)) },
@@ -291,7 +292,7 @@ func TestNothingToDo(t *testing.T) {
 		ScoreCodes(nil, 0, nil, 0, 8, 2, nil, 0, make([]Coded, 5))
 		ScoreCodes(nil, 0, nil, 5, 8, 2, nil, 0, nil)
 		MaxAddSqrt(nil, nil, 1, nil)
-		MaxAdd(nil, nil, 1)
+		MaxAdd(nil, nil, 0, nil)
 		if m, sum := ExpSum(nil, 3); m != 3 || sum != 0 {
 			t.Errorf("ExpSum of nothing: %g, %g", m, sum)
 		}

@@ -112,13 +112,15 @@ func Scan(dst []float32, ldDst int, q []float32, rows, d int, tiles []byte, n in
 	scan(dst, ldDst, q, rows, d, tiles, n, sign)
 }
 
-// MaxAdd keeps the larger of each pair, one of which is raised: dst = max(dst, x + by). A NaN in x is
-// ignored. All levels agree bit for bit. It panics if x is shorter than dst.
-func MaxAdd(dst, x []float32, by float32) {
-	if len(x) < len(dst) {
-		panicShort("x")
+// MaxAdd keeps the largest of dst and rows x, which lie ld apart, each of which is raised:
+// dst[j] = max(dst[j], x[r*ld+j] + by[r]). A NaN in x is ignored. All levels agree bit for bit. It
+// panics if x is too short.
+func MaxAdd(dst, x []float32, ld int, by []float32) {
+	if len(by) == 0 || len(dst) == 0 {
+		return
 	}
-	maxAdd(dst, x[:len(dst)], by)
+	checkMatrix(len(x), len(by), ld, len(dst), "x")
+	maxAdd(dst, x, ld, by)
 }
 
 // MaxAddSqrt keeps the best score of a mean and a spread: dst = max(dst, a +

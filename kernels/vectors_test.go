@@ -71,19 +71,32 @@ func pick(old, x float32) float32 {
 }
 
 func TestMaxAdd(t *testing.T) {
-	eachLength(t, func(t *testing.T, dst, x, _ []float32, seed int) {
+	const maxRows = 4
+	room := newZone(t, 4*maxRows*(maxTokens+3))
+	eachLength(t, func(t *testing.T, dst, _, _ []float32, seed int) {
 		rng := newRand(seed)
-		for _, x := range [][]float32{dst, x} {
-			fillFloats(rng, x, 10)
-			sprinkle(rng, x, 9, nan32, inf32, -inf32, 0, -1e-42, 1e38)
-		}
-		old := append([]float32(nil), dst...)
-		for _, by := range []float32{1.5, 0, -1e3, inf32} {
-			copy(dst, old)
-			MaxAdd(dst, x, by)
-			for i, v := range old {
-				if want := pick(v, x[i]+by); !sameBits(dst[i], want) {
-					t.Fatalf("%s n=%d: [%d] = %g, want %g", ISA(), len(dst), i, dst[i], want)
+		for rows := range maxRows + 1 {
+			ld := len(dst) + rng.IntN(3)
+			x := in[float32](room, max(0, rows-1)*ld+min(rows, 1)*len(dst), places[seed%2])
+			by := make([]float32, rows)
+			for r := range by {
+				by[r] = []float32{1.5, 0, -1e3, inf32, -inf32}[rng.IntN(5)]
+			}
+			want := make([]float32, len(dst))
+			for _, x := range [][]float32{dst, x} {
+				fillFloats(rng, x, 10)
+				sprinkle(rng, x, 9, nan32, inf32, -inf32, 0, -1e-42, 1e38)
+			}
+			for i, v := range dst {
+				for r, b := range by {
+					v = pick(v, x[r*ld+i]+b)
+				}
+				want[i] = v
+			}
+			MaxAdd(dst, x, ld, by)
+			for i, v := range want {
+				if !sameBits(dst[i], v) {
+					t.Fatalf("%s n=%d rows=%d: [%d] = %g, want %g", ISA(), len(dst), rows, i, dst[i], v)
 				}
 			}
 		}

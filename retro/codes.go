@@ -43,6 +43,6 @@ func (s *selection) scoreCodes(part int) {
 	best := it.tokens[first*size:][:n*size]
 	copy(best, w.logit)
 	for r := 1; r < queries; r++ {
-		kernels.MaxAdd(best, w.logit[r*ld:][:len(best)], 0)
+		kernels.MaxAdd(best, w.logit[r*ld:][:len(best)], 0, unraised[:])
 	}
 }

@@ -35,25 +35,31 @@ func (s *selection) weigh(part int) {
 	s.prepare()
 	n, shares, first := s.candidates(), s.shares(part), part*weighRows
 	fill(shares, negInf)
-	for r, near := range s.nearMass(first, min(first+weighRows, s.queries())) {
-		x := s.it.est[(first+r)*n:][:n]
+	near, est := s.nearMass(first, min(first+weighRows, s.queries())), s.it.est[first*n:]
+	var total [weighRows]float32 // less the logarithm of all attention
+	for r, near := range near {
+		x := est[r*n:][:n]
 		if s.l.SoftCap > 0 {
 			kernels.SoftCap(x, s.l.SoftCap)
 		}
 		all := partial{}
 		all.m, all.l = kernels.ExpSum(x, near.m)
+		total[r] = negInf
 		if all.l += near.l * kernels.Exp32(near.m-all.m); all.l > 0 {
-			kernels.MaxAdd(shares, x, -all.logSum())
+			total[r] = -all.logSum()
 		}
 	}
+	kernels.MaxAdd(shares, est, n, total[:len(near)])
 }
+
+var unraised [1]float32 // by what a row is that kernels.MaxAdd takes as it is
 
 // chooseByNeed leaves in entries the candidates that have at least the share that the sequence asks
 // for, in ascending order, or the best, where they are more or fewer than an item reads.
 func (s *selection) chooseByNeed() {
 	it, budget, shares := s.it, s.cut.budget, s.shares(0)
 	for part := 1; part < s.partsOfWeights(); part++ {
-		kernels.MaxAdd(shares, s.shares(part), 0)
+		kernels.MaxAdd(shares, s.shares(part), 0, unraised[:])
 	}
 	n := kernels.Above(it.entries[:len(shares)], shares, s.q.s.need.share(budget))
 	k := min(max(n, budget/needLeast), budget*needMost, len(shares))

@@ -106,7 +106,7 @@ func (s *selection) combine(best, means []float32) {
 		if e.opt.Select != options.MinMax && e.opt.Select != options.Oracle {
 			kernels.MaxAddSqrt(best, x, beta, y)
 		} else {
-			kernels.MaxAdd(best, x, 0)
+			kernels.MaxAdd(best, x, 0, unraised[:])
 		}
 	}
 }

@@ -89,18 +89,40 @@ rest{n}:
 // VMAXPS yields its last source, the first operand here, when one is NaN: so dst
 // stays where the new score is none.
 
-.func maxAdd elemArgs
-	MOVQ         {a.dst}, DI
-	MOVQ         {a.x}, SI
-	MOVQ         {a.n}, CX
-	VBROADCASTSS {a.s}, V4
-	while 1
-	VADDPS  (SI), V4, V0
-	VMAXPS  (DI), V0, V0
-	VMOVUPS V0, (DI)
-	ADDQ    ${W}, SI
-	ADDQ    ${W}, DI
-	again 1
+// maxAdd takes all rows for 4 vectors of dst, which stay in registers.
+.func maxAdd maxAddArgs
+	MOVQ {a.dst}, DI
+	MOVQ {a.x}, SI
+	MOVQ {a.ld}, R8
+	SHLQ $2, R8
+	MOVQ {a.by}, R9
+	MOVQ {a.rows}, R10
+	MOVQ {a.n}, CX
+	.for n in 4, 1
+		while {n}
+		.for i in n
+			VMOVUPS {W*i}(DI), V{i}
+		.end
+		MOVQ SI, BX
+		MOVQ R9, R11
+		MOVQ R10, DX
+	row{n}:
+		VBROADCASTSS (R11), V8
+		.for i in n
+			VADDPS {W*i}(BX), V8, V{4+i}
+			VMAXPS V{i}, V{4+i}, V{i}
+		.end
+		ADDQ R8, BX
+		ADDQ $4, R11
+		DECQ DX
+		JNE  row{n}
+		.for i in n
+			VMOVUPS V{i}, {W*i}(DI)
+		.end
+		ADDQ ${n*W}, SI
+		ADDQ ${n*W}, DI
+		again {n}
+	.end
 	done
 
 .func maxAddSqrt elemArgs

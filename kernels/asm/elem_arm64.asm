@@ -38,7 +38,7 @@ rest{n}:
 	.end
 .end
 
-.for NAME in scale, axpby, maxAdd, maxAddSqrt
+.for NAME in scale, axpby, maxAddSqrt
 .func {NAME} elemArgs
 	MOVD {a.dst}, R0
 	MOVD R0, R4
@@ -72,9 +72,6 @@ rest{n}:
 				VFMLA V{i}.S4, V20.S4, V{4+i}.S4
 				VMOV  V{4+i}.B16, V{i}.B16
 			.end
-			.if NAME == "maxAdd"
-				FADD({4+i}, {4+i}, 20)
-			.end
 			.if NAME == "maxAddSqrt"
 				FMAX({16+i}, {16+i}, 31) // a NaN stays
 				FSQRT({16+i}, {16+i})
@@ -90,6 +87,41 @@ rest{n}:
 	.end
 	RET
 .end
+
+// maxAdd takes all rows for some vectors of dst. Besides: R5 bytes per row of x, R6 what they are
+// raised by, R7 rows; R8 to R11 the row, the same, rows left, and x there.
+.func maxAdd maxAddArgs
+	MOVD {a.dst}, R0
+	MOVD R0, R4
+	MOVD {a.x}, R1
+	MOVD {a.ld}, R5
+	LSL  $2, R5
+	MOVD {a.by}, R6
+	MOVD {a.rows}, R7
+	MOVD {a.n}, R2
+	.for n in 4, 2
+		while {n}
+		load {16*n}(R0), {n}, 0
+		MOVD R1, R8
+		MOVD R6, R9
+		MOVD R7, R10
+	row{n}:
+		VLD1R.P 4(R9), [V20.S4]
+		MOVD R8, R11
+		load {16*n}(R11), {n}, 4
+		.for i in n
+			FADD({4+i}, {4+i}, 20)
+			FCMGT({24+i}, {4+i}, {i})
+			VBIT V{24+i}.B16, V{4+i}.B16, V{i}.B16
+		.end
+		ADD  R5, R8
+		SUBS $1, R10
+		BNE  row{n}
+		store {n}, 0
+		ADD ${16*n}, R1
+		again {n}
+	.end
+	RET
 
 .func absMax rowArgs float32
 	MOVD {a.x}, R0

@@ -244,28 +244,31 @@ masked:
 
 .func expSum expSumArgs float32
 	MOVQ {a.x}, SI
-	MOVQ {a.n}, CX
+	MOVQ {a.n}, DX
 	MOVQ {a.max}, R13
-	LEAQ (SI)(CX*4), R9
 	MOVQ SI, DI
+	MOVQ DX, CX
 	VBROADCASTSS (R13), V8
-	.set n = 16/L
-	.for i in n
+	.for i in 4
 		VMOVAPS V8, V{12+i}
 	.end
-
-largest:
-	.for i in n
-		VMOVUPS {W*i}(DI), V{i}
-		VMAXPS  V{12+i}, V{i}, V{12+i}
+	.for once in 2 // 4 vectors, so that additions need not wait for each other; then the rest
+		.set n = 4-once*(4-16/L)
+	largest{n}:
+		SUBQ ${n*L}, CX
+		JLT  all{n}
+		.for i in n
+			VMOVUPS {W*i}(DI), V{i}
+			VMAXPS  V{12+i}, V{i}, V{12+i}
+		.end
+		ADDQ ${n*W}, DI
+		JMP  largest{n}
+	all{n}:
+		ADDQ ${n*L}, CX
 	.end
-	ADDQ $64, DI
-	CMPQ DI, R9
-	JB   largest
-	VMAXPS V8, V12, V8
-	.if avx2
-		VMAXPS V8, V13, V8
-	.end
+	VMAXPS V12, V13, V12
+	VMAXPS V14, V15, V14
+	VMAXPS V12, V14, V8
 	reduce VMAXPS, 8
 	VXORPS X12, X12, X12
 	VMOVSS X8, (R13)
@@ -273,28 +276,33 @@ largest:
 	CMPL   AX, $0xff800000
 	JEQ    summed
 	VBROADCASTSS X8, V8
-	.for i in n
+	.for i in 4
 		VXORPS V{12+i}, V{12+i}, V{12+i}
 	.end
 	VMOVUPS rough<>+0(SB), V9
 	VMOVUPS rough<>+{W}(SB), V10
 	VMOVUPS rough<>+{2*W}(SB), V11
-
-sum:
-	.for i in n
-		VMOVUPS     {W*i}(SI), V{i}
-		VSUBPS      V8, V{i}, V{i}
-		VMAXPS      V9, V{i}, V{i}
-		VFMADD213PS V11, V10, V{i}
-		VCVTPS2DQ   V{i}, V{i}
-		VADDPS      V{i}, V{12+i}, V{12+i}
+	.for once in 2
+		.set n = 4-once*(4-16/L)
+	sum{n}:
+		SUBQ ${n*L}, DX
+		JLT  added{n}
+		.for i in n
+			VMOVUPS     {W*i}(SI), V{i}
+			VSUBPS      V8, V{i}, V{i}
+			VMAXPS      V9, V{i}, V{i}
+			VFMADD213PS V11, V10, V{i}
+			VCVTPS2DQ   V{i}, V{i}
+			VADDPS      V{i}, V{12+i}, V{12+i}
+		.end
+		ADDQ ${n*W}, SI
+		JMP  sum{n}
+	added{n}:
+		ADDQ ${n*L}, DX
 	.end
-	ADDQ $64, SI
-	CMPQ SI, R9
-	JB   sum
-	.if avx2
-		VADDPS V13, V12, V12
-	.end
+	VADDPS V13, V12, V12
+	VADDPS V15, V14, V14
+	VADDPS V14, V12, V12
 	reduce VADDPS, 12
 
 summed:
