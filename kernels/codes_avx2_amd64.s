@@ -220,8 +220,6 @@ products1:
 	LEAQ         sums-408(SP), DI
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
-	VMOVDQU Y0, 0(DI)
-	VMOVDQU Y1, 32(DI)
 lane1:
 	TESTQ R12, CX
 	JNE   atHand1
@@ -271,9 +269,12 @@ multiply1:
 	JNE   lane1
 wide1:
 	VPMADDWD consts<>+96(SB), Y0, Y0
-	VPADDD   0(DI), Y0, Y0
 	VPMADDWD consts<>+96(SB), Y1, Y1
-	VPADDD   32(DI), Y1, Y1
+	CMPQ CX, $64
+	JLE  first1
+	VPADDD 0(DI), Y0, Y0
+	VPADDD 32(DI), Y1, Y1
+first1:
 	CMPQ CX, DX
 	JEQ  summed1
 	VMOVDQU Y0, 0(DI)
@@ -424,10 +425,6 @@ products2:
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
-	VMOVDQU Y0, 0(DI)
-	VMOVDQU Y1, 32(DI)
-	VMOVDQU Y2, 64(DI)
-	VMOVDQU Y3, 96(DI)
 lane2:
 	TESTQ R12, CX
 	JNE   atHand2
@@ -497,13 +494,16 @@ multiply2:
 	JNE   lane2
 wide2:
 	VPMADDWD consts<>+96(SB), Y0, Y0
-	VPADDD   0(DI), Y0, Y0
 	VPMADDWD consts<>+96(SB), Y1, Y1
-	VPADDD   32(DI), Y1, Y1
 	VPMADDWD consts<>+96(SB), Y2, Y2
-	VPADDD   64(DI), Y2, Y2
 	VPMADDWD consts<>+96(SB), Y3, Y3
-	VPADDD   96(DI), Y3, Y3
+	CMPQ CX, $64
+	JLE  first2
+	VPADDD 0(DI), Y0, Y0
+	VPADDD 32(DI), Y1, Y1
+	VPADDD 64(DI), Y2, Y2
+	VPADDD 96(DI), Y3, Y3
+first2:
 	CMPQ CX, DX
 	JEQ  summed2
 	VMOVDQU Y0, 0(DI)
@@ -680,12 +680,6 @@ products3:
 	VPXOR Y3, Y3, Y3
 	VPXOR Y4, Y4, Y4
 	VPXOR Y5, Y5, Y5
-	VMOVDQU Y0, 0(DI)
-	VMOVDQU Y1, 32(DI)
-	VMOVDQU Y2, 64(DI)
-	VMOVDQU Y3, 96(DI)
-	VMOVDQU Y4, 128(DI)
-	VMOVDQU Y5, 160(DI)
 lane3:
 	TESTQ R12, CX
 	JNE   atHand3
@@ -775,17 +769,20 @@ multiply3:
 	JNE   lane3
 wide3:
 	VPMADDWD consts<>+96(SB), Y0, Y0
-	VPADDD   0(DI), Y0, Y0
 	VPMADDWD consts<>+96(SB), Y1, Y1
-	VPADDD   32(DI), Y1, Y1
 	VPMADDWD consts<>+96(SB), Y2, Y2
-	VPADDD   64(DI), Y2, Y2
 	VPMADDWD consts<>+96(SB), Y3, Y3
-	VPADDD   96(DI), Y3, Y3
 	VPMADDWD consts<>+96(SB), Y4, Y4
-	VPADDD   128(DI), Y4, Y4
 	VPMADDWD consts<>+96(SB), Y5, Y5
-	VPADDD   160(DI), Y5, Y5
+	CMPQ CX, $64
+	JLE  first3
+	VPADDD 0(DI), Y0, Y0
+	VPADDD 32(DI), Y1, Y1
+	VPADDD 64(DI), Y2, Y2
+	VPADDD 96(DI), Y3, Y3
+	VPADDD 128(DI), Y4, Y4
+	VPADDD 160(DI), Y5, Y5
+first3:
 	CMPQ CX, DX
 	JEQ  summed3
 	VMOVDQU Y0, 0(DI)
@@ -988,14 +985,6 @@ products4:
 	VPXOR Y5, Y5, Y5
 	VPXOR Y6, Y6, Y6
 	VPXOR Y7, Y7, Y7
-	VMOVDQU Y0, 0(DI)
-	VMOVDQU Y1, 32(DI)
-	VMOVDQU Y2, 64(DI)
-	VMOVDQU Y3, 96(DI)
-	VMOVDQU Y4, 128(DI)
-	VMOVDQU Y5, 160(DI)
-	VMOVDQU Y6, 192(DI)
-	VMOVDQU Y7, 224(DI)
 lane4:
 	TESTQ R12, CX
 	JNE   atHand4
@@ -1105,21 +1094,24 @@ multiply4:
 	JNE   lane4
 wide4:
 	VPMADDWD consts<>+96(SB), Y0, Y0
-	VPADDD   0(DI), Y0, Y0
 	VPMADDWD consts<>+96(SB), Y1, Y1
-	VPADDD   32(DI), Y1, Y1
 	VPMADDWD consts<>+96(SB), Y2, Y2
-	VPADDD   64(DI), Y2, Y2
 	VPMADDWD consts<>+96(SB), Y3, Y3
-	VPADDD   96(DI), Y3, Y3
 	VPMADDWD consts<>+96(SB), Y4, Y4
-	VPADDD   128(DI), Y4, Y4
 	VPMADDWD consts<>+96(SB), Y5, Y5
-	VPADDD   160(DI), Y5, Y5
 	VPMADDWD consts<>+96(SB), Y6, Y6
-	VPADDD   192(DI), Y6, Y6
 	VPMADDWD consts<>+96(SB), Y7, Y7
-	VPADDD   224(DI), Y7, Y7
+	CMPQ CX, $64
+	JLE  first4
+	VPADDD 0(DI), Y0, Y0
+	VPADDD 32(DI), Y1, Y1
+	VPADDD 64(DI), Y2, Y2
+	VPADDD 96(DI), Y3, Y3
+	VPADDD 128(DI), Y4, Y4
+	VPADDD 160(DI), Y5, Y5
+	VPADDD 192(DI), Y6, Y6
+	VPADDD 224(DI), Y7, Y7
+first4:
 	CMPQ CX, DX
 	JEQ  summed4
 	VMOVDQU Y0, 0(DI)

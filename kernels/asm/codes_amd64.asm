@@ -375,9 +375,6 @@ known:
 			VMOVQ        {bits}, X{SHIFT}
 			LEAQ         {sums}, DI
 			zero {2*R}
-			.for v in 2*R
-				VMOVDQU V{v}, {32*v}(DI)
-			.end
 		.end
 	lane{R}:
 		TESTQ R12, CX
@@ -403,8 +400,13 @@ known:
 		wide{R}:
 			.for v in 2*R
 				VPMADDWD consts<>+96(SB), V{v}, V{v}
-				VPADDD   {32*v}(DI), V{v}, V{v}
 			.end
+			CMPQ CX, $64
+			JLE  first{R}
+			.for v in 2*R
+				VPADDD {32*v}(DI), V{v}, V{v}
+			.end
+		first{R}:
 			CMPQ CX, DX
 			JEQ  summed{R}
 			.for v in 2*R
