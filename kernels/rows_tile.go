@@ -12,6 +12,7 @@ type tile struct {
 	r     *Rows
 	k, v  *Cache
 	list  []int32
+	all   [2]int  // which part of that all rows see
 	at    int     // the first cell's place in the list
 	cells []int32 // from there
 
@@ -56,6 +57,11 @@ func newTile(r *Rows, k, v *Cache, list []int32, scratch []float32) (t tile) {
 		return s
 	}
 	t.r, t.k, t.v, t.list = r, k, v, list
+	t.all[1] = len(list)
+	for i := range r.Max {
+		lo, hi := r.span(i, 0, len(list))
+		t.all = [2]int{max(t.all[0], lo), min(t.all[1], hi)}
+	}
 	t.panel, t.weights, t.buf = cut(max(k.Dim, tileCells)*panel), cut(groupRows*ldTile),
 		cut(lane*k.Dim)
 	return t
@@ -137,6 +143,13 @@ func (t *tile) attend(first, n int) {
 
 // divide makes blocks of n rows that see about the same, and returns what any row sees.
 func (t *tile) divide(n int) (lo, hi int) {
+	if end := len(t.cells); t.all[0] <= t.at && t.at+end <= t.all[1] {
+		for i := range n {
+			t.lo[i], t.hi[i] = 0, int32(end)
+		}
+		t.n, t.blocks[0] = 1, block{end: n, sight: sight{all1: end, both1: end}}
+		return 0, end
+	}
 	t.n, lo = 0, len(t.cells)
 	parts := (n + blockRows() - 1) / blockRows()
 	for i := range parts {

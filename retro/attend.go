@@ -230,12 +230,15 @@ func (e *Engine) loadQueries(l *layer, a *Attn, it *item, q *stepSeq, h int) {
 // batchQueries copies the queries of one row of the batch for KV head h, scaled:
 // dst is [gqa][dk].
 func (l *layer) batchQueries(dst []float32, a *Attn, row, h int) {
-	for g := range l.gqa {
-		p := unsafe.Add(a.Q, uint64(row)*a.QRow+uint64(h*l.gqa+g)*a.QHead)
-		x := dst[g*l.DK : (g+1)*l.DK]
-		copy(x, unsafe.Slice((*float32)(p), l.DK))
-		kernels.Scale(x, a.Scale)
+	n := l.DK
+	if a.QHead == uint64(l.DK)*4 { // side by side
+		n *= l.gqa
 	}
+	for at := 0; at < l.gqa*l.DK; at += n {
+		p := unsafe.Add(a.Q, uint64(row)*a.QRow+uint64(h*l.gqa+at/l.DK)*a.QHead)
+		copy(dst[at:at+n], unsafe.Slice((*float32)(p), n))
+	}
+	kernels.Scale(dst[:l.gqa*l.DK], a.Scale)
 }
 
 // merge joins the chunks of an item, brings the ring up to date, and writes the

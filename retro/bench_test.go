@@ -8,7 +8,10 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/retroattn/retroattn/kernels"
+	"github.com/retroattn/retroattn/kernels/peak"
 	"github.com/retroattn/retroattn/retro/options"
 )
 
@@ -60,6 +63,55 @@ func BenchmarkLatent(b *testing.B) {
 			}
 		}
 	}
+}
+
+// BenchmarkPrompt is 512 tokens of a prompt at a depth of 4096, one thread: the share of the
+// multiply-add peak in the shortest tenth of the layers.
+func BenchmarkPrompt(b *testing.B) {
+	const depth, rows = 4096, 512
+	for _, typ := range []kernels.Type{kernels.F16, kernels.Q8_0} {
+		b.Run(typ.String(), func(b *testing.B) {
+			sh := smolLM(4)
+			sh.tk, sh.tv, sh.seqs, sh.cells = typ, typ, 1, depth+rows
+			h := newHost(b, sh, options.Default(), 1, 1)
+			h.prefill(0, depth)
+			n := h.exactRows(0, rows)
+			q, out := make([]float32, rows*sh.heads*sh.dk), make([]float32, rows*sh.heads*sh.dv)
+			rng := uint32(1)
+			for i := range q {
+				rng = rng*1664525 + 1013904223
+				q[i] = float32(int32(rng)) / (1 << 30)
+			}
+			var ns []float64
+			for b.Loop() {
+				require.NoError(b, h.e.StepBegin(n, 1))
+				a := h.attn(0, rows, q, out)
+				for a.Layer = range sh.layers {
+					start := time.Now()
+					require.NoError(b, h.e.Select(&a, 0, 1))
+					require.NoError(b, h.e.Attend(&a, 0, 1))
+					ns = append(ns, float64(time.Since(start)))
+				}
+				require.NoError(b, h.e.StepEnd(true))
+				require.NoError(b, h.e.SeqTruncate(0, depth))
+			}
+			best := shortest(ns)
+			b.ReportMetric(best/1e3, "us/layer")
+			pairs := float64(rows*depth + rows*(rows+1)/2)
+			flops := 2 * pairs * float64(sh.heads*(sh.dk+sh.dv)) / best * 1e9
+			b.ReportMetric(100*flops/peakFMA(), "%peak")
+		})
+	}
+}
+
+// peakFMA is in operations per second, the best of several readings.
+func peakFMA() (best float64) {
+	for range 200 {
+		start := time.Now()
+		n := peak.FMA(kernels.ISA(), 2000)
+		best = max(best, float64(n)/time.Since(start).Seconds())
+	}
+	return best
 }
 
 // smolLM is the shape of SmolLM2-135M.
@@ -175,21 +227,21 @@ func benchmarkStep(b *testing.B, text string, threads, depth int, sh shape) {
 		step()
 	}
 	st := h.e.Stats()
-	b.ReportMetric(shortest(ns)/1e3, "us/layer")
-	b.ReportMetric(shortest(selecting)/1e3, "us/select")
+	b.ReportMetric(shortest(ns[:]...)/1e3, "us/layer")
+	b.ReportMetric(shortest(selecting[:]...)/1e3, "us/select")
 	read := float64(st.KVReadBytes + st.ScanBytes - before.KVReadBytes - before.ScanBytes)
 	b.ReportMetric(read/b.Elapsed().Seconds()/1e9, "GB/s")
 	b.ReportMetric(read/float64(st.KVFullBytes-before.KVFullBytes), "share")
 	stop.Store(1)
 }
 
-// shortest is the mean of the shortest tenth of either kind.
-func shortest(kinds [2][]float64) (mean float64) {
+// shortest is the mean of the shortest tenth of each kind.
+func shortest(kinds ...[]float64) (mean float64) {
 	for _, ns := range kinds {
 		slices.Sort(ns)
 		n := (len(ns) + 9) / 10
 		for _, x := range ns[:n] {
-			mean += x / float64(2*n)
+			mean += x / float64(len(kinds)*n)
 		}
 	}
 	return mean

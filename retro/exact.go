@@ -20,7 +20,7 @@ import (
 // with items, the cut depends on the sequence alone.
 const (
 	exactRows   = 256 // query rows in a block, unless a single token has more
-	exactUnits  = 128 // units in a layer, about, where the context is long enough
+	exactUnits  = 64  // units in a layer, about, where the context is long enough
 	exactRange  = 128 // entries, at least, in a range
 	exactRanges = 64  // at most, of rows that are read with all heads
 	readRows    = 64  // query rows for which that is so
@@ -59,6 +59,7 @@ func cutRows(n, entries int, l *layer) rowsCut {
 	}
 	c := rowsCut{tokens: max(1, exactRows/l.gqa), heads: 1}
 	c.blocks = (n + c.tokens - 1) / c.tokens
+	c.tokens = (n + c.blocks - 1) / c.blocks // no block of a few
 	most := exactUnits / (c.blocks * l.KVHeads)
 	if n*l.gqa <= readRows {
 		c.heads, most = l.KVHeads, exactRanges

@@ -63,6 +63,19 @@ func TestExactRows(t *testing.T) {
 	}
 }
 
+// Blocks of rows are of about one size: one of a few rows would convert all keys for them alone.
+func TestExactBlocksAreEven(t *testing.T) {
+	for _, gqa := range []int{1, 3, 4, 8, 16, 300} {
+		l := &layer{Layer: Layer{KVHeads: 3}, gqa: gqa}
+		for n := 1; n <= 2048; n++ {
+			c := cutRows(n, 4096+n, l)
+			last := n - (c.blocks-1)*c.tokens
+			require.True(t, 0 < last && last <= c.tokens && last > c.tokens-c.blocks &&
+				c.tokens*gqa <= max(exactRows, gqa), "%d tokens of %d heads: %+v", n, gqa, c)
+		}
+	}
+}
+
 // Company and threads change no bit.
 func TestExactAloneAndInCompany(t *testing.T) {
 	run := func(threads int, seqs ...int32) map[key][]float32 {
