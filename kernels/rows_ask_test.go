@@ -8,7 +8,8 @@ import (
 
 // All values are asked for when the products with keys end, and the keys of the next tile when
 // those with values do, however the rows are parted. Rows that see less have fewer products to ask
-// between. Behind the last tile nothing is asked for, and rows are not parted.
+// between. Bursts stay short where rows are few and long. Behind the last tile nothing is asked for,
+// and rows are not parted.
 func TestAttendRowsAsks(t *testing.T) {
 	const n = 300
 	cells := make([]int32, n)
@@ -75,6 +76,10 @@ func checkAsks(t *testing.T, x *tile, rows int) {
 	}
 	keys.part = rows
 	keys.askValues(rows, lo, hi)
+	size := x.v.Type.RowBytes(x.v.Dim)
+	if burst := keys.asking.share * size; rows >= 24 && burst > 2*askBytes+size {
+		t.Errorf("%d bytes are asked for at once", burst)
+	}
 	keys.multiply(lo, hi)
 	if left := keys.asking.end - keys.asking.from; left > 0 {
 		t.Errorf("from cell %d on, %d values were not asked for", x.at, left)

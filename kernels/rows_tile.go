@@ -25,7 +25,8 @@ type tile struct {
 
 	// Of the group.
 	first    int // row
-	part     int // rows that are multiplied before more is asked for
+	part     int // rows and
+	terms    int // terms that are multiplied before more is asked for
 	asking   asking
 	lo, hi   [groupRows]int32
 	max, sum [groupRows]float32
@@ -75,11 +76,14 @@ type asking struct {
 
 // askBytes are asked for at once, about: a longer burst would keep the multipliers waiting, and
 // shorter ones take time themselves.
-const askBytes = 2048
+const (
+	askBytes = 2048
+	minTerms = 64 // of a product: each reads and writes its sums
+)
 
-// ask begins with what is wanted after the products of n rows with some panels, and makes as many
-// parts of the rows as it takes.
-func (t *tile) ask(a asking, n, panels int) {
+// ask begins with what is wanted during the products of n rows and k terms with some panels, and
+// makes as many parts of the rows as it takes, and then of the terms.
+func (t *tile) ask(a asking, n, k, panels int) {
 	c, m := t.asked(a), blockRows()
 	parts := max(1, c.Type.RowBytes(c.Dim)*(a.end-a.from)/(panels*askBytes))
 	t.part = ((n+parts-1)/parts + m - 1) / m * m
@@ -87,9 +91,24 @@ func (t *tile) ask(a asking, n, panels int) {
 	for i := range t.n {
 		products += (t.blocks[i].end - t.blocks[i].first + t.part - 1) / t.part
 	}
-	products *= panels
+	if t.terms = k; parts >= 2*products {
+		t.terms = max(minTerms, k*products/parts)
+	}
+	products *= panels * ((k + t.terms - 1) / t.terms)
 	a.share = (a.end - a.from + products - 1) / products
 	t.asking = a
+}
+
+// product is mul of m rows with a panel, in parts.
+func (t *tile) product(c []float32, ldc int, a []float32, lda int, b []float32, m, n, k int,
+	add bool) {
+	for f := 0; f < m; f += t.part {
+		for l := 0; l < k; l += t.terms {
+			mul(c[f*ldc:], ldc, a[f*lda+l:], lda, b[l*panel:], min(t.part, m-f), n,
+				min(t.terms, k-l), add || l > 0)
+			t.askNext()
+		}
+	}
 }
 
 func (t *tile) asked(a asking) *Cache {
@@ -112,7 +131,8 @@ func (t *tile) askNext() {
 func (t *tile) askValues(n, lo, hi int) {
 	if t.askedV <= t.at {
 		t.askedV = t.at + len(t.cells)
-		t.ask(asking{from: t.at + lo, end: t.at + hi}, n, (hi-lo&^(panel-1)+panel-1)/panel)
+		t.ask(asking{from: t.at + lo, end: t.at + hi}, n, t.k.Dim,
+			(hi-lo&^(panel-1)+panel-1)/panel)
 	}
 }
 
@@ -120,13 +140,18 @@ func (t *tile) askValues(n, lo, hi int) {
 func (t *tile) askKeys(n int) {
 	if next := t.at + len(t.cells); t.askedK <= next && next < len(t.list) {
 		t.askedK = min(next+tileCells, len(t.list))
-		t.ask(asking{keys: true, from: next, end: t.askedK}, n, (t.v.Dim+panel-1)/panel)
+		t.ask(asking{keys: true, from: next, end: t.askedK}, n, len(t.cells),
+			(t.v.Dim+panel-1)/panel)
 	}
 }
 
+// whole lets products be of all n rows and all terms, unless more is asked for.
+func (t *tile) whole(n int) { t.part, t.terms = n, max(t.k.Dim, tileCells) }
+
 // attend adds the cells to n rows.
 func (t *tile) attend(first, n int) {
-	t.first, t.part, t.asking = first, n, asking{}
+	t.first, t.asking = first, asking{}
+	t.whole(n)
 	if lo, hi := t.divide(n); lo < hi {
 		if t.askedK <= t.at { // the first tile, or nobody has seen the one before
 			t.askedK = t.at + len(t.cells)
@@ -135,7 +160,7 @@ func (t *tile) attend(first, n int) {
 		t.askValues(n, lo, hi)
 		t.multiply(lo, hi)
 		t.soften(n)
-		t.part = n // unless more is asked for
+		t.whole(n)
 		t.askKeys(n)
 		t.accumulate(lo, hi)
 	}
@@ -191,11 +216,8 @@ func (t *tile) multiply(lo, hi int) {
 		}
 		for i := range t.n {
 			if b := &t.blocks[i]; b.all0 < p+panel && b.all1 > p {
-				for f := b.first; f < b.end; f += t.part {
-					mul(t.weights[f*ldTile+p:], ldTile, q[f*r.LdQ:], r.LdQ, t.panel,
-						min(t.part, b.end-f), panel, d, false)
-					t.askNext()
-				}
+				t.product(t.weights[b.first*ldTile+p:], ldTile, q[b.first*r.LdQ:], r.LdQ,
+					t.panel, b.end-b.first, panel, d, false)
 			}
 		}
 	}
@@ -269,11 +291,10 @@ func (t *tile) add(b *block, c, n int) {
 }
 
 func (t *tile) addRows(first, end, lo, hi, c, n int) {
-	for f := first; f < end && lo < hi; f += t.part {
+	if lo < hi {
 		dv := t.v.Dim
-		mul(t.r.Acc[(t.first+f)*dv+c:], dv, t.weights[f*ldTile+lo:], ldTile, t.panel[lo*panel:],
-			min(t.part, end-f), n, hi-lo, true)
-		t.askNext()
+		t.product(t.r.Acc[(t.first+first)*dv+c:], dv, t.weights[first*ldTile+lo:], ldTile,
+			t.panel[lo*panel:], end-first, n, hi-lo, true)
 	}
 }
 
