@@ -134,7 +134,7 @@ func (d *drafter) length(room int) int {
 	room = min(room, d.max)
 	some := min(room, max(someDraft, d.min))
 	switch {
-	case room <= d.min || d.exact[1] == 0:
+	case room <= d.min || d.min == 0 && d.exact[1] == 0:
 		return min(d.min, max(0, room))
 	case d.first < firstDrafts:
 		d.first++
@@ -221,6 +221,9 @@ func (g *generator) verify(token Token, drafts []Token) error {
 		return err
 	}
 	if g.drafter != nil {
+		if _, err := g.c.Logits(-1); err != nil { // a device may still compute
+			return err
+		}
 		g.drafter.exact[g.batch.Len()].add(begun)
 	}
 	if len(drafts) == 0 {

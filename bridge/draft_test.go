@@ -23,6 +23,19 @@ func TestDraftsAreMeasuredWarm(t *testing.T) {
 	require.Zero(t, d.length(100), "none pays where verifying costs that much")
 }
 
+// Where every draft has some tokens, none is decoded without, and longer ones are tried all the same.
+func TestDraftsHaveAtLeast(t *testing.T) {
+	c := truth{accepted: 0.98}
+	d := &drafter{min: 2, max: 16, exact: make([]cost, 18), tested: 10, accepted: 8, often: 32}
+	longest := 0
+	for i := range 50 {
+		n := c.cycle(d, i)
+		require.GreaterOrEqual(t, n, 2)
+		longest = max(longest, n)
+	}
+	require.Greater(t, longest, 4)
+}
+
 // Where a device verifies more than some tokens at once, what fewer take says nothing of more, and
 // the other way round: drafts of both are tried, and their times decide.
 func TestDraftsForADevice(t *testing.T) {

@@ -9,7 +9,8 @@ const (
 	codeBatch = 8 << 10
 )
 
-// codesAhead is how many pages lie between the one in work and that asked for from memory.
+// codesAhead is how many pages of the next batch are asked for with those of a batch. The kernel asks
+// for two with each page, so that the distance grows.
 const codesAhead = 12
 
 func scoreCodes(dst []float32, ldDst int, q []float32, rows, d, bits int, base []float32,

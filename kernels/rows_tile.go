@@ -25,8 +25,8 @@ type tile struct {
 
 	// Of the group.
 	first    int // row
-	part     int // rows and
-	terms    int // terms that are multiplied before more is asked for
+	part     int // rows of a product before more is asked for
+	terms    int // and its terms
 	asking   asking
 	lo, hi   [groupRows]int32
 	max, sum [groupRows]float32
@@ -145,13 +145,13 @@ func (t *tile) askKeys(n int) {
 	}
 }
 
-// whole lets products be of all n rows and all terms, unless more is asked for.
-func (t *tile) whole(n int) { t.part, t.terms = n, max(t.k.Dim, tileCells) }
+// unparted lets products be of all n rows and all terms, unless more is asked for.
+func (t *tile) unparted(n int) { t.part, t.terms = n, max(t.k.Dim, tileCells) }
 
 // attend adds the cells to n rows.
 func (t *tile) attend(first, n int) {
 	t.first, t.asking = first, asking{}
-	t.whole(n)
+	t.unparted(n)
 	if lo, hi := t.divide(n); lo < hi {
 		if t.askedK <= t.at { // the first tile, or nobody has seen the one before
 			t.askedK = t.at + len(t.cells)
@@ -160,7 +160,7 @@ func (t *tile) attend(first, n int) {
 		t.askValues(n, lo, hi)
 		t.multiply(lo, hi)
 		t.soften(n)
-		t.whole(n)
+		t.unparted(n)
 		t.askKeys(n)
 		t.accumulate(lo, hi)
 	}

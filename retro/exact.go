@@ -19,8 +19,9 @@ import (
 // drafts are about as fast as memory: the heads of a cell, which lie side by side, are one unit. As
 // with items, the cut depends on the sequence alone.
 const (
-	exactRows   = 256 // query rows in a block, unless a single token has more
-	exactUnits  = 64  // units in a layer, about, where the context is long enough
+	exactRows = 256 // query rows in a block, unless a single token has more
+	// units in a layer, about, where the context is long enough; more than some 32 threads find too few
+	exactUnits  = 64
 	exactRange  = 128 // entries, at least, in a range
 	exactRanges = 64  // at most, of rows that are read with all heads
 	readRows    = 64  // query rows for which that is so

@@ -47,7 +47,7 @@ func (e *Engine) reserveKept(s *sequence, cuts []cut) {
 	}
 }
 
-// keep notes the chosen groups for the next token.
+// keep notes the chosen groups for the next token. Whole pages are chosen as in the papers.
 func (s *selection) keep() {
 	if s.e.opt.Select == options.Tokens {
 		k := &s.q.s.kept[s.l.headOff+s.h]

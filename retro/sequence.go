@@ -4,6 +4,7 @@ import (
 	"sort"
 
 	"github.com/retroattn/retroattn/retro/failure"
+	"github.com/retroattn/retroattn/retro/options"
 )
 
 // sequence is what the engine knows of one sequence: its entries in order of
@@ -187,7 +188,9 @@ func (e *Engine) reserve(s *sequence, v view, cuts []cut) {
 		s.cell = append(make([]int32, 0, room), s.cell...)
 	}
 	if v.sparse {
-		e.reserveKept(s, cuts)
+		if e.opt.Select == options.Tokens {
+			e.reserveKept(s, cuts)
+		}
 		e.stats.RingBytes += s.ring.reserve(v.local*e.opt.Page, e.kvHeads)
 		if e.sumBlock > 0 {
 			e.roomForSummaries(s, v.local)

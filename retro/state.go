@@ -143,7 +143,7 @@ func (e *Engine) fingerprint() uint64 {
 	return h.Sum64()
 }
 
-// codeSequence is the payload. Loading, s has the table, and zeroes elsewhere.
+// codeSequence is the payload. Loading, s has the table, and is new elsewhere.
 func (e *Engine) codeSequence(c *coder, s *sequence, note *[]byte) {
 	c.text(note)
 	entries := codeTable(c, s.pos)

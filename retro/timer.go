@@ -160,7 +160,9 @@ func (t *timer) Step(x plan.Step) ([]plan.Timing, error) {
 // decode decodes a token and embeds past ones again.
 func (t *timer) decode(past int) error {
 	q := t.seqs[0]
-	q.forgetKept(0) // else the shortest times were those of layers that choose no groups
+	// All layers choose groups, which half of them do when decoding: else the shortest times were those
+	// of layers that choose none.
+	q.forgetKept(0)
 	at := len(q.pos)
 	var rows []Row
 	for i := at - past; i < at; i++ {

@@ -252,8 +252,8 @@ masked:
 	.for i in 4
 		VMOVAPS V8, V{12+i}
 	.end
-	.for once in 2 // 4 vectors, so that additions need not wait for each other; then the rest
-		.set n = 4-once*(4-16/L)
+	.for pass in 2 // 4 vectors, so that additions need not wait for each other; then the rest
+		.set n = 4-pass*(4-16/L)
 	largest{n}:
 		SUBQ ${n*L}, CX
 		JLT  all{n}
@@ -282,8 +282,8 @@ masked:
 	VMOVUPS rough<>+0(SB), V9
 	VMOVUPS rough<>+{W}(SB), V10
 	VMOVUPS rough<>+{2*W}(SB), V11
-	.for once in 2
-		.set n = 4-once*(4-16/L)
+	.for pass in 2
+		.set n = 4-pass*(4-16/L)
 	sum{n}:
 		SUBQ ${n*L}, DX
 		JLT  added{n}

@@ -31,7 +31,7 @@ func (f *fakeTimer) Step(x Step) (got []Timing, err error) {
 	for i := range fakeLayers {
 		tokens, supplements := x.Budget, x.Past*x.Budget/2
 		if i < f.own {
-			tokens, supplements = fakeOwn, 0
+			tokens, supplements = fakeOwn, x.Past*fakeOwn/2
 		}
 		ns := 1e5 + 100*float64(x.Window-1) + 1000*float64(x.Past) +
 			fakeHeads*float64(2*tokens+7*min(tokens, fakeKnee)+3*supplements)
@@ -72,6 +72,7 @@ func TestMeasureBesideLayerBudgets(t *testing.T) {
 	const open, own = fakeLayers - 2, 2 * fakeHeads * fakeOwn
 	require.Equal(t, []int{open * fakeHeads, fakeKnee}, []int{m.Heads, m.Knee})
 	require.InEpsilon(t, 6*1e5+own*(2+7), m.StepNS, 1e-6)
+	require.InEpsilon(t, 6*1000+own*3/2, m.PastNS, 1e-6)
 	require.InEpsilon(t, 2.0, m.ReadNS, 1e-6)
 	require.InEpsilon(t, 7.0, m.ChooseNS, 1e-6)
 	require.InEpsilon(t, 3.0, m.SupplementNS, 1e-6)
