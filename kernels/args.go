@@ -39,7 +39,7 @@ type turnCellsArgs struct {
 // missing is what a kernel says that the level has not, and that nothing may call.
 const missing = "kernels: this kernel is for other instruction sets"
 
-// elemArgs are those of scale, axpby and maxAddSqrt, of multiples of 8 floats.
+// elemArgs are those of scale, axpby and softCap, of multiples of 8 floats.
 type elemArgs struct {
 	dst, x, y *float32
 	n         int
@@ -52,6 +52,14 @@ type maxAddArgs struct {
 	ld      int
 	by      *float32
 	rows, n int
+}
+
+// maxAddSqrtArgs are those of maxAddSqrt, likewise.
+type maxAddSqrtArgs struct {
+	dst, x, y *float32
+	ldX, ldY  int
+	rows, n   int
+	beta      float32
 }
 
 // toF16Args are those of toF16, of multiples of 8 floats.
@@ -107,15 +115,16 @@ type scanArgs struct {
 	sign    int
 }
 
-// scan4Args are those of scan4; d is rounded up to whole lanes, and a spread of nil is not wanted.
-// arm64 does one row of one tile, with its spread.
+// scan4Args are those of scan4: n pages of a list of tiles, in which there are tilesAhead more. d is
+// rounded up to whole lanes, and a spread of nil is not wanted. arm64 does one row of one tile, with
+// its spread.
 type scan4Args struct {
-	mean, spread *float32
-	ld           int
-	q            *float32
-	rows, d      int
-	tiles        *byte
-	n            int
+	mean, spread     *float32
+	ldMean, ldSpread int
+	q                *float32
+	rows, d          int
+	tiles            **byte
+	n                int
 }
 
 // codesArgs are those of scoreCodes: up to codeRows rows and n pages, d rounded up to whole lanes.
@@ -225,13 +234,19 @@ type expSumArgs struct {
 	max *float32
 }
 
-// softmaxArgs are those of softmaxRows, which does cells lo <= j < hi of rows that lie ld apart,
-// where there are any: the maximum becomes the new one. It reports a new maximum of -Inf, and
-// leaves such a row alone.
+// softmaxArgs are those of softmaxRow: the maximum becomes the new one. It reports a new maximum of
+// -Inf, and leaves x alone then.
 type softmaxArgs struct {
 	x        *float32
-	ld       int
-	lo, hi   *int32
+	n        int
+	max, sum *float32
+}
+
+// rowsArgs are those of raise and weigh: n columns, a multiple of 32, of rows that lie ld apart, a
+// multiple of 4.
+type rowsArgs struct {
+	x        *float32
+	ld, n    int
 	rows     int
 	max, sum *float32
 }

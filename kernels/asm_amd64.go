@@ -50,7 +50,7 @@ func toF16AVX2(a *toF16Args)
 func maxAddAVX2(a *maxAddArgs)
 
 //go:noescape
-func maxAddSqrtAVX2(a *elemArgs)
+func maxAddSqrtAVX2(a *maxAddSqrtArgs)
 
 //go:noescape
 func absMaxAVX2(a *rowArgs) float32
@@ -98,7 +98,7 @@ func scan4AVX2(a *scan4Args)
 func scanAVX2(a *scanArgs)
 
 //go:noescape
-func softmaxRowsAVX2(a *softmaxArgs) bool
+func softmaxRowAVX2(a *softmaxArgs) bool
 
 //go:noescape
 func expSumAVX2(a *expSumArgs) float32
@@ -111,6 +111,12 @@ func sumSqAVX2(a *statsArgs)
 
 //go:noescape
 func minMaxAVX2(a *statsArgs)
+
+//go:noescape
+func raiseAVX2(a *rowsArgs) bool
+
+//go:noescape
+func weighAVX2(a *rowsArgs)
 
 //go:noescape
 func accF32AVX512(a *blockArgs)
@@ -188,10 +194,16 @@ func scan4AVX512(a *scan4Args)
 func scanAVX512(a *scanArgs)
 
 //go:noescape
-func softmaxRowsAVX512(a *softmaxArgs) bool
+func softmaxRowAVX512(a *softmaxArgs) bool
 
 //go:noescape
 func expSumAVX512(a *expSumArgs) float32
+
+//go:noescape
+func raiseAVX512(a *rowsArgs) bool
+
+//go:noescape
+func weighAVX512(a *rowsArgs)
 
 func aboveASM(a *aboveArgs) int {
 	if level == isaAVX512 {
@@ -347,7 +359,7 @@ func maxAddASM(a *maxAddArgs) {
 	maxAddAVX2(a)
 }
 
-func maxAddSqrtASM(a *elemArgs) {
+func maxAddSqrtASM(a *maxAddSqrtArgs) {
 	maxAddSqrtAVX2(a)
 }
 
@@ -377,6 +389,13 @@ func quantise14ASM(a *quantiseArgs) int32 {
 
 func quantise8ASM(a *quantiseArgs) int32 {
 	return quantise8AVX2(a)
+}
+
+func raiseASM(a *rowsArgs) bool {
+	if level == isaAVX512 {
+		return raiseAVX512(a)
+	}
+	return raiseAVX2(a)
 }
 
 func scaleASM(a *elemArgs) {
@@ -411,11 +430,11 @@ func softCapASM(a *elemArgs) {
 	softCapAVX2(a)
 }
 
-func softmaxRowsASM(a *softmaxArgs) bool {
+func softmaxRowASM(a *softmaxArgs) bool {
 	if level == isaAVX512 {
-		return softmaxRowsAVX512(a)
+		return softmaxRowAVX512(a)
 	}
-	return softmaxRowsAVX2(a)
+	return softmaxRowAVX2(a)
 }
 
 func sumSqASM(a *statsArgs) {
@@ -448,6 +467,14 @@ func turnCellsQ4ASM(a *turnCellsArgs) {
 
 func turnCellsQ8ASM(a *turnCellsArgs) {
 	turnCellsQ8AVX512(a)
+}
+
+func weighASM(a *rowsArgs) {
+	if level == isaAVX512 {
+		weighAVX512(a)
+		return
+	}
+	weighAVX2(a)
 }
 
 func weighSpreadsASM(a *weightArgs) {

@@ -50,10 +50,10 @@ func scaleNEON(a *elemArgs)
 func axpbyNEON(a *elemArgs)
 
 //go:noescape
-func maxAddSqrtNEON(a *elemArgs)
+func maxAddNEON(a *maxAddArgs)
 
 //go:noescape
-func maxAddNEON(a *maxAddArgs)
+func maxAddSqrtNEON(a *maxAddSqrtArgs)
 
 //go:noescape
 func absMaxNEON(a *rowArgs) float32
@@ -95,7 +95,7 @@ func scan4NEON(a *scan4Args)
 func scanNEON(a *scanArgs)
 
 //go:noescape
-func softmaxRowsNEON(a *softmaxArgs) bool
+func softmaxRowNEON(a *softmaxArgs) bool
 
 //go:noescape
 func expSumNEON(a *expSumArgs) float32
@@ -114,6 +114,12 @@ func quantise8NEON(a *quantiseArgs) int32
 
 //go:noescape
 func quantise14NEON(a *quantiseArgs) int32
+
+//go:noescape
+func raiseNEON(a *rowsArgs) bool
+
+//go:noescape
+func weighNEON(a *rowsArgs)
 
 //go:noescape
 func multiplyCodesDotProd(a *productArgs)
@@ -226,7 +232,7 @@ func maxAddASM(a *maxAddArgs) {
 	maxAddNEON(a)
 }
 
-func maxAddSqrtASM(a *elemArgs) {
+func maxAddSqrtASM(a *maxAddSqrtArgs) {
 	maxAddSqrtNEON(a)
 }
 
@@ -258,6 +264,10 @@ func quantise8ASM(a *quantiseArgs) int32 {
 	return quantise8NEON(a)
 }
 
+func raiseASM(a *rowsArgs) bool {
+	return raiseNEON(a)
+}
+
 func scaleASM(a *elemArgs) {
 	scaleNEON(a)
 }
@@ -286,8 +296,8 @@ func softCapASM(a *elemArgs) {
 	softCapNEON(a)
 }
 
-func softmaxRowsASM(a *softmaxArgs) bool {
-	return softmaxRowsNEON(a)
+func softmaxRowASM(a *softmaxArgs) bool {
+	return softmaxRowNEON(a)
 }
 
 func sumSqASM(a *statsArgs) {
@@ -320,6 +330,10 @@ func turnCellsQ4ASM(a *turnCellsArgs) {
 
 func turnCellsQ8ASM(a *turnCellsArgs) {
 	panic(missing)
+}
+
+func weighASM(a *rowsArgs) {
+	weighNEON(a)
 }
 
 func weighSpreadsASM(a *weightArgs) {

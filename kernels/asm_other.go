@@ -92,7 +92,7 @@ func maxAddASM(a *maxAddArgs) {
 	panic(missing)
 }
 
-func maxAddSqrtASM(a *elemArgs) {
+func maxAddSqrtASM(a *maxAddSqrtArgs) {
 	panic(missing)
 }
 
@@ -120,6 +120,10 @@ func quantise8ASM(a *quantiseArgs) int32 {
 	panic(missing)
 }
 
+func raiseASM(a *rowsArgs) bool {
+	panic(missing)
+}
+
 func scaleASM(a *elemArgs) {
 	panic(missing)
 }
@@ -140,7 +144,7 @@ func softCapASM(a *elemArgs) {
 	panic(missing)
 }
 
-func softmaxRowsASM(a *softmaxArgs) bool {
+func softmaxRowASM(a *softmaxArgs) bool {
 	panic(missing)
 }
 
@@ -173,6 +177,10 @@ func turnCellsQ4ASM(a *turnCellsArgs) {
 }
 
 func turnCellsQ8ASM(a *turnCellsArgs) {
+	panic(missing)
+}
+
+func weighASM(a *rowsArgs) {
 	panic(missing)
 }
 

@@ -129,46 +129,56 @@ type Blocks struct {
 	At, Pages int
 }
 
-// of are the size bytes that begin with those of a tile of pages.
-func (b *Blocks) of(tile, size int) []byte {
+// placer finds what takes size bytes a tile. Nothing in it is guessed by a branch: where the next
+// page is cannot be predicted.
+type placer struct {
+	bytes          [][]byte
+	at, size, mask int
+	shift          uint8
+}
+
+func (b *Blocks) placer(size int) placer {
 	shift := bits.TrailingZeros(uint(b.Pages)) - tileBits
-	block, at := tile>>shift, b.At+tile&(1<<shift-1)*size
-	if uint(block) >= uint(len(b.Bytes)) || at+size > len(b.Bytes[block]) {
-		panicShort("blocks")
+	return placer{b.Bytes, b.At, size, 1<<shift - 1, uint8(shift)}
+}
+
+// of is where that of a tile begins, or nil.
+func (p *placer) of(tile int) unsafe.Pointer {
+	block, at := tile>>(p.shift&63), p.at+tile&p.mask*p.size
+	if uint(block) >= uint(len(p.bytes)) || at+p.size > len(p.bytes[block]) {
+		return nil
 	}
-	return b.Bytes[block][at:][:size]
+	return unsafe.Add(unsafe.Pointer(unsafe.SliceData(p.bytes[block])), at)
 }
 
 // CodedPages says of pages where their summaries, in tiles of 4 bits of dimension d, and their codes
-// of so many bits are; cols are the columns of their bases. Where neighbours are of one tile it is
-// faster. It panics if dst or cols are too short, or a page is in no block.
+// of so many bits are; cols are the columns of their bases. It panics if dst or cols are too short, or
+// a page is in no block.
 func CodedPages(dst []Coded, tiles, codes Blocks, d, bits int, pages, cols []int32) {
 	checkCode(bits, d)
 	if len(dst) < len(pages) || len(cols) < len(pages) {
 		panicShort("dst or cols")
 	}
 	dst, cols = dst[:len(pages)], cols[:len(pages)]
-	size, tile := CodeBytes(bits, d), math.MinInt
-	var summaries, first unsafe.Pointer
+	size := CodeBytes(bits, d)
+	summaries, first := tiles.placer(TileBytes4(d)), codes.placer(TilePages*size)
 	for i, p := range pages {
-		if t := int(p >> tileBits); t != tile {
-			summaries = unsafe.Pointer(&tiles.of(t, TileBytes4(d))[0])
-			first = unsafe.Pointer(&codes.of(t, TilePages*size)[0])
-			tile = t
+		tile, slot := int(p>>tileBits), int(p&(TilePages-1))
+		at, from := summaries.of(tile), first.of(tile)
+		if at == nil || from == nil {
+			panicShort("blocks")
 		}
-		slot := int(p & (TilePages - 1))
-		dst[i] = Coded{(*byte)(unsafe.Add(summaries, at4(d, slot, 0))),
-			(*byte)(unsafe.Add(first, slot*size)),
-			(*uint32)(unsafe.Add(summaries, 4*slot)), cols[i]}
+		dst[i] = Coded{(*byte)(unsafe.Add(at, at4(d, slot, 0))),
+			(*byte)(unsafe.Add(from, slot*size)), (*uint32)(unsafe.Add(at, 4*slot)), cols[i]}
 	}
 }
 
 func (p *Coded) scale() float32 { return math.Float32frombits(*p.scales << 16) }
 
 // ScoreCodes estimates logits: dst[r*ldDst+CodeTokens*i+t] = q_r . key of token t of pages[i]. That
-// is base[r*ldBase+col], where the caller has the product with the page's mean from Scan4, and the
-// token's code times the page's spread; without a base there is only the latter, and the pages lose
-// their columns. q was made by CodeQueries.
+// is base[r*ldBase+col], where the caller has the product with the page's mean from ScanTiles4, and
+// the token's code times the page's spread; without a base there is only the latter, and the pages
+// lose their columns. q was made by CodeQueries.
 //
 // A channel of a query times the page's spread is rounded to 8 bits: that adds 0.04 % to the
 // variance of what codes leave out where the largest product is 127, and 0.7 % where it is 32. All

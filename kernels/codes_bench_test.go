@@ -49,10 +49,15 @@ func BenchmarkScan4(b *testing.B) {
 				q8 := make([]float32, rows*ScanLen(d))
 				ScanQueries4(q, benchFloats(rows*d), rows, d)
 				ScanQueries(q8, benchFloats(rows*d), rows, d)
+				in := Blocks{[][]byte{tiles}, 0, n}
+				list := make([]int32, n/TilePages)
+				for i := range list {
+					list[i] = int32(i)
+				}
 				best, best8 := time.Hour, time.Hour
 				for b.Loop() {
 					start := time.Now()
-					Scan4(dst, dst2, n, q, rows, d, tiles, n)
+					ScanTiles4(dst, n, dst2, n, q, rows, d, in, list, n)
 					best = min(best, time.Since(start))
 					start = time.Now()
 					Scan(dst, n, q8, rows, d, tiles8, n, Signed)

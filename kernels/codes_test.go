@@ -358,7 +358,7 @@ func TestScoreCodesError(t *testing.T) {
 				CodeQueries(q, x, rows, d)
 				scan, means := make([]float32, rows*ScanLen4(d)), make([]float32, rows*n)
 				ScanQueries4(scan, x, rows, d)
-				Scan4(means, nil, n, scan, rows, d, tiles, n)
+				scanPlane4(means, n, nil, 0, scan, rows, d, tiles, n)
 				ScoreCodes(dst, n*16, q, rows, d, bits, means, n,
 					codedPages(tiles, codes, d, bits, pages, pages))
 				err := 0.0

@@ -21,8 +21,7 @@ func softmaxRow(x []float32, oldMax float32) (newMax, sum float32) {
 	if level == isaGeneric {
 		return softmaxRowGeneric(x, oldMax)
 	}
-	lo, hi := int32(0), int32(len(x))
-	if softmaxRowsASM(&softmaxArgs{&x[0], ldTile, &lo, &hi, 1, &oldMax, &sum}) {
+	if softmaxRowASM(&softmaxArgs{&x[0], len(x), &oldMax, &sum}) {
 		sum = clearMasked(x)
 	}
 	return oldMax, sum
@@ -44,19 +43,20 @@ func expSum(x []float32, oldMax float32) (newMax, sum float32) {
 	return newMax, sum + rest
 }
 
-func softmaxRows(x []float32, lo, hi []int32, max, sum []float32) {
+// raise and weigh do up to 3 rows more, which there are in a group.
+func raise(x []float32, n int, max []float32) bool {
 	if level == isaGeneric {
-		softmaxRowsGeneric(x, lo, hi, max, sum)
+		return raiseGeneric(x, n, max)
+	}
+	return raiseASM(&rowsArgs{&x[0], ldTile, n, (len(max) + 3) &^ 3, &max[0], nil})
+}
+
+func weigh(x []float32, n int, max, sum []float32) {
+	if level == isaGeneric {
+		weighGeneric(x, n, max, sum)
 		return
 	}
-	if !softmaxRowsASM(&softmaxArgs{&x[0], ldTile, &lo[0], &hi[0], len(max), &max[0], &sum[0]}) {
-		return
-	}
-	for i, m := range max {
-		if m == negInf && lo[i] < hi[i] {
-			sum[i] = clearMasked(x[i*ldTile:][lo[i]:hi[i]])
-		}
-	}
+	weighASM(&rowsArgs{&x[0], ldTile, n, (len(max) + 3) &^ 3, &max[0], &sum[0]})
 }
 
 // softCap does the last elements in a vector of their own, since its generic twin rounds
@@ -113,12 +113,14 @@ func maxAdd(dst, x []float32, ld int, by []float32) {
 	maxAddGeneric(dst[m:], x[m:], ld, by)
 }
 
-func maxAddSqrt(dst, a []float32, beta float32, b []float32) {
+func maxAddSqrt(dst, a []float32, ldA int, beta float32, b []float32, ldB, rows int) {
 	m := whole(len(dst))
 	if m > 0 {
-		maxAddSqrtASM(&elemArgs{dst: &dst[0], x: &a[0], y: &b[0], n: m, s: beta})
+		maxAddSqrtASM(&maxAddSqrtArgs{&dst[0], &a[0], &b[0], ldA, ldB, rows, m, beta})
 	}
-	maxAddSqrtGeneric(dst[m:], a[m:], beta, b[m:])
+	if m < len(dst) {
+		maxAddSqrtGeneric(dst[m:], a[m:], ldA, beta, b[m:], ldB, rows)
+	}
 }
 
 func toF16(dst []uint16, src []float32) {
@@ -190,29 +192,20 @@ func scan(dst []float32, ldDst int, q []float32, rows, d int, tiles []byte, n in
 	scanASM(&scanArgs{&dst[0], ldDst, &q[0], rows, d, &tiles[0], n, int(sign)})
 }
 
-func scan4(mean, spread []float32, ld int, q []float32, rows, d int, tiles []byte, n int) {
-	switch {
-	case level == isaGeneric:
-		scan4Generic(mean, spread, ld, q, rows, d, tiles, n)
-	case level < isaAVX2:
-		scan4Tiles(mean, spread, ld, q, rows, d, tiles, n)
-	default:
-		scan4ASM(&scan4Args{&mean[0], unsafe.SliceData(spread), ld, &q[0], rows, pad4(d),
-			&tiles[0], n})
-	}
-}
-
 // scan4Tiles is for kernels that do whole tiles, a row at a time.
-func scan4Tiles(mean, spread []float32, ld int, q []float32, rows, d int, tiles []byte, n int) {
-	var a, b [TilePages]float32
-	for p := 0; p < n; p += TilePages {
-		tile, some := &tiles[p/TilePages*TileBytes4(d)], min(TilePages, n-p)
-		for r := range rows {
-			row := &q[r*ScanLen4(d)]
-			scan4ASM(&scan4Args{mean: &a[0], spread: &b[0], q: row, d: pad4(d), tiles: tile})
-			copy(mean[r*ld+p:][:some], a[:])
-			if spread != nil {
-				copy(spread[r*ld+p:][:some], b[:])
+func scan4Tiles(a *scan4Args) {
+	var x, y [TilePages]float32
+	list := unsafe.Slice(a.tiles, (a.n+TilePages-1)/TilePages)
+	q := unsafe.Slice(a.q, a.rows*ScanLen4(a.d))
+	for i := range list {
+		p := i * TilePages
+		some := min(TilePages, a.n-p)
+		for r := range a.rows {
+			scan4ASM(&scan4Args{mean: &x[0], spread: &y[0], q: &q[r*ScanLen4(a.d)], d: a.d,
+				tiles: &list[i]})
+			copy(unsafe.Slice(a.mean, r*a.ldMean+p+some)[r*a.ldMean+p:], x[:])
+			if a.spread != nil {
+				copy(unsafe.Slice(a.spread, r*a.ldSpread+p+some)[r*a.ldSpread+p:], y[:])
 			}
 		}
 	}

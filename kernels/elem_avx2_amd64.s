@@ -181,20 +181,37 @@ TEXT ·maxAddSqrtAVX2(SB), NOSPLIT, $0-8
 	MOVQ         0(AX), DI
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), BX
-	MOVQ         24(AX), CX
-	VBROADCASTSS 32(AX), Y4
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), R9
+	MOVQ         40(AX), R10
+	MOVQ         48(AX), CX
+	SHLQ         $2, R8
+	SHLQ         $2, R9
+	VBROADCASTSS 56(AX), Y4
 	VXORPS       Y5, Y5, Y5
+	MOVL         $0xff800000, DX
+	VMOVD        DX, X6
+	VBROADCASTSS X6, Y6
 	PCALIGN $32
 loop1:
 	SUBQ $8, CX
 	JLT  rest1
-	VMAXPS  (BX), Y5, Y0
+	VMOVAPS Y6, Y1
+	MOVQ    SI, R11
+	MOVQ    BX, R12
+	MOVQ    R10, DX
+best:
+	VMAXPS  (R12), Y5, Y0
 	VADDPS  Y5, Y0, Y0
 	VSQRTPS Y0, Y0
 	VMULPS  Y4, Y0, Y0
-	VADDPS  (SI), Y0, Y0
-	VMAXPS  (DI), Y0, Y0
-	VMOVUPS Y0, (DI)
+	VADDPS  (R11), Y0, Y0
+	VMAXPS  Y1, Y0, Y1
+	ADDQ    R8, R11
+	ADDQ    R9, R12
+	DECQ    DX
+	JNE     best
+	VMOVUPS Y1, (DI)
 	ADDQ    $32, SI
 	ADDQ    $32, BX
 	ADDQ    $32, DI

@@ -332,12 +332,16 @@ func maxAddGeneric(dst, x []float32, ld int, by []float32) {
 	}
 }
 
-func maxAddSqrtGeneric(dst, a []float32, beta float32, b []float32) {
+func maxAddSqrtGeneric(dst, a []float32, ldA int, beta float32, b []float32, ldB, rows int) {
 	for i := range dst {
-		v := a[i] + beta*float32(math.Sqrt(float64(max(b[i], 0))))
-		if v > dst[i] {
-			dst[i] = v
+		best := negInf
+		for r := range rows {
+			v := a[r*ldA+i] + beta*float32(math.Sqrt(float64(max(b[r*ldB+i], 0))))
+			if v > best {
+				best = v
+			}
 		}
+		dst[i] = best
 	}
 }
 

@@ -78,7 +78,10 @@ func TestNoAllocation(t *testing.T) {
 		"Pack4":       func() { Pack4(tiles4, 3, x[:d], acc[:d]) },
 		"Unpack4":     func() { Unpack4(acc[:d], acc[d:2*d], tiles4, 3) },
 		"Queries4":    func() { ScanQueries4(q4, x, rows, d) },
-		"Scan4":       func() { Scan4(dst, w, n, q4, rows, d, tiles4, n) },
+		"ScanTiles4": func() {
+			var two [3]int32
+			ScanTiles4(dst, n, w, n, q4, rows, d, one(tiles4), two[:], n)
+		},
 		"EncodeCodes": func() { EncodeCodes(codes, 2, x[:16*d], acc[:d], acc[d:2*d]) },
 		"CodeQueries": func() { CodeQueries(qc, x, rows, d) },
 		"ScoreCodes": func() {
@@ -87,7 +90,7 @@ func TestNoAllocation(t *testing.T) {
 			CodedPages(pages[:], one(tiles4), one(codes), d, 2, two[:], two[:])
 			ScoreCodes(dst, 37, qc, rows, d, 2, w, n, pages[:])
 		},
-		"MaxAddSqrt": func() { MaxAddSqrt(acc, x, 2, x) },
+		"MaxAddSqrt": func() { MaxAddSqrt(acc[:n], x, n, 2, x, n, 2) },
 		"MaxAdd":     func() { MaxAdd(acc, x, 0, acc[:1]) },
 		"ExpSum":     func() { _, sink = ExpSum(w, 0) },
 		"TopK":       func() { TopK(best, long, scratch) },
@@ -211,13 +214,32 @@ func TestBadArguments(t *testing.T) {
 		"Unpack4 tile":     func() { Unpack4(f(8), f(8), b[:TileBytes4(8)-1], 0) },
 		"ScanQueries4 d":   func() { ScanQueries4(f(9999), f(1032), 1, 1032) },
 		"ScanQueries4 dst": func() { ScanQueries4(f(71), f(16), 2, 8) },
-		"Scan4 mean":       func() { Scan4(f(5), f(6), 3, f(72), 2, 8, b, 3) },
-		"Scan4 spread":     func() { Scan4(f(6), f(5), 3, f(72), 2, 8, b, 3) },
-		"Scan4 ld":         func() { Scan4(f(99), nil, 2, f(72), 2, 8, b, 3) },
-		"Scan4 q":          func() { Scan4(f(6), f(6), 3, f(71), 2, 8, b, 3) },
-		"Scan4 tiles": func() {
-			Scan4(f(99), f(99), 17, f(36), 1, 8, b[:2*TileBytes4(8)-1],
-				17)
+		"ScanTiles4 spread": func() {
+			ScanTiles4(f(6), 3, f(5), 3, f(72), 2, 8, one(b), c(1), 3)
+		},
+		"ScanTiles4 ld": func() {
+			ScanTiles4(f(99), 2, nil, 0, f(72), 2, 8, one(b), c(1), 3)
+		},
+		"ScanTiles4 ld spread": func() {
+			ScanTiles4(f(99), 3, f(99), 2, f(72), 2, 8, one(b), c(1), 3)
+		},
+		"ScanTiles4 q": func() {
+			ScanTiles4(f(6), 3, f(6), 3, f(71), 2, 8, one(b), c(1), 3)
+		},
+		"ScanTiles4 mean": func() {
+			ScanTiles4(f(5), 3, f(6), 3, f(72), 2, 8, one(b), c(1), 3)
+		},
+		"ScanTiles4 list": func() {
+			ScanTiles4(f(99), 17, f(99), 17, f(36), 1, 8, one(b), c(1), 17)
+		},
+		"ScanTiles4 block": func() {
+			ScanTiles4(f(99), 3, f(99), 3, f(36), 1, 8, one(b), []int32{4}, 3)
+		},
+		"ScanTiles4 tile": func() {
+			ScanTiles4(f(99), 3, f(99), 3, f(36), 1, 8, one(b), []int32{-1}, 3)
+		},
+		"ScanTiles4 bytes": func() {
+			ScanTiles4(f(99), 3, f(99), 3, f(36), 1, 8, one(b[:TileBytes4(8)-1]), c(1), 3)
 		},
 		"EncodeCodes bits": func() { EncodeCodes(b, 3, f(8), f(8), f(8)) },
 		"EncodeCodes x":    func() { EncodeCodes(b, 2, f(17*8), f(8), f(8)) },
@@ -244,8 +266,10 @@ func TestBadArguments(t *testing.T) {
 		"ScoreCodes col":  func() { ScoreCodes(f(99), 16, f(99), 1, 8, 2, f(5), 3, page(-1)) },
 		"MaxAdd":          func() { MaxAdd(f(3), f(7), 5, f(2)) },
 		"MaxAdd ld":       func() { MaxAdd(f(3), f(9), 2, f(2)) },
-		"MaxAddSqrt a":    func() { MaxAddSqrt(f(3), f(2), 1, f(3)) },
-		"MaxAddSqrt b":    func() { MaxAddSqrt(f(3), f(3), 1, f(2)) },
+		"MaxAddSqrt a":    func() { MaxAddSqrt(f(3), f(6), 4, 1, f(7), 4, 2) },
+		"MaxAddSqrt b":    func() { MaxAddSqrt(f(3), f(7), 4, 1, f(6), 4, 2) },
+		"MaxAddSqrt ld":   func() { MaxAddSqrt(f(3), f(9), 2, 1, f(9), 3, 2) },
+		"MaxAddSqrt rows": func() { MaxAddSqrt(f(3), f(9), 3, 1, f(9), 3, 0) },
 		"TopK k":          func() { TopK(c(3), f(2), u(9)) },
 		"TopK scratch":    func() { TopK(c(2), f(3), u(5)) },
 	}
@@ -286,12 +310,12 @@ func TestNothingToDo(t *testing.T) {
 		Scan(nil, 0, nil, 0, 8, nil, 5, Signed)
 		Scan(nil, 0, nil, 5, 8, nil, 0, Signed)
 		ScanQueries4(nil, nil, 0, 8)
-		Scan4(nil, nil, 0, nil, 0, 8, nil, 5)
-		Scan4(nil, nil, 0, nil, 5, 8, nil, 0)
+		ScanTiles4(nil, 0, nil, 0, nil, 0, 8, Blocks{}, nil, 5)
+		ScanTiles4(nil, 0, nil, 0, nil, 5, 8, Blocks{}, nil, 0)
 		CodeQueries(nil, nil, 0, 8)
 		ScoreCodes(nil, 0, nil, 0, 8, 2, nil, 0, make([]Coded, 5))
 		ScoreCodes(nil, 0, nil, 5, 8, 2, nil, 0, nil)
-		MaxAddSqrt(nil, nil, 1, nil)
+		MaxAddSqrt(nil, nil, 0, 1, nil, 0, 1)
 		MaxAdd(nil, nil, 0, nil)
 		if m, sum := ExpSum(nil, 3); m != 3 || sum != 0 {
 			t.Errorf("ExpSum of nothing: %g, %g", m, sum)

@@ -2,9 +2,9 @@ package kernels
 
 // Rows are query rows of one KV head and the state of their running softmax. Before the first list
 // Max is -Inf, and Sum and Acc are 0; a sink is a Max of its logit and a Sum of 1. After the last
-// list the attention of row i is Acc[i*d:] / Sum[i], with d the head size of the values. States of
-// a row over different lists are merged like those of other blocks: with Exp32 of the differences
-// of their maxima.
+// list the attention of row i is Acc[i*d:] / Sum[i], with d the head size of the values. Max is what
+// logits were compared with, the largest or up to maxRise less. States of a row over different lists
+// are merged like those of other blocks: with Exp32 of the differences of Max.
 //
 // Row i sees the cells From[i] <= j < Upto[i] of a list, which may go beyond its ends; a nil From
 // is 0, a nil Upto its length.
@@ -116,12 +116,32 @@ func turnGeneric(dst []float32, c *Cache, cells []int32, buf []float32) {
 	}
 }
 
-// softmaxRowsGeneric is SoftmaxRow of cells lo <= j < hi of rows that lie ldTile apart, where there
-// are any. The old maxima are replaced.
-func softmaxRowsGeneric(x []float32, lo, hi []int32, max, sum []float32) {
-	for i, m := range max {
-		if lo[i] < hi[i] {
-			max[i], sum[i] = softmaxRow(x[i*ldTile:][lo[i]:hi[i]], m)
+// raiseGeneric makes max the largest of n logits of each row where that is more than maxRise larger,
+// and reports whether it did. Rows lie ldTile apart. Other levels do, and report, up to 3 rows more.
+func raiseGeneric(x []float32, n int, max []float32) (any bool) {
+	for i, old := range max {
+		top := negInf
+		for _, v := range x[i*ldTile:][:n] {
+			if v > top {
+				top = v
+			}
 		}
+		if top > old+maxRise {
+			max[i], any = top, true
+		}
+	}
+	return any
+}
+
+// weighGeneric turns n logits of each row into weights, and adds these to sum. All are -Inf or NaN
+// where the maximum is -Inf.
+func weighGeneric(x []float32, n int, most, sum []float32) {
+	for i, m := range most {
+		s, x := float32(0), x[i*ldTile:][:n]
+		for j, v := range x {
+			x[j] = expWeight(v, max(m, weightLowest))
+			s += x[j]
+		}
+		sum[i] += s
 	}
 }

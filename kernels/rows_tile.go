@@ -159,7 +159,7 @@ func (t *tile) attend(first, n int) {
 		}
 		t.askValues(n, lo, hi)
 		t.multiply(lo, hi)
-		t.soften(n)
+		t.soften(n, lo&^(panel-1), (hi+panel-1)&^(panel-1))
 		t.unparted(n)
 		t.askKeys(n)
 		t.accumulate(lo, hi)
@@ -223,45 +223,61 @@ func (t *tile) multiply(lo, hi int) {
 	}
 }
 
-// soften turns the logits of n rows into weights.
-func (t *tile) soften(n int) {
-	r, dv := t.r, t.v.Dim
-	if r.SoftCap > 0 {
-		for i := range n {
-			SoftCap(t.weights[i*ldTile:][t.lo[i]:t.hi[i]], r.SoftCap)
-		}
+// soften turns the logits of cells from <= j < to of n rows, whole panels, into weights. What a row
+// does not see gets a logit of -Inf, and so a weight of 0.
+func (t *tile) soften(n, from, to int) {
+	r := t.r
+	if b := &t.blocks[0]; t.n > 1 || b.both0 > from || b.both1 < to || r.SoftCap > 0 {
+		t.bound(n, from, to)
 	}
 	copy(t.max[:n], r.Max[t.first:])
-	softmaxRows(t.weights, t.lo[:n], t.hi[:n], t.max[:n], t.sum[:n])
-	for i := range n {
-		if t.lo[i] >= t.hi[i] {
-			continue
+	copy(t.sum[:n], r.Sum[t.first:])
+	for i := 0; i < n; i += softRows {
+		m := min(softRows, n-i)
+		if raise(t.weights[i*ldTile+from:], to-from, t.max[i:][:m]) {
+			t.rescale(i, i+m)
 		}
-		row, top := t.first+i, t.max[i]
-		if old := r.Max[row]; old != top && old != negInf {
-			f := Exp32(old - top)
-			scale(r.Acc[row*dv:][:dv], f)
-			r.Sum[row] *= f
-		}
-		r.Max[row], r.Sum[row] = top, r.Sum[row]+t.sum[i]
+		weigh(t.weights[i*ldTile+from:], to-from, t.max[i:][:m], t.sum[i:][:m])
 	}
-	for i := range t.n {
-		t.mask(&t.blocks[i])
+	copy(r.Sum[t.first:], t.sum[:n])
+}
+
+// bound caps the logits of what rows see of some panels, and hides the others.
+func (t *tile) bound(n, from, to int) {
+	for i := range n {
+		lo, hi := int(t.lo[i]), int(t.hi[i])
+		x := t.weights[i*ldTile:][:to]
+		if lo >= hi {
+			lo, hi = from, from
+		}
+		if t.r.SoftCap > 0 {
+			SoftCap(x[lo:hi], t.r.SoftCap)
+		}
+		hide(x[from:lo])
+		hide(x[hi:])
 	}
 }
 
-// mask gives a weight of 0 to cells that others of the block see.
-func (t *tile) mask(b *block) {
-	if b.all0 >= b.both0 && b.both1 >= b.all1 {
-		return
+// softRows are as many as the L1 cache holds from the one pass over their logits to the other.
+const softRows = 32
+
+func hide(x []float32) {
+	for i := range x {
+		x[i] = negInf
 	}
-	for i := b.first; i < b.end; i++ {
-		x, lo, hi := t.weights[i*ldTile:], int(t.lo[i]), int(t.hi[i])
-		if lo < hi {
-			clear(x[b.all0:lo])
-			clear(x[hi:b.all1])
-		} else {
-			clear(x[min(b.all0, b.all1):b.all1])
+}
+
+// rescale brings the sums of rows up to their maxima.
+func (t *tile) rescale(first, end int) {
+	r, dv := t.r, t.v.Dim
+	for i := first; i < end; i++ {
+		row, top := t.first+i, t.max[i]
+		if old := r.Max[row]; old != top {
+			if r.Max[row] = top; old != negInf {
+				f := Exp32(old - top)
+				scale(r.Acc[row*dv:][:dv], f)
+				t.sum[i] *= f
+			}
 		}
 	}
 }

@@ -30,26 +30,34 @@ DATA numbers<>+56(SB)/4, $14
 DATA numbers<>+60(SB)/4, $15
 GLOBL numbers<>(SB), RODATA|NOPTR, $64
 
-TEXT ·scan4AVX2(SB), 0, $2360-8
+TEXT ·scan4AVX2(SB), 0, $2400-8
 	MOVQ a+0(FP), AX
 	MOVQ 0(AX), CX
 	MOVQ CX, mean-8(SP)
 	MOVQ 8(AX), CX
 	MOVQ CX, spread-16(SP)
 	MOVQ 16(AX), CX
-	MOVQ CX, ld-24(SP)
+	MOVQ CX, ldMean-24(SP)
 	MOVQ 24(AX), CX
-	MOVQ CX, q-32(SP)
+	MOVQ CX, ldSpread-32(SP)
 	MOVQ 32(AX), CX
-	MOVQ CX, rows-40(SP)
+	MOVQ CX, q-40(SP)
+	MOVQ 40(AX), CX
+	MOVQ CX, rows-48(SP)
 	MOVQ 56(AX), CX
-	MOVQ CX, n-48(SP)
+	MOVQ CX, tiles-56(SP)
+	MOVQ 64(AX), CX
+	MOVQ CX, n-64(SP)
 	MOVQ 0(AX), DI
-	MOVQ 40(AX), DX
-	MOVQ 48(AX), BX
+	MOVQ 48(AX), DX
 	LEAQ 16(DX*8), R9
 	LEAQ (R9)(R9*2), R10
-	LEAQ sums-2360(SP), SI
+	SHLQ $2, ldMean-24(SP)
+	SHLQ $2, ldSpread-32(SP)
+	MOVQ spread-16(SP), SI
+	SUBQ DI, SI
+	MOVQ SI, toSpread-88(SP)
+	LEAQ sums-2400(SP), SI
 	ADDQ $255, SI
 	ANDQ $-256, SI
 	MOVL         $31, AX
@@ -59,13 +67,23 @@ TEXT ·scan4AVX2(SB), 0, $2360-8
 	VMOVD        AX, X15
 	VPBROADCASTW X15, Y15
 tile:
-	MOVQ q-32(SP), R8
-	MOVQ rows-40(SP), R11
-	MOVQ DI, dst-56(SP)
+	MOVQ tiles-56(SP), CX
+	MOVQ (CX), AX
+	MOVQ AX, tile-80(SP)
+	MOVQ 16(CX), BX
+	SUBQ AX, BX
+	ADDQ $8, tiles-56(SP)
+	PREFETCHT0 (AX)(BX*1)
+	MOVQ q-40(SP), R8
+	MOVQ rows-48(SP), R11
+	MOVQ DI, dst-72(SP)
+	MOVQ toSpread-88(SP), R14
+	MOVQ R14, gap-96(SP)
 rows:
 	TESTQ R11, R11
 	JEQ   next
-	LEAQ  64(BX), AX
+	MOVQ  tile-80(SP), AX
+	ADDQ  $64, AX
 	CMPQ  spread-16(SP), $0
 	JEQ   rows03
 rows14:
@@ -86,7 +104,7 @@ start14:
 	VPXOR Y6, Y6, Y6
 	VPXOR Y7, Y7, Y7
 loop14:
-	PREFETCHT0 2176(AX)
+	PREFETCHT0 (AX)(BX*1)
 	VMOVDQU (AX), Y9
 	VPAND   Y14, Y9, Y8
 	VPSRLW  $5, Y9, Y10
@@ -186,7 +204,7 @@ start12:
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
 loop12:
-	PREFETCHT0 2176(AX)
+	PREFETCHT0 (AX)(BX*1)
 	VMOVDQU (AX), Y9
 	VPAND   Y14, Y9, Y8
 	VPSRLW  $5, Y9, Y10
@@ -253,7 +271,7 @@ start11:
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 loop11:
-	PREFETCHT0 2176(AX)
+	PREFETCHT0 (AX)(BX*1)
 	VMOVDQU (AX), Y9
 	VPAND   Y14, Y9, Y8
 	VPSRLW  $5, Y9, Y10
@@ -313,7 +331,7 @@ start03:
 	VPXOR Y4, Y4, Y4
 	VPXOR Y5, Y5, Y5
 loop03:
-	PREFETCHT0 2176(AX)
+	PREFETCHT0 (AX)(BX*1)
 	VMOVDQU (AX), Y9
 	VPAND   Y14, Y9, Y8
 	VPSRLW $8, Y9, Y9
@@ -372,7 +390,7 @@ start01:
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 loop01:
-	PREFETCHT0 2176(AX)
+	PREFETCHT0 (AX)(BX*1)
 	VMOVDQU (AX), Y9
 	VPAND   Y14, Y9, Y8
 	VPSRLW $8, Y9, Y9
@@ -406,18 +424,18 @@ loop01:
 finish:
 	SUBQ $256, SI
 	SUBQ CX, R11
-	MOVQ ld-24(SP), R13
-	MOVQ spread-16(SP), R14
-	SUBQ mean-8(SP), R14
+	MOVQ ldMean-24(SP), R13
+	MOVQ gap-96(SP), R14
 	MOVQ SI, R15
+	MOVQ tile-80(SP), AX
 	VMOVDQU      slots<>(SB), Y7
-	VPBROADCASTD n-48(SP), Y13
+	VPBROADCASTD n-64(SP), Y13
 	VPCMPGTD numbers<>+0(SB), Y13, Y2
-	VMOVDQU  0(BX), Y8
+	VMOVDQU  0(AX), Y8
 	VPSLLD   $16, Y8, Y10
 	VMULPS   Y10, Y10, Y10
 	VPCMPGTD numbers<>+32(SB), Y13, Y3
-	VMOVDQU  32(BX), Y9
+	VMOVDQU  32(AX), Y9
 	VPSLLD   $16, Y9, Y11
 	VMULPS   Y11, Y11, Y11
 	VPSRLD $16, Y8, Y12
@@ -449,7 +467,7 @@ row:
 	VCVTDQ2PS Y1, Y1
 	VMULPS Y13, Y4, Y5
 	VMULPS Y5, Y1, Y1
-	CMPQ    n-48(SP), $16
+	CMPQ    n-64(SP), $16
 	JLT     part0
 	VMOVUPS Y0, (DI)
 	VMOVUPS Y1, 32(DI)
@@ -479,7 +497,7 @@ stored0:
 	VCVTDQ2PS Y1, Y1
 	VMULPS Y11, Y4, Y5
 	VMULPS Y5, Y1, Y1
-	CMPQ    n-48(SP), $16
+	CMPQ    n-64(SP), $16
 	JLT     part1
 	VMOVUPS Y0, (DI)(R14*1)
 	VMOVUPS Y1, 32(DI)(R14*1)
@@ -491,18 +509,18 @@ stored1:
 rowDone:
 	ADDQ $512, SI
 	ADDQ R9, R8
-	LEAQ (DI)(R13*4), DI
+	ADDQ R13, DI
+	ADDQ ldSpread-32(SP), R14
+	SUBQ R13, R14
 	DECQ CX
 	JNE  row
+	MOVQ R14, gap-96(SP)
 	MOVQ R15, SI
 	JMP  rows
 next:
-	MOVQ DX, AX
-	SHLQ $4, AX
-	LEAQ 64(BX)(AX*1), BX
-	MOVQ dst-56(SP), DI
+	MOVQ dst-72(SP), DI
 	ADDQ $64, DI
-	SUBQ $16, n-48(SP)
+	SUBQ $16, n-64(SP)
 	JGT  tile
 	VZEROUPPER
 	RET

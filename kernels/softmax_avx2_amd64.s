@@ -143,25 +143,15 @@ DATA rough<>+88(SB)/4, $0x4e7de2d1
 DATA rough<>+92(SB)/4, $0x4e7de2d1
 GLOBL rough<>(SB), RODATA|NOPTR, $96
 
-TEXT ·softmaxRowsAVX2(SB), NOSPLIT, $0-9
+TEXT ·softmaxRowAVX2(SB), NOSPLIT, $0-9
 	MOVQ a+0(FP), AX
-	MOVQ 0(AX), R10
-	MOVQ 8(AX), BX
-	SHLQ $2, BX
-	MOVQ 16(AX), R11
-	MOVQ 24(AX), R12
-	MOVQ 32(AX), R15
-	MOVQ 40(AX), R13
-	MOVQ 48(AX), R14
+	MOVQ 0(AX), DI
+	MOVQ 8(AX), R8
+	MOVQ 16(AX), R13
+	MOVQ 24(AX), R14
 	MOVB $0, ret+8(FP)
 	VMOVUPS expc<>+0(SB), Y9
 	VMOVUPS expc<>+320(SB), Y10
-row:
-	MOVLQSX (R11), AX
-	MOVLQSX (R12), R8
-	SUBQ    AX, R8
-	JLE     next
-	LEAQ    (R10)(AX*4), DI
 	VBROADCASTSS (R13), Y8
 	VMOVAPS Y8, Y12
 	MOVQ    R8, CX
@@ -330,20 +320,13 @@ sumReduce:
 	VPERMILPS $0xb1, X12, X0
 	VADDPS X12, X0, X12
 	VMOVSS X12, (R14)
-next:
-	ADDQ BX, R10
-	ADDQ $4, R11
-	ADDQ $4, R12
-	ADDQ $4, R13
-	ADDQ $4, R14
-	DECQ R15
-	JNE  row
+end:
 	VZEROUPPER
 	RET
 masked:
 	MOVL $0, (R14)
 	MOVB $1, ret+8(FP)
-	JMP  next
+	JMP  end
 
 TEXT ·expSumAVX2(SB), NOSPLIT, $0-12
 	MOVQ a+0(FP), AX

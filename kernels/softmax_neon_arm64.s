@@ -18,17 +18,12 @@ DATA expc<>+40(SB)/4, $0x3ab743ce
 DATA expc<>+44(SB)/4, $0x39506967
 GLOBL expc<>(SB), RODATA|NOPTR, $48
 
-TEXT ·softmaxRowsNEON(SB), NOSPLIT, $0-9
+TEXT ·softmaxRowNEON(SB), NOSPLIT, $0-9
 	MOVD a+0(FP), R26
-	MOVD 0(R26), R4
-	MOVD 8(R26), R10
-	LSL  $2, R10
-	MOVD 16(R26), R5
-	MOVD 24(R26), R6
-	MOVD 32(R26), R9
-	MOVD 40(R26), R7
-	MOVD 48(R26), R8
-	MOVD ZR, R11
+	MOVD 0(R26), R0
+	MOVD 8(R26), R12
+	MOVD 16(R26), R7
+	MOVD 24(R26), R8
 	MOVD $expc<>(SB), R3
 	VLD1R.P 4(R3), [V19.S4]
 	VLD1R.P 4(R3), [V20.S4]
@@ -43,12 +38,6 @@ TEXT ·softmaxRowsNEON(SB), NOSPLIT, $0-9
 	VLD1R.P 4(R3), [V29.S4]
 	VLD1R.P 4(R3), [V30.S4]
 	VMOVI $0, V31.B16
-row:
-	MOVW  (R5), R0
-	MOVW  (R6), R12
-	SUBS  R0, R12
-	BLE   next
-	ADD   R0<<2, R4, R0
 	MOVD  R0, R3
 	MOVD  R12, R1
 	FMOVS (R7), F12
@@ -295,20 +284,13 @@ sumReduce:
 	FADDP(12, 12, 12)
 	FADDP(12, 12, 12)
 	FMOVS F12, (R8)
-next:
-	ADD  R10, R4
-	ADD  $4, R5
-	ADD  $4, R6
-	ADD  $4, R7
-	ADD  $4, R8
-	SUBS $1, R9
-	BNE  row
-	MOVB R11, ret+8(FP)
+	MOVB  ZR, ret+8(FP)
 	RET
 masked:
 	MOVW ZR, (R8)
 	MOVD $1, R11
-	B    next
+	MOVB R11, ret+8(FP)
+	RET
 
 TEXT ·expSumNEON(SB), NOSPLIT, $0-12
 	MOVD a+0(FP), R26

@@ -123,13 +123,19 @@ func MaxAdd(dst, x []float32, ld int, by []float32) {
 	maxAdd(dst, x, ld, by)
 }
 
-// MaxAddSqrt keeps the best score of a mean and a spread: dst = max(dst, a +
-// beta*sqrt(max(b, 0))). A NaN is ignored. It panics if a or b is shorter than dst.
-func MaxAddSqrt(dst, a []float32, beta float32, b []float32) {
-	if len(a) < len(dst) || len(b) < len(dst) {
-		panicShort("a or b")
+// MaxAddSqrt is the best score of a mean and a spread: dst is the largest a + beta*sqrt(max(b, 0)) of
+// rows that lie ldA and ldB apart. A NaN is ignored, and where there is nothing else it is -Inf. It
+// panics if a slice is too short.
+func MaxAddSqrt(dst, a []float32, ldA int, beta float32, b []float32, ldB, rows int) {
+	if rows <= 0 {
+		panicDims()
 	}
-	maxAddSqrt(dst, a[:len(dst)], beta, b[:len(dst)])
+	if len(dst) == 0 {
+		return
+	}
+	checkMatrix(len(a), rows, ldA, len(dst), "a")
+	checkMatrix(len(b), rows, ldB, len(dst), "b")
+	maxAddSqrt(dst, a, ldA, beta, b, ldB, rows)
 }
 
 // Unpack reads the summary that Pack wrote at slot of a tile. It panics as Pack does.

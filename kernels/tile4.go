@@ -3,6 +3,7 @@ package kernels
 import (
 	"encoding/binary"
 	"math"
+	"unsafe"
 )
 
 // Summaries in 4 bits hold mean and spread of a page in one plane, in tiles of TilePages pages: a
@@ -101,10 +102,10 @@ func scales4(tile []byte, slot int) (mean, sd float32) {
 	return math.Float32frombits(word &^ 0xffff), math.Float32frombits(word << 16)
 }
 
-// ScanLen4 is the length in float32 of a query row of dimension d for Scan4.
+// ScanLen4 is the length in float32 of a query row of dimension d for ScanTiles4.
 func ScanLen4(d int) int { return 2 * ScanLen(pad4(d)) }
 
-// ScanQueries4 makes rows of q [rows][d] ready for Scan4: dst is [rows][ScanLen4]. A row is what
+// ScanQueries4 makes rows of q [rows][d] ready for ScanTiles4: dst is [rows][ScanLen4]. A row is what
 // ScanQueries makes of it, and then of its squares, both padded to whole lanes.
 func ScanQueries4(dst, q []float32, rows, d int) {
 	checkRows(len(q), d, rows)
@@ -128,51 +129,104 @@ func ScanQueries4(dst, q []float32, rows, d int) {
 	}
 }
 
-// Scan4 scores the first n pages of tiles for r < rows: mean[r*ld+p] = q_r . mean of p and
-// spread[r*ld+p] = sum of (q_rc * spread of channel c of p)^2. q was made by ScanQueries4. With a
-// spread of nil there are means only. The integers are exact, so all levels agree to two roundings.
-// It panics as Scan does.
-func Scan4(mean, spread []float32, ld int, q []float32, rows, d int, tiles []byte, n int) {
+// ScanTiles4 scores the first n pages of a list of tiles for r < rows: mean[r*ldMean+p] = q_r . mean
+// of p and spread[r*ldSpread+p] = sum of (q_rc * spread of channel c of p)^2. q was made by
+// ScanQueries4. With a spread of nil there are means only. The integers are exact, so all levels agree
+// to two roundings. It asks for the next tiles of the list on the way, also for some that are not
+// scanned. It panics as Scan does, and if a tile is in no block.
+func ScanTiles4(mean []float32, ldMean int, spread []float32, ldSpread int, q []float32, rows, d int,
+	in Blocks, tiles []int32, n int) {
+	if !checkScan4(mean, ldMean, spread, ldSpread, q, rows, d, n) {
+		return
+	}
+	if n > len(tiles)*TilePages {
+		panicShort("tiles")
+	}
+	where := in.placer(TileBytes4(d))
+	var list [tilesAtOnce + tilesAhead]*byte
+	for first := 0; first*TilePages < n; first += tilesAtOnce {
+		for i := range list {
+			at := where.of(int(tiles[min(first+i, len(tiles)-1)]))
+			if at == nil {
+				panicShort("blocks")
+			}
+			list[i] = (*byte)(at)
+		}
+		col := first * TilePages
+		a := scan4Args{&mean[col], nil, ldMean, ldSpread, &q[0], rows, pad4(d), &list[0],
+			min(n-col, tilesAtOnce*TilePages)}
+		if spread != nil {
+			a.spread = &spread[col]
+		}
+		scan4(&a)
+	}
+}
+
+func scan4(a *scan4Args) {
+	switch {
+	case level == isaGeneric:
+		scan4Generic(a)
+	case level < isaAVX2:
+		scan4Tiles(a)
+	default:
+		scan4ASM(a)
+	}
+}
+
+// checkScan4 checks all but the tiles, and tells whether there is anything to do.
+func checkScan4(mean []float32, ldMean int, spread []float32, ldSpread int, q []float32, rows, d,
+	n int) bool {
 	if uint64(rows)|uint64(n) >= maxDim || d <= 0 || d > maxScanDim || d&7 != 0 {
 		panicDims()
 	}
 	if rows == 0 || n == 0 {
-		return
+		return false
 	}
-	checkMatrix(len(mean), rows, ld, n, "mean")
+	checkMatrix(len(mean), rows, ldMean, n, "mean")
 	if spread != nil {
-		checkMatrix(len(spread), rows, ld, n, "spread")
+		checkMatrix(len(spread), rows, ldSpread, n, "spread")
 	}
 	if uint64(rows)*uint64(ScanLen4(d)) > uint64(len(q)) {
 		panicShort("q")
 	}
-	if uint64(n+TilePages-1)/TilePages*uint64(TileBytes4(d)) > uint64(len(tiles)) {
-		panicShort("tiles")
-	}
-	scan4(mean, spread, ld, q, rows, d, tiles, n)
+	return true
 }
 
-func scan4Generic(mean, spread []float32, ld int, q []float32, rows, d int, tiles []byte, n int) {
-	size, pad := ScanLen4(d), pad4(d)
-	for p := range n {
-		tile, slot := tiles[p/TilePages*TileBytes4(d):][:TileBytes4(d)], p%TilePages
+// A kernel gets so many tiles at once, and asks for so many more.
+const (
+	tilesAtOnce = 16
+	tilesAhead  = 2
+)
+
+func scan4Generic(a *scan4Args) {
+	pad := a.d
+	size := ScanLen4(pad)
+	q := unsafe.Slice(a.q, a.rows*size)
+	mean := unsafe.Slice(a.mean, (a.rows-1)*a.ldMean+a.n)
+	list := unsafe.Slice(a.tiles, (a.n+TilePages-1)/TilePages)
+	var spread []float32
+	if a.spread != nil {
+		spread = unsafe.Slice(a.spread, (a.rows-1)*a.ldSpread+a.n)
+	}
+	for p := range a.n {
+		tile, slot := unsafe.Slice(list[p/TilePages], TileBytes4(pad)), p%TilePages
 		scale, scaleSd := scales4(tile, slot)
-		for r := range rows {
+		for r := range a.rows {
 			row := q[r*size:][:size]
 			x, y := row[:size/2], row[size/2:]
 			xs, ys := bytesOf(x), bytesOf(y)
-			var a, b int32
+			var sum, squares int32
 			for c := 0; c < pad; c += lane4 {
-				for i, v := range tile[at4(d, slot, c):][:lane4] {
+				for i, v := range tile[at4(pad, slot, c):][:lane4] {
 					s := int32(v >> bits4)
-					a += int32(v&(1<<bits4-1)) * scanInt(xs, pad, c+i)
-					b += s * s * scanInt(ys, pad, c+i)
+					sum += int32(v&(1<<bits4-1)) * scanInt(xs, pad, c+i)
+					squares += s * s * scanInt(ys, pad, c+i)
 				}
 			}
-			a -= zero4 * int32(math.Float32bits(x[pad+1]))
-			mean[r*ld+p] = float32(a) * (x[pad] * scale)
+			sum -= zero4 * int32(math.Float32bits(x[pad+1]))
+			mean[r*a.ldMean+p] = float32(sum) * (x[pad] * scale)
 			if spread != nil {
-				spread[r*ld+p] = float32(b) * (y[pad] * float32(scaleSd*scaleSd))
+				spread[r*a.ldSpread+p] = float32(squares) * (y[pad] * float32(scaleSd*scaleSd))
 			}
 		}
 	}

@@ -166,11 +166,13 @@ func tiles4(rng *rand.Rand, zone []byte, d, n int, p place) []byte {
 }
 
 type scan4Case struct {
-	d, rows, n, ld int
+	d, rows, n, ld int // ld is that of means
+	ldSpread       int
 	q              []float32 // made by ScanQueries4
 	tiles          []byte
 	p              place
-	alone          bool // means only
+	alone          bool    // means only
+	list           []int32 // of tiles, where they are scanned by one
 }
 
 // check compares all scores, bit by bit.
@@ -180,9 +182,13 @@ func (c *scan4Case) check(t *testing.T, meanZone, spreadZone []byte) {
 	mean := clean(in[float32](meanZone, (c.rows-1)*c.ld+c.n, c.p))
 	var spread []float32
 	if !c.alone {
-		spread = clean(in[float32](spreadZone, (c.rows-1)*c.ld+c.n, c.p))
+		spread = clean(in[float32](spreadZone, (c.rows-1)*c.ldSpread+c.n, c.p))
 	}
-	Scan4(mean, spread, c.ld, c.q, c.rows, c.d, c.tiles, c.n)
+	if c.list != nil {
+		c.scanTiles(mean, spread)
+	} else {
+		scanPlane4(mean, c.ld, spread, c.ldSpread, c.q, c.rows, c.d, c.tiles, c.n)
+	}
 	for page := range c.n {
 		ms, ss, scale, scaleSd := summary4(c.tiles, c.d, page)
 		for r := range c.rows {
@@ -205,20 +211,40 @@ func (c *scan4Case) check(t *testing.T, meanZone, spreadZone []byte) {
 			if c.alone {
 				continue
 			}
-			if got, want := spread[r*c.ld+page],
+			if got, want := spread[r*c.ldSpread+page],
 				float32(b)*float32(row[2*pad+2]*float32(scaleSd*scaleSd)); !sameBits(got, want) {
 				t.Fatalf("%s d=%d rows=%d n=%d: spread [%d][%d] = %g, want %g", ISA(), c.d, c.rows,
 					c.n, r, page, got, want)
 			}
 		}
 	}
-	for _, dst := range [][]float32{mean, spread} {
+	for j, dst := range [][]float32{mean, spread} {
 		for i, v := range dst {
-			if i%c.ld >= c.n && v != untouched {
+			if i%[]int{c.ld, c.ldSpread}[j] >= c.n && v != untouched {
 				t.Fatalf("%s d=%d rows=%d n=%d: wrote to %d", ISA(), c.d, c.rows, c.n, i)
 			}
 		}
 	}
+}
+
+// scanPlane4 scans tiles that lie one after another.
+func scanPlane4(mean []float32, ldMean int, spread []float32, ldSpread int, q []float32, rows, d int,
+	tiles []byte, n int) {
+	list := make([]int32, (n+TilePages-1)/TilePages)
+	for i := range list {
+		list[i] = int32(i)
+	}
+	ScanTiles4(mean, ldMean, spread, ldSpread, q, rows, d, Blocks{[][]byte{tiles}, 0, 512}, list, n)
+}
+
+// scanTiles has the tiles by a list, each in a block of its own.
+func (c *scan4Case) scanTiles(mean, spread []float32) {
+	in, size := Blocks{At: 0, Pages: TilePages}, TileBytes4(c.d)
+	in.Bytes = make([][]byte, len(c.list))
+	for i := range (c.n + TilePages - 1) / TilePages {
+		in.Bytes[c.list[i]] = c.tiles[i*size:][:size]
+	}
+	ScanTiles4(mean, c.ld, spread, c.ldSpread, c.q, c.rows, c.d, in, c.list, c.n)
 }
 
 func scan4Queries(rng *rand.Rand, zone []byte, rows, d int, p place) []float32 {
@@ -245,16 +271,27 @@ func drawRow(rng *rand.Rand, x []float32) {
 
 func drawScan4(rng *rand.Rand, z *scan4Zones, d, rows, n int) *scan4Case {
 	c := &scan4Case{d: d, rows: rows, n: n, p: place(rng.IntN(2) == 0), alone: rng.IntN(3) == 0}
-	c.ld = max(1, n+rng.IntN(8))
+	c.ld, c.ldSpread = max(1, n+rng.IntN(8)), max(1, n+rng.IntN(8))
+	if rng.IntN(2) == 0 {
+		for _, tile := range rng.Perm((n + TilePages - 1) / TilePages) {
+			c.list = append(c.list, int32(tile))
+		}
+		for range min(len(c.list), rng.IntN(4)) { // which are not scanned
+			c.list = append(c.list, c.list[rng.IntN(len(c.list))])
+		}
+	}
 	c.tiles = tiles4(rng, z.tiles, d, n, c.p)
 	c.q = scan4Queries(rng, z.q, rows, d, c.p)
 	return c
 }
 
+// manyPages are more than a kernel gets at once.
+const manyPages = tilesAtOnce*TilePages + 44 // and not whole tiles
+
 type scan4Zones struct{ tiles, q, mean, spread []byte }
 
 func newScan4Zones(t testing.TB) *scan4Zones {
-	dst := 4 * maxScanRows * (maxTokens + 8)
+	dst := 4 * maxScanRows * (manyPages + 8)
 	return &scan4Zones{newZone(t, 9*TileBytes4(1024)), newZone(t, 4*maxScanRows*ScanLen4(1024)),
 		newZone(t, dst), newZone(t, dst)}
 }
@@ -268,6 +305,9 @@ func TestScan4(t *testing.T) {
 					if rng := newRand(d, rows, n); keep(rng, (12*rows+8)*d*n) {
 						drawScan4(rng, z, d, rows, n).check(t, z.mean, z.spread)
 					}
+				}
+				for n := manyPages - 43; d <= 16 && n <= manyPages; n += 43 {
+					drawScan4(newRand(d, rows, n), z, d, rows, n).check(t, z.mean, z.spread)
 				}
 			}
 		}
@@ -321,7 +361,7 @@ func TestScan4Packed(t *testing.T) {
 				Unpack4(means[p*d:][:d], sds[p*d:][:d], tile, p%TilePages)
 			}
 			ScanQueries4(q, x, rows, d)
-			Scan4(gotMean, gotSpread, n, q, rows, d, tiles, n)
+			scanPlane4(gotMean, n, gotSpread, n, q, rows, d, tiles, n)
 			for i := range gotMean {
 				r, p := i/n, i%n
 				row, mean, sd := x[r*d:][:d], means[p*d:][:d], sds[p*d:][:d]

@@ -104,26 +104,35 @@ func TestMaxAdd(t *testing.T) {
 }
 
 func TestMaxAddSqrt(t *testing.T) {
-	eachLength(t, func(t *testing.T, dst, a, b []float32, seed int) {
-		rng := newRand(seed)
-		for _, x := range [][]float32{dst, a, b} {
-			fillFloats(rng, x, 10)
-			sprinkle(rng, x, 9, inf32, -inf32, 0, -1e-42, 1e-42, 1e38)
-		}
-		sprinkle(rng, a, 9, nan32)
-		sprinkle(rng, b, 9, nan32)
-		old := append([]float32(nil), dst...)
-		for _, beta := range []float32{1.5, 0, -0.3} {
-			copy(dst, old)
-			MaxAddSqrt(dst, a, beta, b)
-			for i, v := range old {
-				spread := float64(beta) * math.Sqrt(math.Max(0, float64(b[i])))
-				score := float64(a[i]) + spread
-				want := float64(pick(v, float32(score)))
-				// A rounding each of root, product and sum.
-				if !matches(dst[i], want, tolerance(magnitude(spread)+magnitude(score), 2)) {
-					t.Fatalf("n=%d: [%d] = max(%g, %g+%g*sqrt(%g)) = %g, want %g", len(dst), i, v,
-						a[i], beta, b[i], dst[i], want)
+	const maxRows = 4
+	roomA, roomB := newZone(t, 4*maxRows*(maxTokens+3)), newZone(t, 4*maxRows*(maxTokens+3))
+	eachLength(t, func(t *testing.T, dst, _, _ []float32, seed int) {
+		rng, n := newRand(seed), len(dst)
+		for rows := 1; rows <= maxRows; rows++ {
+			ldA, ldB := max(1, n+rng.IntN(3)), max(1, n+rng.IntN(3))
+			a := in[float32](roomA, (rows-1)*ldA+n, places[seed%2])
+			b := in[float32](roomB, (rows-1)*ldB+n, places[seed%2])
+			for _, x := range [][]float32{a, b} {
+				fillFloats(rng, x, 10)
+				sprinkle(rng, x, 9, inf32, -inf32, 0, -1e-42, 1e-42, 1e38)
+				sprinkle(rng, x, 9, nan32)
+			}
+			for _, beta := range []float32{1.5, 0, -0.3} {
+				clean(dst)
+				MaxAddSqrt(dst, a, ldA, beta, b, ldB, rows)
+				for i, got := range dst {
+					want, most := float64(-inf32), 0.0
+					for r := range rows {
+						mean := float64(a[r*ldA+i])
+						spread := float64(beta) * math.Sqrt(math.Max(0, float64(b[r*ldB+i])))
+						want = float64(pick(float32(want), float32(mean+spread)))
+						most = max(most, magnitude(spread)+magnitude(mean+spread))
+					}
+					// A rounding each of root, product and sum.
+					if !matches(got, want, tolerance(most, 2)) {
+						t.Fatalf("%s n=%d rows=%d beta=%g: [%d] = %g, want %g", ISA(), n, rows, beta,
+							i, got, want)
+					}
 				}
 			}
 		}

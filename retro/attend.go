@@ -65,7 +65,7 @@ func (e *Engine) Attend(a *Attn, ith, nth int) error {
 		}
 		for h := 0; h < l.KVHeads; h += heads {
 			first := s*l.KVHeads + (h+heads*ith)%l.KVHeads
-			if err := e.attendItems(w, l, a, first, heads); err != nil {
+			if err := e.attendItems(w, l, a, first, heads, nth); err != nil {
 				return err
 			}
 		}
@@ -79,8 +79,9 @@ func (e *Engine) Attend(a *Attn, ith, nth int) error {
 	return nil
 }
 
-// attendItems takes chunks of neighbouring items until there are none left.
-func (e *Engine) attendItems(w *worker, l *layer, a *Attn, first, n int) error {
+// attendItems takes chunks of neighbouring items until there are none left: a thread's share of what
+// is left at once, so that it can ask for what comes next.
+func (e *Engine) attendItems(w *worker, l *layer, a *Attn, first, n, nth int) error {
 	claims := e.jobs[a.Layer].claims[first : first+n]
 	for i := range claims {
 		if claims[i].levels[0].left.Load() != 0 {
@@ -92,18 +93,18 @@ func (e *Engine) attendItems(w *worker, l *layer, a *Attn, first, n int) error {
 	}
 	q := &e.step.seqs[first/l.KVHeads]
 	for chunks := claims[0].chunks; claims[0].next.Load() < chunks; {
-		chunk := claims[0].next.Add(1) - 1
-		if chunk >= chunks {
-			break
-		}
-		for j := range claims {
-			// The last chunks end with different heads, whose merging takes as long.
-			i := (j + int(chunk)) % n
-			it, h := &e.items[first+i], (first+i)%l.KVHeads
-			e.attendChunk(w, l, it, q, h, int(chunk))
-			if claims[i].left.Add(-1) == 0 {
-				e.merge(w, l, a, it, q, h)
-				claims[i].merged.Store(true)
+		take := max(1, (chunks-claims[0].next.Load())/int32(nth))
+		chunk := claims[0].next.Add(take) - take
+		for end := min(chunks, chunk+take); chunk < end; chunk++ {
+			for j := range claims {
+				// The last chunks end with different heads, whose merging takes as long.
+				i := (j + int(chunk)) % n
+				it, h := &e.items[first+i], (first+i)%l.KVHeads
+				e.attendChunk(w, l, it, q, h, int(chunk), n == 1 && chunk+1 < end)
+				if claims[i].left.Add(-1) == 0 {
+					e.merge(w, l, a, it, q, h)
+					claims[i].merged.Store(true)
+				}
 			}
 		}
 	}

@@ -46,7 +46,14 @@ func (s *selection) choose() {
 	it.m, it.l = grow(grow(it.m, (most+it.auditChunks)*rows), all*rows),
 		grow(grow(it.l, (most+it.auditChunks)*rows), all*rows)
 	it.acc = grow(grow(it.acc, most*rows*l.DV), it.chunks*rows*l.DV)
-	s.claim.chunks = int32(all)
+	if !it.exact && len(it.entries) > 0 && s.attendsNear() { // there is a chunk left that ends with merging
+		copy(it.m, w.nearM)
+		copy(it.l, w.nearL)
+		copy(it.acc, w.nearAcc)
+		s.claim.next.Store(1)
+		all--
+	}
+	s.claim.chunks = int32(it.chunks + it.auditChunks)
 	s.claim.left.Store(int32(all))
 	it.owner.Store(int32(s.a.Layer) + 1)
 	e.jobs[s.a.Layer].unfilled.Add(-1)
@@ -103,7 +110,7 @@ func (s *selection) choosePages() {
 // chooseEntries lists the entries to read, in ascending order: the best of the chosen pages, or all
 // of them.
 func (s *selection) chooseEntries() {
-	it, shift := s.it, bits.TrailingZeros(uint(s.e.opt.Page)) // a power of two
+	it, shift := s.it, bits.TrailingZeros(uint(s.e.opt.Page))&31 // a power of two
 	n := s.candidates()
 	it.entries = grow(it.entries, n)
 	switch k := s.cut.budget; {
@@ -132,15 +139,16 @@ func (s *selection) most() int {
 	return min(most, len(s.it.pages)*s.e.opt.Page)
 }
 
-// markRows marks, for each past row, the entries that were far for it and that it has not read.
+// markRows marks, for each past row, the entries that were far for it and that it has not read. The
+// newest reads all.
 func (s *selection) markRows() {
 	l, it, q := s.l, s.it, s.q
 	it.rows = grow(grow(it.rows, s.most()), len(it.entries))
 	newest := q.rows - 1
-	fill(it.rows, 1<<newest)
-	if q.slots[newest] == nil {
-		return
+	if newest == 0 && q.slots[0] == nil {
+		return // nobody asks
 	}
+	fill(it.rows, 1<<newest)
 	for r := range newest {
 		far := countBelow(it.entries, int32(q.views[r].local*s.e.opt.Page))
 		if added := q.slots[r].mark(l.headOff+s.h, it.entries[:far], it.rows, 1<<r); added > 0 {

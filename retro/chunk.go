@@ -6,12 +6,18 @@ import (
 	"github.com/retroattn/retroattn/retro/stats"
 )
 
+// aheadCells is how many cells of the next block are asked for with the values of one.
+const aheadCells = 96
+
 // worker is the scratch of one thread.
 type worker struct {
 	logits []float32            // [rows][blockCols]
 	cells  [blockCols + 1]int32 // of the block being gathered
 	runs   []run                // rows that read them
 	cols   int                  // tokens in it
+	next   []int32              // cells whose keys the next block begins with
+	ahead  [aheadCells]int32    // theirs
+	asked  bool                 // those of this one have been asked for
 
 	ready prepared     // what scanQ was made for
 	q     []float32    // the queries that select, [2][queries][dk]
@@ -22,9 +28,11 @@ type worker struct {
 	logit []float32    // estimates, [queries][tokens of codePart pages]
 	near  []partial    // per query
 	nearQ []float32    // queries for quantised keys
-	keyQ  []float32    // the queries that select as the keys need them: in q, or nearQ
-	keys  []uint32
-	page  []float32 // [page][dk]
+	// what attention to what is near gives, see attendsNear
+	nearM, nearL, nearAcc []float32
+	keyQ                  []float32 // the queries that select as the keys need them: in q, or nearQ
+	keys                  []uint32
+	page                  []float32 // [page][dk]
 
 	tmp, tmp2 []float32
 
@@ -66,6 +74,10 @@ func (w *worker) allocate(o *options.Options, most sizes) {
 	}
 	w.near, w.nearQ = make([]partial, queries),
 		make([]float32, queries*kernels.QueryLen(kernels.Q8_0, dk))
+	if o.Need {
+		n := min(weighRows, queries)
+		w.nearM, w.nearL, w.nearAcc = make([]float32, n), make([]float32, n), make([]float32, n*dv)
+	}
 	w.page = make([]float32, max(2, o.Page)*dk)
 	w.exact.allocate(gqa, dk, dv)
 	w.tmp, w.tmp2 = make([]float32, max(dk, dv)), make([]float32, max(dk, dv))
@@ -82,10 +94,10 @@ type chunkState struct {
 	acc  []float32
 }
 
-// attendChunk computes one chunk of an item: the partial of every row over its tokens.
-func (e *Engine) attendChunk(w *worker, l *layer, it *item, q *stepSeq, h, chunk int) {
+// attendChunk computes one chunk of an item: the partial of every row over its tokens. follows tells
+// whether the same thread goes on with the next one.
+func (e *Engine) attendChunk(w *worker, l *layer, it *item, q *stepSeq, h, chunk int, follows bool) {
 	rows := q.rows * l.gqa
-	w.runs, w.cols = w.runs[:0], 0 // a fault in the last chunk may have left some
 	if chunk >= it.chunks {
 		e.auditChunk(w, l, it, q, h, chunk)
 		return
@@ -94,10 +106,7 @@ func (e *Engine) attendChunk(w *worker, l *layer, it *item, q *stepSeq, h, chunk
 		m:   it.m[chunk*rows:][:rows],
 		d:   it.l[chunk*rows:][:rows],
 		acc: it.acc[chunk*rows*l.DV:][:rows*l.DV]}
-	for i := range c.m {
-		c.m[i], c.d[i] = negInf, 0
-	}
-	clear(c.acc)
+	w.begin(&c)
 	n := q.newest().entry + 1
 	switch {
 	case it.exact:
@@ -108,11 +117,25 @@ func (e *Engine) attendChunk(w *worker, l *layer, it *item, q *stepSeq, h, chunk
 		first := (chunk - it.near) * it.per
 		last := min(len(it.entries), first+it.per)
 		for ; first < last; first += blockCols {
-			end := min(last, first+blockCols)
-			w.addFar(&c, it.entries[first:end], it.rows[first:end])
+			end, follow := min(last, first+blockCols), it.entries[last:]
+			if end < last {
+				follow = it.entries[end:]
+			} else if !follows {
+				follow = nil
+			}
+			w.addFar(&c, it.entries[first:end], it.rows[first:], follow)
 		}
 	}
 	w.flush(&c)
+}
+
+// begin empties the partials, and the worker's block, which a fault in the last chunk may have left.
+func (w *worker) begin(c *chunkState) {
+	for i := range c.m {
+		c.m[i], c.d[i] = negInf, 0
+	}
+	clear(c.acc)
+	w.runs, w.cols, w.next = w.runs[:0], 0, nil
 }
 
 // addLocal adds the sink and the local window of each row in the batch.
@@ -147,20 +170,38 @@ func (e *Engine) addNear(w *worker, c *chunkState, q *stepSeq, a, b int) {
 }
 
 // addFar adds far entries, at most blockCols. Rows go one by one, the newest first, which reads
-// all of them: past rows read few, each its own, and find them in the cache.
-func (w *worker) addFar(c *chunkState, entries []int32, rows []uint16) {
+// all of them: past rows read few, each its own, and find them in the cache. Those that follow are
+// what the next block begins with.
+func (w *worker) addFar(c *chunkState, entries []int32, rows []uint16, follow []int32) {
+	cell := c.s.cell
 	for r := c.rows - 1; r >= 0; r-- {
-		n, cell, rows := 0, c.s.cell, rows[:len(entries)]
-		for i, t := range entries {
-			w.cells[n] = cell[t]
-			n += int(rows[i] >> r & 1)
+		n := 0
+		if r == c.rows-1 {
+			n = gather(w.cells[:], cell, entries)
+		} else {
+			for i, t := range entries {
+				w.cells[n] = cell[t]
+				n += int(rows[i] >> r & 1)
+			}
 		}
-		w.cols = n
-		if w.cols > 0 {
-			w.runs = append(w.runs, run{0, w.cols, r, r + 1})
+		if w.cols = n; n > 0 {
+			w.runs = append(w.runs, run{0, n, r, r + 1})
+			if r == 0 {
+				w.next = w.ahead[:gather(w.ahead[:], cell, follow)]
+			}
 			w.flush(c)
 		}
 	}
+}
+
+// gather lists the cells of entries, as many as there is room for.
+func gather(dst, cell, entries []int32) int {
+	entries = entries[:min(len(entries), len(dst))]
+	dst = dst[:len(entries)]
+	for i, t := range entries {
+		dst[i] = cell[t]
+	}
+	return len(entries)
 }
 
 // add appends entries a..b-1, at most blockCols, for virtual rows r0..r1-1 to the
@@ -186,7 +227,7 @@ func (w *worker) flush(c *chunkState) {
 	l, g := c.l, c.l.gqa
 	covered := w.mask(c)
 	for i, t := range w.runs {
-		next := kernels.Ahead{Asked: i > 0, Cache: &c.k, Cells: w.runCells(i + 1)}
+		next := kernels.Ahead{Asked: i > 0 || w.asked, Cache: &c.k, Cells: w.runCells(i + 1)}
 		if i+1 == len(w.runs) {
 			next.Cache, next.Cells = &c.v, w.runCells(0)
 		}
@@ -216,10 +257,14 @@ func (w *worker) flush(c *chunkState) {
 	}
 	for i, t := range w.runs {
 		next := kernels.Ahead{Asked: true, Cache: &c.v, Cells: w.runCells(i + 1)}
+		if i+1 == len(w.runs) {
+			next.Cache, next.Cells = &c.k, w.next
+		}
 		x := w.logits[t.r0*g*blockCols+t.col:]
 		next.Acc(c.acc[t.r0*g*l.DV:], l.DV, x, blockCols, (t.r1-t.r0)*g, &c.v, w.runCells(i))
 	}
-	w.runs, w.cols = w.runs[:0], 0
+	w.asked = len(w.next) > 0
+	w.runs, w.cols, w.next = w.runs[:0], 0, nil
 }
 
 // runCells are the cells of a run, of which there may be fewer.

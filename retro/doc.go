@@ -44,10 +44,12 @@
 //
 //	cut                 what the options mean for a layer in a step
 //	sequence, summary, part, slab   tables of entries, page and group summaries, codes, their memory
+//	footprint           how much memory an engine may take
 //	step                what a step is; windows and their correction
-//	select, score, codes, choose, keep   the first phase, by many threads: see Select
+//	select, score, codes, need, choose, keep   the first phase, by many threads: see Select
 //	attend, chunk, ring     the second, and the output cache
 //	exact                   rows of prompts and drafts, for which nothing is chosen
+//	build               summaries of a prompt, while it is processed
 //	audit, stats            what was kept, and what is counted
 //	state, coder        saved and copied sequences
 //	plan, timer, team   the engine's part of choosing options: what it is, and the time that steps take

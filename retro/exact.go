@@ -63,17 +63,20 @@ func cutRows(n, entries int, l *layer) rowsCut {
 	c.blocks = (n + c.tokens - 1) / c.tokens
 	c.tokens = (n + c.blocks - 1) / c.blocks // no block of a few
 	most := exactUnits / (c.blocks * l.KVHeads)
+	unit := exactRange // tiles, whole ones, as each takes time beside its products
 	if n*l.gqa <= readRows {
-		c.heads, most = l.KVHeads, exactRanges
+		c.heads, most, unit = l.KVHeads, exactRanges, 1
 	}
 	c.ranges = max(1, min(most, entries/exactRange))
-	c.per = (entries + c.ranges - 1) / c.ranges
+	c.per = max(unit, ((entries+c.ranges-1)/c.ranges+unit/2)/unit*unit)
+	c.ranges = (entries + c.per - 1) / c.per
 	return c
 }
 
 // exactScratch is what exact rows need of a worker.
 type exactScratch struct {
 	q, m, l, acc []float32
+	head, block  int // whose queries these are
 	upto         []int32
 	tile         []float32
 	prepared     []float32 // queries of few rows for quantised keys
@@ -172,17 +175,18 @@ func (e *Engine) prepareExact() {
 }
 
 // attendExact takes units until there are none left: the last blocks, which read most, first, and
-// the heads of a range one after another.
+// the ranges of a head one after another, for which a thread mostly has its queries already.
 func (e *Engine) attendExact(w *worker, l *layer, a *Attn, q *stepSeq) {
 	j := &q.exact.jobs[a.Layer]
 	heads := l.KVHeads / j.heads
 	units := int32(heads * j.blocks * j.ranges)
+	w.exact.head = -1
 	for j.next.Load() < units {
 		u := int(j.next.Add(1) - 1)
 		if u >= int(units) {
 			return
 		}
-		h, r, b := u%heads*j.heads, u/heads%j.ranges, j.blocks-1-u/heads/j.ranges
+		r, h, b := u%j.ranges, u/j.ranges%heads*j.heads, j.blocks-1-u/j.ranges/heads
 		for i := range j.heads {
 			e.attendUnit(w, l, a, q, h+i, b, r)
 		}
@@ -204,8 +208,11 @@ func (e *Engine) attendUnit(w *worker, l *layer, a *Attn, q *stepSeq, h, b, r in
 		m[g], d[g] = negInf, 0
 	}
 	clear(acc)
-	for i := range n {
-		l.batchQueries(w.exact.q[i*l.gqa*l.DK:][:l.gqa*l.DK], a, q.firstRow+first+i, h)
+	if w.exact.head != h || w.exact.block != b {
+		w.exact.head, w.exact.block = h, b
+		for i := range n {
+			l.batchQueries(w.exact.q[i*l.gqa*l.DK:][:l.gqa*l.DK], a, q.firstRow+first+i, h)
+		}
 	}
 	w.addRows(l, q.s, h, x.first+first, n, r*j.per, min((r+1)*j.per, x.first+first+n), m, d, acc)
 	if j.ranges == 1 {

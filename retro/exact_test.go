@@ -76,6 +76,31 @@ func TestExactBlocksAreEven(t *testing.T) {
 	}
 }
 
+// Ranges hold all entries, none of them nothing, and units are about as many as are wanted.
+func TestExactRanges(t *testing.T) {
+	for _, heads := range []int{1, 2, 3, 5, 8} {
+		for _, gqa := range []int{1, 3, 8} {
+			l := &layer{Layer: Layer{KVHeads: heads}, gqa: gqa}
+			for _, n := range []int{1, 8, 60, 85, 512, 2048} {
+				for entries := n; entries < 40000; entries += 1 + entries/50 {
+					c := cutRows(n, entries, l)
+					require.True(t, c.ranges*c.per >= entries && (c.ranges-1)*c.per < entries,
+						"%d of %d: %+v", n, entries, c)
+					units, most := c.ranges*c.blocks*heads/c.heads, exactUnits/(c.blocks*heads)
+					switch {
+					case n*gqa <= readRows:
+						require.LessOrEqual(t, c.ranges, exactRanges)
+					case most > 1 && entries >= exactRange*most:
+						wanted := most * c.blocks * heads
+						require.True(t, c.per%exactRange == 0 && units*3 >= wanted*2 && units*2 <= wanted*3+
+							2*c.blocks*heads, "%d of %d: %d units of %d: %+v", n, entries, units, wanted, c)
+					}
+				}
+			}
+		}
+	}
+}
+
 // Company and threads change no bit.
 func TestExactAloneAndInCompany(t *testing.T) {
 	run := func(threads int, seqs ...int32) map[key][]float32 {

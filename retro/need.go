@@ -81,12 +81,39 @@ func (s *selection) nearMass(first, last int) []partial {
 	x := w.q[first*l.DK : last*l.DK] // prepare left them there
 	hadamard(x, l.Rotation)          // as the keys are
 	s.keyQueries(x)
+	if s.attendsNear() {
+		s.attendNear(near)
+		return near
+	}
 	page, keys := s.e.opt.Page, l.keys(s.h)
 	w.addMass(near, l, &keys, w.keyQ, q.s.cell[:page])
 	for at, end := q.newest().local*page, q.newest().entry+1; at < end; at += blockCols {
 		w.addMass(near, l, &keys, w.keyQ, q.s.cell[at:min(end, at+blockCols)])
 	}
 	return near
+}
+
+// attendsNear tells whether nearMass does all that attention does with what is near, so that it need
+// not be done again: of one row, with the queries as attention has them, by the thread that goes on
+// to fill the item. Where a layer has one KV head, all others would wait for it.
+func (s *selection) attendsNear() bool {
+	return s.q.rows == 1 && s.l.KVHeads > 1 && s.l.Rotation == 0 && s.weighs() &&
+		s.partsOfWeights() == 1
+}
+
+// attendNear leaves the partials of the first chunk in the worker, for choose.
+func (s *selection) attendNear(near []partial) {
+	w, l := s.w, s.l
+	w.nearM, w.nearL, w.nearAcc = w.nearM[:len(near)], w.nearL[:len(near)],
+		w.nearAcc[:len(near)*l.DV]
+	c := chunkState{l: l, s: s.q.s, k: l.keys(s.h), v: l.values(s.h), rows: 1, q: w.keyQ,
+		m: w.nearM, d: w.nearL, acc: w.nearAcc}
+	w.begin(&c)
+	s.e.addLocal(w, &c, s.q)
+	w.flush(&c)
+	for r := range near {
+		near[r] = partial{m: c.m[r], l: c.d[r]}
+	}
 }
 
 // need is how a sequence spends its budget: on every token that has at least a certain share of the

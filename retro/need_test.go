@@ -2,6 +2,7 @@ package retro
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -139,5 +140,37 @@ func TestShares(t *testing.T) {
 				require.InDelta(t, v, it.tokens[i], 0.02)
 			}
 		})
+	}
+}
+
+// What is near is attended to where its shares are summed up, as Attend would do it, bit for bit.
+func TestNearInSelect(t *testing.T) {
+	for _, sh := range []shape{
+		{layers: 2, seqs: 1, cells: 4000, heads: 6, kv: 2, dk: 64, dv: 16, tk: kernels.F16,
+			tv: kernels.F16, softCap: 5},
+		{layers: 1, seqs: 1, cells: 4000, heads: 3, kv: 3, dk: 32, dv: 32, tk: kernels.Q8_0,
+			tv: kernels.Q4_0},
+	} {
+		opt := testOptions()
+		opt.Window, opt.Budget, opt.Need = 1, 128, true
+		h := newHost(t, sh, opt, 2, 3)
+		h.prefill(0, 900)
+		for range 3 {
+			h.decode([]int32{0}, func(layer int, _ []Row, _ []float32) {
+				l, q := &h.e.layers[layer], &h.e.step.seqs[0]
+				for head := range sh.kv {
+					it, n := &h.e.items[head], sh.heads/sh.kv
+					m, d := slices.Clone(it.m[:n]), slices.Clone(it.l[:n])
+					acc := slices.Clone(it.acc[:n*sh.dv])
+					it.m[0], it.l[0], it.acc[0] = 1, 2, 3
+					h.e.attendChunk(&h.e.workers[0], l, it, q, head, 0, false)
+					require.Equal(t, m, it.m[:n])
+					require.Equal(t, d, it.l[:n])
+					require.Equal(t, acc, it.acc[:n*sh.dv])
+					s := h.e.selection(&h.e.workers[0], &Attn{Layer: layer}, head)
+					require.True(t, s.attendsNear())
+				}
+			})
+		}
 	}
 }

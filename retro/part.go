@@ -76,6 +76,11 @@ func (p *part) coded(s *sequence, h int) (tiles, codes kernels.Blocks) {
 		kernels.Blocks{Bytes: s.codes, At: p.codeOff + h*codePages*p.codeBytes, Pages: codePages}
 }
 
+// grouped is where those of groups are, a tile for each chunk.
+func (p *part) grouped(s *sequence, h int) kernels.Blocks {
+	return kernels.Blocks{Bytes: s.groups, At: p.groupOff + h*p.sumGroups, Pages: groupPages}
+}
+
 // groups are the summaries of the groups of a chunk in plane i of KV head h.
 func (p *part) groups(s *sequence, planes, h, i, chunk int) []byte {
 	return s.groups[chunk][p.groupOff+(h*planes+i)*p.sumGroups:][:p.sumGroups]

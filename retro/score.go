@@ -84,30 +84,24 @@ func (s *selection) planeQueries(y, x []float32, p *part, i int) []float32 {
 	return y
 }
 
-// combine turns the products of a scan into scores: best takes, for each page, the largest
-// of any query. Those with means, [query][column], are what estimates of tokens begin with.
-func (s *selection) combine(best, means []float32) {
-	e, n := s.e, len(best)
-	if len(means) > 0 {
-		for r := range s.queries() {
-			copy(means[r*s.cut.cols:][:n], s.w.dots[0][r*chunkPages:])
-		}
-	}
+// combine turns the products of a scan, those with means where they are and those with spreads in
+// the worker, into scores: best takes, for each page, the largest of any query.
+func (s *selection) combine(best, mean []float32, ld int) {
 	if s.takesAll() {
 		return
 	}
+	e, spread, queries := s.e, s.w.dots[1], s.queries()
+	if e.opt.Select != options.MinMax && e.opt.Select != options.Oracle {
+		kernels.MaxAddSqrt(best, mean, ld, float32(e.opt.Beta), spread, chunkPages, queries)
+		return
+	}
 	fill(best, negInf)
-	beta := float32(e.opt.Beta)
-	for r := range s.queries() {
-		x, y := s.w.dots[0][r*chunkPages:][:n], s.w.dots[1][r*chunkPages:][:n]
+	for r := range queries {
+		x := mean[r*ld:][:len(best)]
 		if e.opt.Select == options.MinMax {
-			kernels.Axpby(x, 1, y, 1)
+			kernels.Axpby(x, 1, spread[r*chunkPages:][:len(best)], 1)
 		}
-		if e.opt.Select != options.MinMax && e.opt.Select != options.Oracle {
-			kernels.MaxAddSqrt(best, x, beta, y)
-		} else {
-			kernels.MaxAdd(best, x, 0, unraised[:])
-		}
+		kernels.MaxAdd(best, x, 0, unraised[:])
 	}
 }
 

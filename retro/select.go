@@ -18,7 +18,8 @@ const (
 )
 
 // Select computes this thread's part of the selection of one layer of the
-// open step. All threads must have returned before any calls Attend for the layer. ith is
+// open step. Keys and values of the rows must be there. All threads must have returned before any
+// calls Attend for the layer. ith is
 // below nth, the number of threads that call.
 //
 // Scoring falls into levels, and a level of an item into parts that any thread may take. Who
@@ -44,6 +45,9 @@ func (e *Engine) Select(a *Attn, ith, nth int) error {
 				continue
 			}
 			s := e.selection(w, a, i)
+			if nth <= n { // who takes a part takes the next one as well, mostly
+				s.ahead = 2
+			}
 			for level := range levels {
 				if s.work(level) {
 					look = 0
@@ -67,6 +71,7 @@ type selection struct {
 	h     int
 	cut   *cut
 	claim *claim
+	ahead int // tiles of the next part to ask for
 }
 
 func (e *Engine) selection(w *worker, a *Attn, i int) selection {
@@ -159,18 +164,29 @@ func (s *selection) build(first, last int) {
 // scoreGroups scores the groups of a part of the chunks, and builds what is missing there.
 func (s *selection) scoreGroups(part int) {
 	local, n := s.q.newest().local, 0
+	var store [groupChunks]int32
+	chunks := store[:0]
 	for c := part * groupChunks; c < (part+1)*groupChunks && c*chunkPages < local; c++ {
 		first := c * chunkPages
 		last := min(local, first+chunkPages)
 		s.build(first, last)
 		if groups := (last - first) / groupPages; groups > 0 {
 			s.prepare()
-			s.scanGroups(n, c, groups)
+			if !s.byTokens() {
+				s.scanGroups(n, c, groups)
+			}
+			chunks = append(chunks, int32(c))
 			n += groups
 		}
 	}
-	s.combine(s.it.groupBest[part*groupChunks*groupPages:][:n], nil)
+	if s.byTokens() {
+		s.scanTiles(s.w.dots[0], chunkPages, true, chunks, n)
+	}
+	s.combine(s.it.groupBest[part*groupChunks*groupPages:][:n], s.w.dots[0], chunkPages)
 }
+
+// byTokens tells whether single tokens are chosen.
+func (s *selection) byTokens() bool { return s.e.opt.Select == options.Tokens }
 
 // chooseGroups takes the best groups, and the pages behind the last whole group, to the second
 // level.
@@ -195,32 +211,55 @@ func (s *selection) scoreSome(part int) {
 	n := min(s.q.newest().local-first, scanPart)
 	s.build(first, first+n)
 	s.prepare()
-	if s.e.opt.Select == options.Oracle {
+	best := s.it.best[first:][:n]
+	switch s.e.opt.Select {
+	case options.Tokens:
+		var tiles [scanPart / groupPages]int32
+		for i := range tiles {
+			tiles[i] = int32(first/groupPages + i)
+		}
+		s.scoreTiles(best, first, tiles[:(n+groupPages-1)/groupPages])
+		return
+	case options.Oracle:
 		s.scanKeys(first, n)
-	} else {
+	default:
 		s.scanPages(0, first, n)
 	}
-	s.combine(s.it.best[first:][:n], s.it.means[min(first, len(s.it.means)):])
+	s.combine(best, s.w.dots[0], chunkPages)
 }
 
 // scoreChosen scores the pages of a part of the chosen groups.
 func (s *selection) scoreChosen(part int) {
-	s.prepare()
 	groups := s.it.groups[part*groupPages:]
+	follow := groups[:min(len(groups), groupPages+s.ahead)] // and what comes next
 	groups = groups[:min(len(groups), groupPages)]
+	local, last := s.q.newest().local, len(groups)-1
+	col, n := part*chunkPages, last*groupPages+min(groupPages, local-int(groups[last])*groupPages)
+	best := s.it.best[col:][:n] // the last group may not be whole
 	s.fetchGroup(groups[0])
-	n := 0
+	if s.byTokens() {
+		s.fetchGroup(groups[min(1, last)])
+		s.prepare()
+		s.scoreTiles(best, col, follow)
+		return
+	}
+	s.prepare()
 	for i, g := range groups {
-		if i+1 < len(groups) {
+		if i < last {
 			s.fetchGroup(groups[i+1])
 		}
 		page := int(g) * groupPages
-		pages := min(groupPages, s.q.newest().local-page) // the last may not be whole
-		s.scanPages(n, page, pages)
-		n += pages
+		s.scanPages(i*groupPages, page, min(groupPages, local-page))
 	}
-	col := part * chunkPages
-	s.combine(s.it.best[col:][:n], s.it.means[min(col, len(s.it.means)):])
+	s.combine(best, s.w.dots[0], chunkPages)
+}
+
+// scoreTiles scores the pages of tiles of 4-bit summaries, and leaves their means for the estimates
+// of tokens, from column col on.
+func (s *selection) scoreTiles(best []float32, col int, tiles []int32) {
+	means := s.it.means[col:]
+	s.scanTiles(means, s.cut.cols, false, tiles, len(best))
+	s.combine(best, means, s.cut.cols)
 }
 
 // prepare makes the queries ready that select, unless this worker has them from its last part.
@@ -262,24 +301,46 @@ func (s *selection) scan(col, first, n int, plane func(p *part, planes, i int) [
 		if j > 0 {
 			x, y = w.more, w.more[len(w.more)/2:]
 		}
-		if s.takesAll() {
-			y = nil // means are all that is needed
-		}
-		if s.e.opt.Select == options.Tokens {
-			tiles := plane(p, planes, 0)[first/kernels.TilePages*kernels.TileBytes4(p.dim):]
-			kernels.Scan4(x, y, chunkPages, w.scanQ[0][queries*p.scanAt:], queries, p.dim, tiles, n)
-		} else {
-			for i, dst := range [][]float32{x, y}[:planes] {
-				s.e.scanPlane(dst, w.scanQ[i][queries*p.scanAt:], p.dim, i, queries,
-					plane(p, planes, i), first, n)
-			}
+		for i, dst := range [][]float32{x, y}[:planes] {
+			s.e.scanPlane(dst, w.scanQ[i][queries*p.scanAt:], p.dim, i, queries,
+				plane(p, planes, i), first, n)
 		}
 		if j > 0 {
 			addTo(w.dots[0][col:], chunkPages, x, chunkPages, queries, n)
-			if y != nil {
-				addTo(w.dots[1][col:], chunkPages, y, chunkPages, queries, n)
-			}
+			addTo(w.dots[1][col:], chunkPages, y, chunkPages, queries, n)
 		}
 		w.stats.ScanBytes += uint64(planes * n * p.sumPages / blockPages)
+	}
+}
+
+// scanTiles does so with the first n pages, or groups, of tiles of 4-bit summaries. Products with
+// means go to mean, rows of which lie ld apart, those with spreads to the worker.
+func (s *selection) scanTiles(mean []float32, ld int, groups bool, tiles []int32, n int) {
+	w, queries, spread := s.w, s.queries(), s.w.dots[1]
+	if s.takesAll() {
+		spread = nil // means are all that is needed
+	}
+	for j := range s.l.parts {
+		p := &s.l.parts[j]
+		x, ldX, y := mean, ld, spread
+		if j > 0 {
+			x, ldX = w.more, chunkPages
+			if y != nil {
+				y = w.more[len(w.more)/2:]
+			}
+		}
+		in, _ := p.coded(s.q.s, s.h)
+		if groups {
+			in = p.grouped(s.q.s, s.h)
+		}
+		kernels.ScanTiles4(x, ldX, y, chunkPages, w.scanQ[0][queries*p.scanAt:], queries, p.dim, in,
+			tiles, n)
+		if j > 0 {
+			addTo(mean, ld, x, ldX, queries, n)
+			if y != nil {
+				addTo(spread, chunkPages, y, chunkPages, queries, n)
+			}
+		}
+		w.stats.ScanBytes += uint64(n * p.sumPages / blockPages)
 	}
 }

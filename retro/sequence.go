@@ -149,8 +149,9 @@ func (e *Engine) truncate(s *sequence, pos int32) {
 	if s.spare -= len(s.pos) - keep; s.spare < 0 {
 		s.spare, s.need = 0, need{}
 		s.forgetKept(0)
+	} else {
+		s.forgetKept(keep)
 	}
-	s.forgetKept(keep)
 	s.pos, s.cell = s.pos[:keep], s.cell[:keep]
 	s.ring.truncate(keep)
 	if s.ring.n == 0 {

@@ -125,21 +125,39 @@ rest{n}:
 	.end
 	done
 
-.func maxAddSqrt elemArgs
+.func maxAddSqrt maxAddSqrtArgs
 	MOVQ         {a.dst}, DI
 	MOVQ         {a.x}, SI
 	MOVQ         {a.y}, BX
+	MOVQ         {a.ldX}, R8
+	MOVQ         {a.ldY}, R9
+	MOVQ         {a.rows}, R10
 	MOVQ         {a.n}, CX
-	VBROADCASTSS {a.s}, V4
+	SHLQ         $2, R8
+	SHLQ         $2, R9
+	VBROADCASTSS {a.beta}, V4
 	VXORPS       V5, V5, V5
+	MOVL         $0xff800000, DX // -Inf
+	VMOVD        DX, X6
+	VBROADCASTSS X6, V6
 	while 1
-	VMAXPS  (BX), V5, V0
+	VMOVAPS V6, V1
+	MOVQ    SI, R11
+	MOVQ    BX, R12
+	MOVQ    R10, DX
+
+best:
+	VMAXPS  (R12), V5, V0
 	VADDPS  V5, V0, V0 // -0 becomes 0, as in Go's max
 	VSQRTPS V0, V0
 	VMULPS  V4, V0, V0
-	VADDPS  (SI), V0, V0
-	VMAXPS  (DI), V0, V0
-	VMOVUPS V0, (DI)
+	VADDPS  (R11), V0, V0
+	VMAXPS  V1, V0, V1
+	ADDQ    R8, R11
+	ADDQ    R9, R12
+	DECQ    DX
+	JNE     best
+	VMOVUPS V1, (DI)
 	ADDQ    ${W}, SI
 	ADDQ    ${W}, BX
 	ADDQ    ${W}, DI

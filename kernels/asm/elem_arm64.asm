@@ -38,17 +38,13 @@ rest{n}:
 	.end
 .end
 
-.for NAME in scale, axpby, maxAddSqrt
+.for NAME in scale, axpby
 .func {NAME} elemArgs
 	MOVD {a.dst}, R0
 	MOVD R0, R4
 	MOVD {a.n}, R2
 	.if NAME != "scale"
 		MOVD {a.x}, R1
-	.end
-	.if NAME == "maxAddSqrt"
-		MOVD  {a.y}, R3
-		VMOVI $0, V31.B16
 	.end
 	FMOVS {a.s}, F20
 	VDUP  V20.S[0], V20.S4
@@ -60,9 +56,6 @@ rest{n}:
 		.if NAME != "scale"
 			load {16*n}(R1), {n}, 4
 		.end
-		.if NAME == "maxAddSqrt"
-			load {16*n}(R3), {n}, 16
-		.end
 		.for i in n
 			.if NAME == "scale"
 				FMUL({i}, {i}, 20)
@@ -71,15 +64,6 @@ rest{n}:
 				FMUL({4+i}, {4+i}, 21)
 				VFMLA V{i}.S4, V20.S4, V{4+i}.S4
 				VMOV  V{4+i}.B16, V{i}.B16
-			.end
-			.if NAME == "maxAddSqrt"
-				FMAX({16+i}, {16+i}, 31) // a NaN stays
-				FSQRT({16+i}, {16+i})
-				VFMLA V{16+i}.S4, V20.S4, V{4+i}.S4
-			.end
-			.if NAME != "scale" && NAME != "axpby"
-				FCMGT({24+i}, {4+i}, {i})
-				VBIT V{24+i}.B16, V{4+i}.B16, V{i}.B16
 			.end
 		.end
 		store {n}, 0
@@ -119,6 +103,53 @@ rest{n}:
 		BNE  row{n}
 		store {n}, 0
 		ADD ${16*n}, R1
+		again {n}
+	.end
+	RET
+
+// maxAddSqrt likewise: R5 and R6 are bytes per row of x and y.
+.func maxAddSqrt maxAddSqrtArgs
+	MOVD  {a.dst}, R4
+	MOVD  {a.x}, R1
+	MOVD  {a.y}, R3
+	MOVD  {a.ldX}, R5
+	LSL   $2, R5
+	MOVD  {a.ldY}, R6
+	LSL   $2, R6
+	MOVD  {a.rows}, R7
+	MOVD  {a.n}, R2
+	FMOVS {a.beta}, F20
+	VDUP  V20.S[0], V20.S4
+	VMOVI $0, V31.B16
+	MOVD  $0xff800000, R8 // -Inf
+	VDUP  R8, V30.S4
+	.for n in 4, 2
+		while {n}
+		.for i in n
+			VMOV V30.B16, V{i}.B16
+		.end
+		MOVD R1, R8
+		MOVD R3, R9
+		MOVD R7, R10
+	row{n}:
+		MOVD R8, R11
+		load {16*n}(R11), {n}, 4
+		MOVD R9, R11
+		load {16*n}(R11), {n}, 16
+		.for i in n
+			FMAX({16+i}, {16+i}, 31) // a NaN stays
+			FSQRT({16+i}, {16+i})
+			VFMLA V{16+i}.S4, V20.S4, V{4+i}.S4
+			FCMGT({24+i}, {4+i}, {i})
+			VBIT V{24+i}.B16, V{4+i}.B16, V{i}.B16
+		.end
+		ADD  R5, R8
+		ADD  R6, R9
+		SUBS $1, R10
+		BNE  row{n}
+		store {n}, 0
+		ADD ${16*n}, R1
+		ADD ${16*n}, R3
 		again {n}
 	.end
 	RET

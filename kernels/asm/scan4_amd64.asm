@@ -2,7 +2,8 @@
 
 // Summaries of 4 bits.
 //
-//	BX   tile                 AX   line of it: 4 pages of 16 channels; with avx2, 2 of them
+//	BX   from the tile to the one after the next
+//	AX   line of the tile: 4 pages of 16 channels; with avx2, 2 of them
 //	R8   q of the block       R9   bytes per row of q, R10 3 times that
 //	R12, R13  hi and lo bytes of q, or its even and odd words with avx2
 //	R14, R15  the same of squares
@@ -32,7 +33,7 @@
 
 // line takes the means, and the squares of spreads if wanted.
 .macro line squares
-	PREFETCHT0 2176(AX) // the hardware is slow to see where the next tile begins
+	PREFETCHT0 (AX)(BX*1)
 	.if avx512
 		VMOVDQU64 (AX), V16
 		.if squares
@@ -148,14 +149,21 @@
 .end
 
 .func scan4 scan4Args
-	.keep mean, spread, ld, q, rows, n
+	.keep mean, spread, ldMean, ldSpread, q, rows, tiles, n
 	.slot dst 8
+	.slot tile 8
+	.slot toSpread 8 // from the first row of mean to that of spread
+	.slot gap 8      // the same of the row in work
 	.slot sums 2304 // 2048, aligned
 	MOVQ {a.mean}, DI
 	MOVQ {a.d}, DX
-	MOVQ {a.tiles}, BX
 	LEAQ 16(DX*8), R9
 	LEAQ (R9)(R9*2), R10
+	SHLQ $2, {ldMean}
+	SHLQ $2, {ldSpread}
+	MOVQ {spread}, SI
+	SUBQ DI, SI
+	MOVQ SI, {toSpread}
 	LEAQ {sums}, SI
 	ADDQ $255, SI
 	ANDQ $-256, SI
@@ -192,14 +200,24 @@ tile:
 		KMOVW AX, K1
 	whole:
 	.end
+	MOVQ {tiles}, CX
+	MOVQ (CX), AX
+	MOVQ AX, {tile}
+	MOVQ 16(CX), BX
+	SUBQ AX, BX
+	ADDQ $8, {tiles}
+	PREFETCHT0 (AX)(BX*1)
 	MOVQ {q}, R8
 	MOVQ {rows}, R11
 	MOVQ DI, {dst}
+	MOVQ {toSpread}, R14
+	MOVQ R14, {gap}
 
 rows:
 	TESTQ R11, R11
 	JEQ   next
-	LEAQ  64(BX), AX
+	MOVQ  {tile}, AX
+	ADDQ  $64, AX
 	CMPQ  {spread}, $0
 	JEQ   rows03
 
@@ -270,21 +288,21 @@ rows:
 finish: // CX rows
 	SUBQ $256, SI
 	SUBQ CX, R11
-	MOVQ {ld}, R13
-	MOVQ {spread}, R14
-	SUBQ {mean}, R14
+	MOVQ {ldMean}, R13
+	MOVQ {gap}, R14
 	MOVQ SI, R15
+	MOVQ {tile}, AX
 	.if avx512
-		VPSRLD $16, (BX), V20
+		VPSRLD $16, (AX), V20
 		VPSLLD $16, V20, V20
-		VPSLLD $16, (BX), V21
+		VPSLLD $16, (AX), V21
 		VMULPS V21, V21, V21
 	.else
 		VMOVDQU      slots<>(SB), V7
 		VPBROADCASTD {n}, V13
 		.for i in 2
 			VPCMPGTD numbers<>+{32*i}(SB), V13, V{2+i}
-			VMOVDQU  {32*i}(BX), V{8+i}
+			VMOVDQU  {32*i}(AX), V{8+i}
 			VPSLLD   $16, V{8+i}, V{10+i}
 			VMULPS   V{10+i}, V{10+i}, V{10+i}
 		.end
@@ -311,16 +329,16 @@ row:
 rowDone:
 	ADDQ $512, SI
 	ADDQ R9, R8
-	LEAQ (DI)(R13*4), DI
+	ADDQ R13, DI
+	ADDQ {ldSpread}, R14
+	SUBQ R13, R14
 	DECQ CX
 	JNE  row
+	MOVQ R14, {gap}
 	MOVQ R15, SI
 	JMP  rows
 
 next:
-	MOVQ DX, AX
-	SHLQ $4, AX
-	LEAQ 64(BX)(AX*1), BX
 	MOVQ {dst}, DI
 	ADDQ $64, DI
 	SUBQ $16, {n}

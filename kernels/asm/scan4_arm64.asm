@@ -35,6 +35,7 @@
 	MOVD  {a.q}, R2
 	MOVD  {a.d}, R3
 	MOVD  {a.tiles}, R5
+	MOVD  (R5), R5
 	ADD   $64, R5, R6
 	VMOVI $31, V28.B16
 	MOVD  $0x3124191009040100, R7

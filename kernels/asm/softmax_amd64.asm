@@ -69,29 +69,17 @@
 	{OP} X{v}, X0, X{v}
 .end
 
-// Registers of softmaxRows:
-//	R10 row of x, R11 its lo, R12 its hi, R13 its max, R14 its sum, R15 rows left, BX bytes per row
+// Registers of softmaxRow:
 //	DI  x, R9 the end of its whole vectors, CX how many lanes the last one has, V11 or K1 these
-//	V8  maximum, and V12; V12, V13 sums
+//	R13 max, R14 sum, V8 maximum, and V12; V12, V13 sums
 
-.func softmaxRows softmaxArgs bool
-	MOVQ {a.x}, R10
-	MOVQ {a.ld}, BX
-	SHLQ $2, BX
-	MOVQ {a.lo}, R11
-	MOVQ {a.hi}, R12
-	MOVQ {a.rows}, R15
+.func softmaxRow softmaxArgs bool
+	MOVQ {a.x}, DI
+	MOVQ {a.n}, R8
 	MOVQ {a.max}, R13
 	MOVQ {a.sum}, R14
 	MOVB $0, {ret}
 	constants
-
-row:
-	MOVLQSX (R11), AX
-	MOVLQSX (R12), R8
-	SUBQ    AX, R8
-	JLE     next
-	LEAQ    (R10)(AX*4), DI
 	VBROADCASTSS (R13), V8
 	VMOVAPS V8, V12
 	MOVQ    R8, CX
@@ -223,20 +211,14 @@ sumReduce:
 	reduce VADDPS, 12
 	VMOVSS X12, (R14)
 
-next:
-	ADDQ BX, R10
-	.for p in R11, R12, R13, R14
-		ADDQ $4, {p}
-	.end
-	DECQ R15
-	JNE  row
+end:
 	VZEROUPPER
 	RET
 
 masked:
 	MOVL $0, (R14)
 	MOVB $1, {ret}
-	JMP  next
+	JMP  end
 
 // expSum adds up roughExp, see scalar.go, of multiples of 16 numbers. Where VMAXPS has a NaN it
 // yields its last source, the first operand here.

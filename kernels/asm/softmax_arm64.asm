@@ -63,35 +63,21 @@ loaded{at}:
 	VBIT V16.B16, V{x}.B16, V{m}.B16
 .end
 
-// Registers of softmaxRows:
+// Registers of softmaxRow:
 //	R0   x, to be read     R1   elements left     R2  scratch
 //	R3   x, to be written: loads need not wait for an address from a store
-//	R4   row of x          R5   its lo            R6  its hi
-//	R7   its max           R8   its sum           R9  rows left
-//	R10  bytes per row     R11  masked            R12 elements
+//	R7   max               R8   sum               R12 elements
 //	V0 .. V3  x     V4 .. V9  of exp
 //	V12 .. V15  maxima, then sums   V16 masks    V18  the new maximum
 //	V19 .. V31  constants
 
-.func softmaxRows softmaxArgs bool
+.func softmaxRow softmaxArgs bool
 	.set at = 0
-	MOVD {a.x}, R4
-	MOVD {a.ld}, R10
-	LSL  $2, R10
-	MOVD {a.lo}, R5
-	MOVD {a.hi}, R6
-	MOVD {a.rows}, R9
+	MOVD {a.x}, R0
+	MOVD {a.n}, R12
 	MOVD {a.max}, R7
 	MOVD {a.sum}, R8
-	MOVD ZR, R11
 	constants
-
-row:
-	MOVW  (R5), R0
-	MOVW  (R6), R12
-	SUBS  R0, R12
-	BLE   next
-	ADD   R0<<2, R4, R0
 	MOVD  R0, R3
 	MOVD  R12, R1
 	FMOVS (R7), F12
@@ -193,21 +179,14 @@ sumReduce:
 	FADDP(12, 12, 12)
 	FMOVS F12, (R8)
 
-next:
-	ADD  R10, R4
-	ADD  $4, R5
-	ADD  $4, R6
-	ADD  $4, R7
-	ADD  $4, R8
-	SUBS $1, R9
-	BNE  row
-	MOVB R11, {ret}
+	MOVB  ZR, {ret}
 	RET
 
 masked:
 	MOVW ZR, (R8)
 	MOVD $1, R11
-	B    next
+	MOVB R11, {ret}
+	RET
 
 // expSum adds up roughExp, see scalar.go, of multiples of 16 numbers. A NaN becomes 0.
 // Registers: R0 x, R1 elements left, R3 the same for the second time, R7 max, V12 to V15 maxima, then

@@ -78,9 +78,11 @@ func summaries4(c workload) (size int, fill func(p []byte), score func(out []flo
 	d := c.dim
 	q := make([]float32, c.rows*kernels.ScanLen4(d))
 	kernels.ScanQueries4(q, normals(c.rows*d, 3), c.rows, d)
-	return scanPages / kernels.TilePages * kernels.TileBytes4(d),
+	list := cellList(scanPages / kernels.TilePages)
+	return len(list) * kernels.TileBytes4(d),
 		func(p []byte) { packPages(p, d) }, func(out []float32, p []byte) {
-			kernels.Scan4(out, out[c.rows*scanPages:], scanPages, q, c.rows, d, p, scanPages)
+			in := kernels.Blocks{Bytes: [][]byte{p}, Pages: scanPages}
+			kernels.ScanTiles4(out, scanPages, out[c.rows*scanPages:], scanPages, q, c.rows, d, in, list, scanPages)
 		}
 }
 

@@ -120,9 +120,7 @@ func (s *setup) ruler() *grid {
 	g := &grid{Caption: s.title(), Head: []string{"policy", "mean % [95 %]", "of full % [95 %]",
 		"worst task, of full %", "KV read %", "tokens/s"}}
 	tasks := slices.Clone(s.texts)
-	for _, t := range tasks {
-		g.Head = append(g.Head, t)
-	}
+	g.Head = append(g.Head, tasks...)
 	most := 0
 	for _, p := range s.policies {
 		all := s.scores(p)
