@@ -19,9 +19,10 @@
 //
 // The folder given to [Load] holds libllama, the libggml libraries, and libretroattn.so.1 where
 // sparse attention is wanted; "go run ./build all" in this repository builds it and prints where it
-// is. Linux on amd64 and arm64 is what is tested. A process holds one build of llama.cpp and never
-// unloads it, since its worker threads and a second Go runtime cannot be unloaded safely: a second
-// [Load] returns the same [Library] for the same folder and fails for another one.
+// is. Linux on amd64 is what is tested, on arm64 by QEMU, Windows by Wine. A process holds one
+// build of llama.cpp and never unloads it, since its worker threads and a second Go runtime cannot
+// be unloaded safely: a second [Load] returns the same [Library] for the same folder and fails for
+// another one.
 //
 // The structs of llama.h are mirrored for llama.cpp 0.5. Load refuses, with [ErrLayout] and one
 // sentence, a libllama of another version, one that lacks a function, one whose default parameters

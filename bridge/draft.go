@@ -48,7 +48,8 @@ const someDraft = 4
 
 // drafter is lossless decoding: a sequence's next tokens are drafted with sparse attention, taken
 // back, and computed anew with full attention in one batch. A draft is as long as pays by what was
-// measured; where none pays, there is none.
+// measured; where none pays, there is none. The programs have the same in C++, in
+// common/speculative-retro.cpp of the patches; a test holds them together.
 type drafter struct {
 	min, max         int    // 0..; min 0: none where none pays
 	sparse           cost   // of a step
@@ -65,14 +66,15 @@ type cost float64
 
 // add brings in a measurement. Other load only ever slows down, and so does what a first step
 // prepares.
-func (c *cost) add(since time.Time) {
-	t := cost(time.Since(since).Seconds())
+func (c *cost) add(t cost) {
 	if *c == 0 || t < *c {
 		*c = t
 	} else {
 		*c += (t - *c) / 10
 	}
 }
+
+func since(begun time.Time) cost { return cost(time.Since(begun).Seconds()) }
 
 // newDrafter makes lone tokens exact.
 func (c *Context) newDrafter(least, most int) (*drafter, error) {
@@ -121,25 +123,29 @@ func (d *drafter) batch(n int) cost {
 
 // rate is how many tokens come in a second with drafts of n tokens: the accepted ones, and one that
 // verifying adds.
-func (d *drafter) rate(n int) float64 {
+func (d *drafter) rate(n int) float64 { return d.rateAt(n, d.batch(n+1)) }
+
+// rateAt is the same where verifying takes so long.
+func (d *drafter) rateAt(n int, verified cost) float64 {
 	tokens := 0.0
 	for i := range n + 1 {
 		tokens += math.Pow(d.accepted/d.tested, float64(i))
 	}
-	return tokens / float64(cost(n)*d.sparse+d.batch(n+1))
+	return tokens / float64(cost(n)*d.sparse+verified)
 }
 
 // length is how many tokens to draft, of which there is room for so many.
 func (d *drafter) length(room int) int {
 	room = min(room, d.max)
 	some := min(room, max(someDraft, d.min))
+	reach := d.here > 0 && room >= d.here // a device verifies the longest
 	switch {
 	case room <= d.min || d.min == 0 && d.exact[1] == 0:
 		return min(d.min, max(0, room))
 	case d.first < firstDrafts:
 		d.first++
 		return some
-	case d.first < 2*firstDrafts && d.here > 0 && room >= d.here:
+	case d.first < 2*firstDrafts && reach:
 		d.first++
 		return room
 	}
@@ -159,12 +165,26 @@ func (d *drafter) length(room int) int {
 			return some
 		}
 		d.often, d.long = 32, !d.long
-		if d.long {
-			return room // longer ones are judged by a line through it
+		if !d.long {
+			return 0
 		}
-		return 0
+		n := min(room, 2*best) // longer ones are judged by a line through it
+		if reach && best < d.here || d.exact[room+1] == 0 {
+			n = room // as shorter ones say nothing of those that a device verifies, and little of any
+		}
+		// Else it would not pay even if it took no longer to verify.
+		if d.rateAt(n, d.batch(best+1)) > d.rate(best) {
+			return n
+		}
 	}
 	return best
+}
+
+// count learns how many of so many drafts were accepted; those after the first that was not tell
+// nothing.
+func (d *drafter) count(drafts, accepted int) {
+	d.tested = 0.98*d.tested + float64(min(drafts, accepted+1))
+	d.accepted = 0.98*d.accepted + float64(accepted)
 }
 
 // draft returns what sparse attention makes of a token that comes next, and leaves the sequence as
@@ -202,7 +222,7 @@ func (g *generator) draft(token Token) (drafts []Token, err error) {
 			return nil, err
 		}
 		drafts = append(drafts, token)
-		g.drafter.sparse.add(begun)
+		g.drafter.sparse.add(since(begun))
 	}
 	return drafts, nil
 }
@@ -224,7 +244,7 @@ func (g *generator) verify(token Token, drafts []Token) error {
 		if _, err := g.c.Logits(-1); err != nil { // a device may still compute
 			return err
 		}
-		g.drafter.exact[g.batch.Len()].add(begun)
+		g.drafter.exact[g.batch.Len()].add(since(begun))
 	}
 	if len(drafts) == 0 {
 		return nil
@@ -241,8 +261,7 @@ func (g *generator) verify(token Token, drafts []Token) error {
 		}
 		accepted++
 	}
-	g.drafter.tested = 0.98*g.drafter.tested + float64(min(len(drafts), accepted+1))
-	g.drafter.accepted = 0.98*g.drafter.accepted + float64(accepted)
+	g.drafter.count(len(drafts), accepted)
 	g.got.Drafts.Verified++
 	g.got.Drafts.Tokens += len(drafts)
 	g.got.Drafts.Accepted += accepted

@@ -3,7 +3,6 @@ package bridge
 import (
 	"math"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -89,6 +88,39 @@ func TestDraftLengthIsFound(t *testing.T) {
 	}
 }
 
+// Drafts that could not pay are not made to measure them, and the longest not again and again where
+// they do not: both cost more than they tell.
+func TestDraftsAreTriedCheaply(t *testing.T) {
+	for _, c := range []struct {
+		truth
+		longest int // drafts
+	}{
+		{truth{accepted: 0.85}, 0}, {truth{accepted: 0.95}, 1}, {truth{accepted: 0.99}, 1},
+		{truth{here: 5, accepted: 0.85}, firstDrafts}, {truth{here: 5, accepted: 0.9}, firstDrafts},
+		{truth{here: 33, accepted: 0.95}, 1}, {truth{here: 64, accepted: 0.95}, 1}, // none is that long
+	} {
+		const most = 32
+		d := &drafter{max: most, exact: make([]cost, most+2), tested: 10, accepted: 8, often: 32,
+			here: c.here}
+		tokens, time, best, longest := 0.0, 0.0, 0.0, 0
+		for i := range 600 {
+			n := c.cycle(d, i)
+			if n == most {
+				longest++
+			}
+			if i >= 8 {
+				tokens, time = tokens+c.confirmed(n)+1, time+float64(n)*sparseStep+c.verified(n)
+			}
+		}
+		for n := range most + 1 {
+			best = max(best, c.rate(n))
+		}
+		t.Logf("device %d, accepted %v: %.1f of %.1f/s", c.here, c.accepted, tokens/time, best)
+		require.Greater(t, tokens/time, 0.985*best)
+		require.Equal(t, c.longest, longest)
+	}
+}
+
 // truth is what a drafter has to find out.
 type truth struct {
 	here     int
@@ -119,13 +151,10 @@ func (c truth) rate(n int) float64 {
 
 // cycle lets a drafter choose, and tells it what came of that.
 func (c truth) cycle(d *drafter, number int) (n int) {
-	since := func(seconds float64) time.Time {
-		return time.Now().Add(-time.Duration(seconds * float64(time.Second)))
-	}
 	n = d.length(1000)
-	d.exact[n+1].add(since(c.verified(n) + c.late[number]))
+	d.exact[n+1].add(cost(c.verified(n) + c.late[number]))
 	if n > 0 {
-		d.sparse.add(since(sparseStep))
+		d.sparse.add(sparseStep)
 		d.tested = 0.98*d.tested + c.confirmed(n)/c.accepted
 		d.accepted = 0.98*d.accepted + c.confirmed(n)
 	}

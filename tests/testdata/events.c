@@ -112,16 +112,15 @@ static size_t row_bytes(uint32_t type, size_t d) {
         case RETRO_TYPE_F32:  return 4*d;
         case RETRO_TYPE_Q4_0: return d/32*18;
         case RETRO_TYPE_Q8_0: return d/32*34;
+        default:              return 2*d;
     }
-    return 2*d;
 }
 
 static void close_host(struct host * h) {
     if (h->right || h->memory[0][0]) {
         struct retro_stats stats = { .struct_size = sizeof(stats) };
-        if (retro_get_stats(h->handle, &stats) == RETRO_OK) {
+        if (retro_get_stats(h->handle, &stats) == RETRO_OK)
             done.tokens += stats.tokens, done.sparse += stats.sparse_tokens, done.corrected += stats.corrected_tokens;
-        }
         const int32_t code = retro_close(h->handle);
         if (h->right && code) die("close", code, 0);
     }
@@ -311,9 +310,7 @@ static uint64_t wild_number(void) {
     return pool[below(COUNT(pool))];
 }
 
-static uint64_t wild_handle(void) {
-    return below(4) ? hosts[below(ENGINES)].handle : wild_number();
-}
+static uint64_t wild_handle(void) { return below(4) ? hosts[below(ENGINES)].handle : wild_number(); }
 
 /* wild_layer is a layer with a wrong field in an engine that is not used for anything else */
 static void wild_layer(void) {

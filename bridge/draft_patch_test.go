@@ -1,0 +1,96 @@
+package bridge
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The programs' drafts, which are C++, are as long as ours, whatever comes of them.
+func TestDraftsOfThePatches(t *testing.T) {
+	program := patchDrafter(t)
+	for _, c := range []truth{
+		{0, 0.6, nil}, {0, 0.9, map[int]float64{3: 0.5, 40: 0.2}}, {0, 0.97, nil},
+		{5, 0.7, nil}, {5, 0.9, map[int]float64{2: 1, 3: 1}}, {5, 0.98, nil}, {1, 0.98, nil},
+		{32, 0.97, nil}, {33, 0.95, nil}, {64, 0.95, nil},
+	} {
+		for _, least := range []int{0, 2} {
+			compareDrafts(t, program, c, least)
+		}
+	}
+}
+
+func compareDrafts(t *testing.T, program string, c truth, least int) {
+	const most, sparse = 32, cost(sparseStep)
+	d := &drafter{min: least, max: most, exact: make([]cost, most+2), tested: 10, accepted: 8,
+		often: 32, here: c.here}
+	cmd := exec.CommandContext(t.Context(), program,
+		strings.Fields(fmt.Sprint(int(1e6*sparse), c.here, least, most))...)
+	in, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	rng, lengths := rand.New(rand.NewPCG(1, 2)), map[int]int{}
+	for i := range 1000 {
+		n, theirs := d.length(1000), 0
+		_, err := fmt.Fscan(out, &theirs)
+		require.NoError(t, err)
+		require.Equal(t, n, theirs, "%v, draft %d after %v", c, i, lengths)
+		lengths[n]++
+		us, accepted := int(1e6*(c.verified(n)+c.late[i])), 0
+		for accepted < n && rng.Float64() < c.accepted {
+			accepted++
+		}
+		_, err = fmt.Fprintln(in, us, accepted)
+		require.NoError(t, err)
+		d.exact[n+1].add(cost(us) / 1e6)
+		if n > 0 {
+			d.sparse.add(sparse)
+			d.count(n, accepted)
+		}
+	}
+	t.Logf("%v, at least %d: %v", c, least, lengths)
+	require.NoError(t, in.Close())
+	require.NoError(t, cmd.Wait())
+}
+
+// patchDrafter builds what the patches draft with.
+func patchDrafter(t *testing.T) string {
+	compiler := strings.Fields(cmp.Or(strings.TrimSpace(os.Getenv("CXX")), "c++"))
+	for _, tool := range []string{"git", compiler[0]} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skip(err)
+		}
+	}
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	require.NoError(t, err)
+	// Paths of patches are of this folder, not of a checkout around it or of a calling hook.
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "GIT_") })
+	env = append(env, "GIT_CEILING_DIRECTORIES="+filepath.Dir(dir))
+	run := func(name string, args ...string) {
+		cmd := exec.CommandContext(t.Context(), name, args...)
+		cmd.Dir, cmd.Env = dir, env
+		text, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", text)
+	}
+	here, err := filepath.Abs("..")
+	require.NoError(t, err)
+	patches, err := filepath.Glob(filepath.Join(here, "patches", "0002-*.patch"))
+	require.NoError(t, err)
+	run("git", append([]string{"apply", "--include=common/speculative-retro.*"}, patches...)...)
+	for _, header := range []string{"common", "llama", "log", "sampling", "speculative"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "common", header+".h"), nil, 0o644))
+	}
+	run(compiler[0], append(compiler[1:], "-std=c++17", "-I"+dir, "-o", "draft",
+		filepath.Join(here, "tests", "testdata", "draft.cpp"))...)
+	return filepath.Join(dir, "draft")
+}
