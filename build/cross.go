@@ -108,7 +108,7 @@ func (cmd testCmd) crossStage(g target) stage {
 		if err != nil {
 			return err
 		}
-		if _, err := a.library(tools, "portable"); err != nil {
+		if _, err := a.library(g, patched.bin()); err != nil {
 			return err
 		}
 		stock, err := a.crossStock(tools)

@@ -13,14 +13,14 @@
 //
 // # Where things are
 //
-//	main, tools                    the commands; programs that are run
-//	checks, stages, programs       the tests, in which order, and what they run
+//	main, tools, progress          the commands; programs that are run, and how far they are
+//	checks, stages, programs, upstream   the tests, in which order, and what they run
 //	tally, report                  what came of them, and what is said of it
 //	fuzz                           fuzzing, briefly or for an hour
 //	pins, source, model, cache     what is fetched, and where it is kept
 //	patch, rebase                  the patch series on a checkout, and on another version
 //	target, cross                  other systems and processors: compilers, names of files, tests
-//	native, library                builds of llama.cpp and of libretroattn
+//	native, library, runtime       builds of llama.cpp and of libretroattn
 //	page, page_licences, page/     llama-server's web page
 //	dist, dist_llama, deb, sbom, licences, archive, install/   the archive
 //	demo, document, answer         the demo

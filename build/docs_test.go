@@ -116,15 +116,38 @@ func TestFlagsShownExist(t *testing.T) {
 	}
 }
 
-// Every option has a row, and every row is one.
-func TestOptionsShown(t *testing.T) {
+// allOptions are the keys of an options string.
+func allOptions(t *testing.T) []string {
 	_, err := options.Parse("no=1")
 	_, list, ok := strings.Cut(err.Error(), "options are ")
 	require.True(t, ok)
+	return strings.Split(list, ", ")
+}
+
+// Every option has a row, and every row is one.
+func TestOptionsShown(t *testing.T) {
 	var shown []string
 	row := regexp.MustCompile("(?m)^\\|[^|`]*(?:`--[^|]*)?\\|? ?`([a-z_]+)` \\|")
 	for _, m := range row.FindAllStringSubmatch(pages(t)["docs/options.md"], -1) {
 		shown = append(shown, m[1])
 	}
-	assert.ElementsMatch(t, strings.Split(list, ", "), shown)
+	assert.ElementsMatch(t, allOptions(t), shown)
+}
+
+// The programs' help names every option: those without a flag of their own at --retro-opts.
+func TestOptionsInHelp(t *testing.T) {
+	patches, err := filepath.Glob("../patches/0002-*.patch")
+	require.NoError(t, err)
+	require.Len(t, patches, 1)
+	text, err := os.ReadFile(patches[0])
+	require.NoError(t, err)
+	_, help, _ := strings.Cut(string(text), `"--retro-opts"`)
+	help, _, ok := strings.Cut(help, "set_env")
+	require.True(t, ok)
+	words := regexp.MustCompile(`[a-z_]+`).FindAllString(help, -1)
+	for _, name := range allOptions(t) {
+		if !strings.Contains(string(text), `"`+name+`=" + value`) {
+			assert.Contains(t, words, name)
+		}
+	}
 }

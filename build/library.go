@@ -9,11 +9,7 @@ import (
 type libCmd struct{}
 
 func (libCmd) Run(a *app) error {
-	t, err := a.toolchain(here)
-	if err != nil {
-		return err
-	}
-	file, err := a.library(t, "patched")
+	file, err := a.library(here, a.cache.path("lib")) // not with llama.cpp, which takes more tools
 	if err != nil {
 		return err
 	}
@@ -40,7 +36,7 @@ func (a *app) everything() (native, string, error) {
 	if err != nil {
 		return native{}, "", err
 	}
-	library, err := a.library(t, "patched")
+	library, err := a.library(here, a.cache.path("builds", t.key, "patched", "bin"))
 	if err != nil {
 		return native{}, "", err
 	}
@@ -48,24 +44,24 @@ func (a *app) everything() (native, string, error) {
 	return patched, library, err
 }
 
-// library builds libretroattn and puts it beside the programs of a variant, where they look for it.
+// library builds libretroattn and puts it into a folder: that of programs, where they look for it.
 // Go's own build cache makes a rebuild cheap; an unchanged library is left alone.
-func (a *app) library(t toolchain, variant string) (string, error) {
+func (a *app) library(g target, folder string) (string, error) {
 	temp, err := os.MkdirTemp("", "retroattn-lib-")
 	if err != nil {
 		return "", err
 	}
 	defer os.RemoveAll(temp)
-	name, links := t.library()
+	name, links := g.library()
 	built := filepath.Join(temp, name)
-	if err := a.buildLibrary(built, t.target); err != nil {
+	if err := a.buildLibrary(built, g); err != nil {
 		return "", err
 	}
 	hash, err := fileSHA256(built)
 	if err != nil {
 		return "", err
 	}
-	file := a.cache.path("builds", t.key, variant, "bin", name)
+	file := filepath.Join(folder, name)
 	return file, a.cache.ensure(product{
 		name: "library", made: hash, files: []string{file},
 		make: func() error { return install(built, file, links) },
@@ -88,13 +84,17 @@ func (a *app) buildLibrary(to string, g target) error {
 	build := command(a.ctx, a.root, "go",
 		append(args, "-ldflags", g.linkFlags(a.root, to), "-o", to, "./capi")...)
 	build.Env = append(os.Environ(), "CGO_ENABLED=1", "GOOS="+g.system, "GOARCH="+g.arch)
-	if g != here {
-		x := crosses[g]
-		if err := needCompiler(x.remedy, x.cc()); err != nil {
+	kind, cc := crosses[g].remedy, crosses[g].cc()
+	if g == here {
+		kind = "cc"
+		if cc, err = output(command(a.ctx, a.root, "go", "env", "CC")); err != nil {
 			return err
 		}
-		build.Env = append(build.Env, "CC="+x.cc())
 	}
+	if err := needCompiler(kind, cc); err != nil {
+		return err
+	}
+	build.Env = append(build.Env, "CC="+cc)
 	if text, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("building libretroattn for %s failed: %w\n%s", g, err, text)
 	}

@@ -19,7 +19,7 @@ var cli struct {
 	Verbose bool      `help:"Show what the tools print."`
 	Fetch   fetchCmd  `cmd:"" help:"Get the llama.cpp source and the default model, checked against their hashes."`
 	Patch   patchCmd  `cmd:"" help:"Apply the patch series to a llama.cpp checkout of your own."`
-	Lib     libCmd    `cmd:"" help:"Build libretroattn only."`
+	Lib     libCmd    `cmd:"" help:"Build libretroattn only, in a folder of its own, not beside the programs of all."`
 	All     allCmd    `cmd:"" help:"Build libretroattn and the patched llama.cpp."`
 	Dist    distCmd   `cmd:"" help:"Pack an archive that installs libretroattn and the patched llama.cpp."`
 	Rebase  rebaseCmd `cmd:"" help:"Tell which hunks of the patch series fail on another version of llama.cpp."`
