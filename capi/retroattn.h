@@ -236,7 +236,7 @@ int32_t retro_seq_load(uint64_t engine, int32_t seq, const void * src, uint64_t 
 int32_t retro_seq_window(uint64_t engine, int32_t seq, int32_t pos);
 
 /* n_row = 0 is for prompts that the host computes: retro_select, with attn of a layer and nothing else, builds the summaries
- * of what was extended, so that the next token need not. Its keys must be there; retro_attend is not called. */
+ * of what was extended, so that the next token need not. Keys of the layer must be there; retro_attend is not called. */
 int32_t retro_step_begin(uint64_t engine, const struct retro_row * rows, uint32_t n_row, uint32_t n_thread);
 /* Both on each thread ith of nth, with the same attn (retro_select ignores out). Keys and values of the step's rows
  * must be there for the first. Nothing in them waits: the host's barrier lies between the two calls, and after the second. */

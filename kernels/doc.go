@@ -48,9 +48,10 @@
 // Both products are the same then: numbers of some rows, broadcast, times two vectors (8 rows with
 // avx512, 6 with avx2, 4 by 4 vectors with neon), which reaches 97 % of the multiply-add peak.
 //
-// A maximum rises where a logit is more than 8 above it, so seldom, as all that was added up is scaled
-// then. Weights are good to 4e-6, and to 2^-23 for each 1 that a logit is below the maximum, however
-// large these are; not to 2 ulp as those of SoftmaxRow. They take less than half of their time. What a row does not see, of panels that others see a cell of, gets a logit of -Inf, and so a
+// A maximum rises where a logit is more than 8 above it, so seldom, as all that was added up is
+// scaled then. Weights are good to 4e-6, and to 2^-23 for each 1 that a logit is below the maximum,
+// however large these are; not to 2 ulp as those of SoftmaxRow. They take less than half of their
+// time. What a row does not see, of panels that others see a cell of, gets a logit of -Inf, and so a
 // weight of 0; where such a value is an Inf or a NaN, rows are multiplied one by one.
 //
 // From about 24 rows on this is faster than blocks, but for quantised keys with avx512: blocks, which

@@ -4,7 +4,6 @@ import (
 	"math/bits"
 
 	"github.com/retroattn/retroattn/kernels"
-	"github.com/retroattn/retroattn/retro/options"
 )
 
 // choose fills an item once its far tokens are scored: queries, selected entries, and how
@@ -74,7 +73,7 @@ func (s *selection) take() bool {
 
 // takesAll tells whether the tokens of all far pages are candidates, so that pages need no scores.
 func (s *selection) takesAll() bool {
-	return s.e.opt.Select == options.Tokens && s.cut.pages == s.q.newest().local-1
+	return s.byTokens() && s.cut.pages == s.q.newest().local-1
 }
 
 // choosePages takes the best far pages, in ascending order.

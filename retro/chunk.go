@@ -131,11 +131,15 @@ func (e *Engine) attendChunk(w *worker, l *layer, it *item, q *stepSeq, h, chunk
 
 // begin empties the partials, and the worker's block, which a fault in the last chunk may have left.
 func (w *worker) begin(c *chunkState) {
-	for i := range c.m {
-		c.m[i], c.d[i] = negInf, 0
-	}
-	clear(c.acc)
+	emptyPartials(c.m, c.d, c.acc)
 	w.runs, w.cols, w.next = w.runs[:0], 0, nil
+}
+
+// emptyPartials makes partials over no tokens.
+func emptyPartials(m, d, acc []float32) {
+	fill(m, negInf)
+	clear(d)
+	clear(acc)
 }
 
 // addLocal adds the sink and the local window of each row in the batch.

@@ -204,10 +204,7 @@ func (e *Engine) attendUnit(w *worker, l *layer, a *Attn, q *stepSeq, h, b, r in
 	if j.ranges > 1 {
 		m, d, acc = e.partialsOf(l, x, j, h, first, r, rows)
 	}
-	for g := range rows {
-		m[g], d[g] = negInf, 0
-	}
-	clear(acc)
+	emptyPartials(m, d, acc)
 	if w.exact.head != h || w.exact.block != b {
 		w.exact.head, w.exact.block = h, b
 		for i := range n {

@@ -1,7 +1,5 @@
 package retro
 
-import "github.com/retroattn/retroattn/retro/options"
-
 // Tokens that follow each other look into much the same groups of pages. So those that one has
 // chosen serve the next one as well, which chooses pages of them anew. Half of the layers choose
 // groups in a step, so that steps take the same time.
@@ -49,7 +47,7 @@ func (e *Engine) reserveKept(s *sequence, cuts []cut) {
 
 // keep notes the chosen groups for the next token. Whole pages are chosen as in the papers.
 func (s *selection) keep() {
-	if s.e.opt.Select == options.Tokens {
+	if s.byTokens() {
 		k := &s.q.s.kept[s.l.headOff+s.h]
 		k.entry, k.groups = s.q.newest().entry, append(k.groups[:0], s.it.groups...)
 	}

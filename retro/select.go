@@ -19,8 +19,7 @@ const (
 
 // Select computes this thread's part of the selection of one layer of the
 // open step. Keys and values of the rows must be there. All threads must have returned before any
-// calls Attend for the layer. ith is
-// below nth, the number of threads that call.
+// calls Attend for the layer. ith is below nth, the number of threads that call.
 //
 // Scoring falls into levels, and a level of an item into parts that any thread may take. Who
 // finishes the last part of a level chooses from its scores, and opens the next level or, after the
@@ -135,7 +134,7 @@ func (s *selection) done(i int) {
 	}
 	if i < codeLevel {
 		s.choosePages()
-		if s.e.opt.Select == options.Tokens && len(s.it.pages) > 0 {
+		if s.byTokens() && len(s.it.pages) > 0 {
 			s.claim.levels[codeLevel].open(s.partsOfCodes())
 			return
 		}
