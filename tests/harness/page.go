@@ -24,7 +24,7 @@ func Page(t *testing.T) string {
 
 // Asked is what a browser saw of one question.
 type Asked struct {
-	Texts  []string // of the answer's first paragraph, as it grew
+	Texts  []string // of the answer, as it grew
 	Text   string   // the answer in the end, and the figures below it
 	Tip    string   // what pointing at ours shows
 	Errors []string // of the page's scripts

@@ -22,7 +22,7 @@ func TestPage(t *testing.T) {
 		"off": nil,
 	} {
 		t.Run(name, func(t *testing.T) {
-			server := harness.StartServer(t, 1, append(args, "-n", "100", "--ignore-eos")...)
+			server := harness.StartServer(t, 1, append(args, "-n", "100", "--ignore-eos", "--seed", "1")...)
 			seen := harness.AskPage(t, server.URL, harness.LongPrompt(t)[:600])
 			require.Empty(t, seen.Errors)
 			require.Greater(t, len(seen.Texts), 1, "the text came at once: %q", seen.Texts)

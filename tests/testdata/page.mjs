@@ -11,11 +11,11 @@ page.on('pageerror', (error) => errors.push(String(error)));
 
 await page.goto(url);
 await page.getByRole('textbox').fill(question);
-// Each text of the answer that is not the last one.
+// Each text of the answer that is not the last one: of all of it, as it may begin with a list or code.
 await page.evaluate(() => {
 	window.texts = [];
 	new MutationObserver(() => {
-		const text = document.querySelector('.chat-message-assistant p')?.innerText;
+		const text = document.querySelector('.chat-message-assistant .markdown-content')?.innerText.trim();
 		if (text && text !== window.texts.at(-1)) window.texts.push(text);
 	}).observe(document.body, { subtree: true, childList: true, characterData: true });
 });
