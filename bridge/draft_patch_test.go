@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -12,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/retroattn/retroattn/tests/harness"
 )
 
 // The programs' drafts, which are C++, are as long as ours, whatever comes of them.
@@ -65,32 +66,28 @@ func compareDrafts(t *testing.T, program string, c truth, least int) {
 
 // patchDrafter builds what the patches draft with.
 func patchDrafter(t *testing.T) string {
-	compiler := strings.Fields(cmp.Or(strings.TrimSpace(os.Getenv("CXX")), "c++"))
-	for _, tool := range []string{"git", compiler[0]} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skip(err)
-		}
+	cxx := harness.CXX(t)
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip(err)
 	}
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	require.NoError(t, err)
 	// Paths of patches are of this folder, not of a checkout around it or of a calling hook.
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "GIT_") })
 	env = append(env, "GIT_CEILING_DIRECTORIES="+filepath.Dir(dir))
-	run := func(name string, args ...string) {
-		cmd := exec.CommandContext(t.Context(), name, args...)
-		cmd.Dir, cmd.Env = dir, env
-		text, err := cmd.CombinedOutput()
-		require.NoError(t, err, "%s", text)
-	}
 	here, err := filepath.Abs("..")
 	require.NoError(t, err)
 	patches, err := filepath.Glob(filepath.Join(here, "patches", "0002-*.patch"))
 	require.NoError(t, err)
-	run("git", append([]string{"apply", "--include=common/speculative-retro.*"}, patches...)...)
+	apply := exec.CommandContext(t.Context(), "git",
+		append([]string{"apply", "--include=common/speculative-retro.*"}, patches...)...)
+	apply.Dir, apply.Env = dir, env
+	text, err := apply.CombinedOutput()
+	require.NoError(t, err, "%s", text)
 	for _, header := range []string{"common", "llama", "log", "sampling", "speculative"} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "common", header+".h"), nil, 0o644))
 	}
-	run(compiler[0], append(compiler[1:], "-std=c++17", "-I"+dir, "-o", "draft",
-		filepath.Join(here, "tests", "testdata", "draft.cpp"))...)
+	cxx.Run(t, "-std=c++17", "-I"+dir, "-o", filepath.Join(dir, "draft"),
+		filepath.Join(here, "tests", "testdata", "draft.cpp"))
 	return filepath.Join(dir, "draft")
 }

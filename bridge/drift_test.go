@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/retroattn/retroattn/tests/harness"
 )
 
 var goodABI = fmt.Sprintf("llama=0.5.0 model_params=80 context_params=160 batch=56 chat_message=16 chain_params=1 token_data=12 token_data_array=32 retro_stats=272 retro_abi=%d", retroABI)
@@ -36,13 +38,7 @@ type stub map[string]string // function -> its definition in C, "" = not there
 
 func (s stub) build(t *testing.T, path string, symbols []symbol) {
 	t.Helper()
-	cc := os.Getenv("CC")
-	if cc == "" {
-		cc = "cc"
-	}
-	if _, err := exec.LookPath(cc); err != nil {
-		t.Skip("needs a C compiler")
-	}
+	cc := harness.Compiler(t)
 	var code strings.Builder
 	code.WriteString("#include <stddef.h>\n")
 	for _, f := range symbols {
@@ -54,8 +50,7 @@ func (s stub) build(t *testing.T, path string, symbols []symbol) {
 	}
 	source := path + ".c"
 	require.NoError(t, os.WriteFile(source, []byte(code.String()), 0o600))
-	out, err := exec.Command(cc, "-shared", "-fPIC", "-o", path, source).CombinedOutput()
-	require.NoError(t, err, string(out))
+	cc.Run(t, "-shared", "-fPIC", "-o", path, source)
 }
 
 // returnsStruct defines a function that returns a struct with these bytes.

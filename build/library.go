@@ -90,6 +90,7 @@ func (a *app) buildLibrary(to string, g target) error {
 		if cc, err = output(command(a.ctx, a.root, "go", "env", "CC")); err != nil {
 			return err
 		}
+		cc = firstOf(cc, "cc")
 	}
 	if err := needCompiler(kind, cc); err != nil {
 		return err

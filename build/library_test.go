@@ -12,7 +12,9 @@ func TestLibNeedsACompilerOnly(t *testing.T) {
 	root, err := output(command(t.Context(), "", "go", "env", "GOROOT"))
 	require.NoError(t, err)
 	t.Setenv("PATH", filepath.Join(root, "bin"))
-	t.Setenv("CC", "no-compiler")
 	a := &app{ctx: t.Context(), root: "..", cache: testCache(t.Context(), t, t.TempDir())}
-	require.EqualError(t, libCmd{}.Run(a), "no-compiler was not found on PATH: "+remedies["cc"])
+	for cc, program := range map[string]string{"no-compiler -O1": "no-compiler", " ": "cc"} {
+		t.Setenv("CC", cc)
+		require.EqualError(t, libCmd{}.Run(a), program+" was not found on PATH: "+remedies["cc"])
+	}
 }

@@ -106,8 +106,9 @@ func (t toolchain) compilerFlags(more ...string) []string {
 		"-DCMAKE_CXX_FLAGS=" + strings.TrimSpace(os.Getenv("CXXFLAGS")+" "+both)}
 }
 
+// firstOf is a, or b where a is blank.
 func firstOf(a, b string) string {
-	if a != "" {
+	if strings.TrimSpace(a) != "" {
 		return a
 	}
 	return b

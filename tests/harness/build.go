@@ -10,18 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Compiler names the C compiler, or skips the test.
-func Compiler(t *testing.T) string {
-	cc := os.Getenv("CC")
-	if cc == "" {
-		cc = "cc"
-	}
-	if _, err := exec.LookPath(cc); err != nil {
-		t.Skip("needs a C compiler")
-	}
-	return cc
-}
-
 // Library is the path of libretroattn: RETRO_LIB, or built as users have it.
 func Library(t *testing.T) string {
 	if path := os.Getenv("RETRO_LIB"); path != "" {
@@ -60,7 +48,7 @@ func Faulty(t *testing.T) string {
 	lib, err := filepath.Abs(Library(t))
 	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "libretroattn.so.1")
-	Run(t, Compiler(t), "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC",
+	Compiler(t).Run(t, "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC",
 		"-I../../capi", "-DREAL=\""+lib+"\"",
 		"-o", path, "../testdata/faults.c", "-Wl,--no-as-needed", lib,
 		"-Wl,-rpath,"+filepath.Dir(lib), "-ldl")

@@ -2,7 +2,6 @@ package harness
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -35,19 +34,13 @@ func Compiled(t *testing.T, name string) string {
 	if _, err := os.Stat(program); err == nil {
 		return program
 	}
-	cxx, ok := os.LookupEnv("CXX")
-	if !ok {
-		cxx = "c++"
-	}
-	if _, err := exec.LookPath(cxx); err != nil {
-		t.Skip("needs a C++ compiler")
-	}
+	cxx := CXX(t)
 	source, libs := Setting(t, "RETRO_SOURCE"), Setting(t, "RETRO_PATCHED_DIR")
 	args := []string{"-std=c++17", "../testdata/" + name + ".cpp", "-o", program}
 	for _, dir := range []string{"tests", "common", "include", "ggml/include", "src", "vendor"} {
 		args = append(args, "-I"+filepath.Join(source, dir))
 	}
-	Run(t, cxx, append(args, "-L"+libs, "-Wl,-rpath,"+libs, "-lllama-common", "-lllama", "-lggml",
+	cxx.Run(t, append(args, "-L"+libs, "-Wl,-rpath,"+libs, "-lllama-common", "-lllama", "-lggml",
 		"-lggml-base")...)
 	return program
 }

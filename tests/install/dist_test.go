@@ -132,7 +132,7 @@ func TestDistExample(t *testing.T) {
 		cmd := exec.Command("sh", "-c", `eval "$CC" '"$@"' $(pkg-config --cflags --libs retroattn) -lm`, "sh",
 			"-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", example, "-o", exe,
 			"-Wl,-rpath,"+filepath.Join(prefix, "lib"))
-		cmd.Env = append(os.Environ(), "CC="+cc,
+		cmd.Env = append(os.Environ(), "CC="+cc.String(),
 			"PKG_CONFIG_PATH="+filepath.Join(prefix, "lib/pkgconfig"))
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, string(out))

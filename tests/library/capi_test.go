@@ -33,7 +33,7 @@ func TestThreadsWakeRarely(t *testing.T) {
 	}
 	cc, lib := harness.Compiler(t), harness.Library(t)
 	exe := filepath.Join(t.TempDir(), "threads")
-	harness.Run(t, cc, "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-rdynamic",
+	cc.Run(t, "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-rdynamic",
 		"-o", exe, "../testdata/threads.c", "-ldl", "-lpthread")
 	require.Equal(t, "all patient, the host as before\n", harness.Run(t, exe, lib))
 }
@@ -54,21 +54,21 @@ func TestThreadCountChanges(t *testing.T) {
 }
 
 // compileC links a program of testdata with the library.
-func compileC(t *testing.T, cc, lib, name string, flags ...string) string {
+func compileC(t *testing.T, cc harness.CompilerCommand, lib, name string, flags ...string) string {
 	exe := filepath.Join(t.TempDir(), name)
 	args := append([]string{"-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Werror",
 		"-Wno-missing-field-initializers", "-I../../capi", "-D_GNU_SOURCE"}, flags...)
-	harness.Run(t, cc, append(args, "-o", exe, "../testdata/"+name+".c", lib, "-lm", "-lpthread",
+	cc.Run(t, append(args, "-o", exe, "../testdata/"+name+".c", lib, "-lm", "-lpthread",
 		"-Wl,-rpath,"+filepath.Dir(lib))...)
 	return exe
 }
 
 // sanitizers are the flags for AddressSanitizer and UBSan, where the compiler has them.
-func sanitizers(t *testing.T, cc string) []string {
+func sanitizers(t *testing.T, cc harness.CompilerCommand) []string {
 	flags := []string{"-fsanitize=address,undefined", "-fno-sanitize-recover=all"}
 	src := filepath.Join(t.TempDir(), "empty.c")
 	require.NoError(t, os.WriteFile(src, []byte("int main(void) { return 0; }"), 0o644))
-	if out, err := exec.Command(cc, append(flags, "-o", src+".exe",
+	if out, err := cc.Command(append(flags, "-o", src+".exe",
 		src)...).CombinedOutput(); err != nil {
 		t.Skipf("needs a compiler with -fsanitize=address,undefined (Debian: apt-get install libasan8 libubsan1): %s", out)
 	}
@@ -122,5 +122,5 @@ func TestHeaderMatchesExports(t *testing.T) {
 #define RETRO_NO_PROTOTYPES
 #include "exports.h"
 `), 0o644))
-	harness.Run(t, cc, "-fsyntax-only", "-I"+dir, src)
+	cc.Run(t, "-fsyntax-only", "-I"+dir, src)
 }

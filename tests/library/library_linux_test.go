@@ -21,7 +21,7 @@ import (
 // memory runs out later, Go ends the process.
 func TestFewAddresses(t *testing.T) {
 	exe := filepath.Join(t.TempDir(), "memory")
-	harness.Run(t, harness.Compiler(t), "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror",
+	harness.Compiler(t).Run(t, "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror",
 		"-Wno-missing-field-initializers", "-I../../capi", "-o", exe, "../testdata/memory.c",
 		"-ldl")
 	require.Equal(t, "ok\n", harness.Run(t, exe, harness.Library(t)))
@@ -107,7 +107,7 @@ func TestLibraryFile(t *testing.T) {
 func TestConfined(t *testing.T) {
 	cc, lib := harness.Compiler(t), harness.Library(t)
 	exe := filepath.Join(t.TempDir(), "confined")
-	harness.Run(t, cc, "-std=c11", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror",
+	cc.Run(t, "-std=c11", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror",
 		"-Wno-missing-field-initializers", "-I../../capi", "-o", exe, "../testdata/confined.c",
 		"-ldl", "-lpthread")
 	out, err := exec.Command(exe, lib).CombinedOutput()

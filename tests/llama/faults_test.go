@@ -36,8 +36,8 @@ func refusedLibraries(t *testing.T) []refused {
 	text, other, version := filepath.Join(dir, "text.so"), filepath.Join(dir, "other.so"),
 		filepath.Join(dir, "version.so")
 	require.NoError(t, os.WriteFile(text, []byte("this is not a library"), 0o644))
-	harness.Run(t, cc, "-shared", "-fPIC", "-o", other, "-xc", os.DevNull)
-	harness.Run(t, cc, "-shared", "-fPIC", "-I../../capi", "-DSTUB_ABI=77", "-o", version,
+	cc.Run(t, "-shared", "-fPIC", "-o", other, "-xc", os.DevNull)
+	cc.Run(t, "-shared", "-fPIC", "-I../../capi", "-DSTUB_ABI=77", "-o", version,
 		"../testdata/stub.c")
 	return []refused{
 		{"not a library", text, text + " cannot be loaded"},
@@ -154,8 +154,8 @@ func TestThreadsOfThePlan(t *testing.T) {
 	}
 	cc, dir := harness.Compiler(t), t.TempDir()
 	stub, told := filepath.Join(dir, harness.Here.LibraryName()), filepath.Join(dir, "told.so")
-	harness.Run(t, cc, "-shared", "-fPIC", "-I../../capi", "-o", stub, "../testdata/stub.c")
-	harness.Run(t, cc, "-shared", "-fPIC", "-o", told, "../testdata/told.c", "-ldl")
+	cc.Run(t, "-shared", "-fPIC", "-I../../capi", "-o", stub, "../testdata/stub.c")
+	cc.Run(t, "-shared", "-fPIC", "-o", told, "../testdata/told.c", "-ldl")
 	var msg bytes.Buffer
 	cmd := exec.Command(filepath.Join(harness.Setting(t, "RETRO_PATCHED_DIR"), "llama-completion"),
 		"-m", harness.Setting(t, "RETRO_SHORT"), "-t", "2", "-c", "512", "-p",

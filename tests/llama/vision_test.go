@@ -30,7 +30,7 @@ func pictureProgram(t *testing.T) string {
 	if harness.Here.System == "linux" {
 		args = append(args, "-Wl,-rpath-link,"+libs)
 	}
-	harness.Run(t, harness.Compiler(t), args...)
+	harness.Compiler(t).Run(t, args...)
 	return exe
 }
 
