@@ -125,14 +125,14 @@ func (c *cache) acquire(try func() (bool, error)) error {
 	if err := c.lock.Unlock(); err != nil {
 		return err
 	}
-	for waited := false; ; {
+	for begun, said := time.Now(), false; ; {
 		if held, err := try(); held || err != nil {
 			return err
 		}
-		if !waited {
-			c.say("Waiting for another run that uses %s (set RETRO_CACHE_DIR to work beside it).",
-				c.dir)
-			waited = true
+		if !said && time.Since(begun) >= time.Second {
+			c.say("Waiting for another run, which holds %s (set RETRO_CACHE_DIR to work beside it).",
+				c.lock.Path())
+			said = true
 		}
 		select {
 		case <-c.ctx.Done():

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -58,12 +60,36 @@ func TestCacheIsNotReplacedUnderAReader(t *testing.T) {
 	}
 	require.NoError(t, reader.ensure(thing(reader, "1")))
 
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
 	defer cancel()
 	writer := testCache(ctx, t, dir)
+	var said []string
+	writer.say = func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
 	require.NoError(t, writer.ensure(thing(writer, "1")), "two readers go together")
 	require.ErrorIs(t, writer.ensure(thing(writer, "2")), context.DeadlineExceeded)
 	assert.True(t, reader.ready(thing(reader, "1")))
+	assert.Equal(t, []string{"Waiting for another run, which holds " + filepath.Join(dir, "lock") +
+		" (set RETRO_CACHE_DIR to work beside it)."}, said)
+}
+
+// Who takes the output of lib to a variable sees what it waits for.
+func TestWaitingIsToldOnStderr(t *testing.T) {
+	t.Setenv("RETRO_CACHE_DIR", t.TempDir())
+	a, err := newApp(t.Context(), false)
+	require.NoError(t, err)
+	stdout, stderr := new(bytes.Buffer), filepath.Join(t.TempDir(), "stderr")
+	a.out = stdout
+	file, err := os.Create(stderr)
+	require.NoError(t, err)
+	defer file.Close()
+	old := os.Stderr
+	os.Stderr = file
+	a.cache.say("Waiting")
+	os.Stderr = old
+	text, err := os.ReadFile(stderr)
+	require.NoError(t, err)
+	assert.Equal(t, "Waiting\n", string(text))
+	assert.Empty(t, stdout.String())
 }
 
 func TestCacheOutsideTheCheckout(t *testing.T) {

@@ -76,9 +76,12 @@ func newApp(ctx context.Context, verbose bool) (*app, error) {
 	if a.pins, err = loadPins(a.root); err != nil {
 		return nil, err
 	}
-	a.cache, err = openCache(ctx, a.root, a.say)
+	a.cache, err = openCache(ctx, a.root, tell)
 	return a, err
 }
+
+// tell says why nothing happens, also to those who take the output to a file or a variable.
+func tell(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
 
 func (a *app) say(format string, args ...any) { fmt.Fprintf(a.out, format+"\n", args...) }
 
