@@ -170,16 +170,15 @@ func (s *selection) scoreGroups(part int) {
 		last := min(local, first+chunkPages)
 		s.build(first, last)
 		if groups := (last - first) / groupPages; groups > 0 {
-			s.prepare()
-			if !s.byTokens() {
-				s.scanGroups(n, c, groups)
-			}
 			chunks = append(chunks, int32(c))
 			n += groups
 		}
 	}
+	s.prepare()
 	if s.byTokens() {
 		s.scanTiles(s.w.dots[0], chunkPages, true, chunks, n)
+	} else {
+		s.scanGroups(chunks, n)
 	}
 	s.combine(s.it.groupBest[part*groupChunks*groupPages:][:n], s.w.dots[0], chunkPages)
 }
@@ -283,12 +282,14 @@ func (s *selection) scanPages(col, page, n int) {
 	}
 }
 
-// scanGroups does so with the first n groups of a chunk.
-func (s *selection) scanGroups(col, chunk, n int) {
-	s.scan(col, 0, n, func(p *part, planes, i int) []byte {
-		return p.groups(s.q.s, planes, s.h, i,
-			chunk)
-	})
+// scanGroups does so with the first n groups of chunks.
+func (s *selection) scanGroups(chunks []int32, n int) {
+	for k, c := range chunks {
+		col := k * groupPages
+		s.scan(col, 0, min(n-col, groupPages), func(p *part, planes, i int) []byte {
+			return p.groups(s.q.s, planes, s.h, i, int(c))
+		})
+	}
 }
 
 // scan adds up the products with all parts of the summaries.
