@@ -64,7 +64,7 @@ type Options struct {
 	// the budget, always.
 	Need bool
 	// SummaryBits is the precision of page summaries: 8, with a scale per page and KV head, or 16.
-	// Tokens has 4.
+	// Tokens has 5 for means and 3 for spreads.
 	SummaryBits int
 	// MinCtx is the context length, in tokens, below which attention is exact.
 	MinCtx int

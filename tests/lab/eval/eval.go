@@ -53,7 +53,7 @@ type Command struct {
 	First        int      `default:"1" help:"Number of the first prompt of exams, problems, RULER and free texts, where another run has those before."`
 	Batch        int      `default:"8" help:"Prompts of exams, problems, RULER and free texts that are decoded as one batch."`
 	Threads      int      `default:"0" help:"Threads; 0 is one per processor."`
-	GPULayers    int      `default:"0" placeholder:"N" help:"Layers to place on a GPU, --gpu-layers=-1 for all. The KV cache stays in host memory, with full attention as well."`
+	GPULayers    int      `default:"0" placeholder:"N" help:"Layers to place on a GPU, --gpu-layers=-1 for all. The KV cache stays in host memory, but that of full attention is on the GPU where prompts are answered."`
 	Machine      string   `placeholder:"NAME" help:"Name of this machine in the results, to compare several."`
 	Keep         string   `type:"path" placeholder:"DIR" help:"Folder where what a prompt left in the KV cache is kept for the next run: as large as the cache."`
 	Quick        bool     `help:"Small sizes, to see whether everything runs: the figures mean little."`
