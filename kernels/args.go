@@ -19,6 +19,32 @@ type mulArgs struct {
 	add     bool
 }
 
+// tilesArgs are those of useTiles and releaseTiles.
+type tilesArgs struct{ config *tileConfig }
+
+// tileConfig is what the tiles of AMX are.
+type tileConfig struct {
+	palette, start byte
+	_              [14]byte
+	rowBytes       [16]uint16
+	rows           [16]byte
+}
+
+// halveArgs are those of halve: rows of n floats, a multiple of 32.
+type halveArgs struct {
+	dst     *float32
+	ldDst   int
+	src     *float32
+	ldSrc   int
+	n, rows int
+}
+
+// halvePairsArgs are those of halvePairs: an even number of rows of a panel.
+type halvePairsArgs struct {
+	x    *float32
+	rows int
+}
+
 // turnArgs are those of turn, which puts 16 rows of d floats side by side.
 type turnArgs struct {
 	dst, src *float32

@@ -205,8 +205,23 @@ func raiseAVX512(a *rowsArgs) bool
 //go:noescape
 func weighAVX512(a *rowsArgs)
 
+//go:noescape
+func useTilesAMX(a *tilesArgs)
+
+//go:noescape
+func releaseTilesAMX(a *tilesArgs)
+
+//go:noescape
+func mulHalvesAMX(a *mulArgs)
+
+//go:noescape
+func halveAMX(a *halveArgs)
+
+//go:noescape
+func halvePairsAMX(a *halvePairsArgs)
+
 func aboveASM(a *aboveArgs) int {
-	if level == isaAVX512 {
+	if level >= isaAVX512 {
 		return aboveAVX512(a)
 	}
 	return aboveAVX2(a)
@@ -217,7 +232,7 @@ func absMaxASM(a *rowArgs) float32 {
 }
 
 func accBF16ASM(a *blockArgs) {
-	if level == isaAVX512 {
+	if level >= isaAVX512 {
 		accBF16AVX512(a)
 		return
 	}
@@ -225,7 +240,7 @@ func accBF16ASM(a *blockArgs) {
 }
 
 func accF16ASM(a *blockArgs) {
-	if level == isaAVX512 {
+	if level >= isaAVX512 {
 		accF16AVX512(a)
 		return
 	}
@@ -233,7 +248,7 @@ func accF16ASM(a *blockArgs) {
 }
 
 func accF32ASM(a *blockArgs) {
-	if level == isaAVX512 {
+	if level >= isaAVX512 {
 		accF32AVX512(a)
 		return
 	}
@@ -241,7 +256,7 @@ func accF32ASM(a *blockArgs) {
 }
 
 func accQ4ASM(a *blockArgs) {
-	if level == isaAVX512 {
+	if level >= isaAVX512 {
 		accQ4AVX512(a)
 		return
 	}
@@ -249,7 +264,7 @@ func accQ4ASM(a *blockArgs) {
 }
 
 func accQ8ASM(a *blockArgs) {
-	if level == isaAVX512 {
+	if level >= isaAVX512 {
 		accQ8AVX512(a)
 		return
 	}
@@ -265,7 +280,7 @@ func decodeCodesASM(a *decodeArgs) {
 }
 
 func dotBF16ASM(a *blockArgs) {
-	if level == isaAVX512 {
+	if level >= isaAVX512 {
 		dotBF16AVX512(a)
 		return
 	}
@@ -273,7 +288,7 @@ func dotBF16ASM(a *blockArgs) {
 }
 
 func dotF16ASM(a *blockArgs) {
-	if level == isaAVX512 {
+	if level >= isaAVX512 {
 		dotF16AVX512(a)
 		return
 	}
@@ -281,7 +296,7 @@ func dotF16ASM(a *blockArgs) {
 }
 
 func dotF32ASM(a *blockArgs) {
-	if level == isaAVX512 {
+	if level >= isaAVX512 {
 		dotF32AVX512(a)
 		return
 	}
@@ -289,7 +304,7 @@ func dotF32ASM(a *blockArgs) {
 }
 
 func dotQ4ASM(a *blockArgs) {
-	if level == isaAVX512 {
+	if level >= isaAVX512 {
 		dotQ4AVX512(a)
 		return
 	}
@@ -297,7 +312,7 @@ func dotQ4ASM(a *blockArgs) {
 }
 
 func dotQ8ASM(a *blockArgs) {
-	if level == isaAVX512 {
+	if level >= isaAVX512 {
 		dotQ8AVX512(a)
 		return
 	}
@@ -309,14 +324,22 @@ func encodeASM(a *encodeArgs) {
 }
 
 func expSumASM(a *expSumArgs) float32 {
-	if level == isaAVX512 {
+	if level >= isaAVX512 {
 		return expSumAVX512(a)
 	}
 	return expSumAVX2(a)
 }
 
+func halveASM(a *halveArgs) {
+	halveAMX(a)
+}
+
+func halvePairsASM(a *halvePairsArgs) {
+	halvePairsAMX(a)
+}
+
 func loadBF16ASM(a *loadArgs) {
-	if level == isaAVX512 {
+	if level >= isaAVX512 {
 		loadBF16AVX512(a)
 		return
 	}
@@ -324,7 +347,7 @@ func loadBF16ASM(a *loadArgs) {
 }
 
 func loadF16ASM(a *loadArgs) {
-	if level == isaAVX512 {
+	if level >= isaAVX512 {
 		loadF16AVX512(a)
 		return
 	}
@@ -332,7 +355,7 @@ func loadF16ASM(a *loadArgs) {
 }
 
 func loadF32ASM(a *loadArgs) {
-	if level == isaAVX512 {
+	if level >= isaAVX512 {
 		loadF32AVX512(a)
 		return
 	}
@@ -340,7 +363,7 @@ func loadF32ASM(a *loadArgs) {
 }
 
 func loadQ4ASM(a *loadArgs) {
-	if level == isaAVX512 {
+	if level >= isaAVX512 {
 		loadQ4AVX512(a)
 		return
 	}
@@ -348,7 +371,7 @@ func loadQ4ASM(a *loadArgs) {
 }
 
 func loadQ8ASM(a *loadArgs) {
-	if level == isaAVX512 {
+	if level >= isaAVX512 {
 		loadQ8AVX512(a)
 		return
 	}
@@ -368,11 +391,15 @@ func minMaxASM(a *statsArgs) {
 }
 
 func mulASM(a *mulArgs) {
-	if level == isaAVX512 {
+	if level >= isaAVX512 {
 		mulAVX512(a)
 		return
 	}
 	mulAVX2(a)
+}
+
+func mulHalvesASM(a *mulArgs) {
+	mulHalvesAMX(a)
 }
 
 func multiplyCodesASM(a *productArgs) {
@@ -392,10 +419,14 @@ func quantise8ASM(a *quantiseArgs) int32 {
 }
 
 func raiseASM(a *rowsArgs) bool {
-	if level == isaAVX512 {
+	if level >= isaAVX512 {
 		return raiseAVX512(a)
 	}
 	return raiseAVX2(a)
+}
+
+func releaseTilesASM(a *tilesArgs) {
+	releaseTilesAMX(a)
 }
 
 func scaleASM(a *elemArgs) {
@@ -403,7 +434,7 @@ func scaleASM(a *elemArgs) {
 }
 
 func scanASM(a *scanArgs) {
-	if level == isaAVX512 {
+	if level >= isaAVX512 {
 		scanAVX512(a)
 		return
 	}
@@ -411,7 +442,7 @@ func scanASM(a *scanArgs) {
 }
 
 func scan4ASM(a *scan4Args) {
-	if level == isaAVX512 {
+	if level >= isaAVX512 {
 		scan4AVX512(a)
 		return
 	}
@@ -419,7 +450,7 @@ func scan4ASM(a *scan4Args) {
 }
 
 func scoreCodesASM(a *codesArgs) {
-	if level == isaAVX512 {
+	if level >= isaAVX512 {
 		scoreCodesAVX512(a)
 		return
 	}
@@ -431,7 +462,7 @@ func softCapASM(a *elemArgs) {
 }
 
 func softmaxRowASM(a *softmaxArgs) bool {
-	if level == isaAVX512 {
+	if level >= isaAVX512 {
 		return softmaxRowAVX512(a)
 	}
 	return softmaxRowAVX2(a)
@@ -469,8 +500,12 @@ func turnCellsQ8ASM(a *turnCellsArgs) {
 	turnCellsQ8AVX512(a)
 }
 
+func useTilesASM(a *tilesArgs) {
+	useTilesAMX(a)
+}
+
 func weighASM(a *rowsArgs) {
-	if level == isaAVX512 {
+	if level >= isaAVX512 {
 		weighAVX512(a)
 		return
 	}

@@ -185,7 +185,7 @@ func dotF32ASM(a *blockArgs) {
 }
 
 func dotQ4ASM(a *blockArgs) {
-	if level == isaDotProd {
+	if level >= isaDotProd {
 		dotQ4DotProd(a)
 		return
 	}
@@ -193,7 +193,7 @@ func dotQ4ASM(a *blockArgs) {
 }
 
 func dotQ8ASM(a *blockArgs) {
-	if level == isaDotProd {
+	if level >= isaDotProd {
 		dotQ8DotProd(a)
 		return
 	}
@@ -206,6 +206,14 @@ func encodeASM(a *encodeArgs) {
 
 func expSumASM(a *expSumArgs) float32 {
 	return expSumNEON(a)
+}
+
+func halveASM(a *halveArgs) {
+	panic(missing)
+}
+
+func halvePairsASM(a *halvePairsArgs) {
+	panic(missing)
 }
 
 func loadBF16ASM(a *loadArgs) {
@@ -244,8 +252,12 @@ func mulASM(a *mulArgs) {
 	mulNEON(a)
 }
 
+func mulHalvesASM(a *mulArgs) {
+	panic(missing)
+}
+
 func multiplyCodesASM(a *productArgs) {
-	if level == isaDotProd {
+	if level >= isaDotProd {
 		multiplyCodesDotProd(a)
 		return
 	}
@@ -268,12 +280,16 @@ func raiseASM(a *rowsArgs) bool {
 	return raiseNEON(a)
 }
 
+func releaseTilesASM(a *tilesArgs) {
+	panic(missing)
+}
+
 func scaleASM(a *elemArgs) {
 	scaleNEON(a)
 }
 
 func scanASM(a *scanArgs) {
-	if level == isaDotProd {
+	if level >= isaDotProd {
 		scanDotProd(a)
 		return
 	}
@@ -281,7 +297,7 @@ func scanASM(a *scanArgs) {
 }
 
 func scan4ASM(a *scan4Args) {
-	if level == isaDotProd {
+	if level >= isaDotProd {
 		scan4DotProd(a)
 		return
 	}
@@ -329,6 +345,10 @@ func turnCellsQ4ASM(a *turnCellsArgs) {
 }
 
 func turnCellsQ8ASM(a *turnCellsArgs) {
+	panic(missing)
+}
+
+func useTilesASM(a *tilesArgs) {
 	panic(missing)
 }
 

@@ -68,6 +68,14 @@ func expSumASM(a *expSumArgs) float32 {
 	panic(missing)
 }
 
+func halveASM(a *halveArgs) {
+	panic(missing)
+}
+
+func halvePairsASM(a *halvePairsArgs) {
+	panic(missing)
+}
+
 func loadBF16ASM(a *loadArgs) {
 	panic(missing)
 }
@@ -104,6 +112,10 @@ func mulASM(a *mulArgs) {
 	panic(missing)
 }
 
+func mulHalvesASM(a *mulArgs) {
+	panic(missing)
+}
+
 func multiplyCodesASM(a *productArgs) {
 	panic(missing)
 }
@@ -121,6 +133,10 @@ func quantise8ASM(a *quantiseArgs) int32 {
 }
 
 func raiseASM(a *rowsArgs) bool {
+	panic(missing)
+}
+
+func releaseTilesASM(a *tilesArgs) {
 	panic(missing)
 }
 
@@ -177,6 +193,10 @@ func turnCellsQ4ASM(a *turnCellsArgs) {
 }
 
 func turnCellsQ8ASM(a *turnCellsArgs) {
+	panic(missing)
+}
+
+func useTilesASM(a *tilesArgs) {
 	panic(missing)
 }
 

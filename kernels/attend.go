@@ -110,7 +110,7 @@ func loadRows(t Type) int {
 	if t == Q4_0 {
 		rows = 6
 	}
-	if level == isaAVX512 {
+	if level >= isaAVX512 {
 		rows += 4
 	}
 	return rows

@@ -222,10 +222,10 @@ func encodeCodes(dst []byte, bits int, x, mean, sd []float32) {
 
 // blockRows is how many rows mul does at once.
 func blockRows() int {
-	switch level {
-	case isaAVX512:
+	switch {
+	case level >= isaAVX512:
 		return 8
-	case isaAVX2:
+	case level == isaAVX2:
 		return 6
 	}
 	return genericRows
@@ -239,11 +239,50 @@ func mul(c []float32, ldc int, a []float32, lda int, b []float32, m, n, k int, a
 	mulASM(&mulArgs{&c[0], ldc, &a[0], lda, &b[0], m, n, k, add})
 }
 
+// mulHalves does the last rows in a matrix of their own, as tiles have 16.
+func mulHalves(c []float32, ldc int, a []float32, lda int, b []float32, m, k int, add bool) {
+	if level < isaAMX {
+		mulHalvesGeneric(c, ldc, a, lda, b, m, k, add)
+		return
+	}
+	n := m &^ (tileRows - 1)
+	if n > 0 {
+		mulHalvesASM(&mulArgs{&c[0], ldc, &a[0], lda, &b[0], n, panel, k, add})
+	}
+	if n == m {
+		return
+	}
+	var last [tileRows * panel]float32
+	for i := n; i < m && add; i++ {
+		copy(last[(i-n)*panel:], c[i*ldc:][:panel])
+	}
+	mulHalvesASM(&mulArgs{&last[0], panel, &a[n*lda], lda, &b[0], tileRows, panel, k, add})
+	for i := n; i < m; i++ {
+		copy(c[i*ldc:][:panel], last[(i-n)*panel:])
+	}
+}
+
+func halve(dst []float32, ldDst int, src []float32, ldSrc, n, rows int) {
+	if level < isaAMX {
+		halveGeneric(dst, ldDst, src, ldSrc, n, rows)
+		return
+	}
+	halveASM(&halveArgs{&dst[0], ldDst, &src[0], ldSrc, n, rows})
+}
+
+func halvePairs(x []float32, rows int) {
+	if level < isaAMX {
+		halvePairsGeneric(x, rows)
+		return
+	}
+	halvePairsASM(&halvePairsArgs{&x[0], rows})
+}
+
 func turn(dst []float32, c *Cache, cells []int32, buf []float32) {
 	switch level {
 	case isaGeneric:
 		turnGeneric(dst, c, cells, buf)
-	case isaAVX512:
+	case isaAVX512, isaAMX:
 		a := &turnCellsArgs{&dst[0], c.Dim, c.Base, c.Stride, &cells[0], len(cells)}
 		turnCellsASM(a, c.Type)
 	default:

@@ -14,9 +14,10 @@ const (
 	isaDotProd // NEON and SDOT
 	isaAVX2    // AVX2, FMA and F16C
 	isaAVX512  // AVX-512 F, BW, DQ, VL and VNNI
+	isaAMX     // AMX with bf16, and AVX-512
 )
 
-var isaNames = [...]string{"generic", "neon", "dotprod", "avx2", "avx512"}
+var isaNames = [...]string{"generic", "neon", "dotprod", "avx2", "avx512", "amx"}
 
 func isaName(l isa) string { return isaNames[l] }
 

@@ -12,8 +12,10 @@ func available() []isa {
 	case !c.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL,
 		cpuid.AVX512VNNI):
 		return []isa{isaGeneric, isaAVX2}
+	case !c.Supports(cpuid.AMXTILE, cpuid.AMXBF16) || !tilesAllowed():
+		return []isa{isaGeneric, isaAVX2, isaAVX512}
 	}
-	return []isa{isaGeneric, isaAVX2, isaAVX512}
+	return []isa{isaGeneric, isaAVX2, isaAVX512, isaAMX}
 }
 
 // setLanes is a table of the assembly: it holds for each 8-bit mask the numbers of its bits, one a

@@ -21,7 +21,7 @@ func TestAvailable(t *testing.T) {
 
 func TestChoose(t *testing.T) {
 	only, arm, amd := []isa{isaGeneric}, []isa{isaGeneric, isaNEON, isaDotProd},
-		[]isa{isaGeneric, isaAVX2, isaAVX512}
+		[]isa{isaGeneric, isaAVX2, isaAVX512, isaAMX}
 	for _, tc := range []struct {
 		forced    string
 		available []isa
@@ -29,7 +29,8 @@ func TestChoose(t *testing.T) {
 	}{
 		{"", only, isaGeneric},
 		{"", arm, isaDotProd},
-		{"", amd, isaAVX512},
+		{"", amd, isaAMX},
+		{"", amd[:3], isaAVX512},
 		{"", amd[:2], isaAVX2},
 		{"generic", only, isaGeneric},
 		{"generic", arm, isaGeneric},
@@ -40,11 +41,11 @@ func TestChoose(t *testing.T) {
 		{"avx512", amd, isaAVX512},
 		{"avx512", amd[:2], isaAVX2},
 		{"avx2", arm, isaDotProd},
-		{"neon", amd, isaAVX512},
+		{"neon", amd, isaAMX},
 		{"avx2", only, isaGeneric},
-		{"sse9", amd, isaAVX512},
-		{"AVX2", amd, isaAVX512},
-		{" generic", amd, isaAVX512},
+		{"sse9", amd, isaAMX},
+		{"AVX2", amd, isaAMX},
+		{" generic", amd, isaAMX},
 	} {
 		if got := choose(tc.forced, tc.available); got != tc.want {
 			t.Errorf("choose(%q, %v) = %s, want %s", tc.forced, tc.available, isaName(got),

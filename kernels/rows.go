@@ -29,8 +29,8 @@ const (
 )
 
 // AttendRows adds a list of cells to the attention of rows, as many as Max is long. Keys and values
-// are converted exactly, once for a group of rows, and multiplied as float32; what no row sees is
-// passed over. A row's result depends on the list and the row alone, bit for bit, and never on a
+// are converted exactly, once for a group of rows, and multiplied as float32, or to 2^-14 of that by
+// tiles of bf16; what no row sees is passed over. A row's result depends on the list and the row alone, bit for bit, and never on a
 // cell that it does not see.
 //
 // scratch has RowsScratch floats. It panics if a cache is not valid or a slice is too short.
@@ -41,6 +41,10 @@ func AttendRows(r *Rows, k, v *Cache, cells []int32, scratch []float32) {
 		return
 	}
 	t := newTile(r, k, v, cells, scratch)
+	if t.halves {
+		useTiles()
+		defer releaseTiles()
+	}
 	for at := 0; at < len(cells); at += tileCells {
 		t.at, t.cells = at, cells[at:min(at+tileCells, len(cells))]
 		for first := 0; first < rows; first += groupRows {
@@ -52,7 +56,11 @@ func AttendRows(r *Rows, k, v *Cache, cells []int32, scratch []float32) {
 // RowsScratch is how many floats AttendRows needs beside its state, for keys of dk channels.
 func RowsScratch(dk int) int {
 	const line = 64 / 4
-	return max(dk, tileCells)*panel + groupRows*ldTile + lane*dk + line
+	n := max(dk, tileCells)*panel + (groupRows+tileRows)*ldTile + lane*dk + line
+	if level == isaAMX {
+		n += (groupRows + tileRows) * ldHalved(dk)
+	}
+	return n
 }
 
 func (r *Rows) check(k, v *Cache, n, scratch int) {

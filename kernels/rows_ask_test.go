@@ -32,6 +32,10 @@ func TestAttendRowsAsks(t *testing.T) {
 							}
 						}
 						x := newTile(&r, &c, &c, cells, make([]float32, RowsScratch(d)))
+						if x.halves {
+							useTiles()
+							defer releaseTiles()
+						}
 						for x.at = 0; x.at < n; x.at += tileCells {
 							x.cells = cells[x.at:min(n, x.at+tileCells)]
 							checkAsks(t, &x, rows)

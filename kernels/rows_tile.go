@@ -2,6 +2,7 @@ package kernels
 
 import (
 	"math"
+	"math/bits"
 	"unsafe"
 )
 
@@ -22,6 +23,13 @@ type tile struct {
 	panel   []float32
 	weights []float32 // [groupRows][ldTile], logits before
 	buf     []float32 // of turn
+
+	// Of tiles that are multiplied by parts.
+	halves      bool
+	queries     []float32       // [groupRows][ldHalved]
+	halvedFirst int             // the first of these
+	wild        [groupRows]bool // see an Inf or a NaN of a panel
+	finiteQ     bool
 
 	// Of the group.
 	first    int // row
@@ -63,8 +71,11 @@ func newTile(r *Rows, k, v *Cache, list []int32, scratch []float32) (t tile) {
 		lo, hi := r.span(i, 0, len(list))
 		t.all = [2]int{max(t.all[0], lo), min(t.all[1], hi)}
 	}
-	t.panel, t.weights, t.buf = cut(max(k.Dim, tileCells)*panel), cut(groupRows*ldTile),
+	t.panel, t.weights, t.buf = cut(max(k.Dim, tileCells)*panel), cut((groupRows+tileRows)*ldTile),
 		cut(lane*k.Dim)
+	if t.halves = halvable(k, v); t.halves {
+		t.queries, t.halvedFirst = cut((groupRows+tileRows)*ldHalved(k.Dim)), -1
+	}
 	return t
 }
 
@@ -84,7 +95,7 @@ const (
 // ask begins with what is wanted during the products of n rows and k terms with some panels, and
 // makes as many parts of the rows as it takes, and then of the terms.
 func (t *tile) ask(a asking, n, k, panels int) {
-	c, m := t.asked(a), blockRows()
+	c, m := t.asked(a), t.blockRows()
 	parts := max(1, c.Type.RowBytes(c.Dim)*(a.end-a.from)/(panels*askBytes))
 	t.part = ((n+parts-1)/parts + m - 1) / m * m
 	products := 0
@@ -92,7 +103,7 @@ func (t *tile) ask(a asking, n, k, panels int) {
 		products += (t.blocks[i].end - t.blocks[i].first + t.part - 1) / t.part
 	}
 	if t.terms = k; parts >= 2*products {
-		t.terms = max(minTerms, k*products/parts)
+		t.terms = max(minTerms, k*products/parts&^(halveUnit-1))
 	}
 	products *= panels * ((k + t.terms - 1) / t.terms)
 	a.share = (a.end - a.from + products - 1) / products
@@ -104,8 +115,12 @@ func (t *tile) product(c []float32, ldc int, a []float32, lda int, b []float32, 
 	add bool) {
 	for f := 0; f < m; f += t.part {
 		for l := 0; l < k; l += t.terms {
-			mul(c[f*ldc:], ldc, a[f*lda+l:], lda, b[l*panel:], min(t.part, m-f), n,
-				min(t.terms, k-l), add || l > 0)
+			some, terms := min(t.part, m-f), min(t.terms, k-l)
+			if t.halves {
+				mulHalves(c[f*ldc:], ldc, a[f*lda+l:], lda, b[l*panel:], some, terms, add || l > 0)
+			} else {
+				mul(c[f*ldc:], ldc, a[f*lda+l:], lda, b[l*panel:], some, n, terms, add || l > 0)
+			}
 			t.askNext()
 		}
 	}
@@ -152,6 +167,9 @@ func (t *tile) unparted(n int) { t.part, t.terms = n, max(t.k.Dim, tileCells) }
 func (t *tile) attend(first, n int) {
 	t.first, t.asking = first, asking{}
 	t.unparted(n)
+	if t.halves && t.halvedFirst != first {
+		t.halveQueries(n)
+	}
 	if lo, hi := t.divide(n); lo < hi {
 		if t.askedK <= t.at { // the first tile, or nobody has seen the one before
 			t.askedK = t.at + len(t.cells)
@@ -176,7 +194,7 @@ func (t *tile) divide(n int) (lo, hi int) {
 		return 0, end
 	}
 	t.n, lo = 0, len(t.cells)
-	parts := (n + blockRows() - 1) / blockRows()
+	parts := (n + t.blockRows() - 1) / t.blockRows()
 	for i := range parts {
 		b := t.block(n*i/parts, n*(i+1)/parts)
 		lo, hi = min(lo, b.all0), max(hi, b.all1)
@@ -188,6 +206,14 @@ func (t *tile) divide(n int) (lo, hi int) {
 		t.n++
 	}
 	return lo, hi
+}
+
+// blockRows is how many rows are multiplied at once.
+func (t *tile) blockRows() int {
+	if t.halves {
+		return halvesRows
+	}
+	return blockRows()
 }
 
 // block is of rows first <= i < end.
@@ -209,16 +235,26 @@ func (t *tile) block(first, end int) block {
 // multiply makes the logits of cells lo <= j < hi, a panel after the other.
 func (t *tile) multiply(lo, hi int) {
 	r, d := t.r, t.k.Dim
-	q := r.Q[t.first*r.LdQ:]
+	q, ld := r.Q[t.first*r.LdQ:], r.LdQ
+	if t.halves {
+		q, ld = t.queries, ldHalved(d)
+	}
 	for p := lo &^ (panel - 1); p < hi; p += panel {
 		for j := p; j < min(p+panel, hi); j += lane {
 			turn(t.panel[j-p:], t.k, t.cells[j:min(j+lane, len(t.cells))], t.buf)
 		}
+		wild := uint32(0)
+		if t.halves {
+			wild = t.halveKeys(p, hi)
+		}
 		for i := range t.n {
 			if b := &t.blocks[i]; b.all0 < p+panel && b.all1 > p {
-				t.product(t.weights[b.first*ldTile+p:], ldTile, q[b.first*r.LdQ:], r.LdQ,
+				t.product(t.weights[b.first*ldTile+p:], ldTile, q[b.first*ld:], ld,
 					t.panel, b.end-b.first, panel, d, false)
 			}
+		}
+		for ; wild != 0; wild &= wild - 1 {
+			t.wildLogits(p + bits.TrailingZeros32(wild))
 		}
 	}
 }
@@ -238,6 +274,10 @@ func (t *tile) soften(n, from, to int) {
 			t.rescale(i, i+m)
 		}
 		weigh(t.weights[i*ldTile+from:], to-from, t.max[i:][:m], t.sum[i:][:m])
+		if t.halves {
+			w := t.weights[i*ldTile+from:]
+			halve(w, ldTile, w, ldTile, to-from, m)
+		}
 	}
 	copy(r.Sum[t.first:], t.sum[:n])
 }
@@ -288,6 +328,10 @@ func (t *tile) accumulate(lo, hi int) {
 		v := *t.v
 		v.Base, v.Dim = unsafe.Add(v.Base, v.Type.RowBytes(c)), min(panel, v.Dim-c)
 		load(t.panel[lo*panel:], panel, &v, t.cells[lo:hi])
+		if t.halves {
+			t.addHalves(lo, hi, c)
+			continue
+		}
 		for i := range t.n {
 			t.add(&t.blocks[i], c, v.Dim)
 		}

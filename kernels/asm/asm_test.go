@@ -1,8 +1,11 @@
 package main
 
 import (
+	"encoding/hex"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -89,7 +92,7 @@ rows1:
 `)
 	assert.Contains(t, files["f_avx2_amd64.s"], "VADDPS 32(SI)(R9*1), Y1, X5\n")
 	assert.Contains(t, files["f_avx2_amd64.s"], "LEAQ room-16(SP), AX\n")
-	assert.Contains(t, files["asm_amd64.go"], "if level == isaAVX512 {\n\t\treturn fAVX512(a)\n")
+	assert.Contains(t, files["asm_amd64.go"], "if level >= isaAVX512 {\n\t\treturn fAVX512(a)\n")
 	assert.Contains(t, files["asm_arm64.go"], "panic(missing)")
 }
 
@@ -114,4 +117,44 @@ func TestExpandErrors(t *testing.T) {
 		_, err := write(t, source)
 		assert.ErrorContains(t, err, want, "%s", source)
 	}
+}
+
+// Instructions on tiles are what GNU as makes of them, whose text is beside.
+func TestAMX(t *testing.T) {
+	instructions := []struct{ macro, bytes string }{
+		{"tileLoad 4, {SI}, {R9}, 64", "c4a27b4ba40e40000000"},   // tileloadd 64(%rsi,%r9), %tmm4
+		{"tileLoad 5, {R10}, {R9}, 0", "c4827b4bac0a00000000"},   // tileloadd 0(%r10,%r9), %tmm5
+		{"tileLoad 7, {BX}, {R12}, 192", "c4a27b4bbc23c0000000"}, // tileloadd 192(%rbx,%r12), %tmm7
+		{"tileLoad 3, {R11}, {R8}, 64", "c4827b4b9c0340000000"},  // tileloadd 64(%r11,%r8), %tmm3
+		{"tileStore 0, {DI}, {R8}, 0", "c4a27a4b840700000000"},   // tilestored %tmm0, 0(%rdi,%r8)
+		{"tileStore 3, {R11}, {R8}, 64", "c4827a4b9c0340000000"}, // tilestored %tmm3, 64(%r11,%r8)
+		{"tileZero 2", "c4e27b49d0"},                             // tilezero %tmm2
+		{"tileMul 3, 5, 7", "c4e2425cdd"},                        // tdpbf16ps %tmm7, %tmm5, %tmm3
+		{"tileMul 0, 4, 6", "c4e24a5cc4"},                        // tdpbf16ps %tmm6, %tmm4, %tmm0
+		{"tileConfig", "c4e2784900"},                             // ldtilecfg (%rax)
+		{"tileRelease", "c4e27849c0"},                            // tilerelease
+	}
+	macros, err := os.ReadFile("amx_amd64.inc")
+	require.NoError(t, err)
+	for _, i := range instructions {
+		files, err := write(t, string(macros)+".func f args\n"+i.macro)
+		require.NoError(t, err)
+		assert.Equal(t, i.bytes, emitted(t, files["f_avx512_amd64.s"]), i.macro)
+	}
+}
+
+// emitted is what the data in an assembly file are, in hexadecimal digits.
+func emitted(t *testing.T, file string) string {
+	t.Helper()
+	var out []byte
+	for _, m := range regexp.MustCompile(`(BYTE|LONG) \$(\w+)`).FindAllStringSubmatch(file, -1) {
+		n, err := strconv.ParseUint(m[2], 0, 32)
+		require.NoError(t, err)
+		if m[1] == "BYTE" {
+			out = append(out, byte(n))
+		} else {
+			out = append(out, byte(n), byte(n>>8), byte(n>>16), byte(n>>24))
+		}
+	}
+	return hex.EncodeToString(out)
 }

@@ -37,7 +37,7 @@ func calls(arch string, kernels map[string][]*function, every map[string]*functi
 			out += "panic(missing)\n"
 		case 2:
 			call := give + name + of[1].suffix
-			out += fmt.Sprintf("if level == %s {\n%s(a)\n%s}\n", of[1].isa, call, stop)
+			out += fmt.Sprintf("if level >= %s {\n%s(a)\n%s}\n", of[1].isa, call, stop)
 			fallthrough
 		default:
 			out += fmt.Sprintf("%s%s%s(a)\n", give, name, of[0].suffix)

@@ -57,6 +57,7 @@ type level struct {
 var levels = []level{
 	{"avx2", "AVX2", "isaAVX2", "amd64", "Y", "X", 32, "MOVQ", "AX", "CX"},
 	{"avx512", "AVX512", "isaAVX512", "amd64", "Z", "Y", 64, "MOVQ", "AX", "CX"},
+	{"amx", "AMX", "isaAMX", "amd64", "Z", "Y", 64, "MOVQ", "AX", "CX"},
 	{"neon", "NEON", "isaNEON", "arm64", "", "", 16, "MOVD", "R26", "R25"},
 	{"dotprod", "DotProd", "isaDotProd", "arm64", "", "", 16, "MOVD", "R26", "R25"},
 }

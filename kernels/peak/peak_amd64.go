@@ -40,7 +40,7 @@ func readRows(base unsafe.Pointer, stride uintptr, size int, rows []int32) uint6
 
 func fma(isa string, n int) (sum float32, lanes int) {
 	switch {
-	case isa == "avx512" && hasAVX512:
+	case (isa == "avx512" || isa == "amx") && hasAVX512: // of both, the multiply-add of vectors
 		return fmaAVX512(n), lanesAVX512
 	case isa == "avx2" && hasAVX2:
 		return fmaAVX2(n), lanesAVX2

@@ -1,0 +1,212 @@
+package kernels
+
+import (
+	"math"
+	"runtime"
+	"unsafe"
+)
+
+// Tiles of AMX multiply bf16, which has 8 bits of a float's 24. So numbers are split in what a bf16
+// has of them, and a bf16 of the rest: F16 and BF16 are exactly that, others to 2^-16 or better. Of
+// the four products of two numbers' parts the least, of both rests, is left out, at most 2^-15.
+//
+// Rows of floats and of their parts take the same place. Of a row of a left factor each 32 floats
+// become 32 first parts and 32 rests (halve). Of a panel, as bf16 are multiplied by pairs of terms,
+// each two rows become one of first parts and one of rests (halvePairs).
+
+// Terms and rows that are multiplied at once.
+const (
+	halveUnit  = 32
+	halvesRows = 32
+)
+
+// tileRows are those of a tile; after the rows of a left factor there is room for as many.
+const tileRows = 16
+
+// tiles is what all of them are: of 64 bytes in a row.
+var tiles = tileConfig{palette: 1, rowBytes: [16]uint16{64, 64, 64, 64, 64, 64, 64, 64},
+	rows: [16]byte{tileRows, tileRows, tileRows, tileRows, tileRows, tileRows, tileRows, tileRows}}
+
+// useTiles configures the tiles of this thread, which takes as long as 24 products of them, and keeps
+// the goroutine there until releaseTiles.
+func useTiles() {
+	runtime.LockOSThread()
+	useTilesASM(&tilesArgs{&tiles})
+}
+
+func releaseTiles() {
+	releaseTilesASM(&tilesArgs{})
+	runtime.UnlockOSThread()
+}
+
+// ldHalved is from a split query to the next: rows share no set of the cache.
+func ldHalved(d int) int { return d + 16 }
+
+// halvable tells whether a tile of such caches is multiplied by parts.
+func halvable(k, v *Cache) bool {
+	return level == isaAMX && k.Dim%halveUnit == 0 && v.Dim%halveUnit == 0 && k.Type != F32 &&
+		v.Type != F32
+}
+
+// halveQueries does so for n rows of the group.
+func (t *tile) halveQueries(n int) {
+	r, d := t.r, t.k.Dim
+	halve(t.queries, ldHalved(d), r.Q[t.first*r.LdQ:], r.LdQ, d, n)
+	t.halvedFirst = t.first
+}
+
+// halveKeys does so for the panel of keys, which are those of cells from p on, to hi at least. A bit
+// is set for each key with an Inf or a NaN, whose halves would be something else.
+func (t *tile) halveKeys(p, hi int) (wild uint32) {
+	d := t.k.Dim
+	for c := 0; hi-p <= lane && c < d; c++ { // what was there before may be anything
+		clear(t.panel[c*panel+lane:][:panel-lane])
+	}
+	if !(absMax(t.panel[:d*panel]) < halveMost) {
+		for i, x := range t.panel[:d*panel] {
+			if !(float32(math.Abs(float64(x))) < halveMost) && i%panel < len(t.cells)-p {
+				wild |= 1 << (i % panel)
+			}
+		}
+	}
+	halvePairs(t.panel[:d*panel], d)
+	return wild
+}
+
+// halveMost is larger than what is worth halving: products may be any of an Inf and a NaN.
+const halveMost = 0x1p127
+
+// wildLogits makes the logits of cell j of all rows.
+func (t *tile) wildLogits(j int) {
+	r, key := t.r, t.buf[:t.k.Dim]
+	loadChannels(key, t.k, t.cells[j], 0)
+	for i := range t.blocks[t.n-1].end {
+		sum := float32(0)
+		for c, x := range r.Q[(t.first+i)*r.LdQ:][:len(key)] {
+			sum += x * key[c]
+		}
+		t.weights[i*ldTile+j] = sum
+	}
+}
+
+// addHalves adds a panel of channels from c on, whose rows lo <= j < hi have values.
+func (t *tile) addHalves(lo, hi, c int) {
+	from, to := lo&^(halveUnit-1), (hi+halveUnit-1)&^(halveUnit-1)
+	clear(t.panel[from*panel : lo*panel])
+	clear(t.panel[hi*panel : to*panel])
+	finite := t.finite(lo, hi)
+	if !finite {
+		t.addWild(lo, hi, c)
+	}
+	halvePairs(t.panel[from*panel:to*panel], to-from)
+	for i := range t.n {
+		b := &t.blocks[i]
+		if finite {
+			t.addUnits(b.first, b.end, b.all0, b.all1, c)
+			continue
+		}
+		for j := b.first; j < b.end; j++ {
+			if !t.wild[j] {
+				t.addUnits(j, j+1, int(t.lo[j]), int(t.hi[j]), c)
+			}
+		}
+	}
+}
+
+// addUnits does so for rows that see nothing but lo <= j < hi.
+func (t *tile) addUnits(first, end, lo, hi, c int) {
+	if lo < hi {
+		dv := t.v.Dim
+		lo, hi = lo&^(halveUnit-1), (hi+halveUnit-1)&^(halveUnit-1)
+		t.product(t.r.Acc[(t.first+first)*dv+c:], dv, t.weights[first*ldTile+lo:], ldTile,
+			t.panel[lo*panel:], end-first, panel, hi-lo, true)
+	}
+}
+
+// addWild adds the panel to rows that see an Inf or a NaN of it, whose halves would be something
+// else, and clears these cells, of which others get nothing.
+func (t *tile) addWild(lo, hi, c int) {
+	b := &t.blocks[t.n-1]
+	for i := range b.end {
+		l, h := int(t.lo[i]), int(t.hi[i])
+		t.wild[i] = !t.finite(l, h)
+		if t.wild[i] {
+			var joined [tileCells]float32
+			join(joined[:], t.weights[i*ldTile:][:tileCells])
+			mul(t.r.Acc[(t.first+i)*t.v.Dim+c:], t.v.Dim, joined[l:], tileCells,
+				t.panel[l*panel:], 1, panel, h-l, true)
+		}
+	}
+	for j := lo; j < hi; j++ {
+		if !t.finite(j, j+1) {
+			clear(t.panel[j*panel:][:panel])
+		}
+	}
+}
+
+// join makes floats of parts.
+func join(dst, parts []float32) {
+	for at := 0; at < len(parts); at += halveUnit {
+		p := bf16s(parts[at:])
+		for i := range halveUnit {
+			dst[at+i] = fromBF16(p[i]) + fromBF16(p[halveUnit+i])
+		}
+	}
+}
+
+func bf16s(x []float32) []uint16 {
+	return unsafe.Slice((*uint16)(unsafe.Pointer(&x[0])), 2*len(x))
+}
+
+func fromBF16(x uint16) float32 { return math.Float32frombits(uint32(x) << 16) }
+
+func halveGeneric(dst []float32, ldDst int, src []float32, ldSrc, n, rows int) {
+	const half, first, large = 0x8000, 0xffff0000, 0x60000000
+	for r := range rows {
+		for at := 0; at < n; at += halveUnit {
+			var x [halveUnit]float32
+			copy(x[:], src[r*ldSrc+at:])
+			to := bf16s(dst[r*ldDst+at:])
+			for i, x := range x {
+				f, rest := (math.Float32bits(x)+half)&first, float32(0)
+				if math.Float32bits(x)&large != 0 {
+					rest = x - math.Float32frombits(f)
+				}
+				to[i], to[halveUnit+i] = uint16(f>>16),
+					uint16((math.Float32bits(rest)+half)>>16)
+			}
+		}
+	}
+}
+
+func halvePairsGeneric(x []float32, rows int) {
+	for r := 0; r < rows; r += 2 {
+		a, b := x[r*panel:][:panel], x[(r+1)*panel:][:panel]
+		for i := range a {
+			f, g := math.Float32bits(a[i])&^0xffff, math.Float32bits(b[i])&^0xffff
+			d, e := a[i]-math.Float32frombits(f), b[i]-math.Float32frombits(g)
+			a[i] = math.Float32frombits(g | f>>16)
+			b[i] = math.Float32frombits(math.Float32bits(e)&^0xffff | math.Float32bits(d)>>16)
+		}
+	}
+}
+
+// mulHalvesGeneric is mul of what halve and halvePairs made, of panels and a multiple of halveUnit terms.
+// Others add up in another order.
+func mulHalvesGeneric(c []float32, ldc int, a []float32, lda int, b []float32, m, k int, add bool) {
+	for i := range m {
+		to := c[i*ldc:][:panel]
+		if !add {
+			clear(to)
+		}
+		for l := range k {
+			p := bf16s(a[i*lda+l&^(halveUnit-1):])
+			x, y := fromBF16(p[l%halveUnit]), fromBF16(p[halveUnit+l%halveUnit])
+			row := bf16s(b[l&^1*panel:])
+			for j := range to {
+				z, rest := fromBF16(row[2*j+l%2]), fromBF16(row[2*panel+2*j+l%2])
+				to[j] += y*z + x*rest + x*z
+			}
+		}
+	}
+}

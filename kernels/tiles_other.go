@@ -1,0 +1,5 @@
+//go:build amd64 && !linux && !noasm
+
+package kernels
+
+func tilesAllowed() bool { return false }
