@@ -55,7 +55,7 @@
 // weight of 0; where such a value is an Inf or a NaN, rows are multiplied one by one.
 //
 // With amx both products are of tiles, by halves: a number is split in two bf16, F16 and BF16 without
-// loss, others to 2^-16 or better, and of the four products the least is left out, at most 2^-15 (a
+// loss, others to 2^-16 or better, and of the four products the least is left out, at most 2^-16 (a
 // query of F16, as ggml has, is off by 2^-12). Three products of tiles take a fifth of the
 // multiply-adds' time. F32 caches, and heads that are no multiple of 32, are multiplied as floats.
 // The thread keeps its goroutine meanwhile, since configuring tiles takes as long as 24 products.

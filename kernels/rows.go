@@ -29,7 +29,7 @@ const (
 )
 
 // AttendRows adds a list of cells to the attention of rows, as many as Max is long. Keys and values
-// are converted exactly, once for a group of rows, and multiplied as float32, or to 2^-14 of that by
+// are converted exactly, once for a group of rows, and multiplied as float32, or to 2^-15 of that by
 // tiles of bf16; what no row sees is passed over. A row's result depends on the list and the row alone, bit for bit, and never on a
 // cell that it does not see.
 //

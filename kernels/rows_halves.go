@@ -8,7 +8,7 @@ import (
 
 // Tiles of AMX multiply bf16, which has 8 bits of a float's 24. So numbers are split in what a bf16
 // has of them, and a bf16 of the rest: F16 and BF16 are exactly that, others to 2^-16 or better. Of
-// the four products of two numbers' parts the least, of both rests, is left out, at most 2^-15.
+// the four products of two numbers' parts the least, of both rests, is left out, at most 2^-16.
 //
 // Rows of floats and of their parts take the same place. Of a row of a left factor each 32 floats
 // become 32 first parts and 32 rests (halve). Of a panel, as bf16 are multiplied by pairs of terms,
@@ -160,20 +160,26 @@ func bf16s(x []float32) []uint16 {
 
 func fromBF16(x uint16) float32 { return math.Float32frombits(uint32(x) << 16) }
 
+// bothHalves returns them, in the upper bits.
+func bothHalves(x float32) (first, rest uint32) {
+	const half, upper = 0x8000, 0xffff0000
+	first = (math.Float32bits(x) + half) & upper
+	return first, (math.Float32bits(x-math.Float32frombits(first)) + half) & upper
+}
+
 func halveGeneric(dst []float32, ldDst int, src []float32, ldSrc, n, rows int) {
-	const half, first, large = 0x8000, 0xffff0000, 0x60000000
+	const large = 0x60000000 // bits of which all from 2^-63 on have one
 	for r := range rows {
 		for at := 0; at < n; at += halveUnit {
 			var x [halveUnit]float32
 			copy(x[:], src[r*ldSrc+at:])
 			to := bf16s(dst[r*ldDst+at:])
 			for i, x := range x {
-				f, rest := (math.Float32bits(x)+half)&first, float32(0)
-				if math.Float32bits(x)&large != 0 {
-					rest = x - math.Float32frombits(f)
+				first, rest := bothHalves(x)
+				if math.Float32bits(x)&large == 0 {
+					rest = 0
 				}
-				to[i], to[halveUnit+i] = uint16(f>>16),
-					uint16((math.Float32bits(rest)+half)>>16)
+				to[i], to[halveUnit+i] = uint16(first>>16), uint16(rest>>16)
 			}
 		}
 	}
@@ -183,10 +189,10 @@ func halvePairsGeneric(x []float32, rows int) {
 	for r := 0; r < rows; r += 2 {
 		a, b := x[r*panel:][:panel], x[(r+1)*panel:][:panel]
 		for i := range a {
-			f, g := math.Float32bits(a[i])&^0xffff, math.Float32bits(b[i])&^0xffff
-			d, e := a[i]-math.Float32frombits(f), b[i]-math.Float32frombits(g)
-			a[i] = math.Float32frombits(g | f>>16)
-			b[i] = math.Float32frombits(math.Float32bits(e)&^0xffff | math.Float32bits(d)>>16)
+			first, rest := bothHalves(a[i])
+			second, other := bothHalves(b[i])
+			a[i] = math.Float32frombits(second | first>>16)
+			b[i] = math.Float32frombits(other | rest>>16)
 		}
 	}
 }

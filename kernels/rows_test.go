@@ -36,7 +36,7 @@ type rowsCase struct {
 
 // halvesError is what products of halves are off by.
 const (
-	halvesError = 0x1p-14
+	halvesError = 0x1p-15
 	halvesTiny  = 0x1p-110 // times that is taken for 0
 )
 

@@ -173,6 +173,7 @@ floats:
 .func halvePairs halvePairsArgs
 	MOVQ {a.x}, DI
 	MOVQ {a.rows}, CX
+	VPBROADCASTD parts<>+0(SB), Z16
 	VPBROADCASTD parts<>+4(SB), Z17
 
 pair:
@@ -181,13 +182,19 @@ pair:
 		VMOVUPS {64*i+128}(DI), Z{2+i}
 	.end
 	.for i in 4
-		VPANDD Z17, Z{i}, Z{4+i}
+		VPADDD Z16, Z{i}, Z{4+i}
+	.end
+	.for i in 4
+		VPANDD Z17, Z{4+i}, Z{4+i}
 	.end
 	.for i in 4
 		VSUBPS Z{4+i}, Z{i}, Z{8+i}
 	.end
+	.for i in 4
+		VPADDD Z16, Z{8+i}, Z{8+i}
+	.end
 	.for i in 2
-		VPSRLD $16, Z{i}, Z{i}
+		VPSRLD $16, Z{4+i}, Z{i}
 		VPORD  Z{i}, Z{6+i}, Z{i}
 		VPSRLD $16, Z{8+i}, Z{8+i}
 		VPTERNLOGD $0xea, Z{8+i}, Z17, Z{10+i}
