@@ -122,6 +122,13 @@ terms2:
 	BYTE $14
 	LONG $64
 	BYTE $0xc4
+	BYTE $130
+	BYTE $123
+	BYTE $75
+	BYTE $172
+	BYTE $10
+	LONG $64
+	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $74
 	BYTE $0x5c
@@ -131,13 +138,6 @@ terms2:
 	BYTE $66
 	BYTE $0x5c
 	BYTE $204
-	BYTE $0xc4
-	BYTE $130
-	BYTE $123
-	BYTE $75
-	BYTE $172
-	BYTE $10
-	LONG $64
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $74
@@ -156,6 +156,13 @@ terms2:
 	BYTE $14
 	LONG $0
 	BYTE $0xc4
+	BYTE $130
+	BYTE $123
+	BYTE $75
+	BYTE $172
+	BYTE $10
+	LONG $0
+	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $74
 	BYTE $0x5c
@@ -165,13 +172,6 @@ terms2:
 	BYTE $66
 	BYTE $0x5c
 	BYTE $204
-	BYTE $0xc4
-	BYTE $130
-	BYTE $123
-	BYTE $75
-	BYTE $172
-	BYTE $10
-	LONG $0
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $74
@@ -197,13 +197,6 @@ terms2:
 	BYTE $35
 	LONG $192
 	BYTE $0xc4
-	BYTE $162
-	BYTE $123
-	BYTE $75
-	BYTE $164
-	BYTE $14
-	LONG $0
-	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $74
 	BYTE $0x5c
@@ -213,13 +206,6 @@ terms2:
 	BYTE $66
 	BYTE $0x5c
 	BYTE $204
-	BYTE $0xc4
-	BYTE $130
-	BYTE $123
-	BYTE $75
-	BYTE $172
-	BYTE $10
-	LONG $0
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $74
@@ -350,13 +336,6 @@ terms1:
 	BYTE $188
 	BYTE $35
 	LONG $192
-	BYTE $0xc4
-	BYTE $162
-	BYTE $123
-	BYTE $75
-	BYTE $164
-	BYTE $14
-	LONG $0
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $74

@@ -29,13 +29,19 @@
 	.end
 .end
 
-// products adds those of both parts of a, from at on, with what is in tiles 6 and 7.
-.macro products at
+// loadA loads the parts of a at an offset.
+.macro loadA at
 	tileLoad 4, {SI}, {R9}, {at}
+	.if T == 2
+		tileLoad 5, {R10}, {R9}, {at}
+	.end
+.end
+
+// products adds those of what tiles 4 to 7 have.
+.macro products
 	tileMul 0, 4, 6
 	tileMul 1, 4, 7
 	.if T == 2
-		tileLoad 5, {R10}, {R9}, {at}
 		tileMul 2, 5, 6
 		tileMul 3, 5, 7
 	.end
@@ -75,11 +81,13 @@ rows:
 	terms{T}:
 		tileLoad 6, {BX}, {R12}, 0
 		tileLoad 7, {BX}, {R12}, 64
-		products 64
-		products 0
+		loadA 64
+		products
+		loadA 0
+		products
 		tileLoad 6, {BX}, {R12}, 128
 		tileLoad 7, {BX}, {R12}, 192
-		products 0
+		products
 		ADDQ $128, SI
 		ADDQ $128, R10
 		ADDQ $4096, BX
