@@ -19,8 +19,8 @@ type mulArgs struct {
 	add     bool
 }
 
-// tilesArgs are those of useTiles and releaseTiles.
-type tilesArgs struct{ config *tileConfig }
+// tilesArgs are those of useTiles.
+type tilesArgs struct{ was, config *tileConfig }
 
 // tileConfig is what the tiles of AMX are.
 type tileConfig struct {

@@ -136,10 +136,6 @@ func raiseASM(a *rowsArgs) bool {
 	panic(missing)
 }
 
-func releaseTilesASM(a *tilesArgs) {
-	panic(missing)
-}
-
 func scaleASM(a *elemArgs) {
 	panic(missing)
 }

@@ -28,7 +28,7 @@ var (
 // Tests must not be parallel, since the level is a package variable.
 func levels(f func()) {
 	defer func(l isa) { level = l }(level)
-	for _, level = range available() {
+	for _, level = range isas {
 		f()
 	}
 }

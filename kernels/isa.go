@@ -24,15 +24,19 @@ func isaName(l isa) string { return isaNames[l] }
 // ISAs lists the levels of this machine, each of which RETRO_ISA can force, lowest first.
 func ISAs() []string {
 	var names []string
-	for _, l := range available() {
+	for _, l := range isas {
 		names = append(names, isaName(l))
 	}
 	return names
 }
 
+// isas are the levels of this machine, lowest first; of those that change the process that uses them
+// only what RETRO_ISA does not rule out.
+var isas = available(os.Getenv(isaEnv))
+
 // level is set once, at init. A branch on it is cheaper than a call through a
 // function variable, and keeps the arguments from escaping.
-var level = choose(os.Getenv(isaEnv), available())
+var level = choose(os.Getenv(isaEnv), isas)
 
 // choose decides from the value of RETRO_ISA and the levels of this machine, lowest
 // first. A value that is unknown or asks for what is missing counts as unset.

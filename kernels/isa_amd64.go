@@ -4,7 +4,7 @@ package kernels
 
 import "github.com/klauspost/cpuid/v2"
 
-func available() []isa {
+func available(forced string) []isa {
 	c := cpuid.CPU
 	switch {
 	case !c.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C):
@@ -12,10 +12,13 @@ func available() []isa {
 	case !c.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL,
 		cpuid.AVX512VNNI):
 		return []isa{isaGeneric, isaAVX2}
-	case !c.Supports(cpuid.AMXTILE, cpuid.AMXBF16) || !tilesAllowed():
-		return []isa{isaGeneric, isaAVX2, isaAVX512}
 	}
-	return []isa{isaGeneric, isaAVX2, isaAVX512, isaAMX}
+	floats := []isa{isaGeneric, isaAVX2, isaAVX512}
+	if isaName(choose(forced, floats)) == forced || !c.Supports(cpuid.AMXTILE, cpuid.AMXBF16) ||
+		!tilesAllowed() {
+		return floats
+	}
+	return append(floats, isaAMX)
 }
 
 // setLanes is a table of the assembly: it holds for each 8-bit mask the numbers of its bits, one a

@@ -5,7 +5,7 @@ package kernels
 import "github.com/klauspost/cpuid/v2"
 
 // available needs no check for NEON: it belongs to arm64.
-func available() []isa {
+func available(string) []isa {
 	if cpuid.CPU.Supports(cpuid.ASIMDDP) {
 		return []isa{isaGeneric, isaNEON, isaDotProd}
 	}

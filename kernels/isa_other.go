@@ -2,4 +2,4 @@
 
 package kernels
 
-func available() []isa { return []isa{isaGeneric} }
+func available(string) []isa { return []isa{isaGeneric} }

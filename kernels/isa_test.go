@@ -10,7 +10,7 @@ import (
 )
 
 func TestAvailable(t *testing.T) {
-	list := available()
+	list := available("")
 	if list[0] != isaGeneric || !slices.IsSorted(list) {
 		t.Fatal(list)
 	}
@@ -63,7 +63,7 @@ func TestForcedISA(t *testing.T) {
 		}
 		return
 	}
-	list := available()
+	list := available("")
 	best := isaName(list[len(list)-1])
 	want := map[string]string{"": best, "sse9": best}
 	for l, name := range isaNames {

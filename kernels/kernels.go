@@ -5,7 +5,7 @@ import "unsafe"
 // maxDim bounds every size argument, so that products of two fit in uint64.
 const maxDim = 1<<31 - 1
 
-// ISA names the kernels in use: "avx512", "avx2", "dotprod", "neon" or "generic".
+// ISA names the kernels in use: "amx", "avx512", "avx2", "dotprod", "neon" or "generic".
 func ISA() string { return isaName(level) }
 
 // Ahead is what goes on in memory around a call of Dot or Acc. Both ask for their rows some way

@@ -30,20 +30,22 @@ const (
 
 // AttendRows adds a list of cells to the attention of rows, as many as Max is long. Keys and values
 // are converted exactly, once for a group of rows, and multiplied as float32, or to 2^-15 of that by
-// tiles of bf16; what no row sees is passed over. A row's result depends on the list and the row alone, bit for bit, and never on a
-// cell that it does not see.
+// tiles of bf16; what no row sees is passed over. A row's result depends on the list and the row
+// alone, bit for bit (with tiles but for what is below 2^-126), and never on a cell that it does not
+// see.
 //
 // scratch has RowsScratch floats. It panics if a cache is not valid or a slice is too short.
 func AttendRows(r *Rows, k, v *Cache, cells []int32, scratch []float32) {
 	rows := len(r.Max)
 	r.check(k, v, len(cells), len(scratch))
-	if rows == 0 {
+	if rows == 0 || len(cells) == 0 {
 		return
 	}
 	t := newTile(r, k, v, cells, scratch)
 	if t.halves {
-		useTiles()
-		defer releaseTiles()
+		var was tileConfig
+		useTiles(&was)
+		defer giveBack(&was)
 	}
 	for at := 0; at < len(cells); at += tileCells {
 		t.at, t.cells = at, cells[at:min(at+tileCells, len(cells))]

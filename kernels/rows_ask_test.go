@@ -33,8 +33,9 @@ func TestAttendRowsAsks(t *testing.T) {
 						}
 						x := newTile(&r, &c, &c, cells, make([]float32, RowsScratch(d)))
 						if x.halves {
-							useTiles()
-							defer releaseTiles()
+							var was tileConfig
+							useTiles(&was)
+							defer giveBack(&was)
 						}
 						for x.at = 0; x.at < n; x.at += tileCells {
 							x.cells = cells[x.at:min(n, x.at+tileCells)]
@@ -64,7 +65,7 @@ func checkAsks(t *testing.T, x *tile, rows int) {
 	last, askedEnd := end == len(x.list), next
 	if last {
 		askedEnd = x.at + hi
-		if x.part != rows {
+		if x.part != x.whole(rows) {
 			t.Errorf("behind the last tile %d rows are multiplied at once", x.part)
 		}
 	}

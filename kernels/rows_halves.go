@@ -6,86 +6,99 @@ import (
 	"unsafe"
 )
 
-// Tiles of AMX multiply bf16, which has 8 bits of a float's 24. So numbers are split in what a bf16
-// has of them, and a bf16 of the rest: F16 and BF16 are exactly that, others to 2^-16 or better. Of
-// the four products of two numbers' parts the least, of both rests, is left out, at most 2^-16.
+// Tiles of AMX multiply bf16, which has 8 bits of a float's 24. So numbers are split in two halves:
+// what a bf16 has of them, and a bf16 of the rest. F16 and BF16 are exactly that, others to 2^-16 or
+// better. Of the four products of two numbers' halves that of both rests is left out, at most 2^-16.
 //
-// Rows of floats and of their parts take the same place. Of a row of a left factor each 32 floats
-// become 32 first parts and 32 rests (halve). Of a panel, as bf16 are multiplied by pairs of terms,
-// each two rows become one of first parts and one of rests (halvePairs).
+// Rows of floats and of their halves take the same place. Of a row of a left factor each 32 floats
+// become 32 first halves and 32 rests (halve). Of a panel, as bf16 are multiplied by pairs of terms,
+// each two rows become one of first halves and one of rests (halvePairs).
 
-// Terms and rows that are multiplied at once.
 const (
-	halveUnit  = 32
-	halvesRows = 32
+	halveUnit = 32 // terms that are multiplied at once
+	tileRows  = 16 // after the rows of a left factor there is room for as many
 )
-
-// tileRows are those of a tile; after the rows of a left factor there is room for as many.
-const tileRows = 16
 
 // tiles is what all of them are: of 64 bytes in a row.
 var tiles = tileConfig{palette: 1, rowBytes: [16]uint16{64, 64, 64, 64, 64, 64, 64, 64},
 	rows: [16]byte{tileRows, tileRows, tileRows, tileRows, tileRows, tileRows, tileRows, tileRows}}
 
 // useTiles configures the tiles of this thread, which takes as long as 24 products of them, and keeps
-// the goroutine there until releaseTiles.
-func useTiles() {
+// the goroutine there until giveBack, which gets what they were: a host may have configured its own,
+// once for all.
+func useTiles(was *tileConfig) {
 	runtime.LockOSThread()
-	useTilesASM(&tilesArgs{&tiles})
+	useTilesASM(&tilesArgs{was, &tiles})
 }
 
-func releaseTiles() {
-	releaseTilesASM(&tilesArgs{})
+func giveBack(was *tileConfig) {
+	var ours tileConfig
+	useTilesASM(&tilesArgs{&ours, was})
 	runtime.UnlockOSThread()
 }
 
-// ldHalved is from a split query to the next: rows share no set of the cache.
+// ldHalved is from a query's halves to the next: rows share no set of the cache.
 func ldHalved(d int) int { return d + 16 }
 
-// halvable tells whether a tile of such caches is multiplied by parts.
+// halvable tells whether such caches are multiplied by halves.
 func halvable(k, v *Cache) bool {
 	return level == isaAMX && k.Dim%halveUnit == 0 && v.Dim%halveUnit == 0 && k.Type != F32 &&
 		v.Type != F32
 }
 
+// halveMost is larger than what is worth halving: an Inf and a NaN, whose halves would be something
+// else, are wild, and multiplied as floats.
+const halveMost = 0x1p127
+
+func wild(x []float32) bool { return !(absMax(x) < halveMost) }
+
 // halveQueries does so for n rows of the group.
 func (t *tile) halveQueries(n int) {
 	r, d := t.r, t.k.Dim
 	halve(t.queries, ldHalved(d), r.Q[t.first*r.LdQ:], r.LdQ, d, n)
-	t.halvedFirst = t.first
+	t.halvedFirst, t.wildQueries = t.first, false
+	for i := range n {
+		t.wildQuery[i] = wild(r.Q[(t.first+i)*r.LdQ:][:d])
+		t.wildQueries = t.wildQueries || t.wildQuery[i]
+	}
 }
 
 // halveKeys does so for the panel of keys, which are those of cells from p on, to hi at least. A bit
-// is set for each key with an Inf or a NaN, whose halves would be something else.
-func (t *tile) halveKeys(p, hi int) (wild uint32) {
+// is set for each wild one.
+func (t *tile) halveKeys(p, hi int) (wildKeys uint32) {
 	d := t.k.Dim
 	for c := 0; hi-p <= lane && c < d; c++ { // what was there before may be anything
 		clear(t.panel[c*panel+lane:][:panel-lane])
 	}
-	if !(absMax(t.panel[:d*panel]) < halveMost) {
+	if wild(t.panel[:d*panel]) {
 		for i, x := range t.panel[:d*panel] {
-			if !(float32(math.Abs(float64(x))) < halveMost) && i%panel < len(t.cells)-p {
-				wild |= 1 << (i % panel)
+			if !(math.Abs(float64(x)) < halveMost) {
+				wildKeys |= 1 << (i % panel)
 			}
 		}
 	}
 	halvePairs(t.panel[:d*panel], d)
-	return wild
+	return wildKeys
 }
 
-// halveMost is larger than what is worth halving: products may be any of an Inf and a NaN.
-const halveMost = 0x1p127
-
-// wildLogits makes the logits of cell j of all rows.
-func (t *tile) wildLogits(j int) {
+// wildLogits makes the logits of wild keys, of the panel of cells from p on, and of wild queries.
+func (t *tile) wildLogits(wildKeys uint32, p int) {
 	r, key := t.r, t.buf[:t.k.Dim]
-	loadChannels(key, t.k, t.cells[j], 0)
-	for i := range t.blocks[t.n-1].end {
-		sum := float32(0)
-		for c, x := range r.Q[(t.first+i)*r.LdQ:][:len(key)] {
-			sum += x * key[c]
+	for j, cell := range t.cells[p:min(p+panel, len(t.cells))] {
+		all := wildKeys>>j&1 != 0
+		if !all && !t.wildQueries {
+			continue
 		}
-		t.weights[i*ldTile+j] = sum
+		loadChannels(key, t.k, cell, 0)
+		for i := range t.blocks[t.n-1].end {
+			if all || t.wildQuery[i] {
+				sum := float32(0)
+				for c, x := range r.Q[(t.first+i)*r.LdQ:][:len(key)] {
+					sum += x * key[c]
+				}
+				t.weights[i*ldTile+p+j] = sum
+			}
+		}
 	}
 }
 
@@ -94,19 +107,19 @@ func (t *tile) addHalves(lo, hi, c int) {
 	from, to := lo&^(halveUnit-1), (hi+halveUnit-1)&^(halveUnit-1)
 	clear(t.panel[from*panel : lo*panel])
 	clear(t.panel[hi*panel : to*panel])
-	finite := t.finite(lo, hi)
-	if !finite {
+	some := wild(t.panel[lo*panel : hi*panel])
+	if some {
 		t.addWild(lo, hi, c)
 	}
 	halvePairs(t.panel[from*panel:to*panel], to-from)
 	for i := range t.n {
 		b := &t.blocks[i]
-		if finite {
+		if !some {
 			t.addUnits(b.first, b.end, b.all0, b.all1, c)
 			continue
 		}
 		for j := b.first; j < b.end; j++ {
-			if !t.wild[j] {
+			if !t.wildSum[j] {
 				t.addUnits(j, j+1, int(t.lo[j]), int(t.hi[j]), c)
 			}
 		}
@@ -123,31 +136,36 @@ func (t *tile) addUnits(first, end, lo, hi, c int) {
 	}
 }
 
-// addWild adds the panel to rows that see an Inf or a NaN of it, whose halves would be something
-// else, and clears these cells, of which others get nothing.
+// addWild adds the panel, as floats, to rows that see a wild value of it, and clears these cells, of
+// which others get nothing.
 func (t *tile) addWild(lo, hi, c int) {
-	b := &t.blocks[t.n-1]
-	for i := range b.end {
+	var before [tileCells + 1]int // wild cells
+	for j := lo; j < hi; j++ {
+		before[j+1] = before[j]
+		if wild(t.panel[j*panel:][:panel]) {
+			before[j+1]++
+		}
+	}
+	for i := range t.blocks[t.n-1].end {
 		l, h := int(t.lo[i]), int(t.hi[i])
-		t.wild[i] = !t.finite(l, h)
-		if t.wild[i] {
-			var joined [tileCells]float32
-			join(joined[:], t.weights[i*ldTile:][:tileCells])
-			mul(t.r.Acc[(t.first+i)*t.v.Dim+c:], t.v.Dim, joined[l:], tileCells,
+		if t.wildSum[i] = l < h && before[h] > before[l]; t.wildSum[i] {
+			var weights [tileCells]float32
+			join(weights[:], t.weights[i*ldTile:][:tileCells])
+			mul(t.r.Acc[(t.first+i)*t.v.Dim+c:], t.v.Dim, weights[l:], tileCells,
 				t.panel[l*panel:], 1, panel, h-l, true)
 		}
 	}
 	for j := lo; j < hi; j++ {
-		if !t.finite(j, j+1) {
+		if before[j+1] > before[j] {
 			clear(t.panel[j*panel:][:panel])
 		}
 	}
 }
 
-// join makes floats of parts.
-func join(dst, parts []float32) {
-	for at := 0; at < len(parts); at += halveUnit {
-		p := bf16s(parts[at:])
+// join makes floats of halves.
+func join(dst, halves []float32) {
+	for at := 0; at < len(halves); at += halveUnit {
+		p := bf16s(halves[at:])
 		for i := range halveUnit {
 			dst[at+i] = fromBF16(p[i]) + fromBF16(p[halveUnit+i])
 		}
@@ -164,6 +182,9 @@ func fromBF16(x uint16) float32 { return math.Float32frombits(uint32(x) << 16) }
 func bothHalves(x float32) (first, rest uint32) {
 	const half, upper = 0x8000, 0xffff0000
 	first = (math.Float32bits(x) + half) & upper
+	if x != x {
+		first = math.Float32bits(x) & upper
+	}
 	return first, (math.Float32bits(x-math.Float32frombits(first)) + half) & upper
 }
 
@@ -197,8 +218,8 @@ func halvePairsGeneric(x []float32, rows int) {
 	}
 }
 
-// mulHalvesGeneric is mul of what halve and halvePairs made, of panels and a multiple of halveUnit terms.
-// Others add up in another order.
+// mulHalvesGeneric is mul of what halve and halvePairs made, of panels and a multiple of halveUnit
+// terms. Others add up in another order.
 func mulHalvesGeneric(c []float32, ldc int, a []float32, lda int, b []float32, m, k int, add bool) {
 	for i := range m {
 		to := c[i*ldc:][:panel]

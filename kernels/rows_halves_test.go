@@ -12,8 +12,9 @@ func halvesLevels(f func()) {
 	levels(func() {
 		if level == isaGeneric || level == isaAMX {
 			if level == isaAMX {
-				useTiles()
-				defer releaseTiles()
+				var was tileConfig
+				useTiles(&was)
+				defer giveBack(&was)
 			}
 			f()
 		}
@@ -34,6 +35,11 @@ func TestHalve(t *testing.T) {
 				src[i] = float32(math.Ldexp(2*rng.Float64()-1, rng.IntN(140)-130))
 			}
 			src[rng.IntN(n)] = 0
+			for i, x := range []float32{nan32, math.Float32frombits(0xffffffff), inf32} {
+				if n > 32 {
+					src[i*7] = x
+				}
+			}
 			want := clean(append([]float32(nil), dst...))
 			halveGeneric(want, ldDst, src, ldSrc, n, rows)
 			halvesLevels(func() {
@@ -48,6 +54,10 @@ func TestHalve(t *testing.T) {
 			joined := make([]float32, n)
 			join(joined, dst[:n])
 			for i, x := range src[:n] {
+				if !finite(float64(x)) {
+					require.False(t, finite(float64(joined[i])), "%g", x)
+					continue
+				}
 				bound := math.Abs(float64(x)) * 0x1p-16
 				if math.Abs(float64(x)) < 0x1p-62 {
 					bound = math.Abs(float64(x))*0x1p-8 + 0x1p-134
@@ -113,6 +123,46 @@ func TestHalvePairs(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Tiles that a host has configured for its thread are as they were after AttendRows.
+func TestTilesGivenBack(t *testing.T) {
+	m := newRowsMemory(t)
+	c := &rowsCase{typeK: F16, typeV: F16, dk: 64, dv: 64, rows: 20, n: 50, rng: newRand(3)}
+	m.draw(c, plain)
+	halvesLevels(func() { // which are configured
+		x := make([]float32, panel*panel)
+		c.start()
+		AttendRows(&c.r, &c.k.Cache, &c.v.Cache, c.k.cells, c.scratch)
+		mulHalves(x, panel, x, panel, x, tileRows, panel, false) // or an illegal instruction
+	})
+}
+
+// A query that is not finite has the logits that floats have, and others have what they had.
+func TestWildQueries(t *testing.T) {
+	m := newRowsMemory(t)
+	c := &rowsCase{typeK: F16, typeV: F16, dk: 64, dv: 64, rows: 40, n: 70, rng: newRand(5)}
+	m.draw(c, plain)
+	c.r.From, c.r.Upto = nil, nil
+	levels(func() {
+		c.start()
+		AttendRows(&c.r, &c.k.Cache, &c.v.Cache, c.k.cells, c.scratch)
+		want := append([]float32(nil), c.r.Acc...)
+		for _, odd := range []float32{math.Float32frombits(0xffffffff), nan32, inf32} {
+			was := c.r.Q[3*c.r.LdQ]
+			c.r.Q[3*c.r.LdQ] = odd
+			c.start()
+			AttendRows(&c.r, &c.k.Cache, &c.v.Cache, c.k.cells, c.scratch)
+			c.r.Q[3*c.r.LdQ] = was
+			for i, x := range c.r.Acc {
+				if row := i / c.dv; row == 3 {
+					require.False(t, finite(float64(x)), "%s: %g makes %g", ISA(), odd, x)
+				} else {
+					require.True(t, sameBits(x, want[i]), "%s: row %d", ISA(), row)
+				}
+			}
+		}
+	})
 }
 
 // mulHalves is near to what mul makes of the same numbers, writes no more than its rows and columns,

@@ -362,6 +362,31 @@ func TestAttendRowsChained(t *testing.T) {
 	})
 }
 
+// More rows than a group has are in several.
+func TestAttendRowsGroups(t *testing.T) {
+	const rows, n, d = groupRows + 44, 150, 64
+	data := benchData(2 * d * n)
+	c := Cache{F16, d, unsafe.Pointer(&data[0]), 2 * d}
+	cells := make([]int32, n)
+	for i := range cells {
+		cells[i] = int32(i)
+	}
+	levels(func() {
+		state := func(q []float32, rows int) Rows {
+			return Rows{Q: q, LdQ: d, Max: slices.Repeat([]float32{-inf32}, rows),
+				Sum: make([]float32, rows), Acc: make([]float32, rows*d)}
+		}
+		r := state(benchFloats(rows*d), rows)
+		AttendRows(&r, &c, &c, cells, make([]float32, RowsScratch(d)))
+		for _, i := range []int{0, groupRows - 1, groupRows, rows - 1} {
+			alone := state(r.Q[i*d:], 1)
+			AttendRows(&alone, &c, &c, cells, make([]float32, RowsScratch(d)))
+			require.True(t, slices.EqualFunc(alone.Acc, r.Acc[i*d:][:d], sameBits), "%s: row %d",
+				ISA(), i)
+		}
+	})
+}
+
 func TestAttendRowsSink(t *testing.T) {
 	m := newRowsMemory(t)
 	c := &rowsCase{typeK: F16, typeV: F16, dk: 64, dv: 64, rows: 20, n: 50, rng: newRand(3)}

@@ -2,7 +2,6 @@ package kernels
 
 import (
 	"math"
-	"math/bits"
 	"unsafe"
 )
 
@@ -24,12 +23,12 @@ type tile struct {
 	weights []float32 // [groupRows][ldTile], logits before
 	buf     []float32 // of turn
 
-	// Of tiles that are multiplied by parts.
-	halves      bool
-	queries     []float32       // [groupRows][ldHalved]
-	halvedFirst int             // the first of these
-	wild        [groupRows]bool // see an Inf or a NaN of a panel
-	finiteQ     bool
+	// Of tiles that are multiplied by halves; the queries are [groupRows][ldHalved].
+	halves             bool
+	queries            []float32
+	halvedFirst        int             // the first of these
+	wildQueries        bool            // whether there are any
+	wildQuery, wildSum [groupRows]bool // the latter: with a wild value of a panel
 
 	// Of the group.
 	first    int // row
@@ -161,7 +160,15 @@ func (t *tile) askKeys(n int) {
 }
 
 // unparted lets products be of all n rows and all terms, unless more is asked for.
-func (t *tile) unparted(n int) { t.part, t.terms = n, max(t.k.Dim, tileCells) }
+func (t *tile) unparted(n int) { t.part, t.terms = t.whole(n), max(t.k.Dim, tileCells) }
+
+// whole is n rows, or those of whole tiles, for which there is room.
+func (t *tile) whole(n int) int {
+	if t.halves {
+		n = (n + tileRows - 1) &^ (tileRows - 1)
+	}
+	return n
+}
 
 // attend adds the cells to n rows.
 func (t *tile) attend(first, n int) {
@@ -194,9 +201,13 @@ func (t *tile) divide(n int) (lo, hi int) {
 		return 0, end
 	}
 	t.n, lo = 0, len(t.cells)
-	parts := (n + t.blockRows() - 1) / t.blockRows()
+	rows := t.blockRows()
+	parts := (n + rows - 1) / rows
 	for i := range parts {
 		b := t.block(n*i/parts, n*(i+1)/parts)
+		if t.halves { // the last one has the remainder
+			b = t.block(i*rows, min((i+1)*rows, n))
+		}
 		lo, hi = min(lo, b.all0), max(hi, b.all1)
 		if t.n > 0 && t.blocks[t.n-1].sight == b.sight {
 			t.blocks[t.n-1].end = b.end
@@ -211,7 +222,7 @@ func (t *tile) divide(n int) (lo, hi int) {
 // blockRows is how many rows are multiplied at once.
 func (t *tile) blockRows() int {
 	if t.halves {
-		return halvesRows
+		return 2 * tileRows
 	}
 	return blockRows()
 }
@@ -243,18 +254,19 @@ func (t *tile) multiply(lo, hi int) {
 		for j := p; j < min(p+panel, hi); j += lane {
 			turn(t.panel[j-p:], t.k, t.cells[j:min(j+lane, len(t.cells))], t.buf)
 		}
-		wild := uint32(0)
+		wildKeys := uint32(0)
 		if t.halves {
-			wild = t.halveKeys(p, hi)
+			wildKeys = t.halveKeys(p, hi)
 		}
 		for i := range t.n {
 			if b := &t.blocks[i]; b.all0 < p+panel && b.all1 > p {
-				t.product(t.weights[b.first*ldTile+p:], ldTile, q[b.first*ld:], ld,
-					t.panel, b.end-b.first, panel, d, false)
+				// What is too much is of rows that come next.
+				t.product(t.weights[b.first*ldTile+p:], ldTile, q[b.first*ld:], ld, t.panel,
+					t.whole(b.end-b.first), panel, d, false)
 			}
 		}
-		for ; wild != 0; wild &= wild - 1 {
-			t.wildLogits(p + bits.TrailingZeros32(wild))
+		if wildKeys != 0 || t.wildQueries {
+			t.wildLogits(wildKeys, p)
 		}
 	}
 }

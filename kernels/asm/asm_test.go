@@ -132,7 +132,7 @@ func TestAMX(t *testing.T) {
 		{"tileMul 3, 5, 7", "c4e2425cdd"},                        // tdpbf16ps %tmm7, %tmm5, %tmm3
 		{"tileMul 0, 4, 6", "c4e24a5cc4"},                        // tdpbf16ps %tmm6, %tmm4, %tmm0
 		{"tileConfig", "c4e2784900"},                             // ldtilecfg (%rax)
-		{"tileRelease", "c4e27849c0"},                            // tilerelease
+		{"tileConfigStore", "c4e2794900"},                        // sttilecfg (%rax)
 	}
 	macros, err := os.ReadFile("amx_amd64.inc")
 	require.NoError(t, err)

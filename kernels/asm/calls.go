@@ -7,21 +7,32 @@ import (
 	"strings"
 )
 
-// calls is the Go file of an architecture: what the kernels are, and for each the best of the
-// level.
-func calls(arch string, kernels map[string][]*function, every map[string]*function) string {
+// head begins a Go file of an architecture.
+func head(arch string) string {
 	build := arch + " && !noasm"
 	if arch == "other" {
 		build = "(!amd64 && !arm64) || noasm"
 	}
-	out := header + "//go:build " + build + "\n\npackage kernels\n"
+	return header + "//go:build " + build + "\n\npackage kernels\n"
+}
+
+// declarations is the Go file of what the kernels of a level are.
+func declarations(l level, kernels []*function) string {
+	out := head(l.arch)
+	for _, f := range kernels {
+		out += fmt.Sprintf("\n//go:noescape\nfunc %s(a *%s) %s\n", f.name+l.suffix, f.args, f.result)
+	}
+	return out
+}
+
+// calls is the Go file of an architecture that has for each kernel the best of the level.
+func calls(arch string, kernels map[string][]*function, every map[string]*function) string {
+	out := head(arch)
 	has := map[string][]level{}
 	for _, l := range levels {
 		for _, f := range kernels[l.name] {
 			if l.arch == arch {
 				has[f.name] = append(has[f.name], l)
-				name := f.name + l.suffix
-				out += fmt.Sprintf("\n//go:noescape\nfunc %s(a *%s) %s\n", name, f.args, f.result)
 			}
 		}
 	}

@@ -2,14 +2,13 @@
 
 .include amx_amd64.inc
 
-// What all tiles are: 16 rows of 64 bytes. They are for a thread from useTiles to releaseTiles.
+// useTiles configures the tiles of the thread, and leaves in was what they were.
 .func useTiles tilesArgs
+	MOVQ {a.was}, AX
+	tileConfigStore
+	{args}
 	MOVQ {a.config}, AX
 	tileConfig
-	RET
-
-.func releaseTiles tilesArgs
-	tileRelease
 	RET
 
 // Registers of mulHalves:
@@ -151,6 +150,10 @@ floats:
 	.end
 	.for i in 2
 		VPANDD Z17, Z{2+i}, Z{2+i}
+	.end
+	.for i in 2
+		VCMPPS $3, Z{i}, Z{i}, K{1+i} // a NaN stays one
+		VPANDD Z17, Z{i}, K{1+i}, Z{2+i}
 	.end
 	.for i in 2
 		VPTESTMD Z19, Z{i}, K{1+i}

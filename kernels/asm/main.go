@@ -113,6 +113,11 @@ func generate(sources, pkg string) (map[string]string, error) {
 			}
 		}
 	}
+	for _, l := range levels {
+		if len(kernels[l.name]) > 0 {
+			files["asm_"+l.name+"_"+l.arch+".go"] = declarations(l, kernels[l.name])
+		}
+	}
 	files["asm.go"] = switches(every)
 	for _, arch := range []string{"amd64", "arm64", "other"} {
 		files["asm_"+arch+".go"] = calls(arch, kernels, every)

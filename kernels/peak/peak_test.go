@@ -54,7 +54,7 @@ func TestReadRows(t *testing.T) {
 	}
 }
 
-var isas = []string{"avx512", "avx2", "neon", "generic"}
+var isas = []string{"amx", "avx512", "avx2", "neon", "generic"}
 
 // Every lane counts the rounds, so the sum tells how many operations were done.
 func TestFMA(t *testing.T) {
