@@ -57,6 +57,7 @@ type drafter struct {
 	here             int    // a device attends to batches of more; 0: to none
 	tested, accepted float64
 	first            int // drafts that were made to measure
+	warm             bool
 	calls, often     int // another choice is measured once in so many calls
 	long             bool
 }
@@ -145,6 +146,9 @@ func (d *drafter) length(room int) int {
 	case d.first < firstDrafts:
 		d.first++
 		return some
+	case d.min == 0 && !d.warm: // the first token has prepared what later ones find
+		d.warm = true
+		return 0
 	case d.first < 2*firstDrafts && reach:
 		d.first++
 		return room

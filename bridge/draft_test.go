@@ -11,11 +11,13 @@ import (
 func TestDraftsAreMeasuredWarm(t *testing.T) {
 	d := &drafter{max: 16, exact: make([]cost, 18), tested: 10, accepted: 8, often: 32}
 	require.Zero(t, d.length(100), "a token without drafts comes first")
-	d.exact[1] = 0.090
+	d.exact[1] = 0.300
 	for _, verified := range []cost{0.500, 0.110} {
 		require.Equal(t, 4, d.length(100))
 		d.sparse, d.exact[5] = 0.012, verified
 	}
+	require.Zero(t, d.length(100), "nor what the first token does of the next ones")
+	d.exact[1].add(0.090)
 	require.Greater(t, d.length(100), 2)
 
 	d.exact[5] = 0.500
@@ -38,7 +40,8 @@ func TestDraftsHaveAtLeast(t *testing.T) {
 // Where a device verifies more than some tokens at once, what fewer take says nothing of more, and
 // the other way round: drafts of both are tried, and their times decide.
 func TestDraftsForADevice(t *testing.T) {
-	d := &drafter{max: 16, exact: make([]cost, 18), tested: 100, accepted: 98, often: 32, here: 3}
+	d := &drafter{max: 16, exact: make([]cost, 18), tested: 100, accepted: 98, often: 32, here: 3,
+		warm: true}
 	d.exact[1], d.sparse, d.first = 0.035, 0.010, 2*firstDrafts
 	d.exact[5] = 0.150 // on a line from the first 17 would take 0.5 s, and none paid
 	require.Equal(t, 2, d.length(100))
