@@ -132,13 +132,18 @@ func TestLosslessLeavesNothing(t *testing.T) {
 	const options = "budget=64,min_ctx=0,local=32,window=4,period=4"
 	c := newContext(t, m, contextParams(1, false))
 	require.NoError(t, c.EnableRetro(options))
-	got := lossless(t, c, text[:300], 80, 20)
-	require.NotZero(t, got.Drafts.Tokens-got.Drafts.Accepted)
+	var prompt []bridge.Token
+	var got bridge.Generation
+	for at := 0; got.Drafts.Tokens == got.Drafts.Accepted; at += 100 { // some processor rounds otherwise
+		require.LessOrEqual(t, at, 700, "no draft was refused")
+		prompt = text[at:][:300]
+		got = lossless(t, c, prompt, 80, 20)
+	}
 
 	plain := newContext(t, m, contextParams(1, false))
 	require.NoError(t, plain.EnableRetro(options))
 	require.NoError(t, plain.SetRetroMode(bridge.RetroExact))
-	w := newWriter(append(append([]bridge.Token{}, text[:300]...), got.Tokens...))
+	w := newWriter(slices.Concat(prompt, got.Tokens))
 	w.prefill(0, 300)
 	w.decode(got.Decoded, 0)
 	_, err := w.script.play(plain)
