@@ -56,9 +56,9 @@ type drafter struct {
 	exact            []cost // of a batch, by its tokens
 	here             int    // a device attends to batches of more; 0: to none
 	tested, accepted float64
-	first            int // drafts that were made to measure
-	warm             bool
-	calls, often     int // another choice is measured once in so many calls
+	first            int  // drafts that were made to measure
+	warm             bool // a second token without drafts was measured
+	calls, often     int  // another choice is measured once in so many calls
 	long             bool
 }
 

@@ -28,7 +28,7 @@ func loadChannels(dst []float32, c *Cache, cell int32, at int) {
 	case BF16:
 		b := unsafe.Slice((*byte)(unsafe.Add(p, 2*at)), 2*len(dst))
 		for i := range dst {
-			dst[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(b[2*i:])) << 16)
+			dst[i] = bf16ToF32(binary.LittleEndian.Uint16(b[2*i:]))
 		}
 	case Q8_0:
 		for ; len(dst) >= blockLen; dst, at = dst[blockLen:], at+blockLen {

@@ -104,7 +104,7 @@ func (t *tile) wildLogits(wildKeys uint32, p int) {
 
 // addHalves adds a panel of channels from c on, whose rows lo <= j < hi have values.
 func (t *tile) addHalves(lo, hi, c int) {
-	from, to := lo&^(halveUnit-1), (hi+halveUnit-1)&^(halveUnit-1)
+	from, to := units(lo, hi)
 	clear(t.panel[from*panel : lo*panel])
 	clear(t.panel[hi*panel : to*panel])
 	some := wild(t.panel[lo*panel : hi*panel])
@@ -126,11 +126,16 @@ func (t *tile) addHalves(lo, hi, c int) {
 	}
 }
 
+// units are the terms lo <= j < hi and those that are multiplied with them.
+func units(lo, hi int) (from, to int) {
+	return lo &^ (halveUnit - 1), (hi + halveUnit - 1) &^ (halveUnit - 1)
+}
+
 // addUnits does so for rows that see nothing but lo <= j < hi.
 func (t *tile) addUnits(first, end, lo, hi, c int) {
 	if lo < hi {
 		dv := t.v.Dim
-		lo, hi = lo&^(halveUnit-1), (hi+halveUnit-1)&^(halveUnit-1)
+		lo, hi = units(lo, hi)
 		t.product(t.r.Acc[(t.first+first)*dv+c:], dv, t.weights[first*ldTile+lo:], ldTile,
 			t.panel[lo*panel:], end-first, panel, hi-lo, true)
 	}
@@ -167,7 +172,7 @@ func join(dst, halves []float32) {
 	for at := 0; at < len(halves); at += halveUnit {
 		p := bf16s(halves[at:])
 		for i := range halveUnit {
-			dst[at+i] = fromBF16(p[i]) + fromBF16(p[halveUnit+i])
+			dst[at+i] = bf16ToF32(p[i]) + bf16ToF32(p[halveUnit+i])
 		}
 	}
 }
@@ -175,8 +180,6 @@ func join(dst, halves []float32) {
 func bf16s(x []float32) []uint16 {
 	return unsafe.Slice((*uint16)(unsafe.Pointer(&x[0])), 2*len(x))
 }
-
-func fromBF16(x uint16) float32 { return math.Float32frombits(uint32(x) << 16) }
 
 // bothHalves returns them, in the upper bits.
 func bothHalves(x float32) (first, rest uint32) {
@@ -228,10 +231,10 @@ func mulHalvesGeneric(c []float32, ldc int, a []float32, lda int, b []float32, m
 		}
 		for l := range k {
 			p := bf16s(a[i*lda+l&^(halveUnit-1):])
-			x, y := fromBF16(p[l%halveUnit]), fromBF16(p[halveUnit+l%halveUnit])
+			x, y := bf16ToF32(p[l%halveUnit]), bf16ToF32(p[halveUnit+l%halveUnit])
 			row := bf16s(b[l&^1*panel:])
 			for j := range to {
-				z, rest := fromBF16(row[2*j+l%2]), fromBF16(row[2*panel+2*j+l%2])
+				z, rest := bf16ToF32(row[2*j+l%2]), bf16ToF32(row[2*panel+2*j+l%2])
 				to[j] += y*z + x*rest + x*z
 			}
 		}

@@ -104,7 +104,7 @@ func TestHalvePairs(t *testing.T) {
 			for i := range x {
 				a, b := bf16s(x[i:i+1]), bf16s(want[i:i+1])
 				for h := range a {
-					f, g := fromBF16(a[h]), fromBF16(b[h])
+					f, g := bf16ToF32(a[h]), bf16ToF32(b[h])
 					if f != g && (f == f || g == g) {
 						t.Fatalf("%s rows=%d: half %d of %d is %g, want %g", ISA(), rows, h, i, f, g)
 					}
@@ -113,9 +113,9 @@ func TestHalvePairs(t *testing.T) {
 			for i, w := range was {
 				r, c := i/panel, i%panel
 				first, rest := bf16s(x[r&^1*panel:]), bf16s(x[(r|1)*panel:])
-				got := fromBF16(first[2*c+r%2])
+				got := bf16ToF32(first[2*c+r%2])
 				if finite(float64(w)) {
-					got += fromBF16(rest[2*c+r%2])
+					got += bf16ToF32(rest[2*c+r%2])
 				}
 				if got != w && w == w {
 					t.Fatalf("%s rows=%d: [%d][%d] is %g, want %g", ISA(), rows, r, c, got, w)

@@ -204,10 +204,11 @@ func (t *tile) divide(n int) (lo, hi int) {
 	rows := t.blockRows()
 	parts := (n + rows - 1) / rows
 	for i := range parts {
-		b := t.block(n*i/parts, n*(i+1)/parts)
+		first, end := n*i/parts, n*(i+1)/parts
 		if t.halves { // the last one has the remainder
-			b = t.block(i*rows, min((i+1)*rows, n))
+			first, end = i*rows, min((i+1)*rows, n)
 		}
+		b := t.block(first, end)
 		lo, hi = min(lo, b.all0), max(hi, b.all1)
 		if t.n > 0 && t.blocks[t.n-1].sight == b.sight {
 			t.blocks[t.n-1].end = b.end

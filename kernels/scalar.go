@@ -103,6 +103,8 @@ func f16ToF32(h uint16) float32 {
 	return math.Float32frombits(sign | math.Float32bits(math.Float32frombits(b)*rebias))
 }
 
+func bf16ToF32(x uint16) float32 { return math.Float32frombits(uint32(x) << 16) }
+
 // f32ToF16 rounds to nearest even and saturates finite values.
 func f32ToF16(f float32) uint16 {
 	const (

@@ -96,6 +96,18 @@ rows1:
 	assert.Contains(t, files["asm_arm64.go"], "panic(missing)")
 }
 
+// Of a kernel that three levels have, each gets its own.
+func TestCallsOfLevels(t *testing.T) {
+	kernels, every := map[string][]*function{}, map[string]*function{}
+	for _, l := range levels[:3] {
+		f := &function{name: "f", args: "args"}
+		kernels[l.name], every["f"] = []*function{f}, f
+	}
+	text := calls("amd64", kernels, every)
+	assert.Contains(t, text, "if level >= isaAMX {\nfAMX(a)\nreturn\n}\n"+
+		"if level >= isaAVX512 {\nfAVX512(a)\nreturn\n}\nfAVX2(a)\n}")
+}
+
 func TestExpandErrors(t *testing.T) {
 	for source, want := range map[string]string{
 		".func f args\n\tmissing 1":              "f_amd64.asm:3: there is no macro missing",

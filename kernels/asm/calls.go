@@ -43,15 +43,15 @@ func calls(arch string, kernels map[string][]*function, every map[string]*functi
 		if f.result != "" {
 			give, stop = "return ", ""
 		}
-		switch of := has[name]; len(of) {
-		case 0:
+		for i, l := range slices.Backward(has[name]) {
+			call := give + name + l.suffix + "(a)\n"
+			if i > 0 {
+				call = fmt.Sprintf("if level >= %s {\n%s%s}\n", l.isa, call, stop)
+			}
+			out += call
+		}
+		if len(has[name]) == 0 {
 			out += "panic(missing)\n"
-		case 2:
-			call := give + name + of[1].suffix
-			out += fmt.Sprintf("if level >= %s {\n%s(a)\n%s}\n", of[1].isa, call, stop)
-			fallthrough
-		default:
-			out += fmt.Sprintf("%s%s%s(a)\n", give, name, of[0].suffix)
 		}
 		out += "}\n"
 	}
