@@ -10,9 +10,9 @@ var endToEnd = []string{"./tests/library", "./tests/llama", "./tests/server", ".
 
 // built is what the end-to-end tests run, once it is built.
 type built struct {
-	patched native
-	short   string // a model
-	env     []string
+	patched, stock native
+	short          string // a model
+	env            []string
 }
 
 // build makes it before several stages at once use it.
@@ -96,8 +96,7 @@ func (cmd testCmd) programs(a *app) (p built, err error) {
 	if err != nil {
 		return p, err
 	}
-	stock, err := a.stock(tools)
-	if err != nil {
+	if p.stock, err = a.stock(tools); err != nil {
 		return p, err
 	}
 	if cmd.Long {
@@ -112,7 +111,7 @@ func (cmd testCmd) programs(a *app) (p built, err error) {
 		return p, err
 	}
 	// stages run side by side: threads that wait must not spin
-	p.env = append(slices.Concat(p.env, models), "RETRO_STOCK_DIR="+stock.bin(),
+	p.env = append(slices.Concat(p.env, models), "RETRO_STOCK_DIR="+p.stock.bin(),
 		"OMP_WAIT_POLICY=passive")
 	if cmd.Long {
 		p.env = append(p.env, "RETRO_LONG=1", "RETRO_FUZZ_TIME="+eventsFor.String(),
