@@ -174,8 +174,10 @@ func (a *app) upstreamServer(t *tally, p *built, temp string) error {
 	}
 	var runs [2][]serverVerdict
 	for i, options := range []string{"", "--retro-opts " + upstreamOn} {
-		if runs[i], err = a.serverTests(t, python, p, p.patched, temp, options,
-			upstreamServerTests); err != nil {
+		runs[i], err = twice(upstreamServerTests, func(tests []string) ([]serverVerdict, error) {
+			return a.serverTests(t, python, p, p.patched, temp, options, tests)
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -199,6 +201,9 @@ func (a *app) upstreamServer(t *tally, p *built, temp string) error {
 			switch v.Outcome {
 			case "passed":
 				t.passed++
+				if v.Reason != "" {
+					t.notes = append(t.notes, v.Test+" "+v.Reason)
+				}
 			case "skipped":
 				t.skip(v.Test, v.Reason)
 			default:
@@ -210,6 +215,26 @@ func (a *app) upstreamServer(t *tally, p *built, temp string) error {
 		return errors.New("no page was left out in any of the server tests: they say nothing about the sparse attention")
 	}
 	return nil
+}
+
+// twice runs tests, and those that failed once more: some wait for a server only so long, or have
+// two requests meet in it, which a busy machine may not let them.
+func twice(tests []string, run func([]string) ([]serverVerdict, error)) ([]serverVerdict, error) {
+	verdicts, err := run(tests)
+	failed := failedTests(verdicts)
+	if err != nil || len(failed) == 0 {
+		return verdicts, err
+	}
+	again, err := run(failed)
+	for _, second := range again {
+		for i, first := range verdicts {
+			if first.Test == second.Test && second.Outcome == "passed" {
+				second.Reason = "failed, and passed when it was run again:\n" + first.Reason
+				verdicts[i] = second
+			}
+		}
+	}
+	return verdicts, err
 }
 
 func failedTests(verdicts []serverVerdict) (tests []string) {
