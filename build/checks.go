@@ -216,7 +216,7 @@ func (cmd testCmd) goTestIn(folder, name string, env []string,
 	}
 	return func(a *app, t *tally) error {
 		test := command(a.ctx, filepath.Join(a.root, folder), "go",
-			append([]string{"test", "-json"}, args...)...)
+			append([]string{"test", "-json", "-timeout", "1h"}, args...)...) // unless args have another
 		test.Env = append(os.Environ(), env...)
 		p := newProgress(a.out, "Running "+name, 0)
 		defer p.end()
