@@ -38,9 +38,15 @@ func measured(t *testing.T, cache string, args ...string) (choice, rest string) 
 // Without options the programs measure once, say what they chose and why, and keep it.
 func TestPlanIsKept(t *testing.T) {
 	harness.Slow(t)
-	cache := t.TempDir()
-	first, rest := measured(t, cache, "--retro-attn")
-	t.Log(first, rest)
+	var cache, first, rest string
+	for range 5 { // a busy machine may have no time to measure several rows, and the plan is kept
+		cache = t.TempDir()
+		first, rest = measured(t, cache, "--retro-attn")
+		t.Log(first, rest)
+		if strings.Contains(rest, " 2 rows cost ") {
+			break
+		}
+	}
 	require.Regexp(t, `^balanced: [\d.e+]+ ms per token expected, .*2 rows cost [\d.]+x of a pass, .*1000 tokens of context `, rest)
 	files, err := filepath.Glob(filepath.Join(cache, "retroattn-plan-*.json"))
 	require.NoError(t, err)

@@ -63,7 +63,9 @@ func TestRemoteWorkers(t *testing.T) {
 	require.NotEmpty(t, local)
 	const exact = "of prompts and drafts exact"
 	for prompts, want := range map[string]string{
-		"plan":   `prompts (and drafts )?by the (cpu|device).* tokens behind `,
+		// on a busy machine the device can be too slow to be measured; nothing else may be in the way
+		"plan": `prompts (and drafts )?by the (cpu|device).* tokens behind |` +
+			`(?s:the device takes \d+ s for \d+ tokens\n.* as they could not be measured)`,
 		"cpu":    "prompts and drafts by the cpu.*, prompts as was set",
 		"device": "prompts (and drafts )?by the device.*, prompts as was set",
 	} {
