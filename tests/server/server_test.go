@@ -65,13 +65,14 @@ func TestServerKilledWhileSaving(t *testing.T) {
 	require.NoError(t, err)
 
 	// Writing takes some ms only: a server that was faster than its end is followed by another.
+	// Until the new file has its name, all that is written of it is in another, see patches/0004.
 	halfway := func() bool {
 		parts, _ := filepath.Glob(filepath.Join(dir, "*..part"))
 		if len(parts) == 0 {
 			return false
 		}
 		part, err := os.Stat(parts[0])
-		return err == nil && part.Size() > 0 && part.Size() < int64(len(want))
+		return err == nil && part.Size() > 0
 	}
 	caught := false
 	for try := 0; try < 20 && !caught; try++ {
