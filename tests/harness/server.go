@@ -156,7 +156,14 @@ func Post(url string, ask, answer any) error {
 	if err != nil {
 		return err
 	}
-	r, err := http.Post(url, "application/json", bytes.NewReader(body))
+	request, err := http.NewRequest(http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	// the server ends idle connections, which a client that keeps them notices too late
+	request.Close = true
+	r, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return err
 	}

@@ -74,7 +74,12 @@ type chatAnswer struct {
 func streamed(t *testing.T, url string, ask map[string]any) (text string, last harness.Timings) {
 	body, err := json.Marshal(ask)
 	require.NoError(t, err)
-	r, err := http.Post(url, "application/json", bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url,
+		bytes.NewReader(body))
+	require.NoError(t, err)
+	request.Header.Set("Content-Type", "application/json")
+	request.Close = true // as in harness.Post
+	r, err := http.DefaultClient.Do(request)
 	require.NoError(t, err)
 	defer r.Body.Close()
 	lines := bufio.NewScanner(r.Body)
