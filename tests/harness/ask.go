@@ -164,7 +164,8 @@ func (q *Request) Ask(ctx context.Context, url string, pieces int) (r Reply, err
 			Error           *failure
 		}
 		if err := json.Unmarshal([]byte(data), &piece); err != nil {
-			return r, fmt.Errorf("%w in %s", err, data)
+			// a line that the context has cut off comes, too
+			return r, cmp.Or(ctx.Err(), fmt.Errorf("%w in %s", err, data))
 		}
 		r.Steps, r.Predicted, r.Timings = append(r.Steps, piece.Steps...), piece.Predicted,
 			piece.Timings
