@@ -127,6 +127,7 @@ type Timings struct {
 type Completion struct {
 	Content string
 	Tokens  []int
+	Steps   []Step `json:"completion_probabilities"`
 	Timings Timings
 	Retro   struct{ Summary string } `json:"retro_attn"`
 }

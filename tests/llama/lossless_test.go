@@ -54,21 +54,6 @@ func exactText(t *testing.T, c *bridge.Context, prompt []bridge.Token, n int) (t
 // tie is by how much logits may differ for rounding to choose.
 const tie = 0.1
 
-// requireSameText fails unless a text is that of full attention, up to a choice that was none. It
-// returns how many tokens were compared.
-func requireSameText[T comparable](t *testing.T, want []T, gaps []float32, got []T, tie float32) int {
-	t.Helper()
-	for i := range min(len(want), len(got)) {
-		if want[i] != got[i] {
-			require.Less(t, gaps[i], tie, "token %d is %v, full attention has %v", i,
-				got[i], want[i])
-			return i
-		}
-	}
-	require.Len(t, got, len(want))
-	return len(want)
-}
-
 // lossless generates with drafts, from nothing.
 func lossless(t *testing.T, c *bridge.Context, prompt []bridge.Token, n,
 	draft int) bridge.Generation {
@@ -110,7 +95,7 @@ func TestLossless(t *testing.T) {
 		c := newContext(t, m, p)
 		require.NoError(t, c.EnableRetro(drafted))
 		got := lossless(t, c, prompt, 40, []int{1, 3, 8, 24, 100}[i%5])
-		compared += requireSameText(t, want, gaps, got.Tokens, tie)
+		compared += harness.RequireSameText(t, want, gaps, got.Tokens, tie)
 		st, err := c.RetroStats()
 		require.NoError(t, err)
 		require.Equal(t, st.Tokens, st.SparseTokens, "a draft was not sparse")
@@ -239,7 +224,7 @@ func TestLosslessSlidingWindow(t *testing.T) {
 	c := newContext(t, m, p)
 	require.NoError(t, c.EnableRetro(wronglyDrafted))
 	got := lossless(t, c, text[:900], 60, 24)
-	n := requireSameText(t, want, gaps, got.Tokens, tie)
+	n := harness.RequireSameText(t, want, gaps, got.Tokens, tie)
 	t.Logf("%d tokens compared, %d of %d drafts accepted", n, got.Drafts.Accepted,
 		got.Drafts.Tokens)
 	require.Greater(t, got.Drafts.Tokens, got.Drafts.Accepted)
@@ -277,7 +262,7 @@ func TestLosslessAborted(t *testing.T) {
 			// all but the last, of which nothing was sampled
 			require.Equal(t, len(prompt)+len(tokens)-2, last)
 		}
-		requireSameText(t, want, gaps, tokens, tie)
+		harness.RequireSameText(t, want, gaps, tokens, tie)
 		require.NoError(t, c.SetAbort(nil))
 		if asked < at {
 			break
@@ -341,7 +326,7 @@ func TestLosslessFaults(t *testing.T) {
 					for _, token := range rows[1][:faultText] {
 						got = append(got, bridge.Token(token))
 					}
-					requireSameText(t, want, gaps, got, tie)
+					harness.RequireSameText(t, want, gaps, got, tie)
 				}
 				t.Logf("%s: %d of its calls failed", name, n)
 			}

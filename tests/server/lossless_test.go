@@ -18,7 +18,8 @@ var losslessly = []string{"--spec-type", "draft-retro", "--spec-draft-n-min", "6
 	"--retro-opts", "local=32"}
 
 // The server's slots draft together, each with its own sampler, and say what became of it. The
-// texts are those of stock llama.cpp, greedy ones and such as are sampled with a seed.
+// texts are those of stock llama.cpp: greedy ones, up to where two tokens are as good, as a batch
+// has what slots happen to draft together; and one that is sampled with a seed.
 func TestServerLossless(t *testing.T) {
 	harness.Slow(t)
 	const slots = 3
@@ -32,11 +33,11 @@ func TestServerLossless(t *testing.T) {
 		require.NoError(t, harness.Post(server.URL+"/completion", body, &c))
 		return c
 	}
-	all := func(server harness.Server) []harness.Completion {
+	all := func(server harness.Server, more map[string]any) []harness.Completion {
 		got := make([]harness.Completion, slots)
 		var wg sync.WaitGroup
 		for i := range got {
-			wg.Go(func() { got[i] = ask(server, i, nil) })
+			wg.Go(func() { got[i] = ask(server, i, more) })
 		}
 		wg.Wait()
 		return got
@@ -44,16 +45,25 @@ func TestServerLossless(t *testing.T) {
 	seeded := map[string]any{"temperature": 0.4, "seed": 7,
 		"grammar": `root ::= [a-zA-Z0-9 .,:\n]+`}
 	stock := harness.StartServer(t, slots, "-fa", "on")
-	want, sampled := all(stock), ask(stock, 0, seeded)
+	want, sampled := all(stock, map[string]any{"n_probs": 2}), ask(stock, 0, seeded)
 	stock.Kill()
+	// answers are those of a server, compared with these
+	answers := func(t *testing.T, server harness.Server) []harness.Completion {
+		got, compared := all(server, nil), 0
+		for i, want := range want {
+			compared += harness.RequireSameText(t, want.Tokens, want.Gaps(t), got[i].Tokens, 0.1)
+		}
+		t.Logf("%d tokens compared", compared)
+		require.Greater(t, compared, 60*slots/2)
+		return got
+	}
 
 	for name, args := range map[string][]string{"unified": {"-kvu"},
 		"streams": {"--no-kv-unified"}} {
 		t.Run(name, func(t *testing.T) {
 			server := harness.StartServer(t, slots, append(args, losslessly...)...)
 			defer server.Kill()
-			for i, got := range all(server) {
-				require.Equal(t, want[i].Content, got.Content)
+			for _, got := range answers(t, server) {
 				require.Greater(t, got.Timings.Drafted, 20)
 				require.NotZero(t, got.Timings.DraftAccepted)
 				require.NotZero(t, got.Timings.Sparse, got.Retro.Summary)
@@ -71,8 +81,7 @@ func TestServerLossless(t *testing.T) {
 		server := harness.StartServer(t, slots,
 			append(args, "--spec-draft-n-min", "64", "--spec-draft-n-max", "64")...)
 		defer server.Kill()
-		for i, got := range all(server) {
-			require.Equal(t, want[i].Content, got.Content)
+		for _, got := range answers(t, server) {
 			require.NotZero(t, got.Timings.DraftAccepted)
 		}
 	})
