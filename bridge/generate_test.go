@@ -145,7 +145,7 @@ func TestGenerateCancelled(t *testing.T) {
 	got, err = c.Generate(ctx, strings.Repeat(prose+" ", 100), GenerateOptions{}, nil)
 	assert.ErrorIs(t, err, context.Canceled)
 	t.Logf("given up after %v with %d tokens", time.Since(start), got.Prompt)
-	assert.Less(t, got.Prompt, 1800)
+	assert.Less(t, got.Prompt, 1500) // of 1601
 	checkHeld(t, c, 0, got)
 	assert.Positive(t, users, "the user's function is asked too")
 	assert.Equal(t, 1, abortCount(), "and is installed again")
