@@ -62,7 +62,7 @@ func (e *Engine) cutSelection(c *cut, local int) {
 	c.parts, c.cols = (local+scanPart-1)/scanPart, local
 	// The best pages may each lie in a group of its own; twice as many groups leave a choice. Of
 	// candidates there are many more than are needed: four times as many pages do.
-	groups := 2 * max(e.opt.Groups, c.pages)
+	groups := max(8*e.opt.Groups, 2*c.pages)
 	if e.opt.Select == options.Tokens {
 		groups = max(e.opt.Groups, 4*c.pages/groupPages)
 	}

@@ -53,8 +53,8 @@ type Options struct {
 	// Page is the number of tokens per page: 16, or 8 or 32 where whole pages are read.
 	Page   int
 	Select Selector
-	// Groups is how many groups of 16 pages, at least, have all their pages scored, twice as many
-	// where whole pages are read. A longer context is scored in two levels: its groups, then the
+	// Groups is how many groups of 16 pages, at least, have all their pages scored, eight times as
+	// many where whole pages are read. A longer context is scored in two levels: its groups, then the
 	// pages of the best ones. 0: one level.
 	Groups int
 	// CodeBits is the size of a token's code per channel, 1 or 2, and Candidates how many times the
@@ -134,7 +134,7 @@ var planned = []string{"budget", "window", "period"}
 // Default leave budget, window and period to a plan.
 func Default() Options {
 	return Options{
-		Page: 16, Select: Tokens, CodeBits: 2, Candidates: 6, Need: true, Groups: 64,
+		Page: 16, Select: Tokens, CodeBits: 2, Candidates: 6, Need: true, Groups: 16,
 		SummaryBits: 8,
 		MinCtx:      1024, Local: 64, Beta: 2, Audit: 1000,
 	}

@@ -13,7 +13,7 @@ import (
 func TestParse(t *testing.T) {
 	o, err := Parse(" budget=0.15, window=8,period=4,code_bits=1,candidates=3,page=32,select=minmax,summary_bits=16,min_ctx=0,local=128,beta=1.5,audit=7,always=1,")
 	require.NoError(t, err)
-	require.Equal(t, Options{Budget: 0.15, Groups: 64, Window: 8, Period: 4, CodeBits: 1,
+	require.Equal(t, Options{Budget: 0.15, Groups: 16, Window: 8, Period: 4, CodeBits: 1,
 		Candidates: 3, Need: true, Page: 32, Select: MinMax, SummaryBits: 16, Local: 128, Beta: 1.5,
 		Audit: 7, Always: true}, o)
 	again, err := Parse(o.String())
