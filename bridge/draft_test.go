@@ -76,11 +76,8 @@ func TestDraftLengthIsFound(t *testing.T) {
 				chosen[n]++
 			}
 		}
-		best, mostly := 0, 0
+		best, mostly := c.best(most), 0
 		for n := range chosen {
-			if c.rate(n) > c.rate(best) {
-				best = n
-			}
 			if chosen[n] > chosen[mostly] {
 				mostly = n
 			}
@@ -105,7 +102,7 @@ func TestDraftsAreTriedCheaply(t *testing.T) {
 		const most = 32
 		d := &drafter{max: most, exact: make([]cost, most+2), tested: 10, accepted: 8, often: 32,
 			here: c.here}
-		tokens, time, best, longest := 0.0, 0.0, 0.0, 0
+		tokens, time, longest := 0.0, 0.0, 0
 		for i := range 600 {
 			n := c.cycle(d, i)
 			if n == most {
@@ -115,9 +112,7 @@ func TestDraftsAreTriedCheaply(t *testing.T) {
 				tokens, time = tokens+c.confirmed(n)+1, time+float64(n)*sparseStep+c.verified(n)
 			}
 		}
-		for n := range most + 1 {
-			best = max(best, c.rate(n))
-		}
+		best := c.rate(c.best(most))
 		t.Logf("device %d, accepted %v: %.1f of %.1f/s", c.here, c.accepted, tokens/time, best)
 		require.Greater(t, tokens/time, 0.985*best)
 		require.Equal(t, c.longest, longest)
@@ -150,6 +145,16 @@ func (c truth) confirmed(n int) (tokens float64) {
 
 func (c truth) rate(n int) float64 {
 	return (c.confirmed(n) + 1) / (float64(n)*sparseStep + c.verified(n))
+}
+
+// best is the length of the fastest drafts.
+func (c truth) best(most int) (best int) {
+	for n := range most + 1 {
+		if c.rate(n) > c.rate(best) {
+			best = n
+		}
+	}
+	return best
 }
 
 // cycle lets a drafter choose, and tells it what came of that.
