@@ -2,7 +2,6 @@ package harness
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -120,18 +119,7 @@ func (q *Request) Ask(ctx context.Context, url string, pieces int) (r Reply, err
 		"cache_prompt": false,
 		"ignore_eos":   true, "stream": true, "n_probs": SoakTop}
 	maps.Copy(fields, q.More)
-	body, err := json.Marshal(fields)
-	if err != nil {
-		return r, err
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/completion",
-		bytes.NewReader(body))
-	if err != nil {
-		return r, err
-	}
-	// the server ends idle connections, which a client that keeps them notices too late
-	request.Close = true
-	answer, err := http.DefaultClient.Do(request)
+	answer, err := Open(ctx, url+"/completion", fields)
 	if err != nil {
 		return r, err
 	}

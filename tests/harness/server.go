@@ -2,6 +2,7 @@ package harness
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -151,20 +152,25 @@ func SlotFile(url string, slot int, action, name string) (answer map[string]any,
 	return answer, err
 }
 
-// Post asks the server and reads its answer.
-func Post(url string, ask, answer any) error {
+// Open asks the server, and leaves its answer to be read.
+func Open(ctx context.Context, url string, ask any) (*http.Response, error) {
 	body, err := json.Marshal(ask)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	request, err := http.NewRequest(http.MethodPost, url, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	request.Header.Set("Content-Type", "application/json")
 	// the server ends idle connections, which a client that keeps them notices too late
 	request.Close = true
-	r, err := http.DefaultClient.Do(request)
+	return http.DefaultClient.Do(request)
+}
+
+// Post asks the server and reads its answer.
+func Post(url string, ask, answer any) error {
+	r, err := Open(context.Background(), url, ask)
 	if err != nil {
 		return err
 	}

@@ -2,10 +2,8 @@ package server
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -72,14 +70,7 @@ type chatAnswer struct {
 
 // streamed reads a chat's answer that comes in pieces.
 func streamed(t *testing.T, url string, ask map[string]any) (text string, last harness.Timings) {
-	body, err := json.Marshal(ask)
-	require.NoError(t, err)
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url,
-		bytes.NewReader(body))
-	require.NoError(t, err)
-	request.Header.Set("Content-Type", "application/json")
-	request.Close = true // as in harness.Post
-	r, err := http.DefaultClient.Do(request)
+	r, err := harness.Open(t.Context(), url, ask)
 	require.NoError(t, err)
 	defer r.Body.Close()
 	lines := bufio.NewScanner(r.Body)
