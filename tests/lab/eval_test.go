@@ -76,6 +76,11 @@ func TestEval(t *testing.T) {
 	text, err = eval("--streams", "99").CombinedOutput()
 	require.Error(t, err)
 	require.Contains(t, string(text), "--streams 99")
+
+	text, err = exec.Command(program, "eval", "--tests", "questions", "--first", "2",
+		"--out", t.TempDir()).CombinedOutput()
+	require.Error(t, err, "the second of one exam")
+	require.Contains(t, string(text), "--first must be one of the prompts")
 }
 
 // RULER and texts that go on freely: all tasks at their length, several prompts in a batch, and a

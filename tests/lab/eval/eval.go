@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,7 +51,7 @@ type Command struct {
 	Samples      int      `default:"4" help:"Prompts of each of RULER's tasks and lengths."`
 	Prompts      int      `default:"20" help:"Prompts that the model goes on from by itself."`
 	FreeTokens   int      `default:"1000" help:"Tokens it generates after each."`
-	First        int      `default:"1" help:"Number of the first prompt of exams, problems, RULER and free texts, where another run has those before."`
+	First        int      `default:"1" help:"Number of the first prompt of exams, problems, RULER and free texts, where another run has those before; --exams and the like count those, too."`
 	Batch        int      `default:"8" help:"Prompts of exams, problems, RULER and free texts that are decoded as one batch."`
 	Threads      int      `default:"0" help:"Threads; 0 is one per processor."`
 	GPULayers    int      `default:"0" placeholder:"N" help:"Layers to place on a GPU, --gpu-layers=-1 for all. The KV cache stays in host memory, but that of full attention is on the GPU where prompts are answered."`
@@ -135,7 +136,7 @@ func (o *Command) run(ctx context.Context, out io.Writer) error {
 	begun := time.Now()
 	err = errors.Join(s.run(ctx, experiments), l.closeContexts())
 	if len(s.records) == 0 {
-		return err
+		return cmp.Or(err, errNothing)
 	}
 	return errors.Join(err, o.write(out, s.records, report.Meta{
 		When: today(),
@@ -146,6 +147,9 @@ func (o *Command) run(ctx context.Context, out io.Writer) error {
 			"This run took " + clock(time.Since(begun)) + " (minutes:seconds)."},
 	}))
 }
+
+var errNothing = errors.New("nothing was measured: tests of pairs and problems need --pairs and " +
+	"--problems, and --first must be one of the prompts that --exams, --samples or --prompts count")
 
 // resume reads what an earlier run left.
 func (s *runner) resume(fresh bool) error {
