@@ -37,7 +37,7 @@ func Compiled(t *testing.T, name string) string {
 	cxx := CXX(t)
 	source, libs := Setting(t, "RETRO_SOURCE"), Setting(t, "RETRO_PATCHED_DIR")
 	args := []string{"-std=c++17", "../testdata/" + name + ".cpp", "-o", program}
-	for _, dir := range []string{"tests", "common", "include", "ggml/include", "src", "vendor"} {
+	for _, dir := range []string{"tests", "common", "include", "ggml/include", "ggml/src", "src", "vendor"} {
 		args = append(args, "-I"+filepath.Join(source, dir))
 	}
 	cxx.Run(t, append(args, "-L"+libs, "-Wl,-rpath,"+libs, "-lllama-common", "-lllama", "-lggml",

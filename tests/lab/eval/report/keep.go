@@ -17,7 +17,8 @@ import (
 // keptFiles are the files of lines that the documentation rests on, by test. RULER has thousands.
 var keptFiles = map[string]string{"decode": "decode.jsonl", "questions": "questions.jsonl",
 	"problems": "questions.jsonl",
-	"free":     "free.jsonl", "ruler": "ruler.jsonl.gz"}
+	"free":     "free.jsonl", "ruler": "ruler.jsonl.gz",
+	"pairs": "pairs.jsonl.gz", "pairs-sparse": "pairs.jsonl.gz"}
 
 // keep adds the lines of a file to those in a folder, in place of others with the same key.
 func keep(dir, path string) error {

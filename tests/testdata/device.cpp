@@ -1,0 +1,157 @@
+// Copies from a device to the CPU, by ggml's scheduler. The device computes and copies when it is waited for and no
+// sooner, so that what is read too early is wrong.
+//
+//   device    how often it was waited for and asked for a copy, and the results, as JSON
+//
+// Three tensors of the device are added by the CPU, and the device multiplies the sum.
+
+#include "ggml-backend-impl.h"
+#include "ggml-cpp.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <vector>
+
+extern "C" void ggml_backend_sched_set_async_get(ggml_backend_sched_t sched, bool async_get); // of the patched ggml-backend.h
+
+static ggml_backend_t cpu;
+
+static std::vector<std::function<void()>> queue;
+static int n_waits, n_gets;
+
+// memory of the device, which the CPU could read, but is not to; and its pinned memory
+
+static void   buffer_free    (ggml_backend_buffer_t b) { free(b->context); }
+static void * buffer_get_base(ggml_backend_buffer_t b) { return b->context; }
+static void   buffer_clear   (ggml_backend_buffer_t b, uint8_t value) { memset(b->context, value, b->size); }
+static void   buffer_set     (ggml_backend_buffer_t, ggml_tensor * t, const void * data, size_t offset, size_t size) {
+    memcpy((char *) t->data + offset, data, size);
+}
+static void   buffer_get     (ggml_backend_buffer_t, const ggml_tensor * t, void * data, size_t offset, size_t size) {
+    memcpy(data, (const char *) t->data + offset, size);
+}
+
+static const char * get_name(ggml_backend_buffer_type_t) { return "test"; }
+static size_t       get_alignment(ggml_backend_buffer_type_t) { return 64; }
+
+static ggml_backend_buffer_t alloc(ggml_backend_buffer_type_t type, size_t size) {
+    ggml_backend_buffer_i iface = {};
+    iface.free_buffer = buffer_free;
+    iface.get_base    = buffer_get_base;
+    iface.set_tensor  = buffer_set;
+    iface.get_tensor  = buffer_get;
+    iface.clear       = buffer_clear;
+
+    size = (size + 63)/64*64;
+    void * data = aligned_alloc(64, size);
+    memset(data, 0xff, size); // NaN
+    return ggml_backend_buffer_init(type, iface, data, size);
+}
+
+static bool is_host(ggml_backend_buffer_type_t) { return true; }
+
+static ggml_backend_buffer_type memory = { { get_name, alloc, get_alignment, nullptr, nullptr, nullptr }, nullptr, nullptr };
+static ggml_backend_buffer_type pinned = { { get_name, alloc, get_alignment, nullptr, nullptr, is_host }, nullptr, nullptr };
+
+// the device
+
+static enum ggml_backend_dev_type dev_type(ggml_backend_dev_t) { return GGML_BACKEND_DEVICE_TYPE_GPU; }
+static const char *          dev_name(ggml_backend_dev_t) { return "test"; }
+static ggml_backend_buffer_type_t dev_memory(ggml_backend_dev_t) { return &memory; }
+static ggml_backend_buffer_type_t dev_pinned(ggml_backend_dev_t) { return &pinned; }
+static bool dev_supports_op  (ggml_backend_dev_t, const ggml_tensor *) { return true; }
+static bool dev_supports_buft(ggml_backend_dev_t, ggml_backend_buffer_type_t type) { return type == &memory; }
+
+static const char * backend_name(ggml_backend_t) { return "test"; }
+static void backend_free(ggml_backend_t) {}
+static void backend_synchronize(ggml_backend_t) {
+    for (auto & work : queue) {
+        work();
+    }
+    queue.clear();
+    n_waits++;
+}
+static void backend_get(ggml_backend_t, const ggml_tensor * t, void * data, size_t offset, size_t size) {
+    n_gets++;
+    queue.push_back([=] { memcpy(data, (const char *) t->data + offset, size); });
+}
+static ggml_status backend_compute(ggml_backend_t, ggml_cgraph * graph) {
+    queue.push_back([=] { ggml_backend_graph_compute(cpu, graph); });
+    return GGML_STATUS_SUCCESS;
+}
+
+int main() {
+    ggml_backend_load_all();
+    cpu = ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr);
+
+    ggml_backend_device device = {};
+    device.iface.get_name             = dev_name;
+    device.iface.get_description      = dev_name;
+    device.iface.get_type             = dev_type;
+    device.iface.get_buffer_type      = dev_memory;
+    device.iface.get_host_buffer_type = dev_pinned;
+    device.iface.supports_op          = dev_supports_op;
+    device.iface.supports_buft        = dev_supports_buft;
+    memory.device = pinned.device = &device;
+
+    ggml_backend backend = {};
+    backend.iface.get_name         = backend_name;
+    backend.iface.free             = backend_free;
+    backend.iface.get_tensor_async = backend_get;
+    backend.iface.synchronize      = backend_synchronize;
+    backend.iface.graph_compute    = backend_compute;
+    backend.device = &device;
+
+    struct { const char * name; bool on; ggml_backend_buffer_type_t host; } const cases[] = {
+        { "off", false, &pinned }, { "on", true, &pinned }, { "pageable", true, ggml_backend_get_default_buffer_type(cpu) },
+    };
+    const char * sep = "{";
+    for (const auto & c : cases) {
+        ggml_backend_t             backends[] = { &backend, cpu };
+        ggml_backend_buffer_type_t types[]    = { &memory, c.host };
+
+        ggml_backend_sched_ptr sched(ggml_backend_sched_new(backends, types, 2, 64, false, true));
+        ggml_backend_sched_set_async_get(sched.get(), c.on);
+
+        ggml_context_ptr ctx(ggml_init({ 1024*1024, nullptr, true }));
+
+        ggml_tensor * x = ggml_new_tensor_1d(ctx.get(), GGML_TYPE_F32, 4);
+        ggml_set_input(x);
+
+        ggml_tensor * parts[] = { ggml_scale(ctx.get(), x, 2), ggml_scale(ctx.get(), x, 3), ggml_scale(ctx.get(), x, 5) };
+
+        ggml_tensor * sum = ggml_add(ctx.get(), ggml_add(ctx.get(), parts[0], parts[1]), parts[2]);
+        ggml_tensor * out = ggml_scale(ctx.get(), sum, 7);
+        ggml_set_output(out);
+
+        ggml_cgraph * graph = ggml_new_graph(ctx.get());
+        ggml_build_forward_expand(graph, out);
+
+        for (ggml_tensor * t : { x, parts[0], parts[1], parts[2], out }) {
+            ggml_backend_sched_set_tensor_backend(sched.get(), t, &backend);
+        }
+        ggml_backend_sched_set_tensor_backend(sched.get(), sum->src[0], cpu);
+        ggml_backend_sched_set_tensor_backend(sched.get(), sum, cpu);
+
+        if (!ggml_backend_sched_alloc_graph(sched.get(), graph)) {
+            return 1;
+        }
+        const float values[] = { 1, -2, 0.5f, 8 };
+        ggml_backend_tensor_set(x, values, 0, sizeof(values));
+
+        n_waits = n_gets = 0;
+        ggml_backend_sched_graph_compute_async(sched.get(), graph);
+        const int waits = n_waits;
+        ggml_backend_sched_synchronize(sched.get());
+
+        float got[4];
+        ggml_backend_tensor_get(out, got, 0, sizeof(got));
+        printf("%s\"%s\": {\"waits\": %d, \"gets\": %d, \"values\": [%g, %g, %g, %g]}", sep, c.name, waits, n_gets,
+                got[0], got[1], got[2], got[3]);
+        sep = ", ";
+    }
+    printf("}\n");
+    ggml_backend_free(cpu);
+}
