@@ -2,6 +2,7 @@ package install
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -71,17 +72,18 @@ func TestContributingPatches(t *testing.T) {
 	require.Len(t, shown, 4)
 	require.Contains(t, shown[1], "# change")
 	before := patchesIn(t, "../..")
+	second := fmt.Sprintf("HEAD~%d", len(before)-2)
 	root := copyCheckout(t)
 	run := func(checkout string, lines ...string) {
 		script := strings.ReplaceAll(strings.Join(lines, "\n"), "PATH/", root+"/")
-		shell(t, checkout, strings.ReplaceAll(script, "COMMIT", "HEAD~2"))
+		shell(t, checkout, strings.ReplaceAll(script, "COMMIT", second))
 	}
 	checkout := upstream(t)
 	run(checkout, shown[0])
 	run(checkout, shown[3])
 	require.Equal(t, before, patchesIn(t, root), "nothing was changed")
 
-	file := shell(t, checkout, "git diff --name-only --diff-filter=M HEAD~3 HEAD~2")
+	file := shell(t, checkout, "git diff --name-only --diff-filter=M "+second+"~ "+second)
 	file, _, _ = strings.Cut(file, "\n")
 	shown[1] = "echo '// changed' >> " + file + " && git add " + file
 	run(checkout, shown[1:]...)
