@@ -25,7 +25,6 @@ static int n_waits, n_gets;
 
 static void   buffer_free    (ggml_backend_buffer_t b) { free(b->context); }
 static void * buffer_get_base(ggml_backend_buffer_t b) { return b->context; }
-static void   buffer_clear   (ggml_backend_buffer_t b, uint8_t value) { memset(b->context, value, b->size); }
 static void   buffer_set     (ggml_backend_buffer_t, ggml_tensor * t, const void * data, size_t offset, size_t size) {
     memcpy((char *) t->data + offset, data, size);
 }
@@ -42,7 +41,6 @@ static ggml_backend_buffer_t alloc(ggml_backend_buffer_type_t type, size_t size)
     iface.get_base    = buffer_get_base;
     iface.set_tensor  = buffer_set;
     iface.get_tensor  = buffer_get;
-    iface.clear       = buffer_clear;
 
     size = (size + 63)/64*64;
     void * data = aligned_alloc(64, size);
@@ -58,14 +56,11 @@ static ggml_backend_buffer_type pinned = { { get_name, alloc, get_alignment, nul
 // the device
 
 static enum ggml_backend_dev_type dev_type(ggml_backend_dev_t) { return GGML_BACKEND_DEVICE_TYPE_GPU; }
-static const char *          dev_name(ggml_backend_dev_t) { return "test"; }
-static ggml_backend_buffer_type_t dev_memory(ggml_backend_dev_t) { return &memory; }
 static ggml_backend_buffer_type_t dev_pinned(ggml_backend_dev_t) { return &pinned; }
 static bool dev_supports_op  (ggml_backend_dev_t, const ggml_tensor *) { return true; }
 static bool dev_supports_buft(ggml_backend_dev_t, ggml_backend_buffer_type_t type) { return type == &memory; }
 
 static const char * backend_name(ggml_backend_t) { return "test"; }
-static void backend_free(ggml_backend_t) {}
 static void backend_synchronize(ggml_backend_t) {
     for (auto & work : queue) {
         work();
@@ -87,10 +82,7 @@ int main() {
     cpu = ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr);
 
     ggml_backend_device device = {};
-    device.iface.get_name             = dev_name;
-    device.iface.get_description      = dev_name;
     device.iface.get_type             = dev_type;
-    device.iface.get_buffer_type      = dev_memory;
     device.iface.get_host_buffer_type = dev_pinned;
     device.iface.supports_op          = dev_supports_op;
     device.iface.supports_buft        = dev_supports_buft;
@@ -98,7 +90,6 @@ int main() {
 
     ggml_backend backend = {};
     backend.iface.get_name         = backend_name;
-    backend.iface.free             = backend_free;
     backend.iface.get_tensor_async = backend_get;
     backend.iface.synchronize      = backend_synchronize;
     backend.iface.graph_compute    = backend_compute;

@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// keptFiles are the files of lines that the documentation rests on, by test. RULER has thousands.
+// keptFiles are the files of lines that the documentation rests on, by test. RULER and pairs have thousands.
 var keptFiles = map[string]string{"decode": "decode.jsonl", "questions": "questions.jsonl",
 	"problems": "questions.jsonl",
 	"free":     "free.jsonl", "ruler": "ruler.jsonl.gz",
