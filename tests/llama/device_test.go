@@ -9,12 +9,13 @@ import (
 	"github.com/retroattn/retroattn/tests/harness"
 )
 
-// What the CPU needs of a device is copied at once where it can be, and waited for before it is
-// read: testdata/device.cpp has a device that does nothing until then.
+// What the CPU needs of a device, and the device of a cache, is copied at once where it can be, and
+// waited for before it is read or overwritten: testdata/device.cpp has a device that does nothing
+// until then.
 func TestCopiesFromDevice(t *testing.T) {
 	var got map[string]struct {
-		Waits, Gets int
-		Values      []float64
+		Waits, Gets, Sets int
+		Values            []float64
 	}
 	out := harness.Run(t, harness.Compiled(t, "device"))
 	require.NoError(t, json.Unmarshal([]byte(out), &got), out)
@@ -23,10 +24,11 @@ func TestCopiesFromDevice(t *testing.T) {
 		require.Equal(t, []float64{70, -140, 35, 560}, c.Values, name)
 		if name == "on" {
 			require.Equal(t, 3, c.Gets, name)
+			require.Equal(t, 1, c.Sets, name)
 			require.Less(t, c.Waits, got["off"].Waits)
 			continue
 		}
-		require.Zero(t, c.Gets, name)
+		require.Zero(t, c.Gets+c.Sets, name)
 		require.Equal(t, got["off"].Waits, c.Waits, name)
 	}
 }

@@ -1,9 +1,9 @@
-// Copies from a device to the CPU, by ggml's scheduler. The device computes and copies when it is waited for and no
-// sooner, so that what is read too early is wrong.
+// Copies between a device and the CPU, by ggml's scheduler. The device computes and copies when it is waited for and no
+// sooner, so that what is read or overwritten too early is wrong.
 //
-//   device    how often it was waited for and asked for a copy, and the results, as JSON
+//   device    how often it was waited for and asked for a copy each way, and the results, as JSON
 //
-// Three tensors of the device are added by the CPU, and the device multiplies the sum.
+// Three tensors of the device are added by the CPU, which stores the sum in a cache, and the device multiplies that.
 
 #include "ggml-backend-impl.h"
 #include "ggml-cpp.h"
@@ -14,12 +14,12 @@
 #include <functional>
 #include <vector>
 
-extern "C" void ggml_backend_sched_set_async_get(ggml_backend_sched_t sched, bool async_get); // of the patched ggml-backend.h
+extern "C" void ggml_backend_sched_set_async_copy(ggml_backend_sched_t sched, bool async_copy); // of the patched ggml-backend.h
 
 static ggml_backend_t cpu;
 
 static std::vector<std::function<void()>> queue;
-static int n_waits, n_gets;
+static int n_waits, n_gets, n_sets;
 
 // memory of the device, which the CPU could read, but is not to; and its pinned memory
 
@@ -72,6 +72,10 @@ static void backend_get(ggml_backend_t, const ggml_tensor * t, void * data, size
     n_gets++;
     queue.push_back([=] { memcpy(data, (const char *) t->data + offset, size); });
 }
+static void backend_set(ggml_backend_t, ggml_tensor * t, const void * data, size_t offset, size_t size) {
+    n_sets++;
+    queue.push_back([=] { memcpy((char *) t->data + offset, data, size); });
+}
 static ggml_status backend_compute(ggml_backend_t, ggml_cgraph * graph) {
     queue.push_back([=] { ggml_backend_graph_compute(cpu, graph); });
     return GGML_STATUS_SUCCESS;
@@ -91,6 +95,7 @@ int main() {
     ggml_backend backend = {};
     backend.iface.get_name         = backend_name;
     backend.iface.get_tensor_async = backend_get;
+    backend.iface.set_tensor_async = backend_set;
     backend.iface.synchronize      = backend_synchronize;
     backend.iface.graph_compute    = backend_compute;
     backend.device = &device;
@@ -104,7 +109,7 @@ int main() {
         ggml_backend_buffer_type_t types[]    = { &memory, c.host };
 
         ggml_backend_sched_ptr sched(ggml_backend_sched_new(backends, types, 2, 64, false, true));
-        ggml_backend_sched_set_async_get(sched.get(), c.on);
+        ggml_backend_sched_set_async_copy(sched.get(), c.on);
 
         ggml_context_ptr ctx(ggml_init({ 1024*1024, nullptr, true }));
 
@@ -113,8 +118,14 @@ int main() {
 
         ggml_tensor * parts[] = { ggml_scale(ctx.get(), x, 2), ggml_scale(ctx.get(), x, 3), ggml_scale(ctx.get(), x, 5) };
 
-        ggml_tensor * sum = ggml_add(ctx.get(), ggml_add(ctx.get(), parts[0], parts[1]), parts[2]);
-        ggml_tensor * out = ggml_scale(ctx.get(), sum, 7);
+        ggml_context_ptr ctx_cache(ggml_init({ 4096, nullptr, true }));
+        ggml_tensor *    cache = ggml_new_tensor_1d(ctx_cache.get(), GGML_TYPE_F32, 4);
+
+        ggml_backend_buffer_ptr buf_cache(ggml_backend_alloc_ctx_tensors_from_buft(ctx_cache.get(), c.host));
+
+        ggml_tensor * sum    = ggml_add(ctx.get(), ggml_add(ctx.get(), parts[0], parts[1]), parts[2]);
+        ggml_tensor * stored = ggml_cpy(ctx.get(), sum, cache);
+        ggml_tensor * out    = ggml_scale(ctx.get(), stored, 7);
         ggml_set_output(out);
 
         ggml_cgraph * graph = ggml_new_graph(ctx.get());
@@ -123,8 +134,9 @@ int main() {
         for (ggml_tensor * t : { x, parts[0], parts[1], parts[2], out }) {
             ggml_backend_sched_set_tensor_backend(sched.get(), t, &backend);
         }
-        ggml_backend_sched_set_tensor_backend(sched.get(), sum->src[0], cpu);
-        ggml_backend_sched_set_tensor_backend(sched.get(), sum, cpu);
+        for (ggml_tensor * t : { sum->src[0], sum, stored }) {
+            ggml_backend_sched_set_tensor_backend(sched.get(), t, cpu);
+        }
 
         if (!ggml_backend_sched_alloc_graph(sched.get(), graph)) {
             return 1;
@@ -132,15 +144,16 @@ int main() {
         const float values[] = { 1, -2, 0.5f, 8 };
         ggml_backend_tensor_set(x, values, 0, sizeof(values));
 
-        n_waits = n_gets = 0;
+        n_waits = n_gets = n_sets = 0;
         ggml_backend_sched_graph_compute_async(sched.get(), graph);
         const int waits = n_waits;
+        memset(cache->data, 0xff, ggml_nbytes(cache));
         ggml_backend_sched_synchronize(sched.get());
 
         float got[4];
         ggml_backend_tensor_get(out, got, 0, sizeof(got));
-        printf("%s\"%s\": {\"waits\": %d, \"gets\": %d, \"values\": [%g, %g, %g, %g]}", sep, c.name, waits, n_gets,
-                got[0], got[1], got[2], got[3]);
+        printf("%s\"%s\": {\"waits\": %d, \"gets\": %d, \"sets\": %d, \"values\": [%g, %g, %g, %g]}", sep, c.name, waits, n_gets,
+                n_sets, got[0], got[1], got[2], got[3]);
         sep = ", ";
     }
     printf("}\n");
