@@ -32,3 +32,20 @@ func TestCopiesFromDevice(t *testing.T) {
 		require.Equal(t, got["off"].Waits, c.Waits, name)
 	}
 }
+
+// With the feature on, a device that copies the cache for prompts and drafts does so from its pinned
+// memory, unless there is none left, or it would use that in place.
+func TestCacheInPinnedMemory(t *testing.T) {
+	var got map[string]struct {
+		Cache  int
+		Logits []float64
+	}
+	out := harness.Run(t, harness.Compiled(t, "device"), harness.Setting(t, "RETRO_MODEL"),
+		harness.Setting(t, "RETRO_LIB"))
+	require.NoError(t, json.Unmarshal([]byte(out), &got), out)
+	require.Len(t, got, 3)
+	for name, c := range got {
+		require.Equal(t, name == "pinned", c.Cache == 1, name)
+		require.Equal(t, got["pinned"].Logits, c.Logits, name)
+	}
+}
