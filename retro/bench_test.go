@@ -153,8 +153,8 @@ func benchmarkStep(b *testing.B, text string, threads, depth int, sh shape) {
 	}
 	attn := h.attn(0, 0, q, out)
 	at := int32(depth)
-	// of layers that choose groups of pages, and of those that take the last ones
-	var ns, selecting [2][]float64
+	// of layers that score all pages, and of those that have kept groups since
+	var ns, selecting [keepSteps][]float64
 	// The other threads wait in a spin, as ggml's do: next counts the phases begun,
 	// left is how many have not finished it.
 	var next, left, stop atomic.Int64
@@ -201,7 +201,7 @@ func benchmarkStep(b *testing.B, text string, threads, depth int, sh shape) {
 			phase(int(next.Add(1)-1), 0)
 			for left.Load() > 0 {
 			}
-			kind := (int(at) + i/2) & 1
+			kind := (int(at) + i/2) % keepSteps
 			if i&1 == 0 {
 				selecting[kind] = append(selecting[kind], float64(time.Since(start)))
 			} else { // a layer is done
@@ -221,7 +221,7 @@ func benchmarkStep(b *testing.B, text string, threads, depth int, sh shape) {
 	for range 10 {
 		step()
 	}
-	ns, selecting = [2][]float64{}, [2][]float64{}
+	ns, selecting = [keepSteps][]float64{}, [keepSteps][]float64{}
 	before := h.e.Stats()
 	for b.Loop() {
 		step()

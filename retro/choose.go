@@ -92,14 +92,14 @@ func (s *selection) choosePages() {
 		return
 	}
 	lo := 0 // the first column that may be chosen: page 0 is not far
-	if s.cut.groups == 0 || it.groups[0] == 0 {
+	if !s.claim.reuse || it.groups[0] == 0 {
 		lo = 1
 	}
-	kernels.TopK(it.cols, it.best[lo:s.cut.cols], s.w.keys)
+	kernels.TopK(it.cols, it.best[lo:s.cols()], s.w.keys)
 	for i, c := range it.cols {
 		c += int32(lo)
 		it.cols[i] = c
-		if s.cut.groups > 0 {
+		if s.claim.reuse {
 			c = it.groups[c/groupPages]*groupPages + c%groupPages
 		}
 		it.pages[i] = c

@@ -28,7 +28,7 @@ func (s *selection) scoreCodes(part int) {
 			it.cols[first:])
 		q := w.codeQ[queries*p.codeAt:]
 		if j == 0 {
-			kernels.ScoreCodes(dst, ld, q, queries, p.dim, e.opt.CodeBits, it.means, s.cut.cols,
+			kernels.ScoreCodes(dst, ld, q, queries, p.dim, e.opt.CodeBits, it.means, s.cols(),
 				pages)
 		} else { // means are those of all parts
 			kernels.ScoreCodes(w.more, codePart*size, q, queries, p.dim, e.opt.CodeBits, nil, 0,

@@ -7,8 +7,7 @@ type cut struct {
 	exact  bool
 	budget int // far tokens to select, at most
 	pages  int // pages to choose for that by their scores: to read, or to score their tokens
-	groups int // groups whose pages are scored; 0: all pages are
-	cols   int // pages that get a score
+	groups int // groups that a token keeps for the next ones; 0: all pages are scored for each
 	parts  int // parts of the first level of the selection
 }
 
@@ -54,20 +53,14 @@ func (e *Engine) viewAt(t int, correcting bool, cuts []cut) view {
 // localAt is the first page that is local for the token at entry t.
 func (e *Engine) localAt(t int) int { return max(0, t+1-e.opt.Local) / e.opt.Page }
 
-// cutSelection decides on one level of pages or two, and into how many parts the first falls.
+// cutSelection decides into how many parts scoring all pages falls, and whether groups are kept.
 func (e *Engine) cutSelection(c *cut, local int) {
 	if c.pages == 0 {
 		return
 	}
-	c.parts, c.cols = (local+scanPart-1)/scanPart, local
-	// The best pages may each lie in a group of its own; twice as many groups leave a choice. Of
-	// candidates there are many more than are needed: four times as many pages do.
-	groups := max(8*e.opt.Groups, 2*c.pages)
-	if e.opt.Select == options.Tokens {
-		groups = max(e.opt.Groups, 4*c.pages/groupPages)
-	}
-	if e.opt.Groups > 0 && e.opt.Select != options.Oracle && local/groupPages > groups {
-		c.groups, c.cols = groups, groups*groupPages+local%groupPages
-		c.parts = (local + groupChunks*chunkPages - 1) / (groupChunks * chunkPages)
+	c.parts = (local + scanPart - 1) / scanPart
+	groups := max(e.opt.Groups, c.pages/3)
+	if e.opt.Groups > 0 && e.byTokens() && local/groupPages > groups {
+		c.groups = groups
 	}
 }

@@ -94,13 +94,12 @@ type Engine struct {
 	layers []layer
 	ready  bool // layers complete, scratch allocated
 
-	seqs []*sequence // by id; nil until first used
-	// bytes of a block of summaries, and of those of the groups of a chunk, over all layers
-	sumBlock, sumGroups int
-	codeBlock           int // bytes of the codes of codePages pages, over all layers
-	kvHeads             int // KV heads over all layers
-	maxPages            int
-	budgets             []options.Budget // per layer
+	seqs      []*sequence // by id; nil until first used
+	sumBlock  int         // bytes of a block of summaries, over all layers
+	codeBlock int         // bytes of the codes of codePages pages, over all layers
+	kvHeads   int         // KV heads over all layers
+	maxPages  int
+	budgets   []options.Budget // per layer
 
 	step    step
 	jobs    []job
@@ -291,7 +290,7 @@ type claim struct {
 	next   atomic.Int32 // chunks claimed
 	left   atomic.Int32 // chunks not yet done; who takes it to 0 merges
 	merged atomic.Bool  // the output is written, and the item free for another layer
-	reuse  bool         // the groups that the token before chose are taken
+	reuse  bool         // the groups that the token before had are taken
 	chunks int32        // set when the tokens are chosen
 }
 

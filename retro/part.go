@@ -15,8 +15,6 @@ type part struct {
 	at, dim   int
 	sumOff    int // offset of the part in a block of summaries, in bytes
 	sumPages  int // bytes of one plane of one KV head in a block
-	groupOff  int // the same for the summaries of the groups of a chunk
-	sumGroups int
 	codeOff   int // the same for the codes of codePages pages
 	codeBytes int // of the codes of one page of one KV head
 	scanAt    int // where the part begins in what scanQueries makes of a query
@@ -40,18 +38,15 @@ func (e *Engine) layoutParts() {
 		scan, code := 0, 0
 		for j := range l.parts {
 			p := &l.parts[j]
-			p.sumOff, p.groupOff, p.codeOff, p.scanAt, p.codeAt = e.sumBlock, e.sumGroups,
-				e.codeBlock, scan, code
+			p.sumOff, p.codeOff, p.scanAt, p.codeAt = e.sumBlock, e.codeBlock, scan, code
 			scan, code = scan+scanLen(p.dim), code+kernels.CodeQueryLen(p.dim)
 			if planes > 0 {
 				p.sumPages = planeBytes(&e.opt, p.dim, blockPages)
-				p.sumGroups = planeBytes(&e.opt, p.dim, groupPages)
 			}
 			if e.opt.Select == options.Tokens {
 				p.codeBytes = kernels.CodeBytes(e.opt.CodeBits, p.dim)
 			}
 			e.sumBlock += l.KVHeads * planes * p.sumPages
-			e.sumGroups += l.KVHeads * planes * p.sumGroups
 			e.codeBlock += l.KVHeads * codePages * p.codeBytes
 		}
 	}
@@ -74,16 +69,6 @@ func (p *part) codes(s *sequence, h, block int) []byte {
 func (p *part) coded(s *sequence, h int) (tiles, codes kernels.Blocks) {
 	return kernels.Blocks{Bytes: s.blocks, At: p.sumOff + h*p.sumPages, Pages: blockPages},
 		kernels.Blocks{Bytes: s.codes, At: p.codeOff + h*codePages*p.codeBytes, Pages: codePages}
-}
-
-// grouped is where those of groups are, a tile for each chunk.
-func (p *part) grouped(s *sequence, h int) kernels.Blocks {
-	return kernels.Blocks{Bytes: s.groups, At: p.groupOff + h*p.sumGroups, Pages: groupPages}
-}
-
-// groups are the summaries of the groups of a chunk in plane i of KV head h.
-func (p *part) groups(s *sequence, planes, h, i, chunk int) []byte {
-	return s.groups[chunk][p.groupOff+(h*planes+i)*p.sumGroups:][:p.sumGroups]
 }
 
 // keys are the part's channels of the keys of KV head h.

@@ -11,11 +11,8 @@ import (
 // may have lost its processor.
 var looks = 256
 
-// What one thread takes at once: so many pages, or chunks of a group summary's worth each.
-const (
-	scanPart    = chunkPages / 2
-	groupChunks = 4
-)
+// scanPart is how many pages one thread takes at once.
+const scanPart = chunkPages / 2
 
 // Select computes this thread's part of the selection of one layer of the
 // open step. Keys and values of the rows must be there. All threads must have returned before any
@@ -82,8 +79,8 @@ func (e *Engine) selection(w *worker, a *Attn, i int) selection {
 
 // The levels of the selection. Each may have no parts.
 const (
-	scanLevel  = iota // scores all pages, or all groups of them where none are kept
-	groupLevel        // scores the pages of the best groups
+	scanLevel  = iota // scores all pages, where no groups are kept
+	groupLevel        // scores the pages of those that are
 	codeLevel         // scores the tokens of the best pages
 	weighLevel        // their shares of the attention, by need
 	levels
@@ -106,11 +103,9 @@ func (s *selection) work(i int) (some bool) {
 		case i == codeLevel:
 			s.scoreCodes(int(part))
 		case i == groupLevel:
-			s.scoreChosen(int(part))
+			s.scoreKept(int(part))
 		case s.claim.reuse:
 			s.build(0, s.q.newest().local)
-		case s.cut.groups > 0:
-			s.scoreGroups(int(part))
 		default:
 			s.scoreSome(int(part))
 		}
@@ -123,8 +118,8 @@ func (s *selection) work(i int) (some bool) {
 
 // done follows a level.
 func (s *selection) done(i int) {
-	if i == scanLevel && s.cut.groups > 0 {
-		s.chooseGroups()
+	if i == scanLevel && s.claim.reuse {
+		s.takeKept()
 		s.claim.levels[groupLevel].open((len(s.it.groups) + groupPages - 1) / groupPages)
 		return
 	}
@@ -133,6 +128,9 @@ func (s *selection) done(i int) {
 		return
 	}
 	if i < codeLevel {
+		if i == scanLevel && s.cut.groups > 0 {
+			s.keep()
+		}
 		s.choosePages()
 		if s.byTokens() && len(s.it.pages) > 0 {
 			s.claim.levels[codeLevel].open(s.partsOfCodes())
@@ -144,14 +142,12 @@ func (s *selection) done(i int) {
 
 // fetchGroup asks for the summaries of the pages of a group, which lie anywhere.
 func (s *selection) fetchGroup(g int32) {
-	planes, page := planesOf(s.e.opt.Select), int(g)*groupPages
+	page := int(g) * groupPages
 	for j := range s.l.parts {
 		p := &s.l.parts[j]
 		n := p.sumPages / (blockPages / groupPages)
-		for i := range planes {
-			pages := p.pages(s.q.s, planes, s.h, i, page/blockPages)
-			kernels.PrefetchBytes(pages[page%blockPages/groupPages*n:][:n])
-		}
+		pages := p.pages(s.q.s, planesOf(options.Tokens), s.h, 0, page/blockPages)
+		kernels.PrefetchBytes(pages[page%blockPages/groupPages*n:][:n])
 	}
 }
 
@@ -160,48 +156,10 @@ func (s *selection) build(first, last int) {
 	s.w.stats.LatePages += uint64(s.e.buildChunk(s.w, s.l, s.q.s, s.h, first, last))
 }
 
-// scoreGroups scores the groups of a part of the chunks, and builds what is missing there.
-func (s *selection) scoreGroups(part int) {
-	local, n := s.q.newest().local, 0
-	var store [groupChunks]int32
-	chunks := store[:0]
-	for c := part * groupChunks; c < (part+1)*groupChunks && c*chunkPages < local; c++ {
-		first := c * chunkPages
-		last := min(local, first+chunkPages)
-		s.build(first, last)
-		if groups := (last - first) / groupPages; groups > 0 {
-			chunks = append(chunks, int32(c))
-			n += groups
-		}
-	}
-	s.prepare()
-	if s.byTokens() {
-		s.scanTiles(s.w.dots[0], chunkPages, true, chunks, n)
-	} else {
-		s.scanGroups(chunks, n)
-	}
-	s.combine(s.it.groupBest[part*groupChunks*groupPages:][:n], s.w.dots[0], chunkPages)
-}
-
 // byTokens tells whether single tokens are chosen.
-func (s *selection) byTokens() bool { return s.e.opt.Select == options.Tokens }
+func (s *selection) byTokens() bool { return s.e.byTokens() }
 
-// chooseGroups takes the best groups, and the pages behind the last whole group, to the second
-// level.
-func (s *selection) chooseGroups() {
-	local, n := s.q.newest().local, s.cut.groups
-	whole := local / groupPages
-	s.it.groups = grow(s.it.groups, n)
-	if s.claim.reuse {
-		copy(s.it.groups, s.q.s.kept[s.l.headOff+s.h].groups)
-	} else {
-		kernels.TopK(s.it.groups, s.it.groupBest[:whole], s.w.keys)
-		s.keep()
-	}
-	if local%groupPages > 0 {
-		s.it.groups = append(s.it.groups, int32(whole))
-	}
-}
+func (e *Engine) byTokens() bool { return e.opt.Select == options.Tokens }
 
 // scoreSome scores the pages of a part, and builds what is missing there.
 func (s *selection) scoreSome(part int) {
@@ -217,17 +175,20 @@ func (s *selection) scoreSome(part int) {
 			tiles[i] = int32(first/groupPages + i)
 		}
 		s.scoreTiles(best, first, tiles[:(n+groupPages-1)/groupPages])
+		if s.cut.groups > 0 {
+			s.scoreGroups(best, first)
+		}
 		return
 	case options.Oracle:
 		s.scanKeys(first, n)
 	default:
-		s.scanPages(0, first, n)
+		s.scanPages(first, n)
 	}
 	s.combine(best, s.w.dots[0], chunkPages)
 }
 
-// scoreChosen scores the pages of a part of the chosen groups.
-func (s *selection) scoreChosen(part int) {
+// scoreKept scores the pages of a part of the kept groups.
+func (s *selection) scoreKept(part int) {
 	groups := s.it.groups[part*groupPages:]
 	follow := groups[:min(len(groups), groupPages+s.ahead)] // and what comes next
 	groups = groups[:min(len(groups), groupPages)]
@@ -235,29 +196,17 @@ func (s *selection) scoreChosen(part int) {
 	col, n := part*chunkPages, last*groupPages+min(groupPages, local-int(groups[last])*groupPages)
 	best := s.it.best[col:][:n] // the last group may not be whole
 	s.fetchGroup(groups[0])
-	if s.byTokens() {
-		s.fetchGroup(groups[min(1, last)])
-		s.prepare()
-		s.scoreTiles(best, col, follow)
-		return
-	}
+	s.fetchGroup(groups[min(1, last)])
 	s.prepare()
-	for i, g := range groups {
-		if i < last {
-			s.fetchGroup(groups[i+1])
-		}
-		page := int(g) * groupPages
-		s.scanPages(i*groupPages, page, min(groupPages, local-page))
-	}
-	s.combine(best, s.w.dots[0], chunkPages)
+	s.scoreTiles(best, col, follow)
 }
 
 // scoreTiles scores the pages of tiles of 4-bit summaries, and leaves their means for the estimates
 // of tokens, from column col on.
 func (s *selection) scoreTiles(best []float32, col int, tiles []int32) {
 	means := s.it.means[col:]
-	s.scanTiles(means, s.cut.cols, false, tiles, len(best))
-	s.combine(best, means, s.cut.cols)
+	s.scanTiles(means, s.cols(), tiles, len(best))
+	s.combine(best, means, s.cols())
 }
 
 // prepare makes the queries ready that select, unless this worker has them from its last part.
@@ -269,26 +218,24 @@ func (s *selection) prepare() {
 	}
 }
 
-// scanPages leaves the products of the queries with the summaries of n pages in the worker, from
-// column col on.
-func (s *selection) scanPages(col, page, n int) {
-	for end := page + n; page < end; {
+// cols is how many pages get a score.
+func (s *selection) cols() int {
+	local := s.q.newest().local
+	if s.claim.reuse {
+		return s.cut.groups*groupPages + local%groupPages
+	}
+	return local
+}
+
+// scanPages leaves the products of the queries with the summaries of n pages in the worker.
+func (s *selection) scanPages(page, n int) {
+	for col, end := 0, page+n; page < end; {
 		n := min(end-page, blockPages-page%blockPages)
 		s.scan(col, page%blockPages, n, func(p *part, planes,
 			i int) []byte {
 			return p.pages(s.q.s, planes, s.h, i, page/blockPages)
 		})
 		col, page = col+n, page+n
-	}
-}
-
-// scanGroups does so with the first n groups of chunks.
-func (s *selection) scanGroups(chunks []int32, n int) {
-	for k, c := range chunks {
-		col := k * groupPages
-		s.scan(col, 0, min(n-col, groupPages), func(p *part, planes, i int) []byte {
-			return p.groups(s.q.s, planes, s.h, i, int(c))
-		})
 	}
 }
 
@@ -313,9 +260,9 @@ func (s *selection) scan(col, first, n int, plane func(p *part, planes, i int) [
 	}
 }
 
-// scanTiles does so with the first n pages, or groups, of tiles of 4-bit summaries. Products with
-// means go to mean, rows of which lie ld apart, those with spreads to the worker.
-func (s *selection) scanTiles(mean []float32, ld int, groups bool, tiles []int32, n int) {
+// scanTiles does so with the first n pages of tiles of 4-bit summaries. Products with means go to
+// mean, rows of which lie ld apart, those with spreads to the worker.
+func (s *selection) scanTiles(mean []float32, ld int, tiles []int32, n int) {
 	w, queries, spread := s.w, s.queries(), s.w.dots[1]
 	if s.takesAll() {
 		spread = nil // means are all that is needed
@@ -330,9 +277,6 @@ func (s *selection) scanTiles(mean []float32, ld int, groups bool, tiles []int32
 			}
 		}
 		in, _ := p.coded(s.q.s, s.h)
-		if groups {
-			in = p.grouped(s.q.s, s.h)
-		}
 		kernels.ScanTiles4(x, ldX, y, chunkPages, w.scanQ[0][queries*p.scanAt:], queries, p.dim, in,
 			tiles, n)
 		if j > 0 {

@@ -13,11 +13,10 @@ type sequence struct {
 	pos  []int32 // position of each entry; tokens of an image can share one, decoded ones do not
 	cell []int32 // its KV cell
 
-	// blocks[b] holds the summaries of pages b*blockPages.., groups[c] those of the groups of pages
-	// c*chunkPages.., of all layers and KV heads.
-	blocks, groups [][]byte
-	// codes[b] holds the codes of the tokens of pages b*codePages..
-	codes  [][]byte
+	// blocks[b] holds the summaries of pages b*blockPages.., of all layers and KV heads, codes[b] the
+	// codes of the tokens of pages b*codePages..
+	blocks, codes [][]byte
+
 	memory slab // of all of them
 	// summed[layer head] is the number of leading pages whose summary is built.
 	summed []int32
@@ -202,10 +201,6 @@ func (e *Engine) reserve(s *sequence, v view, cuts []cut) {
 // roomForSummaries makes room for the summaries and codes of so many pages.
 func (e *Engine) roomForSummaries(s *sequence, pages int) {
 	for len(s.blocks)*blockPages < pages {
-		if len(s.groups)*chunkPages < pages {
-			s.groups = append(s.groups, s.memory.take(e.sumGroups))
-			e.stats.SummaryBytes += uint64(e.sumGroups)
-		}
 		s.blocks = append(s.blocks, s.memory.take(e.sumBlock))
 		e.stats.SummaryBytes += uint64(e.sumBlock)
 	}

@@ -18,7 +18,7 @@ import (
 // codeSequence), and a checksum over all of it.
 const (
 	stateMagic   = 0x51535452 // "RTSQ"
-	stateVersion = 4          // raise it when the payload changes
+	stateVersion = 5          // raise it when the payload changes
 	stateHead    = 16         // bytes before the payload
 	stateTail    = 4          // bytes of checksum
 
@@ -105,8 +105,7 @@ func (e *Engine) SeqLoad(id int, data []byte) (note []byte, err error) {
 		e.stats.SummaryBytes = summaries
 		return nil, failure.Argumentf("sequence %d: what was saved does not fit (%v): its page summaries are built again", id, c.err)
 	}
-	e.stats.SummaryBytes -= uint64(len(s.blocks)*e.sumBlock + len(s.groups)*e.sumGroups +
-		len(s.codes)*e.codeBlock)
+	e.stats.SummaryBytes -= uint64(len(s.blocks)*e.sumBlock + len(s.codes)*e.codeBlock)
 	e.stats.RingBytes += fresh.ring.bytes() - s.ring.bytes()
 	e.seqs[id] = fresh
 	return note, nil
@@ -243,12 +242,9 @@ func (e *Engine) codeSummaries(c *coder, s *sequence, entries int) {
 func (e *Engine) codePart(c *coder, s *sequence, part *part, h, n int) {
 	planes := planesOf(e.opt.Select)
 	for plane := range planes {
-		for p := 0; p < n; p += chunkPages {
-			for b := p; b < min(n, p+chunkPages); b += blockPages {
-				c.bytes(part.pages(s, planes, h, plane,
-					b/blockPages)[:summaryBytes(&e.opt, part.dim, n-b)])
-			}
-			c.bytes(part.groups(s, planes, h, plane, p/chunkPages))
+		for p := 0; p < n; p += blockPages {
+			c.bytes(part.pages(s, planes, h, plane,
+				p/blockPages)[:summaryBytes(&e.opt, part.dim, n-p)])
 		}
 	}
 	for p := 0; part.codeBytes > 0 && p < n; p += codePages {
@@ -347,9 +343,6 @@ func (e *Engine) SeqCopy(src, dst int, end, cellOffset int32) error {
 		e.roomForSummaries(d, int(most))
 		for i := 0; i*blockPages < int(most); i++ {
 			copy(d.blocks[i], s.blocks[i])
-		}
-		for i := 0; i*chunkPages < int(most); i++ {
-			copy(d.groups[i], s.groups[i])
 		}
 		for i := 0; e.codeBlock > 0 && i*codePages < int(most); i++ {
 			copy(d.codes[i], s.codes[i])

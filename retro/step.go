@@ -107,7 +107,7 @@ func (e *Engine) StepBegin(rows []Row, threads int) error {
 
 // roomForScores makes room in the items, while no other thread is in.
 func (e *Engine) roomForScores() {
-	cols, pages, tokens, queries := 0, 0, 0, 0
+	pages, tokens, queries := 0, 0, 0
 	for i := range e.step.seqs {
 		q := &e.step.seqs[i]
 		if !q.sparse {
@@ -115,7 +115,6 @@ func (e *Engine) roomForScores() {
 		}
 		pages = max(pages, q.newest().local)
 		for j := range q.cuts {
-			cols = max(cols, q.cuts[j].cols)
 			tokens = max(tokens, q.cuts[j].pages*e.opt.Page)
 			queries = max(queries, e.layers[j].gqa)
 		}
@@ -126,9 +125,9 @@ func (e *Engine) roomForScores() {
 	for i := range e.items[:len(e.step.seqs)*len(e.items)/cap(e.step.seqs)] {
 		it := &e.items[i]
 		it.owner.Store(0)
-		it.best = grow(it.best, cols)
+		it.best = grow(it.best, pages)
 		if e.opt.Select == options.Tokens {
-			it.means = grow(it.means, cols*queries)
+			it.means = grow(it.means, pages*queries)
 			it.tokens = grow(it.tokens, tokens)
 			if e.opt.Need {
 				it.est = grow(it.est, tokens*queries)
@@ -140,7 +139,7 @@ func (e *Engine) roomForScores() {
 		}
 	}
 	for i := range e.workers {
-		e.workers[i].keys = grow(e.workers[i].keys, 2*max(cols, tokens))
+		e.workers[i].keys = grow(e.workers[i].keys, 2*max(pages, tokens))
 	}
 }
 

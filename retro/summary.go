@@ -10,7 +10,7 @@ import (
 
 // One thread scans at most chunkPages pages at a time: a few microseconds of work. Their summaries
 // are allocated in blocks, so that little is set aside before it is needed. groupPages pages make a
-// group, which has a summary of its own; a group of pages is a tile of 8-bit summaries.
+// group, whose summaries are a tile.
 const (
 	groupPages = kernels.TilePages
 	chunkPages = groupPages * groupPages
@@ -56,15 +56,8 @@ func (e *Engine) buildChunk(w *worker, l *layer, s *sequence, h, first, last int
 	}
 	p := max(first, int(s.summed[l.headOff+h]))
 	n := max(0, last-p)
-	if p == 0 { // never far, but part of group 0
-		e.buildPage(w, s, l, h, 0)
-		p = 1
-	}
 	for ; p < last; p++ {
 		e.buildPage(w, s, l, h, p)
-		if (p+1)%groupPages == 0 {
-			e.buildGroup(w, s, l, h, p/groupPages)
-		}
 	}
 	return n
 }
@@ -132,53 +125,6 @@ func hadamard(x []float32, n int) {
 	}
 }
 
-// buildGroup computes the summary of a group from those of its pages: keys need not be read again.
-func (e *Engine) buildGroup(w *worker, s *sequence, l *layer, h, g int) {
-	for j := range l.parts {
-		e.buildGroupPart(w, s, &l.parts[j], h, g)
-	}
-}
-
-func (e *Engine) buildGroupPart(w *worker, s *sequence, part *part, h, g int) {
-	d, planes := part.dim, planesOf(e.opt.Select)
-	a, b, x, y := w.tmp[:d], w.tmp2[:d], w.page[:d], w.page[d:2*d]
-	block, first := g*groupPages/blockPages, g*groupPages%blockPages
-	for p := range groupPages {
-		e.loadSummary(x, y, first+p, func(i int) []byte {
-			return part.pages(s, planes, h, i,
-				block)
-		})
-		e.addToGroup(a, b, x, y, p == 0)
-	}
-	if e.opt.Select != options.MinMax {
-		for i := range a {
-			a[i] /= groupPages
-			b[i] = max(0, b[i]/groupPages-a[i]*a[i])
-		}
-	}
-	e.storeSummary(a, b, g%groupPages, func(i int) []byte {
-		return part.groups(s, planes, h, i,
-			g/groupPages)
-	})
-}
-
-// addToGroup adds a page's summary (x, y) to the group's sums, or bounds, (a, b).
-func (e *Engine) addToGroup(a, b, x, y []float32, first bool) {
-	for i := range a {
-		switch {
-		case e.opt.Select == options.MinMax && first:
-			a[i], b[i] = x[i], y[i]
-		case e.opt.Select == options.MinMax:
-			a[i], b[i] = min(a[i], x[i]), max(b[i], y[i])
-		case first:
-			a[i], b[i] = x[i], y[i]+x[i]*x[i]
-		default:
-			a[i] += x[i]
-			b[i] += y[i] + x[i]*x[i]
-		}
-	}
-}
-
 // storeSummary puts means a and variances b, or minima and maxima, at a place in their planes. b
 // changes.
 func (e *Engine) storeSummary(a, b []float32, at int, plane func(i int) []byte) {
@@ -198,29 +144,6 @@ func (e *Engine) storeSummary(a, b []float32, at int, plane func(i int) []byte) 
 				x, signOf(e.opt.Select, i))
 		} else {
 			kernels.ToF16(unsafe.Slice((*uint16)(unsafe.Pointer(&plane(i)[2*d*at])), d), x)
-		}
-	}
-}
-
-// loadSummary is the inverse of storeSummary.
-func (e *Engine) loadSummary(a, b []float32, at int, plane func(i int) []byte) {
-	d := len(a)
-	if e.opt.Select == options.Tokens {
-		kernels.Unpack4(a, b, plane(0)[at/kernels.TilePages*kernels.TileBytes4(d):],
-			at%kernels.TilePages)
-		for i, sd := range b {
-			b[i] = sd * sd
-		}
-		return
-	}
-	for i, x := range [2][]float32{a, b} {
-		if e.opt.SummaryBits == 8 {
-			kernels.Unpack(x, plane(i)[at/kernels.TilePages*kernels.TileBytes(d):],
-				at%kernels.TilePages, signOf(e.opt.Select, i))
-		} else {
-			c := kernels.Cache{Type: kernels.F16, Dim: d, Base: unsafe.Pointer(&plane(i)[2*d*at]),
-				Stride: uintptr(2 * d)}
-			kernels.Load(x, &c, identity[:1])
 		}
 	}
 }

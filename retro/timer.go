@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"time"
 	"unsafe"
 
@@ -118,9 +119,6 @@ func (t *timer) summariseAll(w *worker, l *layer, pages int, keys []float32, rng
 				copy(x, keys[rng.IntN(len(keys)-n):])
 				t.summarise(w, s, &l.parts[j], h, p, x)
 			}
-			if (p+1)%groupPages == 0 {
-				t.buildGroup(w, s, l, h, p/groupPages)
-			}
 		}
 		s.summed[l.headOff+h] = int32(pages)
 	}
@@ -154,15 +152,28 @@ func (t *timer) Step(x plan.Step) ([]plan.Timing, error) {
 		t.cache[i]++
 	}
 	t.set(x.Budget)
-	return t.timings, t.decode(x.Past)
+	t.seqs[0].forgetKept(0)
+	if err := t.decode(x.Past); err != nil || !t.keeps() {
+		return t.timings, err
+	}
+	// In that step all layers scored all pages, in the next one most of them do not: as many as when
+	// decoding, and the shortest times are those of the same layers.
+	all := slices.Clone(t.timings)
+	err := t.decode(x.Past)
+	for i := range t.timings {
+		t.timings[i].NS += (all[i].NS - t.timings[i].NS) / keepSteps
+	}
+	return t.timings, err
+}
+
+// keeps tells whether layers keep groups.
+func (t *timer) keeps() bool {
+	return slices.ContainsFunc(t.step.seqs[:1][0].cuts, func(c cut) bool { return c.groups > 0 })
 }
 
 // decode decodes a token and embeds past ones again.
 func (t *timer) decode(past int) error {
 	q := t.seqs[0]
-	// All layers choose groups, which half of them do when decoding: else the shortest times were those
-	// of layers that choose none.
-	q.forgetKept(0)
 	at := len(q.pos)
 	var rows []Row
 	for i := at - past; i < at; i++ {
