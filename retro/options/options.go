@@ -53,9 +53,8 @@ type Options struct {
 	// Page is the number of tokens per page: 16, or 8 or 32 where whole pages are read.
 	Page   int
 	Select Selector
-	// Groups is how many groups of 16 pages, at least, have all their pages scored, eight times as
-	// many where whole pages are read. A longer context is scored in two levels: its groups, then the
-	// pages of the best ones. 0: one level.
+	// Groups is how many groups of 16 pages, at least, a token that scores all pages keeps for the
+	// next three, which choose of these only, with Tokens. 0: each scores all.
 	Groups int
 	// CodeBits is the size of a token's code per channel, 1 or 2, and Candidates how many times the
 	// budget of tokens are scored by their codes, for Tokens.
