@@ -59,6 +59,7 @@ func (e *Engine) cutSelection(c *cut, local int) {
 		return
 	}
 	c.parts = (local + scanPart - 1) / scanPart
+	// With fewer, what somebody asks for is missed: docs/fidelity.md, Groups.
 	groups := max(e.opt.Groups, c.pages/3)
 	if e.opt.Groups > 0 && e.byTokens() && local/groupPages > groups {
 		c.groups = groups
