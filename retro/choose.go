@@ -73,7 +73,7 @@ func (s *selection) take() bool {
 
 // takesAll tells whether the tokens of all far pages are candidates, so that pages need no scores.
 func (s *selection) takesAll() bool {
-	return s.byTokens() && s.cut.pages == s.q.newest().local-1
+	return s.e.byTokens() && s.cut.pages == s.q.newest().local-1
 }
 
 // choosePages takes the best far pages, in ascending order.

@@ -132,7 +132,7 @@ func (s *selection) done(i int) {
 			s.keep()
 		}
 		s.choosePages()
-		if s.byTokens() && len(s.it.pages) > 0 {
+		if s.e.byTokens() && len(s.it.pages) > 0 {
 			s.claim.levels[codeLevel].open(s.partsOfCodes())
 			return
 		}
