@@ -157,8 +157,6 @@ func (s *selection) build(first, last int) {
 }
 
 // byTokens tells whether single tokens are chosen.
-func (s *selection) byTokens() bool { return s.e.byTokens() }
-
 func (e *Engine) byTokens() bool { return e.opt.Select == options.Tokens }
 
 // scoreSome scores the pages of a part, and builds what is missing there.
