@@ -137,19 +137,3 @@ func MaxAddSqrt(dst, a []float32, ldA int, beta float32, b []float32, ldB, rows 
 	checkMatrix(len(b), rows, ldB, len(dst), "b")
 	maxAddSqrt(dst, a, ldA, beta, b, ldB, rows)
 }
-
-// Unpack reads the summary that Pack wrote at slot of a tile. It panics as Pack does.
-func Unpack(x []float32, tile []byte, slot int, sign Sign) {
-	d := len(x)
-	if uint(slot) >= TilePages || d == 0 || d&7 != 0 {
-		panicDims()
-	}
-	if len(tile) < TileBytes(d) {
-		panicShort("tile")
-	}
-	scale := math.Float32frombits(binary.LittleEndian.Uint32(tile[4*slot:]))
-	tile = tile[4*TilePages+4*slot:]
-	for i := range x {
-		x[i] = scale * float32(int32(tile[i/4*4*TilePages+i&3])-int32(sign))
-	}
-}

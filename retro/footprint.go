@@ -26,7 +26,7 @@ func (e *Engine) checkFootprint() error {
 	pages := float64(e.cfg.Cells/e.opt.Page + e.cfg.Seqs*blockPages)
 	page := float64(planesOf(e.opt.Select) * planeBytes(&e.opt, dk,
 		kernels.TilePages) / kernels.TilePages)
-	if e.opt.Select == options.Tokens {
+	if e.byTokens() {
 		page += float64(kernels.CodeBytes(e.opt.CodeBits, dk)) + 4.0/groupPages // kept groups
 	}
 	summaries := float64(heads) * page * pages

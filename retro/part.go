@@ -4,7 +4,6 @@ import (
 	"unsafe"
 
 	"github.com/retroattn/retroattn/kernels"
-	"github.com/retroattn/retroattn/retro/options"
 )
 
 // part is a range of channels of a layer's keys that has summaries and codes with scales of its
@@ -43,7 +42,7 @@ func (e *Engine) layoutParts() {
 			if planes > 0 {
 				p.sumPages = planeBytes(&e.opt, p.dim, blockPages)
 			}
-			if e.opt.Select == options.Tokens {
+			if e.byTokens() {
 				p.codeBytes = kernels.CodeBytes(e.opt.CodeBits, p.dim)
 			}
 			e.sumBlock += l.KVHeads * planes * p.sumPages

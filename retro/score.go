@@ -42,7 +42,7 @@ func (s *selection) scanQueries() {
 	queries := rows * l.gqa
 	for j := range l.parts {
 		p := &l.parts[j]
-		if e.opt.Select == options.Tokens {
+		if e.byTokens() {
 			y := s.planeQueries(y, x, p, 0)
 			kernels.ScanQueries4(w.scanQ[0][queries*p.scanAt:], y, queries, p.dim)
 			kernels.CodeQueries(w.codeQ[queries*p.codeAt:], y, queries, p.dim)

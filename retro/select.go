@@ -229,16 +229,13 @@ func (s *selection) cols() int {
 func (s *selection) scanPages(page, n int) {
 	for col, end := 0, page+n; page < end; {
 		n := min(end-page, blockPages-page%blockPages)
-		s.scan(col, page%blockPages, n, func(p *part, planes,
-			i int) []byte {
-			return p.pages(s.q.s, planes, s.h, i, page/blockPages)
-		})
+		s.scan(col, page, n)
 		col, page = col+n, page+n
 	}
 }
 
-// scan adds up the products with all parts of the summaries.
-func (s *selection) scan(col, first, n int, plane func(p *part, planes, i int) []byte) {
+// scan adds up the products with all parts of the summaries of n pages, which lie in one block.
+func (s *selection) scan(col, page, n int) {
 	w, planes, queries := s.w, planesOf(s.e.opt.Select), s.queries()
 	for j := range s.l.parts {
 		p := &s.l.parts[j]
@@ -248,7 +245,7 @@ func (s *selection) scan(col, first, n int, plane func(p *part, planes, i int) [
 		}
 		for i, dst := range [][]float32{x, y}[:planes] {
 			s.e.scanPlane(dst, w.scanQ[i][queries*p.scanAt:], p.dim, i, queries,
-				plane(p, planes, i), first, n)
+				p.pages(s.q.s, planes, s.h, i, page/blockPages), page%blockPages, n)
 		}
 		if j > 0 {
 			addTo(w.dots[0][col:], chunkPages, x, chunkPages, queries, n)

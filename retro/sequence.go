@@ -4,7 +4,6 @@ import (
 	"sort"
 
 	"github.com/retroattn/retroattn/retro/failure"
-	"github.com/retroattn/retroattn/retro/options"
 )
 
 // sequence is what the engine knows of one sequence: its entries in order of
@@ -188,7 +187,7 @@ func (e *Engine) reserve(s *sequence, v view, cuts []cut) {
 		s.cell = append(make([]int32, 0, room), s.cell...)
 	}
 	if v.sparse {
-		if e.opt.Select == options.Tokens {
+		if e.byTokens() {
 			e.reserveKept(s, cuts)
 		}
 		e.stats.RingBytes += s.ring.reserve(v.local*e.opt.Page, e.kvHeads)

@@ -126,16 +126,14 @@ func (e *Engine) roomForScores() {
 		it := &e.items[i]
 		it.owner.Store(0)
 		it.best = grow(it.best, pages)
-		if e.opt.Select == options.Tokens {
+		if e.byTokens() {
 			it.means = grow(it.means, pages*queries)
 			it.tokens = grow(it.tokens, tokens)
+			it.groupBest = grow(it.groupBest, pages/groupPages)
 			if e.opt.Need {
 				it.est = grow(it.est, tokens*queries)
 				it.parts = grow(it.parts, tokens*((queries-1)/weighRows))
 			}
-		}
-		if e.opt.Groups > 0 {
-			it.groupBest = grow(it.groupBest, pages/groupPages)
 		}
 	}
 	for i := range e.workers {

@@ -97,13 +97,9 @@ func (e *Engine) summarise(w *worker, s *sequence, part *part, h, p int, x []flo
 			b[i] = max(0, b[i]*inv-a[i]*a[i])
 		}
 	}
-	planes := planesOf(e.opt.Select)
-	e.storeSummary(a, b, p%blockPages, func(i int) []byte {
-		return part.pages(s, planes, h, i,
-			p/blockPages)
-	})
-	if e.opt.Select == options.Tokens {
-		tile := part.pages(s, planes, h, 0, p/blockPages)[p%blockPages/kernels.TilePages*kernels.TileBytes4(d):]
+	e.storeSummary(s, part, h, p, a, b)
+	if e.byTokens() {
+		tile := part.pages(s, planesOf(options.Tokens), h, 0, p/blockPages)[p%blockPages/kernels.TilePages*kernels.TileBytes4(d):]
 		kernels.Unpack4(a, b, tile, p%kernels.TilePages) // what they are read with
 		kernels.EncodeCodes(part.codes(s, h, p/codePages)[p%codePages*part.codeBytes:][:part.codeBytes], e.opt.CodeBits, x, a, b)
 	}
@@ -125,25 +121,26 @@ func hadamard(x []float32, n int) {
 	}
 }
 
-// storeSummary puts means a and variances b, or minima and maxima, at a place in their planes. b
+// storeSummary puts means a and variances b, or minima and maxima, of page p into their planes. b
 // changes.
-func (e *Engine) storeSummary(a, b []float32, at int, plane func(i int) []byte) {
-	d := len(a)
-	if e.opt.Select == options.Tokens {
+func (e *Engine) storeSummary(s *sequence, part *part, h, p int, a, b []float32) {
+	d, at, planes := part.dim, p%blockPages, planesOf(e.opt.Select)
+	tile, slot := at/kernels.TilePages, at%kernels.TilePages
+	if e.byTokens() {
 		for i, v := range b {
 			b[i] = float32(math.Sqrt(float64(v)))
 		}
-		kernels.Pack4(plane(0)[at/kernels.TilePages*kernels.TileBytes4(d):], at%kernels.TilePages,
-			a, b)
+		plane := part.pages(s, planes, h, 0, p/blockPages)
+		kernels.Pack4(plane[tile*kernels.TileBytes4(d):], slot, a, b)
 		return
 	}
 	// Variance, not sd, is stored: the score needs q^2.sd^2.
 	for i, x := range [2][]float32{a, b} {
+		plane := part.pages(s, planes, h, i, p/blockPages)
 		if e.opt.SummaryBits == 8 {
-			kernels.Pack(plane(i)[at/kernels.TilePages*kernels.TileBytes(d):], at%kernels.TilePages,
-				x, signOf(e.opt.Select, i))
+			kernels.Pack(plane[tile*kernels.TileBytes(d):], slot, x, signOf(e.opt.Select, i))
 		} else {
-			kernels.ToF16(unsafe.Slice((*uint16)(unsafe.Pointer(&plane(i)[2*d*at])), d), x)
+			kernels.ToF16(unsafe.Slice((*uint16)(unsafe.Pointer(&plane[2*d*at])), d), x)
 		}
 	}
 }

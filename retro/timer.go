@@ -166,9 +166,9 @@ func (t *timer) Step(x plan.Step) ([]plan.Timing, error) {
 	return t.timings, err
 }
 
-// keeps tells whether layers keep groups.
+// keeps tells whether layers have kept groups.
 func (t *timer) keeps() bool {
-	return slices.ContainsFunc(t.step.seqs[:1][0].cuts, func(c cut) bool { return c.groups > 0 })
+	return slices.ContainsFunc(t.seqs[0].kept, func(k kept) bool { return k.entry != keptNone })
 }
 
 // decode decodes a token and embeds past ones again.
