@@ -96,6 +96,7 @@ func TestEvalInBatches(t *testing.T) {
 	records, err := report.Read(filepath.Join(dir, "results.jsonl"))
 	require.NoError(t, err)
 	tasks, same, total, corrected := map[string]int{}, 0, 0, uint64(0)
+	likelihoods := map[string]float64{} // under full attention, which comes first
 	for _, r := range records {
 		require.Empty(t, r.Error, r.Policy)
 		if r.Policy == "mine" {
@@ -109,8 +110,15 @@ func TestEvalInBatches(t *testing.T) {
 		switch {
 		case r.Test == "ruler":
 			tasks[r.Text]++
+			if r.Policy == "full" {
+				likelihoods[r.Text] = r.NLL
+			}
 			if r.Policy == "control" {
 				same, total = same+r.Same, total+r.Total
+				require.InDelta(t, likelihoods[r.Text], r.NLL, 2e-2, r.Text)
+			}
+			if r.Policy == "mine" {
+				require.NotEqual(t, likelihoods[r.Text], r.NLL, r.Text)
 			}
 		case r.Policy == "control":
 			require.Less(t, r.KL, 1e-2)

@@ -3,12 +3,14 @@ package eval
 import (
 	"context"
 	"errors"
+	"math"
 	"runtime"
 	"slices"
 	"time"
 
 	"github.com/retroattn/retroattn/bridge"
 	"github.com/retroattn/retroattn/retro/stats"
+	"github.com/retroattn/retroattn/tests/divergence"
 )
 
 // query is a question after a prompt and how its answer ends: where the model ends it, where done
@@ -128,6 +130,57 @@ func (r *generation) choose(m *bridge.Model, token bridge.Token) error {
 	r.text = append(r.text, piece...)
 	r.over = len(r.tokens)-len(r.question) >= r.max || r.done(string(r.text))
 	return err
+}
+
+// likelihoods are the negative log-likelihoods of the right answers, in nats per token, NaN where
+// there is none. They tell policies apart with far fewer prompts than answers do, which are right or
+// wrong. The sequences are then as they were before.
+func (s *contexts) likelihoods(ctx context.Context, c *bridge.Context, samples []sample,
+) ([]float64, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	nll := make([]float64, len(samples))
+	b := bridge.NewBatch(len(samples))
+	for step := 0; ; step++ {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		b.Clear()
+		var live []int
+		for seq, x := range samples {
+			if step < len(x.truth) {
+				token := x.prompt[len(x.prompt)-1]
+				if step > 0 {
+					token = x.truth[step-1]
+				}
+				live = append(live, seq)
+				b.Add(token, s.prompts[seq]+step, seq, true)
+			}
+		}
+		if len(live) == 0 {
+			break
+		}
+		if err := c.Decode(b); err != nil {
+			return nil, err
+		}
+		for row, seq := range live {
+			logits, err := c.Logits(row)
+			if err != nil {
+				return nil, err
+			}
+			truth := samples[seq].truth
+			nll[seq] += divergence.NLL(logits, truth[step]) / float64(len(truth))
+		}
+	}
+	for seq, n := range s.prompts {
+		if len(samples[seq].truth) == 0 {
+			nll[seq] = math.NaN()
+		}
+		if err := c.SeqRemove(seq, n, -1); err != nil {
+			return nil, err
+		}
+	}
+	return nll, nil
 }
 
 // lossless answers one query after another, each by drafts that full attention verifies. Drafts are

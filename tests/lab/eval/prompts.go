@@ -30,7 +30,8 @@ type promptSet struct {
 // sample is one prompt, and how its answer is scored.
 type sample struct {
 	prompt []bridge.Token
-	max    int // tokens to generate
+	max    int            // tokens to generate
+	truth  []bridge.Token // the right answer, where its likelihood is measured
 	done   func(text string) bool
 	score  func(full, text string, r *report.Record)
 }
@@ -53,7 +54,7 @@ func (l *lab) chat(user, reply string) ([]bridge.Token, error) {
 
 func examSample(l *lab, e tasks.Exam) (sample, error) {
 	tokens, err := l.chat(e.Prompt, e.Reply)
-	return sample{tokens, e.MaxTokens, e.Done, func(full, text string, r *report.Record) {
+	return sample{tokens, e.MaxTokens, nil, e.Done, func(full, text string, r *report.Record) {
 		answers, before := e.Answers(text), e.Answers(full)
 		r.Total, r.Right, r.Same = len(e.Items), e.Right(answers), tasks.Same(before, answers)
 		for i, answer := range answers {
@@ -65,7 +66,7 @@ func examSample(l *lab, e tasks.Exam) (sample, error) {
 
 func problemSample(l *lab, p tasks.Problem, max int) (sample, error) {
 	tokens, err := l.chat(p.Prompt, "")
-	return sample{tokens, max, func(string) bool { return false },
+	return sample{tokens, max, nil, func(string) bool { return false },
 		func(full, text string, r *report.Record) {
 			r.Total, r.Right, r.Same = 1, count(p.Right(text)),
 				count(p.Found(full) == p.Found(text))
@@ -74,7 +75,11 @@ func problemSample(l *lab, p tasks.Problem, max int) (sample, error) {
 
 func trialSample(l *lab, t tasks.Trial) (sample, error) {
 	tokens, err := l.chat(t.Prompt, t.Reply)
-	return sample{tokens, t.MaxTokens, t.Done, func(full, text string, r *report.Record) {
+	if err != nil {
+		return sample{}, err
+	}
+	truth, err := l.model.Tokenize(t.Truth(), false, false)
+	return sample{tokens, t.MaxTokens, truth, t.Done, func(full, text string, r *report.Record) {
 		r.Total, r.Right, r.Answer = len(t.Want), t.Right(text), text
 		for _, want := range t.Want {
 			one := tasks.Trial{Want: []string{want}}
@@ -135,7 +140,7 @@ func (x *promptSet) prepare(ctx context.Context) (rs []report.Record, err error)
 	room := 0
 	for i, s := range x.samples {
 		prompts[i] = s.prompt[:len(s.prompt)-1] // the last token is decoded, for its prediction
-		room = max(room, len(s.prompt)+s.max)
+		room = max(room, len(s.prompt)+max(s.max, len(s.truth)))
 	}
 	if x.contexts, err = x.lab.contexts(x.size, room, false); err != nil {
 		return nil, err
@@ -172,8 +177,17 @@ func (x *promptSet) measure(ctx context.Context, p policy) (rs []report.Record, 
 	if p == full {
 		x.answers = a.texts
 	}
+	var nll []float64
+	if draft == 0 { // with drafts it is that of full attention
+		if nll, err = x.contexts.likelihoods(ctx, c, x.samples); err != nil {
+			return nil, err
+		}
+	}
 	for i, s := range x.samples {
 		r := x.base(i)
+		if draft == 0 {
+			r.NLL = nll[i]
+		}
 		if err := x.lab.fill(&r, p, a, i); err != nil {
 			return nil, err
 		}

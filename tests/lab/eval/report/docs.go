@@ -163,7 +163,7 @@ func rulerByLength(model string, all []*setup) *grid {
 			cell := "-"
 			at := slices.IndexFunc(s.policies, func(q *policy) bool { return q.text == p.text })
 			if at >= 0 {
-				cell = inPercent(resampled(s.scores(s.policies[at]), meanOwnScore))
+				cell = inPercent(resampled(s.scores(s.policies[at], foundShare), meanOwnScore))
 			}
 			row = append(row, cell)
 		}
@@ -201,7 +201,7 @@ func rulerGoals(model string, all []*setup) *grid {
 				row = append(row, cell{Text: "-"})
 				continue
 			}
-			scores := s.scores(s.policies[at])
+			scores := s.scores(s.policies[at], foundShare)
 			e := resampled(scores, ofFull)
 			task, share := worst(scores)
 			row = append(row, cell{fmt.Sprintf("%s, %s %s", inPercent(e), task, percent(share, 0)),

@@ -8,24 +8,29 @@ import (
 	"slices"
 )
 
-// scored is how a policy did in one task of RULER: of each prompt, the share that it found of what
-// was asked for, and beside it that of full attention, NaN where there is none.
+// scored is how a policy did in one task of RULER: a figure of each prompt, and beside it that of
+// full attention, NaN where there is none.
 type scored struct {
 	task      string
 	own, full []float64
 }
 
+// foundShare is the share that an answer has of what was asked for.
+func foundShare(r Record) float64 { return float64(r.Right) / float64(r.Total) }
+
+// likelihood is that of the right answer.
+func likelihood(r Record) float64 { return r.NLL }
+
 // scores are those of all tasks that the policy has.
-func (s *setup) scores(p *policy) (all []scored) {
+func (s *setup) scores(p *policy, figure func(Record) float64) (all []scored) {
 	type prompt struct {
 		task   string
 		number int
 	}
-	share := func(r Record) float64 { return float64(r.Right) / float64(r.Total) }
 	reference := map[prompt]float64{}
 	if full := s.full(); full != nil {
 		for _, r := range full.records {
-			reference[prompt{r.Text, r.Sample}] = share(r)
+			reference[prompt{r.Text, r.Sample}] = figure(r)
 		}
 	}
 	for _, r := range p.records {
@@ -38,7 +43,7 @@ func (s *setup) scores(p *policy) (all []scored) {
 		if !ok {
 			of = math.NaN()
 		}
-		all[i].own, all[i].full = append(all[i].own, share(r)), append(all[i].full, of)
+		all[i].own, all[i].full = append(all[i].own, figure(r)), append(all[i].full, of)
 	}
 	return all
 }
@@ -65,6 +70,17 @@ func ofFull(all []scored) float64 {
 		}
 		return own
 	}) / meanScore(all, fullScores)
+}
+
+// aboveFull is a difference, prompt by prompt.
+func aboveFull(all []scored) float64 {
+	return meanScore(all, func(t scored) []float64 {
+		more := slices.Clone(t.own)
+		for i, v := range t.full {
+			more[i] -= v
+		}
+		return more
+	})
 }
 
 // resampled is f with its 95 % interval, by a bootstrap over the prompts of each task; of single
@@ -118,21 +134,22 @@ func inPercent(e Estimate) string {
 
 func (s *setup) ruler() *grid {
 	g := &grid{Caption: s.title(), Head: []string{"policy", "mean % [95 %]", "of full % [95 %]",
-		"worst task, of full %", "KV read %", "tokens/s"}}
+		"NLL - full [95 %]", "worst task, of full %", "KV read %", "tokens/s"}}
 	tasks := slices.Clone(s.texts)
 	g.Head = append(g.Head, tasks...)
 	most := 0
 	for _, p := range s.policies {
-		all := s.scores(p)
-		row := []string{p.name, inPercent(resampled(all, meanOwnScore)), "-", "-",
+		all := s.scores(p, foundShare)
+		row := []string{p.name, inPercent(resampled(all, meanOwnScore)), "-", "-", "-",
 			percent(p.share, 1), figure(1000 / p.ms)}
 		if len(all) < len(tasks) {
 			row[0] = fmt.Sprintf("%s (%d of %d tasks)", p.name, len(all), len(tasks))
 		}
 		if !p.full() {
 			task, share := worst(all)
-			row[2], row[3] = inPercent(resampled(all, ofFull)),
+			row[2], row[4] = inPercent(resampled(all, ofFull)),
 				fmt.Sprintf("%s %s", task, percent(share, 0))
+			row[3] = resampled(s.scores(p, likelihood), aboveFull).String()
 		}
 		for _, t := range tasks {
 			cell := "-"
@@ -164,7 +181,7 @@ func rulerVerdicts(all []*setup) (out []Verdict) {
 			if p.full() || p.opt["select"] != "tokens" {
 				continue
 			}
-			scores := s.scores(p)
+			scores := s.scores(p, foundShare)
 			e := resampled(scores, ofFull)
 			task, share := worst(scores)
 			if math.IsNaN(e.Value) {

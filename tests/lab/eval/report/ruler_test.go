@@ -49,7 +49,7 @@ func TestRulerScores(t *testing.T) {
 	records := append(full, ours...)
 	s := setups(records)
 	require.Len(t, s, 1)
-	scores := s[0].scores(s[0].policies[1])
+	scores := s[0].scores(s[0].policies[1], foundShare)
 	require.InDelta(t, (0.5+0.75)/2, meanScore(scores, ownScores), 1e-9)
 	require.InDelta(t, (0.5+0.75)/2, ofFull(scores), 1e-9)
 	task, share := worst(scores)
@@ -70,10 +70,30 @@ func TestRulerScores(t *testing.T) {
 
 	short := append(full[:4:4], full[5:]...) // full attention lacks a prompt
 	s = setups(append(short, ours...))
-	scores = s[0].scores(s[0].policies[1])
+	scores = s[0].scores(s[0].policies[1], foundShare)
 	require.True(t, math.IsNaN(scores[1].full[0]))
 	scores[1].own[0] = 0 // counts no more
 	require.InDelta(t, (0.5+0.75)/2, ofFull(scores), 1e-9)
+}
+
+// How likely the right answers are is compared prompt by prompt, where both are known.
+func TestRulerLikelihoods(t *testing.T) {
+	full := rulerRecords("full", "", allRight)
+	ours := rulerRecords("tokens w1 512", "budget=512,window=1", allRight)
+	for i := range full {
+		full[i].NLL, ours[i].NLL = float64(i), float64(i)+0.25
+	}
+	full[0].NLL, ours[1].NLL = math.NaN(), math.NaN()
+	ours[0].NLL, full[1].NLL = 90, 80
+	s := setups(append(full, ours...))
+	e := resampled(s[0].scores(s[0].policies[1], likelihood), aboveFull)
+	require.InDelta(t, 0.25, e.Value, 1e-9)
+	require.InDelta(t, 0.25, e.Lo, 1e-9)
+	require.Contains(t, table(t, append(full, ours...)), "0.250 [0.250, 0.250]")
+	ours[3].NLL = 5
+	s = setups(append(full, ours...))
+	e = resampled(s[0].scores(s[0].policies[1], likelihood), aboveFull)
+	require.Greater(t, e.Hi, e.Value)
 }
 
 func TestRulerVerdictNeedsProof(t *testing.T) {

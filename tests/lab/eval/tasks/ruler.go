@@ -43,6 +43,8 @@ type Trial struct {
 	Reply     string // how the answer begins
 	Want      []string
 	MaxTokens int
+
+	truth string // the right answer, if it is not to be Want with commas
 }
 
 // Right counts what the answer names, in any case and wherever it stands, which is RULER's string
@@ -55,6 +57,14 @@ func (t Trial) Right(answer string) (right int) {
 		}
 	}
 	return right
+}
+
+// Truth is how a right answer goes on after Reply.
+func (t Trial) Truth() string {
+	if t.truth != "" {
+		return " " + t.truth
+	}
+	return " " + strings.Join(t.Want, ", ")
 }
 
 // Done reports whether nothing that follows can change the score.

@@ -137,7 +137,7 @@ func writeChain(w *writer) Trial {
 	shortPrompt, shortReply, shortWant := w.chain(3, 8)
 	prompt, reply, want := w.chain(5, w.size)
 	return Trial{Prompt: shortPrompt + "\n" + shortReply + " " + strings.Join(shortWant, " ") +
-		"\n\n" + prompt, Reply: reply, Want: want}
+		"\n\n" + prompt, Reply: reply, Want: want, truth: strings.Join(want, " ")}
 }
 
 func (w *writer) chain(letters, size int) (prompt, reply string, names []string) {

@@ -28,6 +28,7 @@ func TestRuler(t *testing.T) {
 					require.Contains(t, trial.Prompt, want, task.Name)
 					require.NotContains(t, trial.Reply, want, task.Name)
 				}
+				require.Equal(t, len(trial.Want), trial.Right(trial.Truth()), task.Name)
 				require.Zero(t, trial.Right("nothing"))
 				require.Equal(t, len(trial.Want),
 					trial.Right(strings.ToUpper(strings.Join(trial.Want, ", "))))

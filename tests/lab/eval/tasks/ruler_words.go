@@ -44,7 +44,7 @@ func writeCommonWords(w *writer) Trial {
 	example, exampleReply, exampleWant := w.commonWords(exampleSize, exampleOften, exampleSeldom)
 	prompt, reply, want := w.commonWords(w.size, often, seldom)
 	return Trial{Prompt: example + "\n" + exampleReply + " " + numbered(exampleWant) + "\n" +
-		prompt, Reply: reply, Want: want}
+		prompt, Reply: reply, Want: want, truth: numbered(want)}
 }
 
 func (w *writer) commonWords(size, often, seldom int) (prompt, reply string, common []string) {
