@@ -180,6 +180,9 @@ type item struct {
 	parts     []float32 // see shares
 	tokens    []float32 // score of each token of these, where single ones are read
 
+	// What is near, where the budget goes by need: [query], and [query][dv] where attendsNear
+	nearM, nearL, nearAcc []float32
+
 	entries []int32  // selected, in ascending order
 	rows    []uint16 // per selected entry: bit r = virtual row r reads it
 

@@ -46,9 +46,9 @@ func (s *selection) choose() {
 		grow(grow(it.l, (most+it.auditChunks)*rows), all*rows)
 	it.acc = grow(grow(it.acc, most*rows*l.DV), it.chunks*rows*l.DV)
 	if !it.exact && len(it.entries) > 0 && s.attendsNear() { // there is a chunk left that ends with merging
-		copy(it.m, w.nearM)
-		copy(it.l, w.nearL)
-		copy(it.acc, w.nearAcc)
+		copy(it.m, it.nearM[:rows])
+		copy(it.l, it.nearL[:rows])
+		copy(it.acc, it.nearAcc[:rows*l.DV])
 		s.claim.next.Store(1)
 		all--
 	}

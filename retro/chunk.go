@@ -28,11 +28,9 @@ type worker struct {
 	logit []float32    // estimates, [queries][tokens of codePart pages]
 	near  []partial    // per query
 	nearQ []float32    // queries for quantised keys
-	// what attention to what is near gives, see attendsNear
-	nearM, nearL, nearAcc []float32
-	keyQ                  []float32 // the queries that select as the keys need them: in q, or nearQ
-	keys                  []uint32
-	page                  []float32 // [page][dk]
+	keyQ  []float32    // the queries that select as the keys need them: in q, or nearQ
+	keys  []uint32
+	page  []float32 // [page][dk]
 
 	tmp, tmp2 []float32
 
@@ -74,10 +72,6 @@ func (w *worker) allocate(o *options.Options, most sizes) {
 	}
 	w.near, w.nearQ = make([]partial, queries),
 		make([]float32, queries*kernels.QueryLen(kernels.Q8_0, dk))
-	if o.Need {
-		n := min(weighRows, queries)
-		w.nearM, w.nearL, w.nearAcc = make([]float32, n), make([]float32, n), make([]float32, n*dv)
-	}
 	w.page = make([]float32, max(2, o.Page)*dk)
 	w.exact.allocate(gqa, dk, dv)
 	w.tmp, w.tmp2 = make([]float32, max(dk, dv)), make([]float32, max(dk, dv))

@@ -3,7 +3,7 @@ package retro
 import "github.com/retroattn/retroattn/kernels"
 
 // codePart is how many pages' tokens one thread scores at once.
-const codePart = 64
+const codePart = 16
 
 // partsOfCodes is how many parts the scores of the chosen pages' tokens fall into.
 func (s *selection) partsOfCodes() int { return (len(s.it.pages) + codePart - 1) / codePart }

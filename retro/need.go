@@ -6,8 +6,15 @@ import (
 	"github.com/retroattn/retroattn/kernels"
 )
 
-// weighRows is how many queries' estimates one thread weighs at once.
-const weighRows = 16
+// nearRows is for how many queries one thread adds up what is near at once.
+const nearRows = 16
+
+// leastWeighed and mostWeights bound the parts that the queries fall into where their estimates are
+// weighed: queries in one, at least, and parts.
+const (
+	leastWeighed = 3
+	mostWeights  = 8
+)
 
 // weighs tells whether the item spends its budget by need.
 func (s *selection) weighs() bool {
@@ -17,8 +24,24 @@ func (s *selection) weighs() bool {
 // candidates is how many tokens have a score.
 func (s *selection) candidates() int { return len(s.it.pages) * s.e.opt.Page }
 
+// weighRows is how many queries' estimates one thread weighs at once.
+func weighRows(queries int) int {
+	return max(leastWeighed, (queries+mostWeights-1)/mostWeights)
+}
+
 // partsOfWeights is how many parts the queries fall into.
-func (s *selection) partsOfWeights() int { return (s.queries() + weighRows - 1) / weighRows }
+func partsOfWeights(queries int) int {
+	rows := weighRows(queries)
+	return (queries + rows - 1) / rows
+}
+
+// partsOfNear is how many parts of the queries add up what is near.
+func (s *selection) partsOfNear() int {
+	if !s.weighs() {
+		return 0
+	}
+	return (s.queries() + nearRows - 1) / nearRows
+}
 
 // shares are, of a part of the queries, the share of the attention that each candidate has, the
 // largest of the queries', as a logarithm. Those of all queries are gathered in those of part 0.
@@ -32,24 +55,22 @@ func (s *selection) shares(part int) []float32 {
 
 // weigh turns the estimates of a part of the queries into shares.
 func (s *selection) weigh(part int) {
-	s.prepare()
-	n, shares, first := s.candidates(), s.shares(part), part*weighRows
+	n, rows := s.candidates(), weighRows(s.queries())
+	shares, last := s.shares(part), min((part+1)*rows, s.queries())
 	fill(shares, negInf)
-	near, est := s.nearMass(first, min(first+weighRows, s.queries())), s.it.est[first*n:]
-	var total [weighRows]float32 // less the logarithm of all attention
-	for r, near := range near {
-		x := est[r*n:][:n]
+	for r := part * rows; r < last; r++ {
+		x, near := s.it.est[r*n:][:n], partial{m: s.it.nearM[r], l: s.it.nearL[r]}
 		if s.l.SoftCap > 0 {
 			kernels.SoftCap(x, s.l.SoftCap)
 		}
 		all := partial{}
 		all.m, all.l = kernels.ExpSum(x, near.m)
-		total[r] = negInf
+		less := [1]float32{negInf} // the logarithm of all attention
 		if all.l += near.l * kernels.Exp32(near.m-all.m); all.l > 0 {
-			total[r] = -all.logSum()
+			less[0] = -all.logSum()
 		}
+		kernels.MaxAdd(shares, x, 0, less[:])
 	}
-	kernels.MaxAdd(shares, est, n, total[:len(near)])
 }
 
 var unraised [1]float32 // by what a row is that kernels.MaxAdd takes as it is
@@ -58,7 +79,7 @@ var unraised [1]float32 // by what a row is that kernels.MaxAdd takes as it is
 // for, in ascending order, or the best, where they are more or fewer than an item reads.
 func (s *selection) chooseByNeed() {
 	it, budget, shares := s.it, s.cut.budget, s.shares(0)
-	for part := 1; part < s.partsOfWeights(); part++ {
+	for part := 1; part < partsOfWeights(s.queries()); part++ {
 		kernels.MaxAdd(shares, s.shares(part), 0, unraised[:])
 	}
 	n := kernels.Above(it.entries[:len(shares)], shares, s.q.s.need.share(budget))
@@ -70,50 +91,44 @@ func (s *selection) chooseByNeed() {
 	s.q.taken.add(uint64(k))
 }
 
-// nearMass is, for queries first..last-1 of those that select, the softmax denominator of sink and
-// local window.
-func (s *selection) nearMass(first, last int) []partial {
+// addUpNear leaves the softmax denominator of sink and local window, for a part of the queries that
+// select, for weigh.
+func (s *selection) addUpNear(part int) {
+	s.prepare()
 	w, l, q := s.w, s.l, s.q
-	near := w.near[:last-first]
-	for r := range near {
-		near[r] = partial{m: negInf}
-	}
+	first := part * nearRows
+	last := min(first+nearRows, s.queries())
 	x := w.q[first*l.DK : last*l.DK] // prepare left them there
 	hadamard(x, l.Rotation)          // as the keys are
 	s.keyQueries(x)
+	m, d := s.it.nearM[first:last], s.it.nearL[first:last]
 	if s.attendsNear() {
-		s.attendNear(near)
-		return near
+		c := chunkState{l: l, s: q.s, k: l.keys(s.h), v: l.values(s.h), rows: 1, q: w.keyQ,
+			m: m, d: d, acc: s.it.nearAcc[:last*l.DV]}
+		w.begin(&c)
+		s.e.addLocal(w, &c, q)
+		w.flush(&c)
+		return
+	}
+	near := w.near[:last-first]
+	for r := range near {
+		near[r] = partial{m: negInf}
 	}
 	page, keys := s.e.opt.Page, l.keys(s.h)
 	w.addMass(near, l, &keys, w.keyQ, q.s.cell[:page])
 	for at, end := q.newest().local*page, q.newest().entry+1; at < end; at += blockCols {
 		w.addMass(near, l, &keys, w.keyQ, q.s.cell[at:min(end, at+blockCols)])
 	}
-	return near
-}
-
-// attendsNear tells whether nearMass does all that attention does with what is near, so that it need
-// not be done again: of one row, with the queries as attention has them, by the thread that goes on
-// to fill the item. Where a layer has one KV head, all others would wait for it.
-func (s *selection) attendsNear() bool {
-	return s.q.rows == 1 && s.l.KVHeads > 1 && s.l.Rotation == 0 && s.weighs() &&
-		s.partsOfWeights() == 1
-}
-
-// attendNear leaves the partials of the first chunk in the worker, for choose.
-func (s *selection) attendNear(near []partial) {
-	w, l := s.w, s.l
-	w.nearM, w.nearL, w.nearAcc = w.nearM[:len(near)], w.nearL[:len(near)],
-		w.nearAcc[:len(near)*l.DV]
-	c := chunkState{l: l, s: s.q.s, k: l.keys(s.h), v: l.values(s.h), rows: 1, q: w.keyQ,
-		m: w.nearM, d: w.nearL, acc: w.nearAcc}
-	w.begin(&c)
-	s.e.addLocal(w, &c, s.q)
-	w.flush(&c)
 	for r := range near {
-		near[r] = partial{m: c.m[r], l: c.d[r]}
+		m[r], d[r] = near[r].m, near[r].l
 	}
+}
+
+// attendsNear tells whether addUpNear does all that attention does with what is near, which is its
+// first chunk, so that it need not be done again: of one row, with the queries as attention has
+// them. Where a layer has one KV head, all others would wait for it.
+func (s *selection) attendsNear() bool {
+	return s.q.rows == 1 && s.l.KVHeads > 1 && s.l.Rotation == 0 && s.partsOfNear() == 1
 }
 
 // need is how a sequence spends its budget: on every token that has at least a certain share of the

@@ -11,8 +11,11 @@ import (
 // may have lost its processor.
 var looks = 256
 
-// scanPart is how many pages one thread takes at once.
-const scanPart = chunkPages / 2
+// One thread takes scanPart pages at once, or keptPart groups with as many.
+const (
+	scanPart = chunkPages / 2
+	keptPart = scanPart / groupPages
+)
 
 // Select computes this thread's part of the selection of one layer of the
 // open step. Keys and values of the rows must be there. All threads must have returned before any
@@ -81,7 +84,7 @@ func (e *Engine) selection(w *worker, a *Attn, i int) selection {
 const (
 	scanLevel  = iota // scores all pages, where no groups are kept
 	groupLevel        // scores the pages of those that are
-	codeLevel         // scores the tokens of the best pages
+	codeLevel         // scores the tokens of the best pages, and adds up what is near
 	weighLevel        // their shares of the attention, by need
 	levels
 )
@@ -101,7 +104,11 @@ func (s *selection) work(i int) (some bool) {
 		case i == weighLevel:
 			s.weigh(int(part))
 		case i == codeLevel:
-			s.scoreCodes(int(part))
+			if near := s.partsOfNear(); int(part) < near {
+				s.addUpNear(int(part))
+			} else {
+				s.scoreCodes(int(part) - near)
+			}
 		case i == groupLevel:
 			s.scoreKept(int(part))
 		case s.claim.reuse:
@@ -120,11 +127,11 @@ func (s *selection) work(i int) (some bool) {
 func (s *selection) done(i int) {
 	if i == scanLevel && s.claim.reuse {
 		s.takeKept()
-		s.claim.levels[groupLevel].open((len(s.it.groups) + groupPages - 1) / groupPages)
+		s.claim.levels[groupLevel].open((len(s.it.groups) + keptPart - 1) / keptPart)
 		return
 	}
 	if i == codeLevel && s.weighs() {
-		s.claim.levels[weighLevel].open(s.partsOfWeights())
+		s.claim.levels[weighLevel].open(partsOfWeights(s.queries()))
 		return
 	}
 	if i < codeLevel {
@@ -133,7 +140,7 @@ func (s *selection) done(i int) {
 		}
 		s.choosePages()
 		if s.e.byTokens() && len(s.it.pages) > 0 {
-			s.claim.levels[codeLevel].open(s.partsOfCodes())
+			s.claim.levels[codeLevel].open(s.partsOfNear() + s.partsOfCodes())
 			return
 		}
 	}
@@ -187,11 +194,11 @@ func (s *selection) scoreSome(part int) {
 
 // scoreKept scores the pages of a part of the kept groups.
 func (s *selection) scoreKept(part int) {
-	groups := s.it.groups[part*groupPages:]
-	follow := groups[:min(len(groups), groupPages+s.ahead)] // and what comes next
-	groups = groups[:min(len(groups), groupPages)]
+	groups := s.it.groups[part*keptPart:]
+	follow := groups[:min(len(groups), keptPart+s.ahead)] // and what comes next
+	groups = groups[:min(len(groups), keptPart)]
 	local, last := s.q.newest().local, len(groups)-1
-	col, n := part*chunkPages, last*groupPages+min(groupPages, local-int(groups[last])*groupPages)
+	col, n := part*scanPart, last*groupPages+min(groupPages, local-int(groups[last])*groupPages)
 	best := s.it.best[col:][:n] // the last group may not be whole
 	s.fetchGroup(groups[0])
 	s.fetchGroup(groups[min(1, last)])

@@ -107,7 +107,7 @@ func (e *Engine) StepBegin(rows []Row, threads int) error {
 
 // roomForScores makes room in the items, while no other thread is in.
 func (e *Engine) roomForScores() {
-	pages, tokens, queries := 0, 0, 0
+	pages, tokens, queries, dv := 0, 0, 0, 0
 	for i := range e.step.seqs {
 		q := &e.step.seqs[i]
 		if !q.sparse {
@@ -116,7 +116,7 @@ func (e *Engine) roomForScores() {
 		pages = max(pages, q.newest().local)
 		for j := range q.cuts {
 			tokens = max(tokens, q.cuts[j].pages*e.opt.Page)
-			queries = max(queries, e.layers[j].gqa)
+			queries, dv = max(queries, e.layers[j].gqa), max(dv, e.layers[j].DV)
 		}
 	}
 	if e.opt.CorrectBudget > 0 {
@@ -132,7 +132,9 @@ func (e *Engine) roomForScores() {
 			it.groupBest = grow(it.groupBest, pages/groupPages)
 			if e.opt.Need {
 				it.est = grow(it.est, tokens*queries)
-				it.parts = grow(it.parts, tokens*((queries-1)/weighRows))
+				it.parts = grow(it.parts, tokens*(partsOfWeights(queries)-1))
+				it.nearM, it.nearL = grow(it.nearM, queries), grow(it.nearL, queries)
+				it.nearAcc = grow(it.nearAcc, nearRows*dv)
 			}
 		}
 	}
