@@ -121,6 +121,11 @@ func fillTables(page string, all []*setup) (string, error) {
 }
 
 func namedTable(name string, all []*setup) *grid {
+	for _, s := range all {
+		if s.title() == name {
+			return s.grids()[0]
+		}
+	}
 	if model, ok := strings.CutPrefix(name, "ruler, "); ok {
 		return rulerByLength(model, all)
 	}
@@ -133,13 +138,11 @@ func namedTable(name string, all []*setup) *grid {
 	case "correction":
 		return correctionTable(all)
 	}
-	name, budgets := strings.CutPrefix(name, "budgets, ")
-	for _, s := range all {
-		if s.title() == name && budgets {
-			return s.budgetTable()
-		}
-		if s.title() == name {
-			return s.grids()[0]
+	if setup, ok := strings.CutPrefix(name, "budgets, "); ok {
+		for _, s := range all {
+			if s.title() == setup {
+				return s.budgetTable()
+			}
 		}
 	}
 	return nil
@@ -172,10 +175,10 @@ func rulerByLength(model string, all []*setup) *grid {
 	return g
 }
 
-// rulerLengths are the setups of RULER of a model.
+// rulerLengths are the setups of RULER of a model, but for those of machines with a name.
 func rulerLengths(model string, all []*setup) []*setup {
 	return slices.DeleteFunc(slices.Clone(all), func(s *setup) bool {
-		return s.test != "ruler" || s.model != model
+		return s.test != "ruler" || s.model != model || s.on != ""
 	})
 }
 
