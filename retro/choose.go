@@ -27,6 +27,9 @@ func (s *selection) choose() {
 		w.stats.KVReadBytes += uint64(n) * cellBytes
 	} else {
 		s.chooseEntries()
+		if s.cut.groups > 0 && !s.claim.reuse {
+			s.keep()
+		}
 		s.markRows()
 		s.planAudit()
 		k := len(it.entries)
@@ -95,6 +98,7 @@ func (s *selection) choosePages() {
 	if !s.claim.reuse || it.groups[0] == 0 {
 		lo = 1
 	}
+	s.prefer()
 	kernels.TopK(it.cols, it.best[lo:s.cols()], s.w.keys)
 	for i, c := range it.cols {
 		c += int32(lo)

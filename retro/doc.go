@@ -36,14 +36,14 @@
 // values as well and whose last hold the position. The two parts have summaries and codes of their
 // own (see part): their sizes differ.
 //
-// Sixteen pages make a group, whose summary is made of theirs. In a long context groups are scored
-// first, and then the pages of the best ones, so that the scan grows slower than the context; the
-// chosen groups serve two tokens (see kept).
+// Sixteen pages make a group. In a long context one token in keepSteps scores all pages, and keeps
+// the groups with the best ones for the others, so that the scan grows slower than the context.
+// Pages in which a token found much are candidates of the next one, too (see kept).
 //
 // # Where things are
 //
 //	cut                 what the options mean for a layer in a step
-//	sequence, summary, part, slab   tables of entries, page and group summaries, codes, their memory
+//	sequence, summary, part, slab   tables of entries, summaries, codes, their memory
 //	footprint           how much memory an engine may take
 //	step                what a step is; windows and their correction
 //	select, score, codes, need, choose, keep   the first phase, by many threads: see Select

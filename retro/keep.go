@@ -1,25 +1,41 @@
 package retro
 
-import "github.com/retroattn/retroattn/kernels"
+import (
+	"math"
+	"slices"
+
+	"github.com/retroattn/retroattn/kernels"
+)
 
 // Tokens that follow each other look into much the same groups of pages. So one of keepSteps scores
 // all pages, and keeps the groups with the best ones, of which the others choose pages anew. The
 // layers take turns, so that steps take the same time.
 const keepSteps = 4
 
-// kept are the groups that serve the next token, for one KV head of a layer.
+// kept is what serves the next token, for one KV head of a layer.
 type kept struct {
-	entry  int // of the token that had them last; keptNone: none had, or it is gone
-	groups []int32
+	groups noted // that have the best pages
+	found  noted // pages in which much was found
+}
+
+// noted are groups or pages, in ascending order.
+type noted struct {
+	entry int // of the token that had them last; keptNone: none had, or it is gone
+	of    []int32
 }
 
 const keptNone = -1
 
+// lists are all that are kept.
+func (k *kept) lists() [2]*noted { return [...]*noted{&k.groups, &k.found} }
+
 // forgetKept forgets what tokens at entries >= n had.
 func (s *sequence) forgetKept(n int) {
 	for i := range s.kept {
-		if s.kept[i].entry >= n {
-			s.kept[i].entry = keptNone
+		for _, list := range s.kept[i].lists() {
+			if list.entry >= n {
+				list.entry = keptNone
+			}
 		}
 	}
 }
@@ -30,21 +46,26 @@ func (e *Engine) reuses(q *stepSeq, layer, h int) bool {
 	if !q.decodes() || q.cuts[layer].groups == 0 {
 		return false
 	}
-	k, v := &q.s.kept[e.layers[layer].headOff+h], q.newest()
+	k, v := &q.s.kept[e.layers[layer].headOff+h].groups, q.newest()
 	return (v.entry+layer)%keepSteps != 0 && k.entry == v.entry-1 &&
-		len(k.groups) == q.cuts[layer].groups &&
+		len(k.of) == q.cuts[layer].groups &&
 		v.local/groupPages == e.localAt(k.entry)/groupPages
 }
 
-// reserveKept makes room for the groups that layers with such cuts keep.
+// reserveKept makes room for what layers with such cuts keep.
 func (e *Engine) reserveKept(s *sequence, cuts []cut) {
 	for i := range cuts {
 		for h := range e.layers[i].KVHeads {
-			k, n := &s.kept[e.layers[i].headOff+h], cuts[i].groups
-			if cap(k.groups) < n {
-				k.groups = append(make([]int32, 0, n+n/4), k.groups...)
-			}
+			k := &s.kept[e.layers[i].headOff+h]
+			k.groups.reserve(cuts[i].groups)
+			k.found.reserve(cuts[i].found() + 2) // one more, and the page behind it
 		}
+	}
+}
+
+func (l *noted) reserve(n int) {
+	if cap(l.of) < n {
+		l.of = append(make([]int32, 0, n+n/4), l.of...)
 	}
 }
 
@@ -60,21 +81,95 @@ func (s *selection) scoreGroups(best []float32, first int) {
 	}
 }
 
-// keep notes the groups with the best pages for the next tokens, in ascending order.
+// keep notes the groups with the best pages for the next tokens, and those in which much was found.
 func (s *selection) keep() {
-	k := s.kept()
-	k.entry, k.groups = s.q.newest().entry, k.groups[:s.cut.groups]
-	kernels.TopK(k.groups, s.it.groupBest[:s.q.newest().local/groupPages], s.w.keys)
+	k, whole := s.kept(), s.q.newest().local/groupPages
+	if k.found.entry == s.q.newest().entry {
+		for _, page := range k.found.of {
+			if g := int(page) / groupPages; g < whole {
+				s.it.groupBest[g] = math.MaxFloat32
+			}
+		}
+	}
+	k.groups.entry, k.groups.of = s.q.newest().entry, k.groups.of[:s.cut.groups]
+	kernels.TopK(k.groups.of, s.it.groupBest[:whole], s.w.keys)
 }
 
 // takeKept takes the groups that the token before had, and the pages behind the last whole one.
 func (s *selection) takeKept() {
-	k, local := s.kept(), s.q.newest().local
+	k, local := &s.kept().groups, s.q.newest().local
 	k.entry = s.q.newest().entry
-	s.it.groups = append(s.it.groups[:0], k.groups...)
+	s.it.groups = append(s.it.groups[:0], k.of...)
 	if local%groupPages > 0 {
 		s.it.groups = append(s.it.groups, int32(local/groupPages))
 	}
 }
 
 func (s *selection) kept() *kept { return &s.q.s.kept[s.l.headOff+s.h] }
+
+// A token that copies goes on where the one before has found something. So pages of which a token
+// has at least foundShare of a query's attention are candidates of the next token, whatever their
+// scores, but at most one of foundPart of them.
+const (
+	foundShare = 0.01
+	foundPart  = 4
+)
+
+// found is how many pages may be noted.
+func (c *cut) found() int { return c.pages / foundPart }
+
+// found are the pages in which the token before found much.
+func (s *selection) found() []int32 {
+	if k := &s.kept().found; k.entry == s.q.newest().entry-1 {
+		return k.of
+	}
+	return nil
+}
+
+// prefer makes candidates of these pages, as far as they have a score.
+func (s *selection) prefer() {
+	for _, page := range s.found() {
+		col := int(page)
+		if s.claim.reuse {
+			at, there := slices.BinarySearch(s.it.groups, page/groupPages)
+			if !there {
+				continue
+			}
+			col = at*groupPages + col%groupPages
+		}
+		if col < s.cols() {
+			s.it.best[col] = math.MaxFloat32
+		}
+	}
+}
+
+// noteFound notes the pages of chosen candidates, given their shares of the attention as logarithms:
+// of a larger least share, where they would be too many. Where the last token of a page is one, what
+// it goes on with is in the next page.
+func (s *selection) noteFound(chosen []int32, shares []float32) {
+	k, size, most := &s.kept().found, int32(s.e.opt.Page), s.cut.found()
+	k.entry, k.of = s.q.newest().entry, k.of[:0]
+	for least := float32(math.Log(foundShare)); least < 0; least++ {
+		for _, t := range chosen {
+			if !(shares[t] >= least) || len(k.of) > most {
+				continue
+			}
+			page := s.it.pages[t/size]
+			k.note(page)
+			if t%size == size-1 {
+				k.note(page + 1)
+			}
+		}
+		if len(k.of) <= most {
+			return
+		}
+		k.of = k.of[:0]
+	}
+}
+
+// note adds a page, if it is not the last one.
+func (l *noted) note(page int32) {
+	if n := len(l.of); n == 0 || l.of[n-1] != page {
+		l.of = append(l.of, page)
+	}
+}

@@ -1,6 +1,8 @@
 package retro
 
 import (
+	"math"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -84,8 +86,10 @@ func TestKeptGroupsRollback(t *testing.T) {
 		require.NoError(t, h.e.Attend(&a, 0, 1))
 	}
 	require.NoError(t, h.e.StepEnd(false))
-	for i, k := range h.e.seqs[0].kept {
-		require.Less(t, k.entry, n, "head %d", i)
+	for i := range h.e.seqs[0].kept {
+		for _, list := range h.e.seqs[0].kept[i].lists() {
+			require.Less(t, list.entry, n, "head %d", i)
+		}
 	}
 	for range 4 {
 		h.compute([]Row{h.draft(0)}, nil)
@@ -125,21 +129,113 @@ func TestKeptGroupsSaved(t *testing.T) {
 	}
 }
 
-// Kept groups that are not what a selection leaves are refused.
-func TestKeptGroupsRefused(t *testing.T) {
+// Lists that are not what a selection leaves are refused.
+func TestKeptRefused(t *testing.T) {
 	a := keeper(t, 1)
 	a.prefill(0, 2000)
 	a.decode([]int32{0}, nil)
-	for name, groups := range map[string][]int32{"order": {3, 1}, "twice": {1, 1}, "range": {1, 99},
-		"many": {0, 1, 2, 3, 4, 5, 6, 7}} {
-		kept := &a.e.seqs[0].kept[1]
-		was := kept.groups
-		kept.groups = groups
-		data := a.save(0, "")
-		kept.groups = was
-		b := newHost(t, a.shape, a.e.opt, 1, 8)
-		b.fill(0, a)
-		_, err := b.e.SeqLoad(0, data)
-		require.ErrorContains(t, err, "does not fit", name)
+	many := make([]int32, 200)
+	for i := range many {
+		many[i] = int32(i)
+	}
+	for name, numbers := range map[string][]int32{"order": {3, 1}, "twice": {1, 1},
+		"range": {1, 999}, "many": many} {
+		for _, list := range a.e.seqs[0].kept[1].lists() {
+			was := list.of
+			list.of = numbers
+			data := a.save(0, "")
+			list.of = was
+			b := newHost(t, a.shape, a.e.opt, 1, 8)
+			b.fill(0, a)
+			_, err := b.e.SeqLoad(0, data)
+			require.ErrorContains(t, err, "does not fit", name)
+		}
+	}
+}
+
+// Pages in which a token found much are those of chosen tokens with a large share, and candidates of
+// the next token, also where groups are kept.
+func TestFoundPages(t *testing.T) {
+	for _, groups := range []int{0, 6} {
+		h := keeper(t, 1)
+		h.e.opt.Groups, h.e.opt.Candidates = groups, 8
+		h.prefill(0, 2000)
+		before, reused, noted := make([][]int32, len(h.e.seqs[0].kept)), 0, 0
+		for range 12 {
+			h.decode([]int32{0}, func(layer int, _ []Row, _ []float32) {
+				l, q := &h.e.layers[layer], &h.e.step.seqs[0]
+				for head := range l.KVHeads {
+					it, k := &h.e.items[head], l.headOff+head
+					for _, page := range before[k] {
+						if group := page / groupPages; !h.e.jobs[layer].claims[head].reuse ||
+							slices.Contains(it.groups, group) {
+							require.Contains(t, it.pages, page)
+							continue
+						}
+						require.Equal(t, page%groupPages, int32(0), "only what follows a group is new")
+					}
+					if h.e.jobs[layer].claims[head].reuse {
+						reused++
+					}
+					want := foundIn(it, h.e.opt.Page)
+					found := h.e.seqs[0].kept[k].found
+					require.Equal(t, q.newest().entry, found.entry)
+					require.LessOrEqual(t, len(found.of), q.cuts[layer].found())
+					require.Subset(t, want, found.of)
+					if len(want) <= q.cuts[layer].found() {
+						require.Len(t, found.of, len(want))
+					}
+					before[k] = slices.DeleteFunc(slices.Clone(found.of),
+						func(page int32) bool { return int(page) >= q.newest().local })
+					noted += len(before[k])
+				}
+			})
+		}
+		require.NotZero(t, noted)
+		require.Equal(t, groups > 0, reused > 0)
+	}
+}
+
+// foundIn are the pages that are to be noted of an item by need.
+func foundIn(it *item, size int) (pages []int32) {
+	for i, page := range it.pages {
+		for j, share := range it.tokens[i*size : (i+1)*size] {
+			if share < float32(math.Log(foundShare)) ||
+				!slices.Contains(it.entries, page*int32(size)+int32(j)) {
+				continue
+			}
+			pages = append(pages, page)
+			if j == size-1 {
+				pages = append(pages, page+1)
+			}
+		}
+	}
+	return slices.Compact(pages)
+}
+
+// A page in which something was found is a candidate even if its score is the lowest; without a
+// token right before it is not.
+func TestFoundPageIsCandidate(t *testing.T) {
+	for _, follows := range []bool{true, false} {
+		h := keeper(t, 1)
+		h.e.opt.Groups = 0
+		h.prefill(0, 2000)
+		h.decode([]int32{0}, nil)
+		kept := &h.e.seqs[0].kept[0].found
+		absent := int32(1)
+		for slices.Contains(h.e.items[0].pages, absent) {
+			absent++
+		}
+		kept.of = []int32{absent}
+		if !follows {
+			kept.entry--
+		}
+		seen := false
+		h.decode([]int32{0}, func(layer int, _ []Row, _ []float32) {
+			if layer == 0 {
+				seen = slices.Contains(h.e.items[0].pages, absent)
+			}
+		})
+		require.Equal(t, follows, seen)
 	}
 }

@@ -46,7 +46,7 @@ func TestKeptGroupsHoldTheBest(t *testing.T) {
 		require.NoError(t, h.e.StepEnd(true))
 	}
 	for kv := range sh.kv {
-		kept := h.e.seqs[0].kept[kv].groups
+		kept := h.e.seqs[0].kept[kv].groups.of
 		require.Len(t, kept, opt.Groups)
 		kept = append(slices.Clone(kept), int32(h.e.localAt(6001)/groupPages)) // what is behind the last whole one
 		for _, x := range chosen[1][kv] {

@@ -87,6 +87,7 @@ func (s *selection) chooseByNeed() {
 	if it.entries = it.entries[:k]; k != n {
 		kernels.TopK(it.entries, shares, s.w.keys)
 	}
+	s.noteFound(it.entries, shares)
 	s.q.budget.add(uint64(budget))
 	s.q.taken.add(uint64(k))
 }

@@ -135,9 +135,6 @@ func (s *selection) done(i int) {
 		return
 	}
 	if i < codeLevel {
-		if i == scanLevel && s.cut.groups > 0 {
-			s.keep()
-		}
 		s.choosePages()
 		if s.e.byTokens() && len(s.it.pages) > 0 {
 			s.claim.levels[codeLevel].open(s.partsOfNear() + s.partsOfCodes())

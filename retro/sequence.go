@@ -56,9 +56,7 @@ func (e *Engine) openSequence(id int) (*sequence, error) {
 
 func (e *Engine) newSequence() *sequence {
 	s := &sequence{summed: make([]int32, e.kvHeads), kept: make([]kept, e.kvHeads)}
-	for i := range s.kept {
-		s.kept[i].entry = keptNone
-	}
+	s.forgetKept(0)
 	s.ring.allocate(e)
 	return s
 }

@@ -18,7 +18,7 @@ import (
 // codeSequence), and a checksum over all of it.
 const (
 	stateMagic   = 0x51535452 // "RTSQ"
-	stateVersion = 5          // raise it when the payload changes
+	stateVersion = 6          // raise it when the payload changes
 	stateHead    = 16         // bytes before the payload
 	stateTail    = 4          // bytes of checksum
 
@@ -167,28 +167,36 @@ func (e *Engine) codeNeed(c *coder, n *need) {
 	n.steps = steps
 }
 
-// codeKept codes the groups that the next token may read of.
+// codeKept codes what serves the next token.
 func (e *Engine) codeKept(c *coder, s *sequence, entries int) {
-	whole := e.localAt(entries-1) / groupPages
+	local := e.localAt(entries - 1)
 	for i := range s.kept {
-		k, n := &s.kept[i], 0
-		if k.entry == len(s.pos)-1 {
-			n = len(k.groups)
+		for j, list := range s.kept[i].lists() {
+			codeNoted(c, list, len(s.pos)-1, entries-1, [...]int{local / groupPages, local + 1}[j])
 		}
-		if c.number(&n, whole); n == 0 || c.err != nil {
-			continue
+	}
+}
+
+// codeNoted codes a list of numbers below limit, if it is of the newest entry, which is saved as
+// another one.
+func codeNoted(c *coder, l *noted, newest, saved, limit int) {
+	n := 0
+	if l.entry == newest {
+		n = len(l.of)
+	}
+	if c.number(&n, limit); n == 0 || c.err != nil {
+		return
+	}
+	if c.mode == loading {
+		l.entry, l.of = saved, make([]int32, n)
+	}
+	last := -1
+	for j := range l.of {
+		x := int(l.of[j])
+		if c.number(&x, limit-1); x <= last {
+			c.fail(errRange)
 		}
-		if c.mode == loading {
-			k.entry, k.groups = entries-1, make([]int32, n)
-		}
-		last := -1
-		for j := range k.groups {
-			group := int(k.groups[j])
-			if c.number(&group, whole-1); group <= last {
-				c.fail(errRange)
-			}
-			k.groups[j], last = int32(group), group
-		}
+		l.of[j], last = int32(x), x
 	}
 }
 

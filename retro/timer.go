@@ -168,7 +168,7 @@ func (t *timer) Step(x plan.Step) ([]plan.Timing, error) {
 
 // keeps tells whether layers have kept groups.
 func (t *timer) keeps() bool {
-	return slices.ContainsFunc(t.seqs[0].kept, func(k kept) bool { return k.entry != keptNone })
+	return slices.ContainsFunc(t.seqs[0].kept, func(k kept) bool { return k.groups.entry != keptNone })
 }
 
 // decode decodes a token and embeds past ones again.
