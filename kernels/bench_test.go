@@ -2,6 +2,7 @@ package kernels
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -143,6 +144,17 @@ func BenchmarkTopK(b *testing.B) {
 			b.SetBytes(4 * n)
 			for b.Loop() {
 				TopK(dst, x, scratch)
+			}
+		})
+	}
+	for _, every := range []int{0, 40} { // as of pages, of which some are wanted in any case
+		few, dst := append([]float32(nil), x[:1024]...), make([]int32, 192)
+		for i := 0; every > 0 && i < len(few); i += every {
+			few[i] = math.MaxFloat32
+		}
+		b.Run(fmt.Sprintf("n=1024/wanted=%d", every), func(b *testing.B) {
+			for b.Loop() {
+				TopK(dst, few, scratch)
 			}
 		})
 	}

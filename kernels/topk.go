@@ -6,7 +6,8 @@ import (
 )
 
 // TopK writes the indices of the len(dst) largest of x to dst, in ascending order.
-// Of equal scores the lower index wins; a NaN loses to everything. scratch needs 2*len(x)
+// Of equal scores the lower index wins; a NaN loses to everything. A few of math.MaxFloat32, for what
+// is wanted in any case, do not make it slower. scratch needs 2*len(x)
 // elements. It panics if x is shorter than dst or too long, or scratch is too short.
 //
 // A threshold guessed from a sample lets one pass at memory speed drop nearly all
@@ -118,11 +119,15 @@ const (
 // as long as x. There may be none, as where scores are equal. The true one is closed in from both
 // sides, in turns by halves and as if scores lay evenly between.
 func split(idx []int32, x []float32, k int) bool {
-	lo, hi := x[0], x[0]
+	lo, hi := x[0], float32(math.Inf(-1))
 	for i := range splitSample {
 		v := x[i*len(x)/splitSample]
-		lo, hi = min(lo, v), max(hi, v)
+		lo = min(lo, v)
+		if v < math.MaxFloat32 { // what wins in any case would make the range too wide
+			hi = max(hi, v)
+		}
 	}
+	hi = max(hi, lo)
 	many, few := len(x), 0 // that reach lo and hi, until they are counted about
 	t, wide := hi, hi-lo
 	for i := range splits {

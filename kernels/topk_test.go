@@ -2,6 +2,7 @@ package kernels
 
 import (
 	"cmp"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -25,6 +26,14 @@ var patterns = map[string]func(rng *rand.Rand, x []float32){
 	"normal": func(rng *rand.Rand, x []float32) {
 		for i := range x {
 			x[i] = float32(rng.NormFloat64())
+		}
+	},
+	"wanted": func(rng *rand.Rand, x []float32) {
+		fillFloats(rng, x, 1)
+		for i := range x {
+			if rng.IntN(20) == 0 {
+				x[i] = math.MaxFloat32
+			}
 		}
 	},
 	"ties": func(rng *rand.Rand, x []float32) { sprinkle(rng, x, 1, 0, negZ, 1, -1, 2) },

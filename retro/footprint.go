@@ -27,7 +27,8 @@ func (e *Engine) checkFootprint() error {
 	page := float64(planesOf(e.opt.Select) * planeBytes(&e.opt, dk,
 		kernels.TilePages) / kernels.TilePages)
 	if e.byTokens() {
-		page += float64(kernels.CodeBytes(e.opt.CodeBits, dk)) + 4.0/groupPages // kept groups
+		page += float64(kernels.CodeBytes(e.opt.CodeBits, dk)) +
+			4.0/groupPages + 4.0/foundPart // what is kept
 	}
 	summaries := float64(heads) * page * pages
 	seen := 0.0

@@ -107,9 +107,9 @@ func (s *selection) takeKept() {
 
 func (s *selection) kept() *kept { return &s.q.s.kept[s.l.headOff+s.h] }
 
-// A token that copies goes on where the one before has found something. So pages of which a token
-// has at least foundShare of a query's attention are candidates of the next token, whatever their
-// scores, but at most one of foundPart of them.
+// A token that copies goes on where the one before has found something. So where the budget goes by
+// need, pages of which a token has at least foundShare of the attention of a query are candidates of
+// the next token, whatever their scores, but at most one of foundPart of them.
 const (
 	foundShare = 0.01
 	foundPart  = 4
@@ -118,12 +118,14 @@ const (
 // found is how many pages may be noted.
 func (c *cut) found() int { return c.pages / foundPart }
 
-// found are the pages in which the token before found much.
+// found are the pages in which the token before found much: none if they are too many, since it had
+// another budget.
 func (s *selection) found() []int32 {
-	if k := &s.kept().found; k.entry == s.q.newest().entry-1 {
-		return k.of
+	k := &s.kept().found
+	if k.entry != s.q.newest().entry-1 || len(k.of) > s.cut.found() {
+		return nil
 	}
-	return nil
+	return k.of
 }
 
 // prefer makes candidates of these pages, as far as they have a score.
@@ -144,20 +146,22 @@ func (s *selection) prefer() {
 }
 
 // noteFound notes the pages of chosen candidates, given their shares of the attention as logarithms:
-// of a larger least share, where they would be too many. Where the last token of a page is one, what
-// it goes on with is in the next page.
+// of a larger least share, where they would be too many, or none. Where the last token of a page is
+// one, what it goes on with is in the next page.
 func (s *selection) noteFound(chosen []int32, shares []float32) {
 	k, size, most := &s.kept().found, int32(s.e.opt.Page), s.cut.found()
 	k.entry, k.of = s.q.newest().entry, k.of[:0]
 	for least := float32(math.Log(foundShare)); least < 0; least++ {
 		for _, t := range chosen {
-			if !(shares[t] >= least) || len(k.of) > most {
-				continue
+			if len(k.of) > most {
+				break
 			}
-			page := s.it.pages[t/size]
-			k.note(page)
-			if t%size == size-1 {
-				k.note(page + 1)
+			if shares[t] >= least { // not where keys are not finite
+				page := s.it.pages[t/size]
+				k.note(page)
+				if t%size == size-1 {
+					k.note(page + 1)
+				}
 			}
 		}
 		if len(k.of) <= most {

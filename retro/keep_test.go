@@ -156,10 +156,10 @@ func TestKeptRefused(t *testing.T) {
 // Pages in which a token found much are those of chosen tokens with a large share, and candidates of
 // the next token, also where groups are kept.
 func TestFoundPages(t *testing.T) {
-	for _, groups := range []int{0, 6} {
+	for _, groups := range []int{0, 2} {
 		h := keeper(t, 1)
 		h.e.opt.Groups, h.e.opt.Candidates = groups, 8
-		h.prefill(0, 2000)
+		h.prefill(0, 3900) // 15 whole groups
 		before, reused, noted := make([][]int32, len(h.e.seqs[0].kept)), 0, 0
 		for range 12 {
 			h.decode([]int32{0}, func(layer int, _ []Row, _ []float32) {
@@ -213,29 +213,40 @@ func foundIn(it *item, size int) (pages []int32) {
 	return slices.Compact(pages)
 }
 
-// A page in which something was found is a candidate even if its score is the lowest; without a
-// token right before it is not.
+// A page in which something was found is a candidate even if its score is low, of kept groups, too;
+// not without a token right before, and not if there are too many.
 func TestFoundPageIsCandidate(t *testing.T) {
-	for _, follows := range []bool{true, false} {
-		h := keeper(t, 1)
-		h.e.opt.Groups = 0
-		h.prefill(0, 2000)
-		h.decode([]int32{0}, nil)
-		kept := &h.e.seqs[0].kept[0].found
-		absent := int32(1)
-		for slices.Contains(h.e.items[0].pages, absent) {
-			absent++
-		}
-		kept.of = []int32{absent}
-		if !follows {
-			kept.entry--
-		}
-		seen := false
-		h.decode([]int32{0}, func(layer int, _ []Row, _ []float32) {
-			if layer == 0 {
-				seen = slices.Contains(h.e.items[0].pages, absent)
+	for _, groups := range []int{0, 2} {
+		for _, c := range []struct {
+			gap, more int
+			candidate bool
+		}{{0, 0, true}, {1, 0, false}, {0, 99, false}} {
+			h := keeper(t, 1)
+			h.e.opt.Groups = groups
+			h.prefill(0, 2001)
+			h.decode([]int32{0}, nil)
+			kept := &h.e.seqs[0].kept[0]
+			absent := int32(1)
+			if groups > 0 {
+				absent = max(1, kept.groups.of[0]*groupPages)
 			}
-		})
-		require.Equal(t, follows, seen)
+			for slices.Contains(h.e.items[0].pages, absent) {
+				absent++
+			}
+			kept.found.of = []int32{absent}
+			for i := range c.more {
+				kept.found.of = append(kept.found.of, absent+1+int32(i))
+			}
+			kept.found.entry -= c.gap
+			seen, reuse := false, false
+			h.decode([]int32{0}, func(layer int, _ []Row, _ []float32) {
+				if layer == 0 {
+					seen = slices.Contains(h.e.items[0].pages, absent)
+					reuse = h.e.jobs[0].claims[0].reuse
+				}
+			})
+			require.Equal(t, c.candidate, seen, "%d groups, %+v", groups, c)
+			require.Equal(t, groups > 0, reuse)
+		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 const nearRows = 16
 
 // leastWeighed and mostWeights bound the parts that the queries fall into where their estimates are
-// weighed: queries in one, at least, and parts.
+// weighed: queries in one, at least but for what is left over, and parts.
 const (
 	leastWeighed = 3
 	mostWeights  = 8
@@ -24,15 +24,9 @@ func (s *selection) weighs() bool {
 // candidates is how many tokens have a score.
 func (s *selection) candidates() int { return len(s.it.pages) * s.e.opt.Page }
 
-// weighRows is how many queries' estimates one thread weighs at once.
-func weighRows(queries int) int {
-	return max(leastWeighed, (queries+mostWeights-1)/mostWeights)
-}
-
-// partsOfWeights is how many parts the queries fall into.
+// partsOfWeights is how many parts the queries fall into, not fewer for more of them.
 func partsOfWeights(queries int) int {
-	rows := weighRows(queries)
-	return (queries + rows - 1) / rows
+	return min(mostWeights, (queries+leastWeighed-1)/leastWeighed)
 }
 
 // partsOfNear is how many parts of the queries add up what is near.
@@ -55,10 +49,10 @@ func (s *selection) shares(part int) []float32 {
 
 // weigh turns the estimates of a part of the queries into shares.
 func (s *selection) weigh(part int) {
-	n, rows := s.candidates(), weighRows(s.queries())
-	shares, last := s.shares(part), min((part+1)*rows, s.queries())
+	n, queries, shares := s.candidates(), s.queries(), s.shares(part)
 	fill(shares, negInf)
-	for r := part * rows; r < last; r++ {
+	parts := partsOfWeights(queries)
+	for r := part * queries / parts; r < (part+1)*queries/parts; r++ {
 		x, near := s.it.est[r*n:][:n], partial{m: s.it.nearM[r], l: s.it.nearL[r]}
 		if s.l.SoftCap > 0 {
 			kernels.SoftCap(x, s.l.SoftCap)

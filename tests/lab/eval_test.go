@@ -110,6 +110,7 @@ func TestEvalInBatches(t *testing.T) {
 		switch {
 		case r.Test == "ruler":
 			tasks[r.Text]++
+			require.Greater(t, r.NLL, 0.0, r.Text)
 			if r.Policy == "full" {
 				likelihoods[r.Text] = r.NLL
 			}

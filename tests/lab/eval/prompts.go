@@ -122,7 +122,7 @@ func (x *promptSet) cost() (prepare, measure float64) {
 	for i, r := range x.blanks() {
 		prompt += r.Ctx
 		if x.ctx > 0 {
-			answer += shortAnswer
+			answer += 2 * shortAnswer // and the right one
 		} else {
 			answer += x.samples[i].max
 		}

@@ -18,8 +18,8 @@ type scored struct {
 // foundShare is the share that an answer has of what was asked for.
 func foundShare(r Record) float64 { return float64(r.Right) / float64(r.Total) }
 
-// likelihood is that of the right answer.
-func likelihood(r Record) float64 { return r.NLL }
+// unlikelihood is the negative log-likelihood of the right answer, in nats per token.
+func unlikelihood(r Record) float64 { return r.NLL }
 
 // scores are those of all tasks that the policy has.
 func (s *setup) scores(p *policy, figure func(Record) float64) (all []scored) {
@@ -149,7 +149,7 @@ func (s *setup) ruler() *grid {
 			task, share := worst(all)
 			row[2], row[4] = inPercent(resampled(all, ofFull)),
 				fmt.Sprintf("%s %s", task, percent(share, 0))
-			row[3] = resampled(s.scores(p, likelihood), aboveFull).String()
+			row[3] = resampled(s.scores(p, unlikelihood), aboveFull).String()
 		}
 		for _, t := range tasks {
 			cell := "-"

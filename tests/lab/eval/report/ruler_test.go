@@ -86,13 +86,13 @@ func TestRulerLikelihoods(t *testing.T) {
 	full[0].NLL, ours[1].NLL = math.NaN(), math.NaN()
 	ours[0].NLL, full[1].NLL = 90, 80
 	s := setups(append(full, ours...))
-	e := resampled(s[0].scores(s[0].policies[1], likelihood), aboveFull)
+	e := resampled(s[0].scores(s[0].policies[1], unlikelihood), aboveFull)
 	require.InDelta(t, 0.25, e.Value, 1e-9)
 	require.InDelta(t, 0.25, e.Lo, 1e-9)
 	require.Contains(t, table(t, append(full, ours...)), "0.250 [0.250, 0.250]")
 	ours[3].NLL = 5
 	s = setups(append(full, ours...))
-	e = resampled(s[0].scores(s[0].policies[1], likelihood), aboveFull)
+	e = resampled(s[0].scores(s[0].policies[1], unlikelihood), aboveFull)
 	require.Greater(t, e.Hi, e.Value)
 }
 
