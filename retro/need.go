@@ -9,11 +9,11 @@ import (
 // nearRows is for how many queries one thread adds up what is near at once.
 const nearRows = 16
 
-// leastWeighed and mostWeights bound the parts that the queries fall into where their estimates are
-// weighed: queries in one, at least but for what is left over, and parts.
+// A thread weighs the estimates of at most weighRows queries at once, or of more, where there would
+// be more than mostWeights parts: they are joined by one thread.
 const (
-	leastWeighed = 3
-	mostWeights  = 8
+	weighRows   = 3
+	mostWeights = 8
 )
 
 // weighs tells whether the item spends its budget by need.
@@ -26,7 +26,7 @@ func (s *selection) candidates() int { return len(s.it.pages) * s.e.opt.Page }
 
 // partsOfWeights is how many parts the queries fall into, not fewer for more of them.
 func partsOfWeights(queries int) int {
-	return min(mostWeights, (queries+leastWeighed-1)/leastWeighed)
+	return min(mostWeights, (queries+weighRows-1)/weighRows)
 }
 
 // partsOfNear is how many parts of the queries add up what is near.

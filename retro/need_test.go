@@ -116,6 +116,10 @@ func TestShares(t *testing.T) {
 		{heads: 40, kv: 2}, {heads: 7, kv: 1, rotation: 64}} { // one part of the queries, or several
 		sh.layers, sh.seqs, sh.cells, sh.dk, sh.dv = 1, 1, 4000, 64, 16
 		sh.tk, sh.tv = kernels.F16, kernels.F16
+		exact := 0.02
+		if sh.heads/sh.kv > nearRows { // the largest of many: what kernels.ExpSum is exact to
+			exact = 0.04
+		}
 		opt := testOptions()
 		opt.Window, opt.Budget, opt.Need = 1, 128, true
 		estimates(t, opt, sh, func(it *item, logits [][]float64) {
@@ -138,7 +142,7 @@ func TestShares(t *testing.T) {
 				}
 			}
 			for i, v := range want {
-				require.InDelta(t, v, it.tokens[i], 0.04) // what kernels.ExpSum is exact to
+				require.InDelta(t, v, it.tokens[i], exact)
 			}
 		})
 	}

@@ -3,7 +3,6 @@ package eval
 import (
 	"context"
 	"errors"
-	"math"
 	"runtime"
 	"slices"
 	"time"
@@ -168,14 +167,11 @@ func (s *contexts) likelihoods(ctx context.Context, c *bridge.Context, samples [
 			if err != nil {
 				return nil, err
 			}
-			truth := samples[seq].truth
-			nll[seq] += divergence.NLL(logits, truth[step]) / float64(len(truth))
+			nll[seq] += divergence.NLL(logits, samples[seq].truth[step])
 		}
 	}
 	for seq, n := range s.prompts {
-		if len(samples[seq].truth) == 0 {
-			nll[seq] = math.NaN()
-		}
+		nll[seq] /= float64(len(samples[seq].truth)) // 0/0 is NaN
 		if err := c.SeqRemove(seq, n, -1); err != nil {
 			return nil, err
 		}

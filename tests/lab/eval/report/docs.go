@@ -121,10 +121,8 @@ func fillTables(page string, all []*setup) (string, error) {
 }
 
 func namedTable(name string, all []*setup) *grid {
-	for _, s := range all {
-		if s.title() == name {
-			return s.grids()[0]
-		}
+	if s := titled(name, all); s != nil {
+		return s.grids()[0]
 	}
 	if model, ok := strings.CutPrefix(name, "ruler, "); ok {
 		return rulerByLength(model, all)
@@ -138,11 +136,18 @@ func namedTable(name string, all []*setup) *grid {
 	case "correction":
 		return correctionTable(all)
 	}
-	if setup, ok := strings.CutPrefix(name, "budgets, "); ok {
-		for _, s := range all {
-			if s.title() == setup {
-				return s.budgetTable()
-			}
+	title, budgets := strings.CutPrefix(name, "budgets, ")
+	if s := titled(title, all); s != nil && budgets {
+		return s.budgetTable()
+	}
+	return nil
+}
+
+// titled is the setup of a title, or nil.
+func titled(title string, all []*setup) *setup {
+	for _, s := range all {
+		if s.title() == title {
+			return s
 		}
 	}
 	return nil
