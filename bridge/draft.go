@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"errors"
-	"math"
 	"time"
 )
 
@@ -46,19 +45,25 @@ const firstDrafts = 2
 // someDraft is a draft to measure with.
 const someDraft = 4
 
+// doubt is by how much the logit of a token must exceed all others, for what sparse attention leaves
+// out to change it seldom: docs/lossless.md has what was measured.
+const doubt = 0.35
+
 // drafter is lossless decoding: a sequence's next tokens are drafted with sparse attention, taken
-// back, and computed anew with full attention in one batch. A draft is as long as pays by what was
-// measured; where none pays, there is none. The programs have the same in C++, in
-// common/speculative-retro.cpp of the patches; a test holds them together.
+// back, and computed anew with full attention in one batch. A draft ends before a token that is in
+// doubt, which verifying then gives for free. Else it is as long as pays by what was measured; where
+// none pays, there is none. The programs have the same in C++, in common/speculative-retro.cpp of
+// the patches; a test holds them together.
 type drafter struct {
 	min, max         int    // 0..; min 0: none where none pays
 	sparse           cost   // of a step
 	exact            []cost // of a batch, by its tokens
 	here             int    // a device attends to batches of more; 0: to none
 	tested, accepted float64
-	first            int  // drafts that were made to measure
-	warm             bool // a second token without drafts was measured
-	calls, often     int  // another choice is measured once in so many calls
+	asked, sure      float64 // for tokens, of which so many were not in doubt
+	first            int     // drafts that were made to measure
+	warm             bool    // a second token without drafts was measured
+	calls, often     int     // another choice is measured once in so many calls
 	long             bool
 }
 
@@ -90,8 +95,12 @@ func (c *Context) newDrafter(least, most int) (*drafter, error) {
 	if err := c.SetRetroMode(RetroExact); err != nil {
 		return nil, err
 	}
-	return &drafter{min: least, max: most, exact: make([]cost, most+2), tested: 10, accepted: 8,
-		often: 32, here: int(c.lib.retroAttnExactMax(c.ptr))}, nil
+	return untried(least, most, int(c.lib.retroAttnExactMax(c.ptr))), nil
+}
+
+func untried(least, most, here int) *drafter {
+	return &drafter{min: least, max: most, exact: make([]cost, most+2), here: here, tested: 10,
+		accepted: 9.5, asked: 10, sure: 9, often: 32}
 }
 
 // batch is the cost of n tokens at once: between and beyond those that were measured and that the
@@ -122,66 +131,83 @@ func (d *drafter) batch(n int) cost {
 	return d.exact[a] + slope*cost(n-a)
 }
 
-// rate is how many tokens come in a second with drafts of n tokens: the accepted ones, and one that
-// verifying adds.
-func (d *drafter) rate(n int) float64 { return d.rateAt(n, d.batch(n+1)) }
-
-// rateAt is the same where verifying takes so long.
-func (d *drafter) rateAt(n int, verified cost) float64 {
-	tokens := 0.0
-	for i := range n + 1 {
-		tokens += math.Pow(d.accepted/d.tested, float64(i))
+// rates are how many tokens come in a second with drafts of at most n tokens, for n = 0, 1 .. most:
+// the accepted ones, and one that verifying adds. Drafts of more than so many that were measured are
+// taken to be verified as fast as these.
+func (d *drafter) rates(most, measured int) []float64 {
+	rates := make([]float64, most+1)
+	sure, right := 1.0, 1.0 // chance that a draft comes to be so long, and that it is right
+	tokens, steps, verified := 1.0, 0.0, float64(d.batch(1))
+	for n := range rates {
+		rates[n] = tokens / (steps*float64(d.sparse) + verified)
+		steps += sure
+		sure *= d.sure / d.asked
+		right *= d.sure / d.asked * d.accepted / d.tested
+		tokens += right
+		if n < measured {
+			verified += sure * float64(d.batch(n+2)-d.batch(n+1))
+		}
 	}
-	return tokens / float64(cost(n)*d.sparse+verified)
+	return rates
 }
 
-// length is how many tokens to draft, of which there is room for so many.
-func (d *drafter) length(room int) int {
+// length is how many tokens to draft, of which there is room for so many, and how many of them even
+// in doubt: all, where it is to measure.
+func (d *drafter) length(room int) (most, least int) {
 	room = min(room, d.max)
 	some := min(room, max(someDraft, d.min))
 	reach := d.here > 0 && room >= d.here // a device verifies the longest
 	switch {
 	case room <= d.min || d.min == 0 && d.exact[1] == 0:
-		return min(d.min, max(0, room))
+		n := min(d.min, max(0, room))
+		return n, n
 	case d.first < firstDrafts:
 		d.first++
-		return some
+		return some, some
 	case d.min == 0 && !d.warm: // the first token has prepared what later ones find
 		d.warm = true
-		return 0
+		return 0, 0
 	case d.first < 2*firstDrafts && reach:
 		d.first++
-		return room
+		return room, room
 	}
-	best := d.min
+	best, rates := d.min, d.rates(room, room)
 	for n := best + 1; n <= room; n++ {
-		if d.rate(n) > d.rate(best) {
+		if rates[n] > rates[best] {
 			best = n
 		}
 	}
-	if d.min == 0 && d.rate(best) < 1.1*d.rate(0) { // times are uncertain
+	if d.min == 0 && rates[best] < 1.1*rates[0] { // times are uncertain
 		best = 0
 	}
 	if d.calls++; d.calls >= d.often && d.min == 0 {
 		d.calls = 0
 		if best == 0 {
 			d.often = min(2*d.often, 1024)
-			return some
+			return some, some
 		}
 		d.often, d.long = 32, !d.long
 		if !d.long {
-			return 0
+			return 0, 0
 		}
 		n := min(room, 2*best) // longer ones are judged by a line through it
 		if reach && best < d.here || d.exact[room+1] == 0 {
 			n = room // as shorter ones say nothing of those that a device verifies, and little of any
 		}
 		// Else it would not pay even if it took no longer to verify.
-		if d.rateAt(n, d.batch(best+1)) > d.rate(best) {
-			return n
+		if d.rates(n, best)[n] > rates[best] {
+			return n, n
 		}
 	}
-	return best
+	return best, d.min
+}
+
+// ended learns that a draft has so many tokens, and whether the next one was in doubt.
+func (d *drafter) ended(drafts int, doubted bool) {
+	d.sure, d.asked = 0.98*d.sure+float64(drafts), 0.98*d.asked+float64(drafts)
+	if doubted {
+		d.asked++
+	}
 }
 
 // count learns how many of so many drafts were accepted; those after the first that was not tell
@@ -198,8 +224,8 @@ func (g *generator) draft(token Token) (drafts []Token, err error) {
 	if g.opt.MaxTokens > 0 {
 		room = min(room, g.opt.MaxTokens-len(g.got.Tokens)-1)
 	}
-	n := g.drafter.length(room)
-	if n == 0 || g.c.SetRetroMode(RetroDraft) != nil {
+	most, least := g.drafter.length(room)
+	if most == 0 || g.c.SetRetroMode(RetroDraft) != nil {
 		return nil, nil
 	}
 	var sampler *Sampler
@@ -212,7 +238,8 @@ func (g *generator) draft(token Token) (drafts []Token, err error) {
 		err = errors.Join(err, g.c.SeqRemove(g.opt.Seq, g.pos, -1), sampler.Close())
 		_ = g.c.SetRetroMode(RetroExact) // without the library everything is exact
 	}()
-	for len(drafts) < n && !g.c.model.IsEOG(token) {
+	doubted := false
+	for len(drafts) < most && !g.c.model.IsEOG(token) {
 		begun := time.Now()
 		g.batch.Clear()
 		g.batch.Add(token, g.pos+len(drafts), g.opt.Seq, true)
@@ -225,10 +252,30 @@ func (g *generator) draft(token Token) (drafts []Token, err error) {
 		if token, err = g.sample(sampler, -1); err != nil {
 			return nil, err
 		}
-		drafts = append(drafts, token)
+		row, err := g.c.Logits(-1)
+		if err != nil {
+			return nil, err
+		}
+		doubted = len(drafts) >= least && inDoubt(row, token)
 		g.drafter.sparse.add(since(begun))
+		if doubted {
+			break
+		}
+		drafts = append(drafts, token)
 	}
+	g.drafter.ended(len(drafts), doubted)
 	return drafts, nil
+}
+
+// inDoubt tells whether another token is about as likely, or more.
+func inDoubt(logits []float32, token Token) bool {
+	least := logits[token] - doubt
+	for i, x := range logits {
+		if x > least && Token(i) != token {
+			return true
+		}
+	}
+	return false
 }
 
 // verify decodes a token and drafts of what follows, and samples what does follow it: the drafts up

@@ -20,9 +20,10 @@ import (
 func TestDraftsOfThePatches(t *testing.T) {
 	program := patchDrafter(t)
 	for _, c := range []truth{
-		{0, 0.6, nil}, {0, 0.9, map[int]float64{3: 0.5, 40: 0.2}}, {0, 0.97, nil},
-		{5, 0.7, nil}, {5, 0.9, map[int]float64{2: 1, 3: 1}}, {5, 0.98, nil}, {1, 0.98, nil},
-		{32, 0.97, nil}, {33, 0.95, nil}, {64, 0.95, nil},
+		{0, 1, 0.6, nil}, {0, 1, 0.9, map[int]float64{3: 0.5, 40: 0.2}}, {0, 1, 0.97, nil},
+		{5, 1, 0.7, nil}, {5, 1, 0.9, map[int]float64{2: 1, 3: 1}}, {5, 1, 0.98, nil},
+		{1, 1, 0.98, nil}, {32, 1, 0.97, nil}, {33, 1, 0.95, nil}, {64, 1, 0.95, nil},
+		{0, 0.95, 0.99, nil}, {5, 0.9, 0.99, nil}, {5, 0.5, 0.95, nil}, {0, 0, 1, nil},
 	} {
 		for _, least := range []int{0, 2} {
 			compareDrafts(t, program, c, least)
@@ -31,11 +32,10 @@ func TestDraftsOfThePatches(t *testing.T) {
 }
 
 func compareDrafts(t *testing.T, program string, c truth, least int) {
-	const most, sparse = 32, cost(sparseStep)
-	d := &drafter{min: least, max: most, exact: make([]cost, most+2), tested: 10, accepted: 8,
-		often: 32, here: c.here}
+	const most = 32
+	d := untried(least, most, c.here)
 	cmd := exec.CommandContext(t.Context(), program,
-		strings.Fields(fmt.Sprint(int(1e6*sparse), c.here, least, most))...)
+		strings.Fields(fmt.Sprint(int(1e6*sparseStep), c.here, least, most))...)
 	var said strings.Builder
 	cmd.Stderr = &said
 	in, err := cmd.StdinPipe()
@@ -45,8 +45,14 @@ func compareDrafts(t *testing.T, program string, c truth, least int) {
 	require.NoError(t, cmd.Start())
 	rng, lengths := rand.New(rand.NewPCG(1, 2)), map[int]int{}
 	for i := range 1000 {
-		n, theirs := d.length(1000), 0
-		_, err := fmt.Fscan(out, &theirs)
+		until, theirs := 0, 0
+		for until < most && rng.Float64() < c.sure {
+			until++
+		}
+		_, err := fmt.Fprintln(in, until)
+		require.NoError(t, err)
+		n, _, _ := c.draft(d, until)
+		_, err = fmt.Fscan(out, &theirs)
 		require.NoError(t, err)
 		require.Equal(t, n, theirs, "%v, draft %d after %v", c, i, lengths)
 		lengths[n]++
@@ -58,7 +64,6 @@ func compareDrafts(t *testing.T, program string, c truth, least int) {
 		require.NoError(t, err)
 		d.exact[n+1].add(cost(us) / 1e6)
 		if n > 0 {
-			d.sparse.add(sparse)
 			d.count(n, accepted)
 		}
 	}

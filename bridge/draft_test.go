@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -9,28 +10,47 @@ import (
 
 // What the first draft of a context prepares, summaries and graphs, says nothing of later ones.
 func TestDraftsAreMeasuredWarm(t *testing.T) {
-	d := &drafter{max: 16, exact: make([]cost, 18), tested: 10, accepted: 8, often: 32}
-	require.Zero(t, d.length(100), "a token without drafts comes first")
+	d := untried(0, 16, 0)
+	most := func() int { n, _ := d.length(100); return n }
+	require.Zero(t, most(), "a token without drafts comes first")
 	d.exact[1] = 0.300
 	for _, verified := range []cost{0.500, 0.110} {
-		require.Equal(t, 4, d.length(100))
+		n, least := d.length(100)
+		require.Equal(t, []int{4, 4}, []int{n, least}, "doubts would measure something else")
 		d.sparse, d.exact[5] = 0.012, verified
 	}
-	require.Zero(t, d.length(100), "nor what the first token does of the next ones")
+	require.Zero(t, most(), "nor what the first token does of the next ones")
 	d.exact[1].add(0.090)
-	require.Greater(t, d.length(100), 2)
+	n, least := d.length(100)
+	require.Greater(t, n, 2)
+	require.Zero(t, least)
 
 	d.exact[5] = 0.500
-	require.Zero(t, d.length(100), "none pays where verifying costs that much")
+	require.Zero(t, most(), "none pays where verifying costs that much")
+}
+
+// A token is in doubt if another one is about as likely, or more, as where it was sampled.
+func TestInDoubt(t *testing.T) {
+	for _, c := range []struct {
+		logits []float32
+		token  Token
+		doubt  bool
+	}{
+		{[]float32{1, 0.6, -1}, 0, false}, {[]float32{1, 0.7, -1}, 0, true}, {[]float32{0.7, 1}, 1, true},
+		{[]float32{1, 0.5}, 1, true}, {[]float32{2, 2}, 1, true}, {[]float32{3}, 0, false},
+	} {
+		require.Equal(t, c.doubt, inDoubt(c.logits, c.token), "%v", c)
+	}
 }
 
 // Where every draft has some tokens, none is decoded without, and longer ones are tried all the same.
 func TestDraftsHaveAtLeast(t *testing.T) {
-	c := truth{accepted: 0.98}
-	d := &drafter{min: 2, max: 16, exact: make([]cost, 18), tested: 10, accepted: 8, often: 32}
+	c := truth{sure: 1, accepted: 0.98}
+	d := untried(2, 16, 0)
 	longest := 0
 	for i := range 50 {
-		n := c.cycle(d, i)
+		n, least := c.cycle(d, i)
+		require.GreaterOrEqual(t, least, 2)
 		require.GreaterOrEqual(t, n, 2)
 		longest = max(longest, n)
 	}
@@ -40,39 +60,42 @@ func TestDraftsHaveAtLeast(t *testing.T) {
 // Where a device verifies more than some tokens at once, what fewer take says nothing of more, and
 // the other way round: drafts of both are tried, and their times decide.
 func TestDraftsForADevice(t *testing.T) {
-	d := &drafter{max: 16, exact: make([]cost, 18), tested: 100, accepted: 98, often: 32, here: 3,
-		warm: true}
+	d := untried(0, 16, 3)
+	d.tested, d.accepted, d.warm = 100, 98, true
+	most := func() int { n, _ := d.length(100); return n }
 	d.exact[1], d.sparse, d.first = 0.035, 0.010, 2*firstDrafts
 	d.exact[5] = 0.150 // on a line from the first 17 would take 0.5 s, and none paid
-	require.Equal(t, 2, d.length(100))
+	require.Equal(t, 2, most())
 	d.exact[3] = 0.080
-	require.Equal(t, 16, d.length(100))
+	require.Equal(t, 16, most())
 	d.exact[17] = 0.162
-	require.Equal(t, 16, d.length(100))
+	require.Equal(t, 16, most())
 	require.InDelta(t, 0.154, float64(d.batch(9)), 1e-9)
 	require.InDelta(t, 0.0575, float64(d.batch(2)), 1e-9)
 	d.exact[17] = 1
-	require.Less(t, d.length(100), 16)
+	require.Less(t, most(), 16)
 }
 
 // Whatever the first batch of a kind prepares, and other load does, the length that is fastest is
 // found: with times of processors as with a 1.5B model at 32k, and of a device that copies the cache.
 func TestDraftLengthIsFound(t *testing.T) {
 	for name, c := range map[string]truth{
-		"processors":              {0, 0.97, nil},
-		"slow at first":           {0, 0.97, map[int]float64{0: 0.5, 1: 0.5, 2: 0.06, 3: 0.06}},
-		"long ones slow once":     {0, 0.99, map[int]float64{4: 0.5}},
-		"a device":                {5, 0.98, nil},
-		"a device, slow at first": {5, 0.98, map[int]float64{3: 1}},
-		"a device for all drafts": {1, 0.98, map[int]float64{1: 1, 3: 0.3}},
-		"poor drafts":             {5, 0.70, map[int]float64{3: 1}},
+		"processors":              {0, 1, 0.97, nil},
+		"slow at first":           {0, 1, 0.97, map[int]float64{0: 0.5, 1: 0.5, 2: 0.06, 3: 0.06}},
+		"long ones slow once":     {0, 1, 0.99, map[int]float64{4: 0.5}},
+		"a device":                {5, 1, 0.98, nil},
+		"a device, slow at first": {5, 1, 0.98, map[int]float64{3: 1}},
+		"a device for all drafts": {1, 1, 0.98, map[int]float64{1: 1, 3: 0.3}},
+		"poor drafts":             {5, 1, 0.70, map[int]float64{3: 1}},
+		"doubts":                  {0, 0.9, 0.99, nil},
+		"a device, doubts":        {5, 0.9, 0.99, map[int]float64{3: 1}},
+		"many doubts":             {5, 0.75, 0.97, nil},
 	} {
 		const most = 32
-		d := &drafter{max: most, exact: make([]cost, most+2), tested: 10, accepted: 8, often: 32,
-			here: c.here}
+		d := untried(0, most, c.here)
 		chosen := make([]int, most+1)
 		for i := range 400 {
-			if n := c.cycle(d, i); i >= 200 {
+			if n, _ := c.cycle(d, i); i >= 200 {
 				chosen[n]++
 			}
 		}
@@ -99,12 +122,12 @@ func TestDraftsAreTriedCheaply(t *testing.T) {
 		{truth{here: 5, accepted: 0.85}, firstDrafts}, {truth{here: 5, accepted: 0.9}, firstDrafts},
 		{truth{here: 33, accepted: 0.95}, 1}, {truth{here: 64, accepted: 0.95}, 1}, // none is that long
 	} {
+		c.sure = 1
 		const most = 32
-		d := &drafter{max: most, exact: make([]cost, most+2), tested: 10, accepted: 8, often: 32,
-			here: c.here}
+		d := untried(0, most, c.here)
 		tokens, time, longest := 0.0, 0.0, 0
 		for i := range 600 {
-			n := c.cycle(d, i)
+			n, _ := c.cycle(d, i)
 			if n == most {
 				longest++
 			}
@@ -122,7 +145,8 @@ func TestDraftsAreTriedCheaply(t *testing.T) {
 // truth is what a drafter has to find out.
 type truth struct {
 	here     int
-	accepted float64
+	sure     float64         // share of tokens that are not in doubt
+	accepted float64         // of those
 	late     map[int]float64 // what batches take more, by their number
 }
 
@@ -143,8 +167,19 @@ func (c truth) confirmed(n int) (tokens float64) {
 	return tokens
 }
 
+// rate is that of drafts of at most n tokens.
 func (c truth) rate(n int) float64 {
-	return (c.confirmed(n) + 1) / (float64(n)*sparseStep + c.verified(n))
+	tokens, time := 0.0, 0.0
+	for i := range n + 1 { // that many are not in doubt
+		share, steps := math.Pow(c.sure, float64(i)), i
+		if i < n {
+			share *= 1 - c.sure
+			steps++
+		}
+		tokens += share * (c.confirmed(i) + 1)
+		time += share * (float64(steps)*sparseStep + c.verified(i))
+	}
+	return tokens / time
 }
 
 // best is the length of the fastest drafts.
@@ -157,14 +192,28 @@ func (c truth) best(most int) (best int) {
 	return best
 }
 
+// draft lets a drafter choose, where so many tokens are not in doubt, and tells it so.
+func (c truth) draft(d *drafter, sure int) (drafts, most, least int) {
+	most, least = d.length(1000)
+	drafts = min(most, max(sure, least))
+	if most > 0 {
+		d.sparse.add(sparseStep)
+		d.ended(drafts, drafts < most)
+	}
+	return drafts, most, least
+}
+
 // cycle lets a drafter choose, and tells it what came of that.
-func (c truth) cycle(d *drafter, number int) (n int) {
-	n = d.length(1000)
+func (c truth) cycle(d *drafter, number int) (most, least int) {
+	rng, sure := rand.New(rand.NewPCG(1, uint64(number))), 0
+	for sure < d.max && rng.Float64() < c.sure {
+		sure++
+	}
+	n, most, least := c.draft(d, sure)
 	d.exact[n+1].add(cost(c.verified(n) + c.late[number]))
 	if n > 0 {
-		d.sparse.add(sparseStep)
 		d.tested = 0.98*d.tested + c.confirmed(n)/c.accepted
 		d.accepted = 0.98*d.accepted + c.confirmed(n)
 	}
-	return n
+	return most, least
 }

@@ -1,6 +1,7 @@
 // The lossless drafts of the patches, common/speculative-retro.cpp, with a context and a clock that
-// are made up: of each draft its length is written, and read what its verification takes, in us,
-// and how many of its tokens are confirmed. The headers that the file includes are empty.
+// are made up: of each draft is read before which token there is a doubt, its length is written, and
+// read what its verification takes, in us, and how many of its tokens are confirmed. The headers
+// that the file includes are empty.
 
 #include <algorithm>
 #include <cstdint>
@@ -26,6 +27,7 @@ struct llama_context {
     int64_t time, step; // now, and what a sparse step takes
     int32_t rows, here; // of a batch; a device attends to more
     int mode;
+    int32_t sure; // tokens of a draft until one is in doubt
 } host;
 
 enum { LLAMA_RETRO_ATTN_MODE_EXACT = 1, LLAMA_RETRO_ATTN_MODE_DRAFT, LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY };
@@ -66,6 +68,7 @@ static void llama_synchronize(llama_context *) {}
 static int llama_decode(llama_context * c, const llama_batch &) {
     if (c->mode != LLAMA_RETRO_ATTN_MODE_DRAFT) abort();
     c->time += c->step;
+    c->sure--;
     return 0;
 }
 
@@ -80,11 +83,13 @@ static void common_batch_add(llama_batch & b, llama_token, llama_pos, std::vecto
     b.seq_id[b.n_tokens++][0] = seqs[0];
 }
 
-static const float logits[1] = { 1 };
-static const float * llama_get_logits_ith(llama_context *, int32_t) { return logits; }
+static const float * llama_get_logits_ith(llama_context * c, int32_t) {
+    static const float sure[2] = { 1, 0.6 }, doubtful[2] = { 1, 0.7 };
+    return c->sure < 0 ? doubtful : sure;
+}
 static const llama_model * llama_get_model(llama_context *) { return nullptr; }
 static const llama_vocab * llama_model_get_vocab(const llama_model *) { return nullptr; }
-static int32_t llama_vocab_n_tokens(const llama_vocab *) { return 1; }
+static int32_t llama_vocab_n_tokens(const llama_vocab *) { return 2; }
 static bool llama_vocab_is_eog(const llama_vocab *, llama_token) { return false; }
 static llama_memory * llama_get_memory(llama_context *) { return nullptr; }
 static void llama_memory_seq_rm(llama_memory *, llama_seq_id, llama_pos, llama_pos) {}
@@ -96,22 +101,22 @@ static void common_sampler_accept(common_sampler *, llama_token, bool) {}
 
 int main(int argc, char ** argv) {
     if (argc < 5) return 1;
-    host = { 0, atoi(argv[1]), 512, atoi(argv[2]), LLAMA_RETRO_ATTN_MODE_EXACT };
+    host = { 0, atoi(argv[1]), 512, atoi(argv[2]), LLAMA_RETRO_ATTN_MODE_EXACT, 0 };
     common_speculative_retro retro({ &host, atoi(argv[4]), atoi(argv[3]), 0 }, 1);
     retro.begin();
 
     int accepted;
     long long us;
-    do {
+    while (scanf("%d", &host.sure) == 1) {
         llama_tokens drafts;
         std::vector<common_speculative_draft_params> all = { { true, 0, 1000, 0, &drafts, nullptr } };
         retro.draft(all);
         if (host.mode != LLAMA_RETRO_ATTN_MODE_EXACT) abort();
         printf("%d\n", (int) drafts.size());
         fflush(stdout);
-        if (scanf("%lld %d", &us, &accepted) != 2) return 0;
+        if (scanf("%lld %d", &us, &accepted) != 2) return 1;
         host.time += us;
         retro.process({ (int32_t) drafts.size() + 1, nullptr });
         retro.accept(0, accepted);
-    } while (true);
+    }
 }
