@@ -47,7 +47,7 @@ const someDraft = 4
 
 // doubt is by how much the logit of a token must exceed all others, for what sparse attention leaves
 // out to change it seldom: docs/lossless.md has what was measured.
-const doubt = 0.35
+const doubt = 0.25
 
 // drafter is lossless decoding: a sequence's next tokens are drafted with sparse attention, taken
 // back, and computed anew with full attention in one batch. A draft ends before a token that is in

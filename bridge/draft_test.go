@@ -36,7 +36,7 @@ func TestInDoubt(t *testing.T) {
 		token  Token
 		doubt  bool
 	}{
-		{[]float32{1, 0.6, -1}, 0, false}, {[]float32{1, 0.7, -1}, 0, true}, {[]float32{0.7, 1}, 1, true},
+		{[]float32{1, 0.6, -1}, 0, false}, {[]float32{1, 0.8, -1}, 0, true}, {[]float32{0.8, 1}, 1, true},
 		{[]float32{1, 0.5}, 1, true}, {[]float32{2, 2}, 1, true}, {[]float32{3}, 0, false},
 	} {
 		require.Equal(t, c.doubt, inDoubt(c.logits, c.token), "%v", c)

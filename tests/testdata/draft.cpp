@@ -84,7 +84,7 @@ static void common_batch_add(llama_batch & b, llama_token, llama_pos, std::vecto
 }
 
 static const float * llama_get_logits_ith(llama_context * c, int32_t) {
-    static const float sure[2] = { 1, 0.6 }, doubtful[2] = { 1, 0.7 };
+    static const float sure[2] = { 1, 0.6 }, doubtful[2] = { 1, 0.8 };
     return c->sure < 0 ? doubtful : sure;
 }
 static const llama_model * llama_get_model(llama_context *) { return nullptr; }
