@@ -37,7 +37,8 @@ type measured struct {
 	Error        float64 `json:"error"` // largest relative error of that formula
 }
 
-// slack is how many times as long as with the fastest choice a token may take.
+// slack is how many times as long as with the fastest choice a token may take, where it reads more
+// than the least.
 func slack(t options.Target) float64 {
 	switch t {
 	case options.Speed:
@@ -53,6 +54,18 @@ func slack(t options.Target) float64 {
 const budgetStep, leastBudget = 64, 256
 
 var triedWindows = []struct{ window, period int }{{1, 1}, {2, 1}, {4, 1}, {8, 8}}
+
+// leastPart of the size of the context is read at least, for any target but speed. With less, what a
+// long text is asked for is missed (docs/fidelity.md, RULER), which the KL of prose does not tell.
+const leastPart = 16
+
+// floor is how many far tokens that is; a plan is for half of the size.
+func (m *measured) floor(o *options.Options) float64 {
+	if o.Budget != 0 || o.Planning.Target == options.Speed {
+		return 0
+	}
+	return min(2*float64(m.Depth)/leastPart, float64(m.Far))
+}
 
 // read is the number of far tokens that a budget reads.
 func (m *measured) read(b options.Budget) float64 { return float64(min(b.Tokens(m.Depth), m.Far)) }
@@ -147,21 +160,24 @@ type decision struct {
 	Why       string  `json:"why"`
 }
 
-// decide makes the plan: the best predicted fidelity in the time that the target allows. Correction
-// must bring 3 % beyond what the largest budget does, as that is far below what the predictions are
-// good for.
+// decide makes the plan: the best predicted fidelity in the time that the target allows, or that the
+// least budget takes. Correction must bring 3 % beyond what the largest budget does, as that is far
+// below what the predictions are good for.
 func (m *measured) decide(o *options.Options, maxRows int) decision {
-	all := m.candidates(o, maxRows)
-	predicted, fastest := make([]decision, len(all)), math.Inf(1)
+	all, floor := m.candidates(o, maxRows), m.floor(o)
+	predicted, fastest, least := make([]decision, len(all)), math.Inf(1), math.Inf(1)
 	for i, c := range all {
 		predicted[i] = decision{Choice: c, TokenNS: m.tokenNS(o, c), KL: m.divergence(c)}
 		fastest = min(fastest, predicted[i].TokenNS)
+		if m.read(c.Budget) >= floor {
+			least = min(least, predicted[i].TokenNS)
+		}
 	}
-	limit := fastest * slack(o.Planning.Target) * (1 + 1e-9)
+	limit := max(fastest*slack(o.Planning.Target), least) * (1 + 1e-9)
 	best := decision{KL: math.Inf(1)}
 	plain := best
 	for _, p := range predicted {
-		if p.TokenNS > limit {
+		if p.TokenNS > limit || m.read(p.Budget) < floor {
 			continue
 		}
 		if p.KL < best.KL {

@@ -36,6 +36,7 @@ func TestDecide(t *testing.T) {
 	require.Contains(t, p.Why, "2 rows cost 1.7x of a pass")
 	require.Contains(t, p.Why, "correction would cost more than it brings")
 
+	o = parsed(t, "target=speed")
 	p = cheap.decide(&o, 16)
 	require.Greater(t, p.Window, 1)
 	require.Contains(t, p.Why, "correction brings more")
@@ -62,7 +63,12 @@ func TestTargetsAreOrdered(t *testing.T) {
 			o := parsed(t, "target="+target)
 			p := m.decide(&o, 16)
 			t.Logf("%s, %s: %v, %.2f ms, KL %.2f", name, target, p.Choice, p.TokenNS/1e6, p.KL)
-			require.LessOrEqual(t, p.TokenNS, p.FastestNS*slack(o.Planning.Target)*1.0001)
+			allowed := p.FastestNS * slack(o.Planning.Target)
+			if least := options.Budget(m.Depth / 8); target != "speed" {
+				require.GreaterOrEqual(t, p.Budget, least)
+				allowed = max(allowed, m.tokenNS(&o, options.Choice{Budget: least, Window: 1, Period: 1}))
+			}
+			require.LessOrEqual(t, p.TokenNS, allowed*1.0001)
 			require.LessOrEqual(t, p.Budget, float64(m.Depth)/2)
 			require.Equal(t, target, p.Target)
 			if i > 0 {
@@ -72,6 +78,21 @@ func TestTargetsAreOrdered(t *testing.T) {
 			last = p
 		}
 	}
+}
+
+// What a long text is asked for must be found: only speed may read less than a sixteenth of the size
+// of the context, whatever it takes.
+func TestLeastBudget(t *testing.T) {
+	slow := cheap
+	slow.ReadNS *= 20
+	budget := func(text string) options.Budget {
+		o := parsed(t, text)
+		return slow.decide(&o, 16).Budget
+	}
+	require.Equal(t, options.Budget(2048), budget("target=balanced"))
+	require.Equal(t, options.Budget(2048), budget("target=balanced,window=8,period=8"))
+	require.Equal(t, options.Budget(256), budget("target=speed"))
+	require.Equal(t, options.Budget(300), budget("target=balanced,budget=300"))
 }
 
 // Whatever the user set stays; the rest is chosen around it.
@@ -155,7 +176,7 @@ func TestWholeWindows(t *testing.T) {
 			require.Equal(t, p.Window, p.Period, name)
 			_, err := c.complete(p.Choice)
 			require.NoError(t, err)
-			require.True(t, name == "dear" || p.Window > 1)
+			require.True(t, name == "dear" || target != options.Speed || p.Window > 1)
 		}
 	}
 	_, err := c.complete(choose(512, 4, 1))

@@ -245,7 +245,7 @@ func (c *Case) complete(choice options.Choice) (options.Options, error) {
 func (c *Case) made() string {
 	o := c.Asked
 	o.Planning.File, o.Planning.Cache, o.Audit = "", "", 0 // none of which it depends on
-	made := fmt.Sprintf("%v; %s; n_row %d", o, c.Kernels, c.Rows)
+	made := fmt.Sprintf("%v; %s; n_row %d; at least 1/%d", o, c.Kernels, c.Rows, leastPart)
 	if o.Whole {
 		made += "; whole windows"
 	}
