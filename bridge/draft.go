@@ -152,7 +152,7 @@ func (d *drafter) rates(most, measured int) []float64 {
 }
 
 // length is how many tokens to draft, of which there is room for so many, and how many of them even
-// in doubt: all, where it is to measure.
+// in doubt: where it is to measure, those that tell something.
 func (d *drafter) length(room int) (most, least int) {
 	room = min(room, d.max)
 	some := min(room, max(someDraft, d.min))
@@ -169,7 +169,7 @@ func (d *drafter) length(room int) (most, least int) {
 		return 0, 0
 	case d.first < 2*firstDrafts && reach:
 		d.first++
-		return room, room
+		return room, d.here
 	}
 	best, rates := d.min, d.rates(room, room)
 	for n := best + 1; n <= room; n++ {
@@ -190,13 +190,16 @@ func (d *drafter) length(room int) (most, least int) {
 		if !d.long {
 			return 0, 0
 		}
-		n := min(room, 2*best) // longer ones are judged by a line through it
-		if reach && best < d.here || d.exact[room+1] == 0 {
-			n = room // as shorter ones say nothing of those that a device verifies, and little of any
+		n, least := min(room, 2*best), best+1 // longer ones are judged by a line through it
+		if d.exact[room+1] == 0 {
+			n = room // as shorter ones say little
+		}
+		if reach && best < d.here { // and nothing of those that a device verifies
+			n, least = room, d.here
 		}
 		// Else it would not pay even if it took no longer to verify.
 		if d.rates(n, best)[n] > rates[best] {
-			return n, n
+			return n, least
 		}
 	}
 	return best, d.min
