@@ -144,6 +144,9 @@ func correctionTable(all []*setup) *grid {
 				continue
 			}
 			t, _ := compare(c.bytime, plain.bytime, byTime, figure)
+			if t.correction+t.budget+t.unclear == 0 { // no times are known
+				continue
+			}
 			g.row(s.machine(), s.model, c.Family, fmt.Sprint(t.correction), fmt.Sprint(t.budget),
 				fmt.Sprint(t.unclear))
 		}
