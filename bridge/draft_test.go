@@ -43,6 +43,40 @@ func TestInDoubt(t *testing.T) {
 	}
 }
 
+// Whatever a draft may have, it holds no token in doubt, and ends before one if it is shorter.
+func TestDraftsEndWithDoubts(t *testing.T) {
+	const most = 6
+	c := sparseContext(t, patchedModelTiny(t), 1, "window=1,need=0")
+	require.NoError(t, c.SetRetroMode(RetroDraft))
+	g := &generator{c: c, ctx: t.Context(), batch: NewBatch(1), pos: threadsPrompt}
+	g.drafter = untried(0, most, 0)
+	d := g.drafter
+	d.exact[1], d.exact[2], d.sparse, d.first, d.warm = 1, 1, 1e-6, firstDrafts, true // all pay
+	ended, tokens := 0, 0
+	for i := range 20 {
+		token := Token(3 + i)
+		drafts, err := g.draft(token)
+		require.NoError(t, err)
+		require.NoError(t, c.SetRetroMode(RetroDraft))
+		for j := range min(len(drafts)+1, most) {
+			row := feed(t, c, 0, g.pos+j, token)
+			require.Equal(t, j == len(drafts), inDoubt(row, Argmax(row)), "token %d of %v", j, drafts)
+			if token = Argmax(row); j < len(drafts) {
+				require.Equal(t, drafts[j], token)
+			}
+		}
+		require.NoError(t, c.SeqRemove(0, g.pos, -1))
+		tokens += len(drafts)
+		if len(drafts) < most {
+			ended++
+		}
+	}
+	t.Logf("%d tokens in 20 drafts, %d of which ended with a doubt", tokens, ended)
+	require.NotZero(t, ended)
+	require.NotZero(t, tokens)
+	require.InDelta(t, 0.5, d.sure/d.asked, 0.49)
+}
+
 // Where every draft has some tokens, none is decoded without, and longer ones are tried all the same.
 func TestDraftsHaveAtLeast(t *testing.T) {
 	c := truth{sure: 1, accepted: 0.98}

@@ -23,11 +23,10 @@ const threadsPrompt = 600
 
 // sparseContext holds a prompt in a context with sparse attention whose engine takes any number of
 // threads up to most.
-func sparseContext(t *testing.T, model *Model, most, window int) *Context {
+func sparseContext(t *testing.T, model *Model, most int, options string) *Context {
 	t.Helper()
 	c := newContext(t, model, ContextParams{Ctx: 1024, FlashAttn: FlashOn, Threads: most})
-	require.NoError(t, c.EnableRetro(fmt.Sprintf("budget=64,min_ctx=128,window=%d,period=1",
-		window)))
+	require.NoError(t, c.EnableRetro("budget=64,min_ctx=128,"+options))
 	require.NoError(t, c.SetThreads(1, 1))
 	tokens := make([]Token, threadsPrompt)
 	for i := range tokens {
@@ -40,7 +39,8 @@ func sparseContext(t *testing.T, model *Model, most, window int) *Context {
 // The number of threads changes between tokens, and no bit of the logits with it.
 func TestThreadsChange(t *testing.T) {
 	model := patchedModelTiny(t)
-	one, many := sparseContext(t, model, 4, 2), sparseContext(t, model, 4, 2)
+	const options = "window=2,period=1"
+	one, many := sparseContext(t, model, 4, options), sparseContext(t, model, 4, options)
 	for i, n := range []int{1, 2, 4, 1, 3, 4, 2, 1, 4} {
 		require.NoError(t, many.SetThreads(n, 5-n))
 		token := Token(3 + i)
@@ -68,7 +68,8 @@ func TestTooManyThreads(t *testing.T) {
 	n := runtime.NumCPU() + 2
 	for _, window := range []int{8, 16} {
 		log.Reset()
-		c, stock := sparseContext(t, model, 1, window), sparseContext(t, model, 1, window)
+		options := fmt.Sprintf("window=%d,period=1", window)
+		c, stock := sparseContext(t, model, 1, options), sparseContext(t, model, 1, options)
 		require.NoError(t, stock.DisableRetro())
 		require.NoError(t, c.SetThreads(n, n))
 		require.NoError(t, stock.SetThreads(n, n))
