@@ -81,7 +81,7 @@ func TestEval(t *testing.T) {
 	text, err = exec.Command(program, "eval", "--tests", "questions", "--first", "2",
 		"--out", t.TempDir()).CombinedOutput()
 	require.Error(t, err, "the second of one exam")
-	require.Contains(t, string(text), "--first must be one of the prompts")
+	require.Contains(t, string(text), "--first 2 leaves nothing of questions")
 }
 
 // RULER and texts that go on freely: all tasks at their length, several prompts in a batch, and a

@@ -149,7 +149,7 @@ func (o *Command) run(ctx context.Context, out io.Writer) error {
 }
 
 var errNothing = errors.New("nothing was measured: tests of pairs and problems need --pairs and " +
-	"--problems, and --first must be one of the prompts that --exams, --samples or --prompts count")
+	"--problems")
 
 // resume reads what an earlier run left.
 func (s *runner) resume(fresh bool) error {
