@@ -78,7 +78,7 @@ func TestEval(t *testing.T) {
 	require.Error(t, err)
 	require.Contains(t, string(text), "--streams 99")
 
-	text, err = exec.Command(program, "eval", "--tests", "questions", "--first", "2",
+	text, err = exec.Command(program, "eval", "--tests", "problems,questions", "--first", "2",
 		"--out", t.TempDir()).CombinedOutput()
 	require.Error(t, err, "the second of one exam")
 	require.Contains(t, string(text), "--first 2 leaves nothing of questions")

@@ -10,17 +10,6 @@ import (
 	"github.com/retroattn/retroattn/tests/lab/eval/report"
 )
 
-// A test that has no prompt of that number is no test without results.
-func TestFirstPastTheLast(t *testing.T) {
-	o := &Command{First: 3, Exams: 3, Samples: 2, Exam: []int{1}, Budget: []int{64}, Batch: 1,
-		Ruler: []int{1024}, Tests: []string{"questions", "pairs", "problems"}}
-	_, err := o.experiments(&lab{})
-	require.NoError(t, err)
-	o.Tests = append(o.Tests, "ruler")
-	_, err = o.experiments(&lab{})
-	require.ErrorContains(t, err, "--first 3 leaves nothing of ruler")
-}
-
 // batchExperiment yields two records, of which an interrupt may leave one.
 type batchExperiment struct{ measured []string }
 
