@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"errors"
+	"math"
 	"time"
 )
 
@@ -45,8 +46,8 @@ const firstDrafts = 2
 // someDraft is a draft to measure with.
 const someDraft = 4
 
-// doubt is by how much the logit of a token must exceed all others, for what sparse attention leaves
-// out to change it seldom: docs/lossless.md has what was measured.
+// doubt is by how much the largest logit must exceed all others, for what sparse attention leaves out
+// to change it seldom: docs/lossless.md has what was measured.
 const doubt = 0.25
 
 // drafter is lossless decoding: a sequence's next tokens are drafted with sparse attention, taken
@@ -60,7 +61,7 @@ type drafter struct {
 	exact            []cost // of a batch, by its tokens
 	here             int    // a device attends to batches of more; 0: to none
 	tested, accepted float64
-	asked, sure      float64 // for tokens, of which so many were not in doubt
+	asked, sure      float64 // for tokens that could end a draft, of which so many were not in doubt
 	first            int     // drafts that were made to measure
 	warm             bool    // a second token without drafts was measured
 	calls, often     int     // another choice is measured once in so many calls
@@ -141,8 +142,11 @@ func (d *drafter) rates(most, measured int) []float64 {
 	for n := range rates {
 		rates[n] = tokens / (steps*float64(d.sparse) + verified)
 		steps += sure
-		sure *= d.sure / d.asked
-		right *= d.sure / d.asked * d.accepted / d.tested
+		if n >= d.min {
+			sure *= d.sure / d.asked
+			right *= d.sure / d.asked
+		}
+		right *= d.accepted / d.tested
 		tokens += right
 		if n < measured {
 			verified += sure * float64(d.batch(n+2)-d.batch(n+1))
@@ -163,13 +167,13 @@ func (d *drafter) length(room int) (most, least int) {
 		return n, n
 	case d.first < firstDrafts:
 		d.first++
-		return some, some
+		return some, d.min
 	case d.min == 0 && !d.warm: // the first token has prepared what later ones find
 		d.warm = true
 		return 0, 0
 	case d.first < 2*firstDrafts && reach:
 		d.first++
-		return room, d.here
+		return room, max(d.here, d.min)
 	}
 	best, rates := d.min, d.rates(room, room)
 	for n := best + 1; n <= room; n++ {
@@ -184,7 +188,7 @@ func (d *drafter) length(room int) (most, least int) {
 		d.calls = 0
 		if best == 0 {
 			d.often = min(2*d.often, 1024)
-			return some, some
+			return some, 0
 		}
 		d.often, d.long = 32, !d.long
 		if !d.long {
@@ -205,9 +209,11 @@ func (d *drafter) length(room int) (most, least int) {
 	return best, d.min
 }
 
-// ended learns that a draft has so many tokens, and whether the next one was in doubt.
-func (d *drafter) ended(drafts int, doubted bool) {
-	d.sure, d.asked = 0.98*d.sure+float64(drafts), 0.98*d.asked+float64(drafts)
+// ended learns that a draft has so many tokens, so many of them even in doubt, and whether the next
+// one was.
+func (d *drafter) ended(drafts, least int, doubted bool) {
+	sure := float64(max(0, drafts-least))
+	d.sure, d.asked = 0.98*d.sure+sure, 0.98*d.asked+sure
 	if doubted {
 		d.asked++
 	}
@@ -259,26 +265,27 @@ func (g *generator) draft(token Token) (drafts []Token, err error) {
 		if err != nil {
 			return nil, err
 		}
-		doubted = len(drafts) >= least && inDoubt(row, token)
+		doubted = len(drafts) >= least && !sampler.random() && inDoubt(row, token)
 		g.drafter.sparse.add(since(begun))
 		if doubted {
 			break
 		}
 		drafts = append(drafts, token)
 	}
-	g.drafter.ended(len(drafts), doubted)
+	g.drafter.ended(len(drafts), least, doubted)
 	return drafts, nil
 }
 
-// inDoubt tells whether another token is about as likely, or more.
+// inDoubt tells whether another token is about as likely as the likeliest. A token that is not the
+// likeliest was chosen otherwise, by a grammar or penalties.
 func inDoubt(logits []float32, token Token) bool {
-	least := logits[token] - doubt
+	other := float32(math.Inf(-1))
 	for i, x := range logits {
-		if x > least && Token(i) != token {
-			return true
+		if Token(i) != token {
+			other = max(other, x)
 		}
 	}
-	return false
+	return other <= logits[token] && other > logits[token]-doubt
 }
 
 // verify decodes a token and drafts of what follows, and samples what does follow it: the drafts up

@@ -20,8 +20,9 @@ type GenerateOptions struct {
 
 	// Draft is the most tokens that are drafted with sparse attention at a time, and then verified
 	// with full attention, so that the text is that of full attention. Sparse attention must be
-	// enabled, best with window=1. 0 = no drafts: every token is sparse. DraftMin is the least;
-	// with 0, drafts are as long as pays, and there are none where none pays.
+	// enabled, best with window=1. 0 = no drafts: every token is sparse. DraftMin is the least, also
+	// in doubt; a draft ends before a token that is, where none is drawn at random. With 0, drafts
+	// are otherwise as long as pays, and there are none where none pays.
 	Draft, DraftMin int
 }
 

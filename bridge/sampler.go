@@ -40,6 +40,7 @@ type Sampler struct {
 	chain uintptr
 	guard
 	grammar uintptr // first in the chain, 0 = none
+	drawn   bool    // tokens are, at random
 }
 
 func (p SamplerParams) check() error {
@@ -77,7 +78,7 @@ func (m *Model) NewSampler(params SamplerParams) (*Sampler, error) {
 	}
 	defer release()
 	l := m.lib
-	s := &Sampler{model: m}
+	s := &Sampler{model: m, drawn: params.Temperature > 0}
 	if params.Grammar != "" {
 		detail := l.log.capture(func() {
 			s.grammar = l.samplerGrammar(m.vocab, params.Grammar,
@@ -134,6 +135,9 @@ func (p SamplerParams) samplers(l *Library, vocab int) (chain []uintptr) {
 	return append(chain, l.samplerTemp(float32(p.Temperature)), l.samplerDist(seed))
 }
 
+// random tells whether tokens are drawn at random; nil takes the likeliest.
+func (s *Sampler) random() bool { return s != nil && s.drawn }
+
 // Clone returns a sampler that chooses what this one would. Close it, too.
 func (s *Sampler) Clone() (*Sampler, error) {
 	if err := s.enter(); err != nil {
@@ -141,7 +145,7 @@ func (s *Sampler) Clone() (*Sampler, error) {
 	}
 	defer s.leave()
 	l := s.model.lib
-	clone := &Sampler{model: s.model, chain: l.samplerClone(s.chain)}
+	clone := &Sampler{model: s.model, chain: l.samplerClone(s.chain), drawn: s.drawn}
 	if s.grammar != 0 {
 		clone.grammar = l.chainGet(clone.chain, 0)
 	}

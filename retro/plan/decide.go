@@ -55,16 +55,17 @@ const budgetStep, leastBudget = 64, 256
 
 var triedWindows = []struct{ window, period int }{{1, 1}, {2, 1}, {4, 1}, {8, 8}}
 
-// leastPart of the size of the context is read at least, for any target but speed. With less, what a
-// long text is asked for is missed (docs/fidelity.md, RULER), which the KL of prose does not tell.
-const leastPart = 16
+// leastPart of the context that a plan is for, a sixteenth of its size from 8k to 64k, is read at
+// least, for any target but speed. With less, what a long text is asked for is missed
+// (docs/fidelity.md, RULER), which the KL of prose does not tell.
+const leastPart = 8
 
-// floor is how many far tokens that is; a plan is for half of the size.
+// floor is how many far tokens that is.
 func (m *measured) floor(o *options.Options) float64 {
 	if o.Budget != 0 || o.Planning.Target == options.Speed {
 		return 0
 	}
-	return min(2*float64(m.Depth)/leastPart, float64(m.Far))
+	return min(float64(m.Depth)/leastPart, float64(m.Far))
 }
 
 // read is the number of far tokens that a budget reads.
@@ -144,8 +145,10 @@ func (m *measured) candidates(o *options.Options, maxRows int) []options.Choice 
 		}
 	}
 	if len(all) == 0 { // nothing but what the user set fits
-		full := o.With(options.Fallback)
-		all = append(all, full.Choice())
+		for _, b := range m.budgets(o) {
+			full := o.With(options.Choice{Budget: b, Window: 1, Period: 1})
+			all = append(all, full.Choice())
+		}
 	}
 	return all
 }

@@ -80,8 +80,8 @@ func TestTargetsAreOrdered(t *testing.T) {
 	}
 }
 
-// What a long text is asked for must be found: only speed may read less than a sixteenth of the size
-// of the context, whatever it takes.
+// What a long text is asked for must be found: only speed may read less than an eighth of the context
+// that is planned for, whatever it takes.
 func TestLeastBudget(t *testing.T) {
 	slow := cheap
 	slow.ReadNS *= 20
@@ -97,11 +97,11 @@ func TestLeastBudget(t *testing.T) {
 
 // Whatever the user set stays; the rest is chosen around it.
 func TestDecideKeepsWhatIsSet(t *testing.T) {
-	for _, text := range []string{"budget=700", "budget=0.3", "window=4", "window=3", "window=16",
+	for _, text := range []string{"period=12", "budget=700", "budget=0.3", "window=4", "window=3", "window=16",
 		"window=1", "period=4", "window=8,period=3",
 		"period=5", "correct_budget=4096", "correct_budget=0",
 		"budget=512,window=2,period=1,correct_budget=0", "window=2,period=2,budget=100000"} {
-		for _, target := range []string{"speed", "quality"} {
+		for _, target := range []string{"speed", "balanced", "quality"} {
 			for _, m := range []measured{dear, cheap} {
 				o := parsed(t, text+",target="+target)
 				c := &Case{Asked: o, Rows: 16}
@@ -177,6 +177,9 @@ func TestWholeWindows(t *testing.T) {
 			_, err := c.complete(p.Choice)
 			require.NoError(t, err)
 			require.True(t, name == "dear" || target != options.Speed || p.Window > 1)
+			o.Period = 2 // the window that it asks for is none of those that are tried
+			_, err = c.complete(m.decide(&o, 16).Choice)
+			require.NoError(t, err)
 		}
 	}
 	_, err := c.complete(choose(512, 4, 1))

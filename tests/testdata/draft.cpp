@@ -97,6 +97,13 @@ static common_sampler * common_sampler_clone(common_sampler *) { return nullptr;
 static llama_token common_sampler_sample(common_sampler *, llama_context *, int32_t) { return 0; }
 static void common_sampler_accept(common_sampler *, llama_token, bool) {}
 
+struct llama_token_data { float p; };
+struct llama_token_data_array {
+    const llama_token_data * data;
+    int selected;
+};
+static llama_token_data_array * common_sampler_get_candidates(common_sampler *, bool) { return nullptr; }
+
 #include "common/speculative-retro.cpp"
 
 int main(int argc, char ** argv) {

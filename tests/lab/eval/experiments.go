@@ -29,8 +29,8 @@ func (o *Command) experiments(l *lab) (all []experiment, err error) {
 			return nil, err
 		}
 		if len(more) == 0 && o.First > 1 && (test != "problems" || o.Problems != "") && test != "pairs" {
-			return nil, fmt.Errorf("--first %d leaves nothing of %s: --exams, --samples or --prompts "+
-				"must count that one, too, and there must be so many", o.First, test)
+			return nil, fmt.Errorf("--first %d leaves nothing of %s: there are fewer, by --exams, "+
+				"--samples or --prompts or in the file", o.First, test)
 		}
 		all = append(all, more...)
 	}
