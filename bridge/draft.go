@@ -281,8 +281,8 @@ func (g *generator) draft(token Token) (drafts []Token, err error) {
 func inDoubt(logits []float32, token Token) bool {
 	other := float32(math.Inf(-1))
 	for i, x := range logits {
-		if Token(i) != token {
-			other = max(other, x)
+		if x > other && Token(i) != token {
+			other = x
 		}
 	}
 	return other <= logits[token] && other > logits[token]-doubt
