@@ -99,6 +99,7 @@ func (c *Context) newDrafter(least, most int) (*drafter, error) {
 	return untried(least, most, int(c.lib.retroAttnExactMax(c.ptr))), nil
 }
 
+// untried has measured nothing, and takes most drafts to be good.
 func untried(least, most, here int) *drafter {
 	return &drafter{min: least, max: most, exact: make([]cost, most+2), here: here, tested: 10,
 		accepted: 9.5, asked: 10, sure: 9, often: 32}
@@ -261,11 +262,13 @@ func (g *generator) draft(token Token) (drafts []Token, err error) {
 		if token, err = g.sample(sampler, -1); err != nil {
 			return nil, err
 		}
-		row, err := g.c.Logits(-1)
-		if err != nil {
-			return nil, err
+		if len(drafts) >= least && !sampler.random() {
+			row, err := g.c.Logits(-1)
+			if err != nil {
+				return nil, err
+			}
+			doubted = inDoubt(row, token)
 		}
-		doubted = len(drafts) >= least && !sampler.random() && inDoubt(row, token)
 		g.drafter.sparse.add(since(begun))
 		if doubted {
 			break

@@ -23,7 +23,8 @@ func TestDraftsOfThePatches(t *testing.T) {
 		{0, 1, 0.6, nil}, {0, 1, 0.9, map[int]float64{3: 0.5, 40: 0.2}}, {0, 1, 0.97, nil},
 		{5, 1, 0.7, nil}, {5, 1, 0.9, map[int]float64{2: 1, 3: 1}}, {5, 1, 0.98, nil},
 		{1, 1, 0.98, nil}, {32, 1, 0.97, nil}, {33, 1, 0.95, nil}, {64, 1, 0.95, nil},
-		{1, 0.9, 0.98, nil}, {0, 0.95, 0.99, nil}, {5, 0.9, 0.99, nil}, {5, 0.5, 0.95, nil}, {0, 0, 1, nil},
+		{1, 0.9, 0.98, nil}, {0, 0.95, 0.99, nil}, {5, 0.9, 0.99, nil}, {5, 0.5, 0.95, nil},
+		{0, 0, 1, nil},
 	} {
 		for _, least := range []int{0, 2} {
 			compareDrafts(t, program, c, least)

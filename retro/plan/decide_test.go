@@ -97,8 +97,8 @@ func TestLeastBudget(t *testing.T) {
 
 // Whatever the user set stays; the rest is chosen around it.
 func TestDecideKeepsWhatIsSet(t *testing.T) {
-	for _, text := range []string{"period=12", "budget=700", "budget=0.3", "window=4", "window=3", "window=16",
-		"window=1", "period=4", "window=8,period=3",
+	for _, text := range []string{"budget=700", "budget=0.3", "window=4", "window=3", "window=16",
+		"window=1", "period=4", "period=12", "window=8,period=3",
 		"period=5", "correct_budget=4096", "correct_budget=0",
 		"budget=512,window=2,period=1,correct_budget=0", "window=2,period=2,budget=100000"} {
 		for _, target := range []string{"speed", "balanced", "quality"} {

@@ -7,10 +7,11 @@ import (
 	"strings"
 )
 
-// compared are the setups of machines that have a name, to compare what their time is best spent on.
+// compared are the setups of machines that have a name, and times, to compare what their time is best
+// spent on.
 func compared(all []*setup) []*setup {
 	return slices.DeleteFunc(slices.Clone(all), func(s *setup) bool {
-		return s.on == "" || !s.decodes() || s.full() == nil
+		return s.on == "" || !s.decodes() || s.full() == nil || math.IsNaN(s.full().ms)
 	})
 }
 
@@ -144,9 +145,6 @@ func correctionTable(all []*setup) *grid {
 				continue
 			}
 			t, _ := compare(c.bytime, plain.bytime, byTime, figure)
-			if t.correction+t.budget+t.unclear == 0 { // no times are known
-				continue
-			}
 			g.row(s.machine(), s.model, c.Family, fmt.Sprint(t.correction), fmt.Sprint(t.budget),
 				fmt.Sprint(t.unclear))
 		}
