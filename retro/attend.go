@@ -84,7 +84,7 @@ func (e *Engine) Attend(a *Attn, ith, nth int) error {
 func (e *Engine) attendItems(w *worker, l *layer, a *Attn, first, n, nth int) error {
 	claims := e.jobs[a.Layer].claims[first : first+n]
 	for i := range claims {
-		if claims[i].levels[0].left.Load() != 0 {
+		if claims[i].left[0].Load() != 0 {
 			return failure.Statef("layer %d is attended before its selection ended", a.Layer)
 		}
 		if e.items[first+i].owner.Load() != int32(a.Layer)+1 && !claims[i].merged.Load() {
@@ -101,7 +101,7 @@ func (e *Engine) attendItems(w *worker, l *layer, a *Attn, first, n, nth int) er
 				i := (j + int(chunk)) % n
 				it, h := &e.items[first+i], (first+i)%l.KVHeads
 				e.attendChunk(w, l, it, q, h, int(chunk), n == 1 && chunk+1 < end)
-				if claims[i].left.Add(-1) == 0 {
+				if claims[i].undone.Add(-1) == 0 {
 					e.merge(w, l, a, it, q, h)
 					claims[i].merged.Store(true)
 				}
@@ -160,7 +160,8 @@ func (e *Engine) checkOut(a *Attn) error {
 
 // item is the state of one sequence's KV head within a layer.
 type item struct {
-	owner atomic.Int32 // 1 + the layer that it was last filled for; 0: none, see take
+	owner  atomic.Int32 // 1 + the layer that it was last filled for; 0: none, see take
+	ranges []ownRange   // see owners
 
 	exact  bool
 	chunks int // near chunks first, then far ones
@@ -177,8 +178,12 @@ type item struct {
 	cols      []int32   // chosen columns, in ascending order
 	pages     []int32   // and their pages
 	est       []float32 // [query][token] estimates, where the budget goes by need
-	parts     []float32 // see shares
+	sumM      []float32 // [query][part of codes] see addUp
+	sumL      []float32
+	less      []float32 // [query] by what estimates are more than shares
 	tokens    []float32 // score of each token of these, where single ones are read
+	weighed   []weighed // parts of them
+	listed    []int32   // entries of each part that weigh would read
 
 	// What is near, where the budget goes by need: [query], and [query][dv] where attendsNear
 	nearM, nearL, nearAcc []float32

@@ -2,6 +2,7 @@ package retro
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -44,6 +45,26 @@ func BenchmarkSelect(b *testing.B) {
 			pages} {
 			b.Run(fmt.Sprintf("%dk/%s", c.depth, opt), func(b *testing.B) {
 				benchmarkStep(b, opt+",window=1", 1, c.depth<<10, smolLM(min(30, 640/c.depth)))
+			})
+		}
+	}
+}
+
+// BenchmarkThreads is a layer by many threads: of two KV heads, as Qwen2.5 1.5B has them, and, where
+// everything is read, of eight, as Llama 3.1 8B has.
+func BenchmarkThreads(b *testing.B) {
+	for _, c := range []struct {
+		opt       string
+		depth     int
+		heads, kv int
+	}{{"budget=512", 32, 12, 2}, {"budget=2048", 32, 12, 2}, {"budget=all", 8, 32, 8}} {
+		for _, threads := range []int{1, 2, 4, 7, 14, 16, 28} {
+			if threads > runtime.NumCPU() {
+				break
+			}
+			b.Run(fmt.Sprintf("%dk/%s/threads=%d", c.depth, c.opt, threads), func(b *testing.B) {
+				benchmarkStep(b, c.opt+",window=1", threads, c.depth<<10, shape{layers: 8,
+					heads: c.heads, kv: c.kv, dk: 128, dv: 128, tk: kernels.F16, tv: kernels.F16})
 			})
 		}
 	}

@@ -56,7 +56,7 @@ func (s *selection) choose() {
 		all--
 	}
 	s.claim.chunks = int32(it.chunks + it.auditChunks)
-	s.claim.left.Store(int32(all))
+	s.claim.undone.Store(int32(all))
 	it.owner.Store(int32(s.a.Layer) + 1)
 	e.jobs[s.a.Layer].unfilled.Add(-1)
 }
@@ -113,23 +113,34 @@ func (s *selection) choosePages() {
 // chooseEntries lists the entries to read, in ascending order: the best of the chosen pages, or all
 // of them.
 func (s *selection) chooseEntries() {
-	it, shift := s.it, bits.TrailingZeros(uint(s.e.opt.Page))&31 // a power of two
-	n := s.candidates()
+	it, n := s.it, s.candidates()
 	it.entries = grow(it.entries, n)
 	switch k := s.cut.budget; {
 	case s.weighs():
 		s.chooseByNeed()
 	case k < n:
 		it.entries = it.entries[:k]
-		kernels.TopK(it.entries, it.tokens[:n], s.w.keys)
+		s.chooseBest()
 	default:
 		for i := range it.entries {
 			it.entries[i] = int32(i)
 		}
+		s.toEntries(it.entries, 0)
 	}
-	entries, pages := it.entries, it.pages
-	for i, t := range entries {
-		entries[i] = pages[t>>shift]<<shift + t&(1<<shift-1)
+}
+
+// chooseBest lists as many entries as there is room for, of the best candidates.
+func (s *selection) chooseBest() {
+	kernels.TopK(s.it.entries, s.it.tokens[:s.candidates()], s.w.keys)
+	s.toEntries(s.it.entries, 0)
+}
+
+// toEntries makes entries of candidates, which are counted from one of them on.
+func (s *selection) toEntries(list []int32, from int) {
+	pages, shift := s.it.pages, bits.TrailingZeros(uint(s.e.opt.Page))&31 // a power of two
+	for i, t := range list {
+		t += int32(from)
+		list[i] = pages[t>>shift]<<shift + t&(1<<shift-1)
 	}
 }
 

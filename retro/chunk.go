@@ -11,6 +11,8 @@ const aheadCells = 96
 
 // worker is the scratch of one thread.
 type worker struct {
+	passed []uint8              // per item, levels of the selection that have no part left
+	hits   [codeTokens]int32    // candidates that have foundShare
 	logits []float32            // [rows][blockCols]
 	cells  [blockCols + 1]int32 // of the block being gathered
 	runs   []run                // rows that read them
@@ -65,10 +67,10 @@ func (w *worker) allocate(o *options.Options, most sizes) {
 	}
 	if o.Select == options.Tokens {
 		w.codeQ = make([]float32, queries*most.code)
-		w.logit = make([]float32, queries*codePart*kernels.CodeTokens)
+		w.logit = make([]float32, queries*codeTokens)
 	}
 	if most.parts > 1 {
-		w.more = make([]float32, queries*max(2*chunkPages, codePart*kernels.CodeTokens))
+		w.more = make([]float32, queries*max(2*chunkPages, codeTokens))
 	}
 	w.near, w.nearQ = make([]partial, queries),
 		make([]float32, queries*kernels.QueryLen(kernels.Q8_0, dk))

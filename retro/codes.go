@@ -2,8 +2,11 @@ package retro
 
 import "github.com/retroattn/retroattn/kernels"
 
-// codePart is how many pages' tokens one thread scores at once.
-const codePart = 16
+// codePart is how many pages' tokens one thread scores at once, codeTokens how many tokens.
+const (
+	codePart   = 16
+	codeTokens = codePart * kernels.CodeTokens
+)
 
 // partsOfCodes is how many parts the scores of the chosen pages' tokens fall into.
 func (s *selection) partsOfCodes() int { return (len(s.it.pages) + codePart - 1) / codePart }
@@ -36,6 +39,9 @@ func (s *selection) scoreCodes(part int) {
 			addTo(dst, ld, w.more, codePart*size, queries, n*size)
 		}
 		w.stats.ScanBytes += uint64(n * p.codeBytes)
+	}
+	if s.weighs() {
+		s.addUp(part, dst, ld, n*size)
 	}
 	if e.opt.Need {
 		return

@@ -47,6 +47,7 @@
 //	footprint           how much memory an engine may take
 //	step                what a step is; windows and their correction
 //	select, score, codes, need, choose, keep   the first phase, by many threads: see Select
+//	claim               which thread does what of it
 //	attend, chunk, ring     the second, and the output cache
 //	exact                   rows of prompts and drafts, for which nothing is chosen
 //	build               summaries of a prompt, while it is processed

@@ -259,9 +259,13 @@ func (e *Engine) prepare() error {
 		e.jobs[i].claims = make([]claim, maxSeqs*e.layers[i].KVHeads)
 	}
 	e.items = make([]item, maxSeqs*most.kv)
+	for i := range e.items {
+		e.items[i].ranges = make([]ownRange, mostOwners(i, e.cfg.Threads))
+	}
 	e.workers = make([]worker, e.cfg.Threads)
 	for i := range e.workers {
 		e.workers[i].allocate(&e.opt, most)
+		e.workers[i].passed = make([]uint8, len(e.items), (len(e.items)+127)&^127) // lines of its own
 	}
 	e.ready = true
 	return nil
@@ -275,46 +279,3 @@ func (e *Engine) Threads() int { return e.cfg.Threads }
 
 // MaxWindow is the most past rows per sequence that a step can ask for.
 func (e *Engine) MaxWindow() int { return e.opt.Window - 1 }
-
-// job is the shared state of one layer within a step. There is one per layer so
-// that nobody has to reset it while others may already be in it.
-type job struct {
-	claims   []claim      // per item
-	unfilled atomic.Int32 // items whose tokens are not chosen yet
-	_        [64]byte     // of the next layer's, which is not looked at
-}
-
-// claim is who does what of an item.
-type claim struct {
-	levels [levels]level
-	next   atomic.Int32 // chunks claimed
-	left   atomic.Int32 // chunks not yet done; who takes it to 0 merges
-	merged atomic.Bool  // the output is written, and the item free for another layer
-	reuse  bool         // the groups that the token before had are taken
-	chunks int32        // set when the tokens are chosen
-}
-
-// level is one of the levels of the selection, whose parts are known when the one before is done.
-type level struct {
-	parts, next atomic.Int32 // parts there are, and parts claimed
-	left        atomic.Int32 // parts not yet done; who takes it to 0 opens the next level
-}
-
-func (l *level) open(parts int) {
-	l.left.Store(int32(parts))
-	l.parts.Store(int32(parts))
-}
-
-// reset readies a claim for a step.
-func (c *claim) reset(parts int) {
-	for i := range c.levels {
-		c.levels[i].parts.Store(0)
-		c.levels[i].next.Store(0)
-		c.levels[i].left.Store(0)
-	}
-	c.levels[0].open(parts)
-	c.next.Store(0)
-	c.left.Store(0)
-	c.chunks = 0
-	c.merged.Store(false)
-}

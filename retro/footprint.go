@@ -43,6 +43,7 @@ func (e *Engine) footprint(window int) float64 {
 	opt := e.opt
 	opt.Window = window
 	claims := float64(cap(e.step.seqs)*e.allHeads()) * float64(unsafe.Sizeof(claim{}))
+	claims += float64(cap(e.step.seqs)*e.largest().kv) * float64(e.cfg.Threads) // worker.passed
 	return claims + float64(e.cfg.Seqs)*e.ringBytes(window) +
 		float64(e.cfg.Threads)*workerBytes(&opt, e.largest())
 }

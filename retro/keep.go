@@ -58,7 +58,7 @@ func (e *Engine) reserveKept(s *sequence, cuts []cut) {
 		for h := range e.layers[i].KVHeads {
 			k := &s.kept[e.layers[i].headOff+h]
 			k.groups.reserve(cuts[i].groups)
-			k.found.reserve(cuts[i].found() + 2) // one more, and the page behind it
+			k.found.reserve(cuts[i].found() + 2*codePart) // those of a part more, and what follows each
 		}
 	}
 }
@@ -145,29 +145,37 @@ func (s *selection) prefer() {
 	}
 }
 
-// noteFound notes the pages of chosen candidates, given their shares of the attention as logarithms:
-// of a larger least share, where they would be too many, or none. Where the last token of a page is
-// one, what it goes on with is in the next page.
-func (s *selection) noteFound(chosen []int32, shares []float32) {
-	k, size, most := &s.kept().found, int32(s.e.opt.Page), s.cut.found()
-	k.entry, k.of = s.q.newest().entry, k.of[:0]
-	for least := float32(math.Log(foundShare)); least < 0; least++ {
-		for _, t := range chosen {
-			if len(k.of) > most {
-				break
-			}
-			if shares[t] >= least { // not where keys are not finite
-				page := s.it.pages[t/size]
-				k.note(page)
-				if t%size == size-1 {
-					k.note(page + 1)
-				}
+var logFound = float32(math.Log(foundShare))
+
+// noteFound notes the pages of candidates with such a share, of a larger one where they would be too
+// many, or none. Where the last token of a page is one, what it goes on with is in the next page.
+func (s *selection) noteFound() {
+	k, most := &s.kept().found, s.cut.found()
+	k.entry = s.q.newest().entry
+	for least := logFound; least < 0; least++ {
+		k.of = k.of[:0]
+		for part := range s.partsOfCodes() {
+			if s.it.weighed[part].hit && len(k.of) <= most {
+				s.notePart(k, part, least)
 			}
 		}
 		if len(k.of) <= most {
 			return
 		}
-		k.of = k.of[:0]
+	}
+	k.of = k.of[:0]
+}
+
+// notePart notes the pages of a part of the candidates.
+func (s *selection) notePart(k *noted, part int, least float32) {
+	size, first := int32(s.e.opt.Page), part*codeTokens
+	shares := s.it.tokens[first:min(s.candidates(), first+codeTokens)]
+	for _, t := range s.w.hits[:kernels.Above(s.w.hits[:], shares, least)] {
+		page := s.it.pages[(int32(first)+t)/size]
+		k.note(page)
+		if t%size == size-1 {
+			k.note(page + 1)
+		}
 	}
 }
 

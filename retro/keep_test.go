@@ -1,7 +1,6 @@
 package retro
 
 import (
-	"math"
 	"slices"
 	"testing"
 
@@ -153,7 +152,7 @@ func TestKeptRefused(t *testing.T) {
 	}
 }
 
-// Pages in which a token found much are those of chosen tokens with a large share, and candidates of
+// Pages in which a token found much are those of candidates with a large share, and candidates of
 // the next token, also where groups are kept.
 func TestFoundPages(t *testing.T) {
 	for _, groups := range []int{0, 2} {
@@ -200,8 +199,7 @@ func TestFoundPages(t *testing.T) {
 func foundIn(it *item, size int) (pages []int32) {
 	for i, page := range it.pages {
 		for j, share := range it.tokens[i*size : (i+1)*size] {
-			if share < float32(math.Log(foundShare)) ||
-				!slices.Contains(it.entries, page*int32(size)+int32(j)) {
+			if share < logFound {
 				continue
 			}
 			pages = append(pages, page)

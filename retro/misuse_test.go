@@ -128,6 +128,39 @@ func TestOrderOfPhases(t *testing.T) {
 	h.decode([]int32{0}, checkUnion(h))
 }
 
+// Layers may come in any order, and a layer that is selected too early takes nothing of another's.
+func TestOrderOfLayers(t *testing.T) {
+	const before, between, after = 0, 1, 2 // the other layer is selected, before, between or after
+	play := func(layer, other int) []float32 {
+		opt := testOptions()
+		opt.Need, opt.Window = true, 1
+		h := newHost(t, plainShape, opt, 1, 5)
+		h.prefill(0, 800)
+		require.NoError(t, h.e.StepBegin(h.lone([]int32{0}), 1))
+		q, out := make([]float32, plainShape.heads*plainShape.dk),
+			make([]float32, plainShape.heads*plainShape.dv)
+		for i := range q {
+			q[i] = float32(i%7) - 3
+		}
+		a, b := h.attn(layer, 1, q, out), h.attn(1-layer, 1, q, make([]float32, len(out)))
+		if other == before {
+			require.NoError(t, h.e.Select(&b, 0, 1))
+			require.NoError(t, h.e.Attend(&b, 0, 1))
+		}
+		require.NoError(t, h.e.Select(&a, 0, 1))
+		if other == between {
+			require.NoError(t, h.e.Select(&b, 0, 1))
+		}
+		require.NoError(t, h.e.Attend(&a, 0, 1))
+		return out
+	}
+	for layer := range 2 {
+		want := play(layer, after)
+		require.Equal(t, want, play(layer, before))
+		require.Equal(t, want, play(layer, between))
+	}
+}
+
 // After a fault in the memory of the host, which the C interface survives, nothing
 // of the step that failed is left.
 func TestFaultLeavesNothing(t *testing.T) {

@@ -9,13 +9,6 @@ import (
 // nearRows is for how many queries one thread adds up what is near at once.
 const nearRows = 16
 
-// A thread weighs the estimates of at most weighRows queries at once, or of more, where there would
-// be more than mostWeights parts: they are joined by one thread.
-const (
-	weighRows   = 3
-	mostWeights = 8
-)
-
 // weighs tells whether the item spends its budget by need.
 func (s *selection) weighs() bool {
 	return s.e.opt.Need && 0 < s.cut.budget && s.cut.budget < s.candidates()
@@ -23,11 +16,6 @@ func (s *selection) weighs() bool {
 
 // candidates is how many tokens have a score.
 func (s *selection) candidates() int { return len(s.it.pages) * s.e.opt.Page }
-
-// partsOfWeights is how many parts the queries fall into, not fewer for more of them.
-func partsOfWeights(queries int) int {
-	return min(mostWeights, (queries+weighRows-1)/weighRows)
-}
 
 // partsOfNear is how many parts of the queries add up what is near.
 func (s *selection) partsOfNear() int {
@@ -37,51 +25,81 @@ func (s *selection) partsOfNear() int {
 	return (s.queries() + nearRows - 1) / nearRows
 }
 
-// shares are, of a part of the queries, the share of the attention that each candidate has, the
-// largest of the queries', as a logarithm. Those of all queries are gathered in those of part 0.
-func (s *selection) shares(part int) []float32 {
-	n := s.candidates()
-	if part == 0 {
-		return s.it.tokens[:n]
-	}
-	return s.it.parts[(part-1)*n:][:n]
+// weighed is a part of the candidates, of codeTokens of them.
+type weighed struct {
+	listed int  // candidates that have the share that the sequence asks for
+	hit    bool // there are some that have foundShare
 }
 
-// weigh turns the estimates of a part of the queries into shares.
-func (s *selection) weigh(part int) {
-	n, queries, shares := s.candidates(), s.queries(), s.shares(part)
-	fill(shares, negInf)
-	parts := partsOfWeights(queries)
-	for r := part * queries / parts; r < (part+1)*queries/parts; r++ {
-		x, near := s.it.est[r*n:][:n], partial{m: s.it.nearM[r], l: s.it.nearL[r]}
+// addUp leaves the softmax denominators of a part of the candidates by their estimates, for each query.
+func (s *selection) addUp(part int, est []float32, ld, n int) {
+	m, l := s.sums()
+	for at := part; at < len(m); at += s.partsOfCodes() {
+		x := est[:n]
 		if s.l.SoftCap > 0 {
 			kernels.SoftCap(x, s.l.SoftCap)
 		}
-		all := partial{}
-		all.m, all.l = kernels.ExpSum(x, near.m)
-		less := [1]float32{negInf} // the logarithm of all attention
-		if all.l += near.l * kernels.Exp32(near.m-all.m); all.l > 0 {
-			less[0] = -all.logSum()
-		}
-		kernels.MaxAdd(shares, x, 0, less[:])
+		m[at], l[at] = kernels.ExpSum(x, negInf)
+		est = est[min(ld, len(est)):]
 	}
 }
 
-var unraised [1]float32 // by what a row is that kernels.MaxAdd takes as it is
+// sums are the denominators of all parts: [query][part].
+func (s *selection) sums() (m, l []float32) {
+	n := s.queries() * s.partsOfCodes()
+	return s.it.sumM[:n], s.it.sumL[:n]
+}
 
-// chooseByNeed leaves in entries the candidates that have at least the share that the sequence asks
-// for, in ascending order, or the best, where they are more or fewer than an item reads.
+// addUpAll joins the denominators of all parts and of what is near, for weigh.
+func (s *selection) addUpAll() {
+	it, parts := s.it, s.partsOfCodes()
+	m, l := s.sums()
+	for r := range s.queries() {
+		near, all, x := partial{m: it.nearM[r], l: it.nearL[r]}, partial{}, m[r*parts:][:parts]
+		all.m, _ = kernels.SoftmaxRow(x, near.m)
+		all.l = near.l * kernels.Exp32(near.m-all.m)
+		for part, f := range x {
+			all.l += f * l[r*parts+part]
+		}
+		it.less[r] = negInf
+		if all.l > 0 {
+			it.less[r] = -all.logSum()
+		}
+	}
+}
+
+// weigh turns the estimates of a part of the candidates into the shares of the attention that they
+// have, the largest of the queries', as logarithms, and lists the entries of those that have the
+// share that the sequence asks for.
+func (s *selection) weigh(part int) {
+	it, n, first := s.it, s.candidates(), part*codeTokens
+	shares, w := it.tokens[first:min(n, first+codeTokens)], &it.weighed[part]
+	copy(shares, noShare[:])
+	kernels.MaxAdd(shares, it.est[first:], n, it.less[:s.queries()])
+	w.hit = kernels.Above(s.w.hits[:], shares, logFound) > 0
+	w.listed = kernels.Above(it.listed[first:], shares, s.q.s.need.share(s.cut.budget))
+	s.toEntries(it.listed[first:][:w.listed], first)
+}
+
+// noShare is what no query gives to each candidate of a part.
+var noShare = func() (x [codeTokens]float32) {
+	fill(x[:], negInf)
+	return x
+}()
+
+// chooseByNeed lists the candidates that have at least the share that the sequence asks for, or the
+// best, where they are more or fewer than an item reads.
 func (s *selection) chooseByNeed() {
-	it, budget, shares := s.it, s.cut.budget, s.shares(0)
-	for part := 1; part < partsOfWeights(s.queries()); part++ {
-		kernels.MaxAdd(shares, s.shares(part), 0, unraised[:])
+	it, budget, n := s.it, s.cut.budget, 0
+	for part := range s.partsOfCodes() {
+		n += copy(it.entries[n:], it.listed[part*codeTokens:][:it.weighed[part].listed])
 	}
-	n := kernels.Above(it.entries[:len(shares)], shares, s.q.s.need.share(budget))
-	k := min(max(n, budget/needLeast), budget*needMost, len(shares))
-	if it.entries = it.entries[:k]; k != n {
-		kernels.TopK(it.entries, shares, s.w.keys)
+	k := min(max(n, budget/needLeast), budget*needMost, s.candidates())
+	it.entries = it.entries[:k]
+	if k != n {
+		s.chooseBest()
 	}
-	s.noteFound(it.entries, shares)
+	s.noteFound()
 	s.q.budget.add(uint64(budget))
 	s.q.taken.add(uint64(k))
 }

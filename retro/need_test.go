@@ -148,19 +148,6 @@ func TestShares(t *testing.T) {
 	}
 }
 
-// The parts that queries fall into have all of them, and are not fewer for more.
-func TestPartsOfWeights(t *testing.T) {
-	before := 0
-	for queries := 1; queries < 300; queries++ {
-		parts := partsOfWeights(queries)
-		require.GreaterOrEqual(t, parts, before)
-		for part := range parts {
-			require.Less(t, part*queries/parts, (part+1)*queries/parts)
-		}
-		before = parts
-	}
-}
-
 // What is near is attended to where its shares are summed up, as Attend would do it, bit for bit.
 func TestNearInSelect(t *testing.T) {
 	for _, sh := range []shape{

@@ -105,6 +105,8 @@ func (s *selection) combine(best, mean []float32, ld int) {
 	}
 }
 
+var unraised [1]float32 // by what a row is that kernels.MaxAdd takes as it is
+
 func fill[T any](x []T, v T) {
 	if len(x) > 0 {
 		x[0] = v

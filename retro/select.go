@@ -37,20 +37,16 @@ func (e *Engine) Select(a *Attn, ith, nth int) error {
 	}
 	start := time.Now()
 	n := len(e.step.seqs) * l.KVHeads
+	clear(w.passed[:n])
 	for look := 0; look < looks && job.unfilled.Load() > 0; look++ {
 		for k := range n {
 			i := (k + ith*n/nth) % n
-			if !e.step.seqs[i/l.KVHeads].decodes() {
+			if w.passed[i] == levels || !e.step.seqs[i/l.KVHeads].decodes() {
 				continue
 			}
 			s := e.selection(w, a, i)
-			if nth <= n { // who takes a part takes the next one as well, mostly
-				s.ahead = 2
-			}
-			for level := range levels {
-				if s.work(level) {
-					look = 0
-				}
+			if s.work(ith) {
+				look = 0
 			}
 		}
 	}
@@ -70,7 +66,6 @@ type selection struct {
 	h     int
 	cut   *cut
 	claim *claim
-	ahead int // tiles of the next part to ask for
 }
 
 func (e *Engine) selection(w *worker, a *Attn, i int) selection {
@@ -84,60 +79,84 @@ func (e *Engine) selection(w *worker, a *Attn, i int) selection {
 const (
 	scanLevel  = iota // scores all pages, where no groups are kept
 	groupLevel        // scores the pages of those that are
-	codeLevel         // scores the tokens of the best pages, and adds up what is near
+	codeLevel         // scores the tokens of the best pages, and adds up these and what is near
 	weighLevel        // their shares of the attention, by need
 	levels
 )
 
-// work takes parts of a level until there are none left, and tells whether there were any.
-func (s *selection) work(i int) (some bool) {
-	l := &s.claim.levels[i]
-	parts := l.parts.Load() // 0 until the level before is done
-	for l.next.Load() < parts {
-		part := l.next.Add(1) - 1
-		if part >= parts {
-			break
+// work takes parts until there are none left, of all levels that open, and tells whether there were
+// any.
+func (s *selection) work(ith int) (some bool) {
+	passed := &s.w.passed[s.i]
+	for level := int(*passed); level < levels; level++ {
+		parts := int(s.claim.parts[level].Load())
+		if parts == 0 {
+			continue // it may open later, or never
 		}
-		some = true
-		switch {
-		case s.cut.exact || s.cut.pages == 0:
-		case i == weighLevel:
-			s.weigh(int(part))
-		case i == codeLevel:
-			if near := s.partsOfNear(); int(part) < near {
-				s.addUpNear(int(part))
-			} else {
-				s.scoreCodes(int(part) - near)
+		*passed = uint8(level + 1)
+		n, left := owners(s.i, len(s.e.step.seqs)*s.l.KVHeads, s.e.step.threads), &s.claim.left[level]
+		for k := range n { // its own range first
+			at := (ith + k) % n
+			from := at * parts / n
+			done := s.takeParts(level, from, (at+1)*parts/n-from, &s.it.ranges[at])
+			some = some || done > 0
+			if done > 0 && left.Add(-done) == 0 {
+				s.done(level)
 			}
-		case i == groupLevel:
-			s.scoreKept(int(part))
-		case s.claim.reuse:
-			s.build(0, s.q.newest().local)
-		default:
-			s.scoreSome(int(part))
-		}
-		if l.left.Add(-1) == 0 {
-			s.done(i)
 		}
 	}
 	return some
+}
+
+// takeParts does parts of a range until there are none left, and returns how many.
+func (s *selection) takeParts(level, from, n int, r *ownRange) (done int32) {
+	layers := uint64(len(s.e.layers))
+	number := (s.e.step.number*layers+uint64(s.a.Layer))*levels + uint64(level)
+	left := &s.claim.left[level]
+	for part := r.take(number, n, left); part < n; part = r.take(number, n, left) {
+		s.do(level, from+part)
+		done++
+	}
+	return done
+}
+
+// do does a part of a level.
+func (s *selection) do(level, part int) {
+	switch {
+	case s.cut.exact || s.cut.pages == 0:
+	case level == weighLevel:
+		s.weigh(part)
+	case level == codeLevel:
+		if near := s.partsOfNear(); part < near {
+			s.addUpNear(part)
+		} else {
+			s.scoreCodes(part - near)
+		}
+	case level == groupLevel:
+		s.scoreKept(part)
+	case s.claim.reuse:
+		s.build(0, s.q.newest().local)
+	default:
+		s.scoreSome(part)
+	}
 }
 
 // done follows a level.
 func (s *selection) done(i int) {
 	if i == scanLevel && s.claim.reuse {
 		s.takeKept()
-		s.claim.levels[groupLevel].open((len(s.it.groups) + keptPart - 1) / keptPart)
+		s.claim.open(groupLevel, (len(s.it.groups)+keptPart-1)/keptPart)
 		return
 	}
 	if i == codeLevel && s.weighs() {
-		s.claim.levels[weighLevel].open(partsOfWeights(s.queries()))
+		s.addUpAll()
+		s.claim.open(weighLevel, s.partsOfCodes())
 		return
 	}
 	if i < codeLevel {
 		s.choosePages()
 		if s.e.byTokens() && len(s.it.pages) > 0 {
-			s.claim.levels[codeLevel].open(s.partsOfNear() + s.partsOfCodes())
+			s.claim.open(codeLevel, s.partsOfNear()+s.partsOfCodes())
 			return
 		}
 	}
@@ -192,7 +211,7 @@ func (s *selection) scoreSome(part int) {
 // scoreKept scores the pages of a part of the kept groups.
 func (s *selection) scoreKept(part int) {
 	groups := s.it.groups[part*keptPart:]
-	follow := groups[:min(len(groups), keptPart+s.ahead)] // and what comes next
+	follow := groups[:min(len(groups), keptPart+2)] // and what this thread takes next, mostly
 	groups = groups[:min(len(groups), keptPart)]
 	local, last := s.q.newest().local, len(groups)-1
 	col, n := part*scanPart, last*groupPages+min(groupPages, local-int(groups[last])*groupPages)

@@ -16,10 +16,11 @@ type Row struct{ Seq, Pos, Cell, Exact, Draft int32 }
 
 // step is what StepBegin decided.
 type step struct {
-	open   bool
-	number uint64 // of this step; tells a worker's prepared queries from older ones
-	rows   int
-	seqs   []stepSeq
+	open    bool
+	number  uint64 // of this step; tells a worker's prepared queries from older ones
+	rows    int
+	threads int // that will call
+	seqs    []stepSeq
 
 	decodes bool // there are sequences whose rows are not exact
 }
@@ -65,7 +66,7 @@ func (e *Engine) StepBegin(rows []Row, threads int) error {
 		return err
 	}
 	e.step.seqs = e.step.seqs[:0]
-	e.step.rows, e.step.decodes = len(rows), false
+	e.step.rows, e.step.threads, e.step.decodes = len(rows), threads, false
 	for i := 0; i < len(rows); {
 		n := 1
 		for i+n < len(rows) && rows[i+n].Seq == rows[i].Seq {
@@ -131,8 +132,10 @@ func (e *Engine) roomForScores() {
 			it.tokens = grow(it.tokens, tokens)
 			it.groupBest = grow(it.groupBest, pages/groupPages)
 			if e.opt.Need {
-				it.est = grow(it.est, tokens*queries)
-				it.parts = grow(it.parts, tokens*(partsOfWeights(queries)-1))
+				it.est, it.listed = grow(it.est, tokens*queries), grow(it.listed, tokens)
+				parts := (tokens + codeTokens - 1) / codeTokens
+				it.sumM, it.sumL = grow(it.sumM, parts*queries), grow(it.sumL, parts*queries)
+				it.weighed, it.less = grow(it.weighed, parts), grow(it.less, queries)
 				it.nearM, it.nearL = grow(it.nearM, queries), grow(it.nearL, queries)
 				it.nearAcc = grow(it.nearAcc, nearRows*dv)
 			}

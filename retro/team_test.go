@@ -24,8 +24,9 @@ func TestLateWorkIsShared(t *testing.T) {
 	held := make([]selection, l.KVHeads) // the first level of all items, one part each
 	for i := range held {
 		s := h.e.selection(&h.e.workers[0], &a, i)
-		require.EqualValues(t, 1, s.claim.levels[scanLevel].parts.Load())
-		s.claim.levels[scanLevel].next.Add(1)
+		require.EqualValues(t, 1, s.claim.parts[scanLevel].Load())
+		number := h.e.step.number * uint64(len(h.e.layers)) * levels
+		require.Zero(t, s.it.ranges[0].take(number, 1, &s.claim.left[scanLevel]))
 		held[i] = s
 	}
 	var done atomic.Bool
@@ -38,7 +39,7 @@ func TestLateWorkIsShared(t *testing.T) {
 	for i := range held {
 		require.False(t, done.Load(), "it left before the last item was filled")
 		held[i].scoreSome(0)
-		held[i].claim.levels[scanLevel].left.Add(-1)
+		held[i].claim.left[scanLevel].Add(-1)
 		held[i].done(scanLevel) // opens the codes, which are the other's
 	}
 	require.NoError(t, <-errs)
