@@ -99,8 +99,16 @@ func (e *Engine) attendItems(w *worker, l *layer, a *Attn, first, n, nth int) er
 			for j := range claims {
 				// The last chunks end with different heads, whose merging takes as long.
 				i := (j + int(chunk)) % n
+				next, k := int(chunk), j+1
+				if k == n {
+					next, k = next+1, 0
+				}
+				nextHead := (first + (k+next)%n) % l.KVHeads
+				if next == int(end) {
+					nextHead = -1
+				}
 				it, h := &e.items[first+i], (first+i)%l.KVHeads
-				e.attendChunk(w, l, it, q, h, int(chunk), n == 1 && chunk+1 < end)
+				e.attendChunk(w, l, it, q, h, int(chunk), nextHead, next)
 				if claims[i].undone.Add(-1) == 0 {
 					e.merge(w, l, a, it, q, h)
 					claims[i].merged.Store(true)

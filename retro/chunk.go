@@ -17,8 +17,9 @@ type worker struct {
 	cells  [blockCols + 1]int32 // of the block being gathered
 	runs   []run                // rows that read them
 	cols   int                  // tokens in it
-	next   []int32              // cells whose keys the next block begins with
-	ahead  [aheadCells]int32    // theirs
+	ahead  [aheadCells]int32    // cells whose keys the next block begins with
+	nAhead int                  // so many of them
+	next   int                  // their KV head
 	asked  bool                 // those of this one have been asked for
 
 	ready prepared     // what scanQ was made for
@@ -83,6 +84,7 @@ func (w *worker) allocate(o *options.Options, most sizes) {
 type chunkState struct {
 	l    *layer
 	s    *sequence
+	head int // KV head
 	k, v kernels.Cache
 	rows int // virtual rows
 	q    []float32
@@ -90,15 +92,16 @@ type chunkState struct {
 	acc  []float32
 }
 
-// attendChunk computes one chunk of an item: the partial of every row over its tokens. follows tells
-// whether the same thread goes on with the next one.
-func (e *Engine) attendChunk(w *worker, l *layer, it *item, q *stepSeq, h, chunk int, follows bool) {
+// attendChunk computes one chunk of an item: the partial of every row over its tokens. The same thread
+// goes on with chunk nextChunk of KV head nextHead; -1: with none that is known.
+func (e *Engine) attendChunk(w *worker, l *layer, it *item, q *stepSeq, h, chunk, nextHead,
+	nextChunk int) {
 	rows := q.rows * l.gqa
 	if chunk >= it.chunks {
 		e.auditChunk(w, l, it, q, h, chunk)
 		return
 	}
-	c := chunkState{l: l, s: q.s, k: l.keys(h), v: l.values(h), rows: q.rows, q: it.kq,
+	c := chunkState{l: l, s: q.s, head: h, k: l.keys(h), v: l.values(h), rows: q.rows, q: it.kq,
 		m:   it.m[chunk*rows:][:rows],
 		d:   it.l[chunk*rows:][:rows],
 		acc: it.acc[chunk*rows*l.DV:][:rows*l.DV]}
@@ -107,6 +110,9 @@ func (e *Engine) attendChunk(w *worker, l *layer, it *item, q *stepSeq, h, chunk
 	switch {
 	case it.exact:
 		e.addNear(w, &c, q, chunk*it.per, min(n, (chunk+1)*it.per))
+		if nextHead >= 0 {
+			w.follow(nextHead, q.s.cell[nextChunk*it.per:])
+		}
 	case chunk < it.near:
 		e.addLocal(w, &c, q)
 	default:
@@ -116,7 +122,7 @@ func (e *Engine) attendChunk(w *worker, l *layer, it *item, q *stepSeq, h, chunk
 			end, follow := min(last, first+blockCols), it.entries[last:]
 			if end < last {
 				follow = it.entries[end:]
-			} else if !follows {
+			} else if nextHead != h {
 				follow = nil
 			}
 			w.addFar(&c, it.entries[first:end], it.rows[first:], follow)
@@ -128,7 +134,7 @@ func (e *Engine) attendChunk(w *worker, l *layer, it *item, q *stepSeq, h, chunk
 // begin empties the partials, and the worker's block, which a fault in the last chunk may have left.
 func (w *worker) begin(c *chunkState) {
 	emptyPartials(c.m, c.d, c.acc)
-	w.runs, w.cols, w.next = w.runs[:0], 0, nil
+	w.runs, w.cols, w.nAhead = w.runs[:0], 0, 0
 }
 
 // emptyPartials makes partials over no tokens.
@@ -187,7 +193,7 @@ func (w *worker) addFar(c *chunkState, entries []int32, rows []uint16, follow []
 		if w.cols = n; n > 0 {
 			w.runs = append(w.runs, run{0, n, r, r + 1})
 			if r == 0 {
-				w.next = w.ahead[:gather(w.ahead[:], cell, follow)]
+				w.nAhead, w.next = gather(w.ahead[:], cell, follow), c.head
 			}
 			w.flush(c)
 		}
@@ -208,6 +214,7 @@ func gather(dst, cell, entries []int32) int {
 // block, flushing it first when full.
 func (w *worker) add(c *chunkState, a, b, r0, r1 int) {
 	if w.cols+b-a > blockCols || len(w.runs) == maxRuns {
+		w.follow(c.head, c.s.cell[a:b])
 		w.flush(c)
 	}
 	if n := len(w.runs); n > 0 && w.runs[n-1].r0 == r0 && w.runs[n-1].r1 == r1 {
@@ -216,6 +223,11 @@ func (w *worker) add(c *chunkState, a, b, r0, r1 int) {
 		w.runs = append(w.runs, run{w.cols, b - a, r0, r1})
 	}
 	w.cols += copy(w.cells[w.cols:], c.s.cell[a:b])
+}
+
+// follow says that keys of these cells, of a KV head, are read after the block.
+func (w *worker) follow(head int, cells []int32) {
+	w.nAhead, w.next = copy(w.ahead[:], cells), head
 }
 
 // flush attends to the gathered block: logits of all rows, one softmax update
@@ -255,16 +267,17 @@ func (w *worker) flush(c *chunkState) {
 			c.d[row] += sum
 		}
 	}
+	keys := l.keys(w.next)
 	for i, t := range w.runs {
 		next := kernels.Ahead{Asked: true, Cache: &c.v, Cells: w.runCells(i + 1)}
 		if i+1 == len(w.runs) {
-			next.Cache, next.Cells = &c.k, w.next
+			next.Cache, next.Cells = &keys, w.ahead[:w.nAhead]
 		}
 		x := w.logits[t.r0*g*blockCols+t.col:]
 		next.Acc(c.acc[t.r0*g*l.DV:], l.DV, x, blockCols, (t.r1-t.r0)*g, &c.v, w.runCells(i))
 	}
-	w.asked = len(w.next) > 0
-	w.runs, w.cols, w.next = w.runs[:0], 0, nil
+	w.asked = w.nAhead > 0
+	w.runs, w.cols, w.nAhead = w.runs[:0], 0, 0
 }
 
 // runCells are the cells of a run, of which there may be fewer.

@@ -116,7 +116,7 @@ func (s *selection) addUpNear(part int) {
 	s.keyQueries(x)
 	m, d := s.it.nearM[first:last], s.it.nearL[first:last]
 	if s.attendsNear() {
-		c := chunkState{l: l, s: q.s, k: l.keys(s.h), v: l.values(s.h), rows: 1, q: w.keyQ,
+		c := chunkState{l: l, s: q.s, head: s.h, k: l.keys(s.h), v: l.values(s.h), rows: 1, q: w.keyQ,
 			m: m, d: d, acc: s.it.nearAcc[:last*l.DV]}
 		w.begin(&c)
 		s.e.addLocal(w, &c, q)

@@ -168,7 +168,7 @@ func TestNearInSelect(t *testing.T) {
 					m, d := slices.Clone(it.m[:n]), slices.Clone(it.l[:n])
 					acc := slices.Clone(it.acc[:n*sh.dv])
 					it.m[0], it.l[0], it.acc[0] = 1, 2, 3
-					h.e.attendChunk(&h.e.workers[0], l, it, q, head, 0, false)
+					h.e.attendChunk(&h.e.workers[0], l, it, q, head, 0, -1, 0)
 					require.Equal(t, m, it.m[:n])
 					require.Equal(t, d, it.l[:n])
 					require.Equal(t, acc, it.acc[:n*sh.dv])
