@@ -107,14 +107,19 @@ func testFamily(t *testing.T, f harness.Fixture, m *bridge.Model, path string,
 	whole := onContext(t, m, p, options)
 	_, err := whole.StateLoad(file)
 	require.NoError(t, err)
+	// Layers with a window round by where their cells are, which a load changes. What is read depends
+	// on that, so what a load changes is compared with what reading everything would change.
+	most := 0.0
+	if strings.HasPrefix(f.Arch, "gemma") {
+		all := onContext(t, m, p, "budget=100000,min_ctx=0,window=1")
+		_, err := all.StateLoad(file)
+		require.NoError(t, err)
+		e, _ := nmse(t, want, play(t, all, w.script))
+		most = e / 30
+	}
 	goesOn := func(what string, got [][]float32) {
 		e, _ := nmse(t, want, got)
-		// the layers with a window round by where their cells are, which a load changes
-		if strings.HasPrefix(f.Arch, "gemma") {
-			require.Less(t, e, 1e-4, what)
-		} else {
-			require.Zero(t, e, what)
-		}
+		require.LessOrEqual(t, e, most, what)
 	}
 	goesOn("the context", play(t, whole, w.script))
 	one := onContext(t, m, p, options)
