@@ -168,10 +168,9 @@ func (s *selection) noteFound() {
 
 // notePart notes the pages of a part of the candidates.
 func (s *selection) notePart(k *noted, part int, least float32) {
-	size, first := int32(s.e.opt.Page), part*codeTokens
-	shares := s.it.tokens[first:min(s.candidates(), first+codeTokens)]
-	for _, t := range s.w.hits[:kernels.Above(s.w.hits[:], shares, least)] {
-		page := s.it.pages[(int32(first)+t)/size]
+	size := int32(s.e.opt.Page)
+	for _, t := range s.w.hits[:kernels.Above(s.w.hits[:], s.shares(part), least)] {
+		page := s.it.pages[(int32(part*codeTokens)+t)/size]
 		k.note(page)
 		if t%size == size-1 {
 			k.note(page + 1)

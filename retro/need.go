@@ -33,33 +33,26 @@ type weighed struct {
 
 // addUp leaves the softmax denominators of a part of the candidates by their estimates, for each query.
 func (s *selection) addUp(part int, est []float32, ld, n int) {
-	m, l := s.sums()
-	for at := part; at < len(m); at += s.partsOfCodes() {
-		x := est[:n]
+	it, parts := s.it, s.partsOfCodes()
+	for r := range s.queries() {
+		x, at := est[r*ld:][:n], r*parts+part
 		if s.l.SoftCap > 0 {
 			kernels.SoftCap(x, s.l.SoftCap)
 		}
-		m[at], l[at] = kernels.ExpSum(x, negInf)
-		est = est[min(ld, len(est)):]
+		it.sumM[at], it.sumL[at] = kernels.ExpSum(x, negInf)
 	}
-}
-
-// sums are the denominators of all parts: [query][part].
-func (s *selection) sums() (m, l []float32) {
-	n := s.queries() * s.partsOfCodes()
-	return s.it.sumM[:n], s.it.sumL[:n]
 }
 
 // addUpAll joins the denominators of all parts and of what is near, for weigh.
 func (s *selection) addUpAll() {
 	it, parts := s.it, s.partsOfCodes()
-	m, l := s.sums()
 	for r := range s.queries() {
-		near, all, x := partial{m: it.nearM[r], l: it.nearL[r]}, partial{}, m[r*parts:][:parts]
-		all.m, _ = kernels.SoftmaxRow(x, near.m)
+		near, all := partial{m: it.nearM[r], l: it.nearL[r]}, partial{}
+		m, l := it.sumM[r*parts:][:parts], it.sumL[r*parts:][:parts]
+		all.m, _ = kernels.SoftmaxRow(m, near.m)
 		all.l = near.l * kernels.Exp32(near.m-all.m)
-		for part, f := range x {
-			all.l += f * l[r*parts+part]
+		for part, f := range m {
+			all.l += f * l[part]
 		}
 		it.less[r] = negInf
 		if all.l > 0 {
@@ -72,20 +65,25 @@ func (s *selection) addUpAll() {
 // have, the largest of the queries', as logarithms, and lists the entries of those that have the
 // share that the sequence asks for.
 func (s *selection) weigh(part int) {
-	it, n, first := s.it, s.candidates(), part*codeTokens
-	shares, w := it.tokens[first:min(n, first+codeTokens)], &it.weighed[part]
+	it, first, shares, w := s.it, part*codeTokens, s.shares(part), &s.it.weighed[part]
 	copy(shares, noShare[:])
-	kernels.MaxAdd(shares, it.est[first:], n, it.less[:s.queries()])
+	kernels.MaxAdd(shares, it.est[first:], s.candidates(), it.less[:s.queries()])
 	w.hit = kernels.Above(s.w.hits[:], shares, logFound) > 0
 	w.listed = kernels.Above(it.listed[first:], shares, s.q.s.need.share(s.cut.budget))
 	s.toEntries(it.listed[first:][:w.listed], first)
 }
 
-// noShare is what no query gives to each candidate of a part.
+// noShare is what no query gives to each candidate of a part: one copy, where fill makes nine.
 var noShare = func() (x [codeTokens]float32) {
 	fill(x[:], negInf)
 	return x
 }()
+
+// shares are those of a part of the candidates.
+func (s *selection) shares(part int) []float32 {
+	first := part * codeTokens
+	return s.it.tokens[first:min(s.candidates(), first+codeTokens)]
+}
 
 // chooseByNeed lists the candidates that have at least the share that the sequence asks for, or the
 // best, where they are more or fewer than an item reads.

@@ -94,13 +94,30 @@ func (s *selection) work(ith int) (some bool) {
 			continue // it may open later, or never
 		}
 		*passed = uint8(level + 1)
-		n, left := owners(s.i, len(s.e.step.seqs)*s.l.KVHeads, s.e.step.threads), &s.claim.left[level]
-		for k := range n { // its own range first
-			at := (ith + k) % n
-			from := at * parts / n
-			done := s.takeParts(level, from, (at+1)*parts/n-from, &s.it.ranges[at])
-			some = some || done > 0
-			if done > 0 && left.Add(-done) == 0 {
+		some = s.takeParts(ith, level, parts) || some
+	}
+	return some
+}
+
+// takeParts does parts of a level until there are none left, of its own range first, and tells whether
+// there were any.
+func (s *selection) takeParts(ith, level, parts int) (some bool) {
+	number, left := s.number(level), &s.claim.left[level]
+	n := owners(s.i, len(s.e.step.seqs)*s.l.KVHeads, s.e.step.threads)
+	for k := range n {
+		at := (ith + k) % n
+		from, end, done := at*parts/n, (at+1)*parts/n, int32(0)
+		for {
+			part := from + s.it.ranges[at].take(number, end-from, left)
+			if part >= end {
+				break
+			}
+			s.do(level, part)
+			done++
+		}
+		if done > 0 {
+			some = true
+			if left.Add(-done) == 0 {
 				s.done(level)
 			}
 		}
@@ -108,16 +125,10 @@ func (s *selection) work(ith int) (some bool) {
 	return some
 }
 
-// takeParts does parts of a range until there are none left, and returns how many.
-func (s *selection) takeParts(level, from, n int, r *ownRange) (done int32) {
-	layers := uint64(len(s.e.layers))
-	number := (s.e.step.number*layers+uint64(s.a.Layer))*levels + uint64(level)
-	left := &s.claim.left[level]
-	for part := r.take(number, n, left); part < n; part = r.take(number, n, left) {
-		s.do(level, from+part)
-		done++
-	}
-	return done
+// number is that of a level of a layer in a step, which no other has.
+func (s *selection) number(level int) uint64 {
+	layer := s.e.step.number*uint64(len(s.e.layers)) + uint64(s.a.Layer)
+	return layer*levels + uint64(level)
 }
 
 // do does a part of a level.

@@ -25,8 +25,7 @@ func TestLateWorkIsShared(t *testing.T) {
 	for i := range held {
 		s := h.e.selection(&h.e.workers[0], &a, i)
 		require.EqualValues(t, 1, s.claim.parts[scanLevel].Load())
-		number := h.e.step.number * uint64(len(h.e.layers)) * levels
-		require.Zero(t, s.it.ranges[0].take(number, 1, &s.claim.left[scanLevel]))
+		require.Zero(t, s.it.ranges[0].take(s.number(scanLevel), 1, &s.claim.left[scanLevel]))
 		held[i] = s
 	}
 	var done atomic.Bool
